@@ -1,0 +1,1 @@
+"""Formulas as pure functions of arrays, and the small frozen values that they need."""
