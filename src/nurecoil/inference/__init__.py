@@ -1,0 +1,1 @@
+"""From counts and nuisances to intervals and contours. There is no physics here."""

@@ -1,0 +1,125 @@
+"""The least-squares statistic with its nuisances profiled in closed form.
+
+Eq. (15) of arXiv:2409.10652, with signal n(theta), background B, data N and variances N:
+
+    chi^2 = min over a, b of sum_i [n_i (1 + a) + B_i (1 + b) - N_i]^2/N_i + (a/sigma_a)^2 + (b/sigma_b)^2
+
+The background is profiled into the metric, W' = W - W B B^T W/(B^T W B + 1/sigma_b^2), W = diag(1/N). Then, with
+k = 1/sigma_a^2, y = N - B, the residual e(theta) = n(theta) - y and <.,.> the product in W',
+
+    chi^2(theta) = [(k + <y,y>) <e,e> - <y,e>^2] / (k + <y + e, y + e>),
+
+which is the design's chi^2 rewritten so that nothing cancels: on Asimov data e is the change of the signal and
+chi^2 vanishes with it to machine precision. Everything follows from the Gram matrix of y and the coefficient
+vectors of e: a few numbers, whatever the number of bins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nurecoil.detection.response import Monomial, Response
+from nurecoil.errors import StatisticsError
+from nurecoil.inference.rational import RationalChi2
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class LeastSquares:
+    """chi^2 of one detector, or of several that share the signal normalisation, as a Gram matrix.
+
+    Couplings are measured in their natural `scales`. Row 0 of `gram` is y, row 1 + m is the coefficient vector of
+    monomial m of the residual e; monomial 0 is the constant one.
+    """
+
+    names: tuple[str, ...]
+    scales: FloatArray
+    monomials: tuple[Monomial, ...]
+    gram: FloatArray
+    signal_uncertainty: float
+
+    @classmethod
+    def of(
+        cls,
+        response: Response,
+        signal_uncertainty: float,
+        background_uncertainty: float,
+        data: FloatArray | None = None,
+    ) -> LeastSquares:
+        """The statistic of one response.
+
+        Parameters
+        ----------
+        signal_uncertainty, background_uncertainty : relative widths; 0 fixes a normalisation.
+        data : observed counts per bin, also the variances; the Standard Model expectation (Asimov) unless given.
+
+        Raises `StatisticsError` for a bin with no counts in which signal is possible.
+        """
+        standard_model, background = response.signal[0], response.background
+        observed = standard_model + background if data is None else np.asarray(data, dtype=float)
+        if observed.shape != background.shape:
+            raise StatisticsError(f"{len(background)} counts are needed, one per bin; got shape {observed.shape}")
+        empty = observed <= 0
+        if np.any(response.signal[:, empty]) or np.any(background[empty]):
+            edges = response.bin_edges_kev[np.flatnonzero(empty)[0] :][:2]
+            raise StatisticsError(
+                f"detector {response.detector.name}: the bin from {edges[0]:.4g} to {edges[1]:.4g} keV has no counts, "
+                "so least squares has no variance for it; use wider bins"
+            )
+        weights = np.divide(1.0, observed, out=np.zeros_like(observed), where=~empty)
+        scales = np.array([new.scale for new in response.couplings])
+        vectors = np.vstack([observed - background, response.signal])
+        for row, monomial in enumerate(response.monomials, start=1):
+            vectors[row] *= np.prod(scales[list(monomial)])
+        # With Asimov data the constant residual is exactly zero, not a rounded difference.
+        vectors[1] = 0.0 if data is None else vectors[1] - vectors[0]
+        gram = (vectors * weights) @ vectors.T
+        if background_uncertainty > 0:
+            weighted = background * weights
+            along = vectors @ weighted
+            gram -= np.outer(along, along) / (background @ weighted + background_uncertainty**-2)
+        names = tuple(new.name for new in response.couplings)
+        return cls(names, scales, response.monomials, gram, signal_uncertainty)
+
+    def along(self, names: Sequence[str]) -> RationalChi2:
+        """chi^2 as a function of one or two couplings, all others zero: a ratio of polynomials."""
+        chosen = [self.names.index(name) for name in names]
+        kept = [(row, m) for row, m in enumerate(self.monomials, start=1) if set(m) <= set(chosen)]
+        rows = np.array([row for row, _ in kept])
+        # Entry of each monomial in the flattened coefficient array: digits in base five.
+        entries = np.array([sum(m.count(index) * 5**place for place, index in enumerate(chosen[::-1])) for _, m in kept])
+        shape = (5,) * len(chosen)
+        residual_squared = np.bincount(
+            (entries[:, None] + entries).ravel(), self.gram[np.ix_(rows, rows)].ravel(), 5 ** len(chosen)
+        ).reshape(shape)
+        along_data = np.bincount(entries, self.gram[0, rows], 5 ** len(chosen)).reshape(shape)
+        scales = self.scales[chosen]
+        if self.signal_uncertainty == 0:
+            return RationalChi2(tuple(names), scales, residual_squared, _constant(residual_squared, 1.0))
+        data_squared = self.gram[0, 0]
+        k = self.signal_uncertainty**-2
+        # Both divided by k + <y,y>, so that the denominator is near one.
+        square = _square_of_quadratic(along_data)
+        numerator = residual_squared - square / (k + data_squared)
+        denominator = _constant(residual_squared, 1.0) + (2 * along_data + residual_squared) / (k + data_squared)
+        return RationalChi2(tuple(names), scales, numerator, denominator)
+
+
+def _constant(like: FloatArray, value: float) -> FloatArray:
+    array = np.zeros_like(like)
+    array[(0,) * like.ndim] = value
+    return array
+
+
+def _square_of_quadratic(polynomial: FloatArray) -> FloatArray:
+    """The square of a polynomial of total degree two, kept to degree four in each variable."""
+    square = np.zeros_like(polynomial)
+    for index in np.argwhere(polynomial):
+        for other in np.argwhere(polynomial):
+            square[tuple(index + other)] += polynomial[tuple(index)] * polynomial[tuple(other)]
+    return square

@@ -1,0 +1,23 @@
+"""Confidence levels as probabilities, never as bare levels of delta chi^2."""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+
+
+def delta_chi2_level(confidence_level: float, parameters: int) -> float:
+    """Delta chi^2 that a chi^2 variable with `parameters` degrees of freedom exceeds with probability 1 - CL.
+
+    >>> round(delta_chi2_level(0.90, 1), 5), round(delta_chi2_level(0.90, 2), 5)
+    (2.70554, 4.60517)
+    """
+    if not 0 < confidence_level < 1:
+        raise ValueError(f"a confidence level lies between 0 and 1, got {confidence_level}")
+    if parameters == 1:
+        return NormalDist().inv_cdf((1 + confidence_level) / 2) ** 2
+    if parameters == 2:
+        return -2 * math.log1p(-confidence_level)
+    from scipy.special import chdtri
+
+    return float(chdtri(parameters, 1 - confidence_level))
