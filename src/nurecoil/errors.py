@@ -4,6 +4,11 @@ The command line turns every `NurecoilError` into one message on standard error 
 anything else that escapes is a fault of the package and ends with status 1.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class NurecoilError(Exception):
     """Base of every error that nurecoil raises on purpose."""
@@ -31,3 +36,18 @@ class PhysicsError(NurecoilError):
 
 class StatisticsError(NurecoilError):
     """A likelihood that cannot be formed from the counts it was given."""
+
+
+@contextmanager
+def located(where: str) -> Iterator[None]:
+    """Put a place (a file, a key's path) before the message of any `NurecoilError` raised inside.
+
+    >>> with located("detectors.my-ge.target"):
+    ...     raise UnknownNameError("no such element")
+    Traceback (most recent call last):
+    nurecoil.errors.UnknownNameError: detectors.my-ge.target: no such element
+    """
+    try:
+        yield
+    except NurecoilError as fault:
+        raise type(fault)(f"{where}: {fault}") from None

@@ -7,17 +7,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nurecoil.errors import StatisticsError
 from nurecoil.inference.levels import delta_chi2_level
 from nurecoil.inference.rational import RationalChi2
 
 FloatArray = NDArray[np.float64]
 
-SEARCH_DECADES = (-4, 6)
-"""The first look covers these decades of both couplings' scales, both signs, so that far islands are seen."""
+SMALLEST_DECADE = -4
+"""The first look covers both couplings from this decade of their scales up to their bounds, both signs."""
 SEARCH_POINTS = 240
 GRID_POINTS = 240
 MARGIN = 0.06
+
+Bounds = tuple[float, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,46 +31,46 @@ class Contour:
     polygons: tuple[FloatArray, ...]
 
 
-def _signed_axis(scale: float) -> FloatArray:
-    positive = scale * np.logspace(*SEARCH_DECADES, SEARCH_POINTS)
-    return np.concatenate([-positive[::-1], [0.0], positive])
+def _search_axis(scale: float, bounds: Bounds) -> FloatArray:
+    """Points dense on every decade on both sides of zero, ending at the bounds."""
+    low, high = bounds
+    halves = [scale * np.geomspace(10.0**SMALLEST_DECADE, abs(end) / scale, SEARCH_POINTS) for end in bounds]
+    return np.unique(np.concatenate([-halves[0][::-1] if low < 0 else [], [0.0], halves[1] if high > 0 else []]))
 
 
 def _extent(axis: FloatArray, inside: FloatArray) -> tuple[float, float]:
-    """The interval of an axis that holds every point inside, widened by one step and a margin."""
+    """The interval of an axis that holds every point inside, widened by one step and a margin within the axis."""
     touched = np.flatnonzero(inside)
     low, high = axis[max(touched[0] - 1, 0)], axis[min(touched[-1] + 1, len(axis) - 1)]
     room = MARGIN * (high - low)
-    return float(low - room), float(high + room)
+    return float(max(low - room, axis[0])), float(min(high + room, axis[-1]))
 
 
-def contour(chi2: RationalChi2, confidence_level: float) -> Contour:
+def contour(chi2: RationalChi2, confidence_level: float, bounds: tuple[Bounds, Bounds]) -> Contour:
     """The confidence region of two couplings, at the level of two parameters.
 
     A grid over many decades finds every island; a grid over their common box is then traced, and its vertices
     are moved onto the level set by Newton steps along the gradient, so that they do not depend on the grid.
-
-    Raises `StatisticsError` for a region that reaches the end of the search range: it has no closed contour.
+    A region that reaches the `bounds` (of each coupling, in plain units) is closed along them.
     """
     from contourpy import contour_generator
 
     level = delta_chi2_level(confidence_level, 2)
-    axes = [_signed_axis(scale) for scale in chi2.scales]
-    surface = chi2.on_grid(*axes)
-    # The grid holds the Standard Model, where Asimov data have their minimum; the polish is for other data.
-    level_value = level + float(surface.min())
-    inside = surface < level_value
-    if inside[0].any() or inside[-1].any() or inside[:, 0].any() or inside[:, -1].any():
-        raise StatisticsError(
-            f"the region of {chi2.names[0]} and {chi2.names[1]} is not closed: "
-            f"it reaches {SEARCH_DECADES[1]} decades above their natural scales"
-        )
+    axes = [_search_axis(scale, limits) for scale, limits in zip(chi2.scales, bounds, strict=True)]
+    surface = chi2.on_grid(axes[0], axes[1])
+    lowest = float(surface.min())  # on Asimov data zero, at the Standard Model, which is a point of the grid
+    inside = surface < level + lowest
     x = np.linspace(*_extent(axes[0], inside.any(axis=0)), GRID_POINTS)
     y = np.linspace(*_extent(axes[1], inside.any(axis=1)), GRID_POINTS)
-    lines = contour_generator(x, y, chi2.on_grid(x, y)).lines(level_value)
-    return Contour(
-        (chi2.names[0], chi2.names[1]), confidence_level, level, tuple(_polish(chi2, line, level_value) for line in lines)
-    )
+    surface = chi2.on_grid(x, y)
+    # A wall around the grid closes the lines of a region that runs into the bounds.
+    walled = np.pad(surface, 1, constant_values=1e3 * (level + lowest + 1))
+    tiny_x, tiny_y = 1e-9 * np.ptp(x), 1e-9 * np.ptp(y)
+    x = np.concatenate([[x[0] - tiny_x], x, [x[-1] + tiny_x]])
+    y = np.concatenate([[y[0] - tiny_y], y, [y[-1] + tiny_y]])
+    lines = contour_generator(x, y, walled).lines(level + lowest)
+    polygons = tuple(_polish(chi2, np.asarray(line), level + lowest) for line in lines)
+    return Contour((chi2.names[0], chi2.names[1]), confidence_level, level, polygons)
 
 
 def _polish(chi2: RationalChi2, line: FloatArray, level: float) -> FloatArray:
@@ -80,6 +81,6 @@ def _polish(chi2: RationalChi2, line: FloatArray, level: float) -> FloatArray:
         value, slope_x, slope_y = chi2.value_and_gradient(points[:, 0], points[:, 1])
         gradient = np.stack([slope_x, slope_y], axis=1) * span
         step = ((value - level) / np.sum(gradient**2, axis=1))[:, None] * gradient
-        # Near a saddle the gradient vanishes: there the grid's own point is the better one.
+        # Near a saddle the gradient vanishes, and on a bound the level is not met: there the grid's point stays.
         points -= np.where(np.abs(step) < 1 / GRID_POINTS, step, 0.0) * span
     return points

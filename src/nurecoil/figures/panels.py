@@ -1,0 +1,214 @@
+"""The kinds of panel, each drawing saved results onto one set of axes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nurecoil.figures import style
+from nurecoil.inference.levels import delta_chi2_level
+from nurecoil.studies.results import CouplingInfo, CrossSectionCurve, Result, natural_exponent
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Spec = Mapping[str, Any]
+"""A panel as the study file describes it."""
+
+
+def _scale(info: CouplingInfo, largest: float) -> tuple[float, str]:
+    """Factor from plain units to the axis, and the axis label."""
+    exponent = style.power_of_ten(largest, natural_exponent(info.scale))
+    unit = style.unit_text(info.unit, exponent)
+    label = f"${info.symbol}$" + (f" ({unit})" if unit else "")
+    return 10.0**-exponent, label
+
+
+def _detector_styles(result: Result) -> dict[str, tuple[str, Any]]:
+    """Colour and line style of every detector, the same in all figures of a study."""
+    return {
+        name: (
+            style.DETECTOR_COLOURS[number % len(style.DETECTOR_COLOURS)],
+            style.LINE_STYLES[number % len(style.LINE_STYLES)],
+        )
+        for number, name in enumerate(result.detectors)
+    }
+
+
+def profile(axes: Axes, result: Result, spec: Spec) -> None:
+    """delta chi^2 of one or more couplings, a line per detector, and the level of the study's confidence."""
+    couplings, detectors = spec["profile"], spec.get("detectors") or list(result.detectors)
+    low, high = spec.get("range") or (-np.inf, np.inf)
+    curves = [p for p in result.profiles if p.coupling in couplings and p.detector in detectors]
+    shown = [(p, (p.value >= low) & (p.value <= high)) for p in curves]
+    shown = [(p, inside) for p, inside in shown if inside.any()]
+    largest = max(float(np.abs(p.value[inside]).max()) for p, inside in shown)
+    factor, label = _scale(result.couplings[couplings[0]], largest)
+    styles = _detector_styles(result)
+    several = len(couplings) > 1
+    for p, inside in shown:
+        colour, line = styles[p.detector]
+        text = style.formula_text(result.detectors[p.detector].label)
+        if several:
+            # Within one panel the couplings are told apart by line, and by colour where there is one detector.
+            line = style.LINE_STYLES[couplings.index(p.coupling)]
+            colour = style.DETECTOR_COLOURS[couplings.index(p.coupling) * 2] if len(detectors) == 1 else colour
+            text = f"${result.couplings[p.coupling].symbol}$" + ("" if len(detectors) == 1 else f", {text}")
+        axes.plot(p.value[inside] * factor, p.delta_chi2[inside], color=colour, linestyle=line, label=text)
+    confidence = result.limits[0].confidence_level
+    axes.axhline(delta_chi2_level(confidence, 1), color="0.45", linewidth=0.9, linestyle=(0, (1, 2)))
+    ends = [float(p.value[inside][[0, -1]][end]) for p, inside in shown for end in (0, 1)]
+    axes.set_xlim(min(ends) * factor, max(ends) * factor)
+    axes.set_ylim(0, spec.get("maximum") or min(30.0, max(float(p.delta_chi2[inside].max()) for p, inside in shown)))
+    axes.annotate(
+        f"{100 * confidence:g}% CL",
+        (0.02, delta_chi2_level(confidence, 1)),
+        xycoords=("axes fraction", "data"),
+        xytext=(0, 2),
+        textcoords="offset points",
+        fontsize=9,
+        color="0.3",
+    )
+    if several:
+        label = ", ".join(f"${result.couplings[name].symbol}$" for name in couplings) + label[label.find(" (") :]
+    axes.set_xlabel(label)
+    axes.set_ylabel(r"$\Delta\chi^2$")
+    if len(shown) > 1:
+        axes.legend(loc="upper center" if spec.get("maximum") else "best")
+
+
+def contour(axes: Axes, result: Result, spec: Spec) -> None:
+    """The regions of two couplings, one per detector, and the Standard Model's point."""
+    x, y = spec["contour"]
+    detectors = spec.get("detectors") or list(result.detectors)
+    drawn = [c for c in result.contours if (c.coupling_x, c.coupling_y) == (x, y) and c.detector in detectors]
+    points = [polygon for c in drawn for polygon in c.polygons]
+    largest = [max((float(np.abs(p[:, axis]).max()) for p in points), default=0.0) for axis in (0, 1)]
+    factor_x, label_x = _scale(result.couplings[x], largest[0])
+    factor_y, label_y = _scale(result.couplings[y], largest[1])
+    styles = _detector_styles(result)
+    for c in drawn:
+        colour, line = styles[c.detector]
+        text: str | None = style.formula_text(result.detectors[c.detector].label)
+        for polygon in c.polygons:
+            px, py = polygon[:, 0] * factor_x, polygon[:, 1] * factor_y
+            axes.fill(px, py, color=colour, alpha=0.12, linewidth=0)
+            axes.plot(px, py, color=colour, linestyle=line, label=text)
+            text = None
+    axes.plot(0, 0, marker="+", color="black", markersize=7, linestyle="none")
+    axes.set_xlabel(label_x)
+    axes.set_ylabel(label_y)
+    axes.margins(0.08)
+    title = f"{100 * drawn[0].confidence_level:g}% CL" if drawn else None
+    axes.legend(loc="best", title=title)
+
+
+def _value_text(info: CouplingInfo, value: float) -> str:
+    if value == 0:
+        return "SM"
+    exponent = int(np.floor(np.log10(abs(value)) + 1e-9))
+    digits = f"{value / 10.0**exponent:.3g}"
+    unit = style.unit_text(info.unit, exponent).strip("$")
+    return rf"${info.symbol} = {digits}\times {unit}$" if unit else f"${info.symbol} = {value:g}$"
+
+
+def cross_section(axes: Axes, result: Result, spec: Spec) -> None:
+    """d(sigma)/dT at one energy: the Standard Model solid, the values of the coupling beside it."""
+    channels = spec.get("channels") or ["cevns"]
+    wanted = spec.get("values")
+    curves = [
+        c
+        for c in result.cross_sections
+        if (c.target, c.energy_mev) == (spec["cross_section"], spec["energy_mev"])
+        and c.channel in channels
+        and (wanted is None or c.value == 0 or c.value in wanted)
+    ]
+    values = [value for value in dict.fromkeys(c.value for c in curves) if value != 0]
+    for c in curves:
+        colour, line = _curve_style(c, values, channels)
+        info = result.couplings[c.coupling]
+        text = _value_text(info, c.value)
+        if len(channels) > 1:
+            text = f"{style.CHANNEL_LABELS[c.channel]}, {text}"
+        axes.plot(c.recoil_kev, c.dsigma_dt_cm2_per_kev, color=colour, linestyle=line, label=text)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    # The end of a spectrum falls to zero: the axis ends where 90 % of the recoils (in log) have been drawn.
+    body = [c.dsigma_dt_cm2_per_kev[: int(0.97 * len(c.recoil_kev))] for c in curves if c.value == 0]
+    highest = max(float(c.dsigma_dt_cm2_per_kev.max()) for c in curves)
+    axes.set_ylim(min(float(part[part > 0].min()) for part in body) / 3, highest * 3)
+    axes.set_xlim(min(float(c.recoil_kev[0]) for c in curves), max(float(c.recoil_kev[-1]) for c in curves))
+    axes.set_xlabel(r"$T$ (keV)")
+    axes.set_ylabel(r"$\mathrm{d}\sigma/\mathrm{d}T$ (cm$^2$/keV)")
+    axes.set_title(
+        spec.get("title") or rf"{style.formula_text(spec['cross_section'])}, $E_\nu$ = {spec['energy_mev']:g} MeV",
+        fontsize=11,
+    )
+    axes.legend(loc="best", fontsize=9)
+
+
+def _curve_style(curve: CrossSectionCurve, values: list[float], channels: list[str]) -> tuple[str, Any]:
+    if len(channels) > 1:
+        line = "-" if curve.value == 0 else style.LINE_STYLES[1 + values.index(curve.value)]
+        return style.CHANNEL_COLOURS[curve.channel], line
+    if curve.value == 0:
+        return style.STANDARD_MODEL_COLOUR, "-"
+    number = values.index(curve.value)
+    # As in the paper: the first two values solid, the larger ones broken lines.
+    line = "-" if number < 2 else style.LINE_STYLES[number - 1]
+    return style.VALUE_COLOURS[number % len(style.VALUE_COLOURS)], line
+
+
+def spectrum(axes: Axes, result: Result, spec: Spec) -> None:
+    """Standard Model counts per keV on top of the background, bin by bin."""
+    found = next(s for s in result.spectra if s.detector == spec["spectrum"])
+    edges, width = found.bin_edges_kev, np.diff(found.bin_edges_kev)
+    base = np.zeros(len(width))
+    layers = [("background", found.background, style.BACKGROUND_COLOUR)]
+    layers += [
+        (style.CHANNEL_LABELS[channel], getattr(found, channel), style.CHANNEL_COLOURS[channel])
+        for channel in ("electron", "cevns")
+        if channel in result.detectors[found.detector].channels.split("+")
+    ]
+    for label, counts, colour in layers:
+        top = base + counts / width
+        axes.stairs(top, edges, baseline=base, fill=True, color=colour, alpha=0.85, label=label, linewidth=0)
+        base = top
+    axes.set_xlim(edges[0], edges[-1])
+    axes.set_ylim(0, 1.15 * float(base.max()))
+    axes.set_xlabel("reconstructed recoil energy (keV)")
+    axes.set_ylabel("counts per keV")
+    axes.set_title(spec.get("title") or style.formula_text(result.detectors[found.detector].label), fontsize=11)
+    axes.legend(loc="upper right")
+
+
+def limits(axes: Axes, result: Result, spec: Spec) -> None:
+    """The pieces of one coupling's interval, a bar per detector; open ends run to the frame."""
+    coupling = spec["limits"]
+    found = [limit for limit in result.limits if limit.coupling == coupling]
+    ends = [abs(end) for limit in found for piece in limit.segments for end in piece if np.isfinite(end)]
+    factor, label = _scale(result.couplings[coupling], max(ends, default=0.0))
+    styles = _detector_styles(result)
+    reach = 1.15 * max(ends, default=1.0) * factor
+    for row, limit in enumerate(found):
+        for low, high in limit.segments:
+            pieces = np.clip([low * factor, high * factor], -reach, reach)
+            axes.plot(pieces, [row, row], color=styles[limit.detector][0], linewidth=6, solid_capstyle="butt")
+    axes.axvline(0, color="0.4", linewidth=0.8)
+    axes.set_xlim(-reach, reach)
+    axes.set_ylim(len(found) - 0.5, -0.5)
+    axes.set_yticks(range(len(found)), [style.formula_text(result.detectors[f.detector].label) for f in found])
+    axes.tick_params(axis="y", which="minor", left=False, right=False)
+    axes.set_xlabel(label)
+    axes.set_title(f"{100 * found[0].confidence_level:g}% CL", fontsize=11)
+
+
+PANELS = {
+    "profile": profile,
+    "contour": contour,
+    "cross_section": cross_section,
+    "spectrum": spectrum,
+    "limits": limits,
+}

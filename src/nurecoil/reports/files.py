@@ -1,0 +1,188 @@
+"""The files of a study: written whole or not at all, and read back to be redrawn.
+
+Everything is first made in a hidden folder beside its place, then renamed into it file by file.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nurecoil.errors import InputFileError, OutputError
+from nurecoil.studies import results
+from nurecoil.studies.results import Result
+
+TABLES = {
+    "limits.csv": (
+        "study,detector,channels,statistic,method,coupling,unit,confidence_level,delta_chi2,segment,lower,upper"
+    ),
+    "spectra.csv": "detector,bin,bin_low_kev,bin_high_kev,cevns,electron,background",
+    "profiles.csv": "detector,channels,coupling,value,delta_chi2",
+    "contours.csv": "detector,channels,coupling_x,coupling_y,confidence_level,polygon,point,x,y",
+    "cross_sections.csv": "target,channel,energy_mev,coupling,value,recoil_kev,dsigma_dt_cm2_per_kev",
+}
+"""The columns of every table: a contract."""
+
+Row = tuple[object, ...]
+
+
+def prepare(directory: Path, name: str) -> Path:
+    """Make the folder of a study; `OutputError` where it cannot be written. Called before anything is computed."""
+    folder = directory / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as fault:
+        raise OutputError(f"cannot write results to {folder}: {fault.strerror or fault}; choose another with -o") from None
+    return folder
+
+
+@contextmanager
+def staged(folder: Path) -> Iterator[Path]:
+    """A hidden folder whose files are renamed into `folder` at the end, or dropped if anything fails."""
+    staging = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder))
+    try:
+        yield staging
+        for path in sorted(staging.rglob("*")):
+            if path.is_file():
+                place = folder / path.relative_to(staging)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                os.replace(path, place)
+    except OSError as fault:
+        raise OutputError(f"cannot write results to {folder}: {fault.strerror or fault}") from None
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def save(result: Result, directory: Path, *, style: str | Path | None = None) -> Path:
+    """Write all files of a result under `directory`/<name>/ and return that folder."""
+    from nurecoil.reports.drawing import draw_all
+
+    folder = prepare(directory, result.name)
+    with staged(folder) as staging:
+        for name, rows in tables(result).items():
+            text = io.StringIO()
+            writer = csv.writer(text, lineterminator="\n")
+            writer.writerow(TABLES[name].split(","))
+            writer.writerows(rows)
+            (staging / name).write_text(text.getvalue(), encoding="utf-8")
+        for name, content in (("result.json", to_plain(result)), ("provenance.json", result.provenance)):
+            text_json = json.dumps(content, indent=1, allow_nan=False)
+            (staging / name).write_text(text_json + "\n", encoding="utf-8")
+        drawn = draw_all(result, staging / "figures", style)
+    for stale in set((folder / "figures").glob("*.p[dn][fg]")) - {folder / "figures" / name for name in drawn}:
+        stale.unlink()  # a figure of an earlier run of this study, which this result does not have
+    return folder
+
+
+def tables(result: Result) -> dict[str, Iterable[Row]]:
+    """The rows of every table."""
+    return {
+        "limits.csv": _limit_rows(result),
+        "spectra.csv": (
+            (s.detector, number, *map(float, row))
+            for s in result.spectra
+            for number, row in enumerate(
+                zip(s.bin_edges_kev[:-1], s.bin_edges_kev[1:], s.cevns, s.electron, s.background, strict=True)
+            )
+        ),
+        "profiles.csv": (
+            (p.detector, p.channels, p.coupling, value, delta_chi2)
+            for p in result.profiles
+            for value, delta_chi2 in zip(p.value.tolist(), p.delta_chi2.tolist(), strict=True)
+        ),
+        "contours.csv": (
+            (c.detector, c.channels, c.coupling_x, c.coupling_y, c.confidence_level, polygon, point, x, y)
+            for c in result.contours
+            for polygon, points in enumerate(c.polygons, start=1)
+            for point, (x, y) in enumerate(points.tolist(), start=1)
+        ),
+        "cross_sections.csv": (
+            (c.target, c.channel, c.energy_mev, c.coupling, c.value, recoil, cross_section)
+            for c in result.cross_sections
+            for recoil, cross_section in zip(c.recoil_kev.tolist(), c.dsigma_dt_cm2_per_kev.tolist(), strict=True)
+        ),
+    }
+
+
+def _limit_rows(result: Result) -> Iterator[Row]:
+    for limit in result.limits:
+        common = (
+            *(result.name, limit.detector, limit.channels, limit.statistic, limit.method),
+            *(limit.coupling, limit.unit, limit.confidence_level),
+            "" if limit.delta_chi2 is None else limit.delta_chi2,
+        )
+        for segment, (low, high) in enumerate(limit.segments, start=1):
+            yield (*common, segment, low, high)
+
+
+def to_plain(result: Result) -> dict[str, Any]:
+    """A result as JSON holds it; infinite ends of intervals are the words inf and -inf."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, np.ndarray):
+            return value.tolist()
+        if isinstance(value, float) and not np.isfinite(value):
+            return str(value)
+        if isinstance(value, Mapping):
+            return {key: plain(item) for key, item in value.items()}
+        if isinstance(value, tuple | list):
+            return [plain(item) for item in value]
+        if dataclasses.is_dataclass(value):
+            return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return value
+
+    content = plain(result)
+    assert isinstance(content, dict)
+    return content
+
+
+def load_result(folder: str | Path) -> Result:
+    """Read back what `save` wrote; `InputFileError` where the folder holds no result."""
+    path = Path(folder) / "result.json"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as fault:
+        raise InputFileError(f"cannot read the results {path}: {fault.strerror or fault}") from None
+    except ValueError:
+        raise InputFileError(f"{path} is no result of nurecoil: it is not JSON") from None
+    try:
+        return _from_plain(content)
+    except (KeyError, TypeError, ValueError) as fault:
+        raise InputFileError(f"{path} is no result of this version of nurecoil ({type(fault).__name__}: {fault})") from None
+
+
+def _from_plain(content: Mapping[str, Any]) -> Result:
+    def arrays(row: Mapping[str, Any]) -> dict[str, Any]:
+        return {key: np.array(value) if isinstance(value, list) else value for key, value in row.items()}
+
+    def segments(rows: list[list[Any]]) -> tuple[tuple[float, float], ...]:
+        return tuple((float(low), float(high)) for low, high in rows)
+
+    return Result(
+        name=content["name"],
+        study=content["study"],
+        couplings={name: results.CouplingInfo(**row) for name, row in content["couplings"].items()},
+        detectors={name: results.DetectorInfo(**row) for name, row in content["detectors"].items()},
+        limits=tuple(results.Limit(**{**row, "segments": segments(row["segments"])}) for row in content["limits"]),
+        spectra=tuple(results.Spectrum(**arrays(row)) for row in content["spectra"]),
+        profiles=tuple(results.Profile(**arrays(row)) for row in content["profiles"]),
+        contours=tuple(
+            results.ContourLines(**{**row, "polygons": tuple(np.array(p) for p in row["polygons"])})
+            for row in content["contours"]
+        ),
+        cross_sections=tuple(results.CrossSectionCurve(**arrays(row)) for row in content["cross_sections"]),
+        provenance=content["provenance"],
+    )

@@ -1,0 +1,31 @@
+"""Where a result comes from: versions, constants, the study and its hash, the date."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import platform
+from typing import TYPE_CHECKING, Any
+
+from nurecoil.physics import constants
+from nurecoil.version import __version__
+
+if TYPE_CHECKING:
+    from nurecoil.studies.study import Study
+
+LIBRARIES = ("numpy", "scipy", "periodictable", "pydantic", "PyYAML", "contourpy", "matplotlib")
+
+
+def provenance(study: Study) -> dict[str, Any]:
+    """The record that goes beside every result."""
+    return {
+        "nurecoil": __version__,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
+        "constants": constants.as_dict(),
+        "study_name": study.name,
+        "study_sha256": study.sha256,
+        "study": study.as_dict(),
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }

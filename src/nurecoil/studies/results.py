@@ -1,0 +1,145 @@
+"""What a study gave: frozen values, a table to look at, and files to keep."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nurecoil.inference.intervals import Segment
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The confidence interval of one coupling at one detector, in the coupling's plain unit."""
+
+    detector: str
+    channels: str
+    statistic: str
+    method: str
+    coupling: str
+    unit: str
+    confidence_level: float
+    delta_chi2: float | None
+    best_fit: float
+    segments: tuple[Segment, ...]
+    """All pieces, rising; an open end is infinite."""
+
+
+@dataclass(frozen=True, eq=False)
+class Spectrum:
+    """Standard Model counts per bin for the whole exposure."""
+
+    detector: str
+    bin_edges_kev: FloatArray
+    cevns: FloatArray
+    electron: FloatArray
+    background: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Profile:
+    """delta chi^2 against one coupling."""
+
+    detector: str
+    channels: str
+    coupling: str
+    value: FloatArray
+    delta_chi2: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class ContourLines:
+    """The confidence region of two couplings: closed polygons, each of shape (points, 2)."""
+
+    detector: str
+    channels: str
+    coupling_x: str
+    coupling_y: str
+    confidence_level: float
+    polygons: tuple[FloatArray, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class CrossSectionCurve:
+    """d(sigma)/dT of one formula unit at one neutrino energy and one value of a coupling (0: Standard Model)."""
+
+    target: str
+    channel: str
+    energy_mev: float
+    coupling: str
+    value: float
+    recoil_kev: FloatArray
+    dsigma_dt_cm2_per_kev: FloatArray
+
+
+@dataclass(frozen=True)
+class CouplingInfo:
+    """What figures and tables need to know of a coupling."""
+
+    symbol: str
+    unit: str
+    scale: float
+
+
+@dataclass(frozen=True)
+class DetectorInfo:
+    """What figures and tables need to know of a detector."""
+
+    label: str
+    channels: str
+    threshold_kev: float
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """Everything that a study gave. Prints as a table; `save` writes the files of the contract."""
+
+    name: str
+    study: Mapping[str, Any]
+    """The study file that gives this result, presets filled in."""
+    couplings: Mapping[str, CouplingInfo]
+    detectors: Mapping[str, DetectorInfo]
+    limits: tuple[Limit, ...]
+    spectra: tuple[Spectrum, ...]
+    profiles: tuple[Profile, ...]
+    contours: tuple[ContourLines, ...]
+    cross_sections: tuple[CrossSectionCurve, ...]
+    provenance: Mapping[str, Any]
+
+    def limit(self, detector: str, coupling: str) -> Limit:
+        """The limit of one coupling at one detector; `KeyError` where there is none."""
+        for found in self.limits:
+            if (found.detector, found.coupling) == (detector, coupling):
+                return found
+        raise KeyError(f"no limit on {coupling} for {detector}")
+
+    def save(self, directory: str | Path = "results", *, style: str | Path | None = None) -> Path:
+        """Write tables, JSON and figures under `directory`/<study name>/ and return that folder.
+
+        Every file is written whole or not at all. Raises `OutputError` where the directory cannot be written.
+        """
+        from nurecoil.reports.files import save
+
+        return save(self, Path(directory), style=style)
+
+    def __str__(self) -> str:
+        from nurecoil.reports.tables import limits_table
+
+        return limits_table(self)
+
+
+def natural_exponent(scale: float) -> int:
+    """The power of ten in which a coupling of this scale is best read.
+
+    >>> natural_exponent(1e-9)
+    -9
+    """
+    return math.floor(math.log10(scale) + 1e-9)

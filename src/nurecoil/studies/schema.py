@@ -1,0 +1,209 @@
+"""The study file, key by key: types, ranges, defaults and meanings.
+
+Structure only; what needs several keys at once, or a table or file, is checked in `nurecoil.studies.study`.
+Every model refuses unknown keys and numbers given as text, and is frozen.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,79}$")]
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Fraction = Annotated[float, Field(gt=0, le=1)]
+Channel = Literal["cevns", "electron"]
+Statistic = Literal["least-squares", "poisson"]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, populate_by_name=True)
+
+
+def _kind(value: Any) -> str:
+    """Which member of a union a value means: errors then speak of that member alone."""
+    if isinstance(value, BaseModel | dict):
+        return "<mapping>"
+    if isinstance(value, str):
+        return "<word>"
+    if isinstance(value, list):
+        return "<list>"
+    return "<number>"
+
+
+class Source(_Model):
+    """A pulsed source of pions decaying at rest."""
+
+    name: Name = "custom"
+    type: Literal["pion-decay-at-rest"]
+    protons_per_year: Positive = Field(description="protons on target in a calendar year")
+    neutrinos_per_proton: Positive = Field(description="neutrinos of each flavour per proton")
+    hours_per_year: Annotated[float, Field(gt=0, le=8784)] = Field(description="hours of operation in a calendar year")
+    duty_factor: Fraction = Field(description="share of the live time in which the beam is on")
+
+
+SourceOrPreset = Annotated[
+    Annotated[str, Tag("<word>")] | Annotated[Source, Tag("<mapping>")], Discriminator(_kind)
+]
+
+
+class Uncertainties(_Model):
+    """Relative widths of the normalisations; 0 fixes one."""
+
+    signal: Annotated[float, Field(ge=0, le=10)]
+    background: Annotated[float, Field(ge=0, le=10)]
+
+
+class Intervals(_Model):
+    """How intervals are made."""
+
+    confidence_level: Annotated[float, Field(gt=0, lt=1)] = 0.90
+    method: Literal["delta-chi2", "feldman-cousins"] = "delta-chi2"
+    minimum: Literal["global", "connected"] = Field(
+        "global", description="compare with the lowest minimum, or with the one nearest the Standard Model"
+    )
+
+
+class Resolution(_Model):
+    """Gaussian width of the true recoil energy."""
+
+    sigma_kev: Positive
+    at_kev: Positive
+    law: Literal["sqrt", "constant", "linear"] = "sqrt"
+    minimum_true_kev: Positive | None = Field(None, description="required by law: constant; recoils below are lost")
+
+
+class EfficiencyFile(_Model):
+    """Two columns: keV, efficiency."""
+
+    file: str
+    axis: Literal["recoil", "reconstructed"]
+
+
+Efficiency = Annotated[
+    Annotated[Fraction, Tag("<number>")] | Annotated[EfficiencyFile, Tag("<mapping>")],
+    Discriminator(lambda value: "<mapping>" if _kind(value) == "<mapping>" else "<number>"),
+]
+Radius = Annotated[
+    Annotated[Positive, Tag("<number>")] | Annotated[dict[str, Positive], Tag("<mapping>")],
+    Discriminator(lambda value: "<mapping>" if _kind(value) == "<mapping>" else "<number>"),
+]
+ResolutionOrNone = Annotated[
+    Annotated[Literal["none"], Tag("<word>")] | Annotated[Resolution, Tag("<mapping>")],
+    Discriminator(lambda value: "<mapping>" if _kind(value) == "<mapping>" else "<word>"),
+]
+Quenching = Annotated[
+    Annotated[Literal["same-axis"], Tag("<word>")] | Annotated[Positive, Tag("<number>")],
+    Discriminator(lambda value: "<word>" if _kind(value) == "<word>" else "<number>"),
+]
+
+
+class Detector(_Model):
+    """A detector; with `preset`, any key overrides the preset's. Energies are reconstructed nuclear-recoil keV."""
+
+    preset: str | None = Field(None, description="built-in detector whose keys are the defaults")
+    name: Name = Field(description="unique, safe as a file name; the preset's unless given")
+    label: str | None = Field(None, description="how figures name it; the target unless given")
+    target: str = Field(description="element or compound formula")
+    mass_kg: Positive
+    distance_m: Positive
+    threshold_kev: Positive | None = None
+    maximum_kev: Positive | None = None
+    bins: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    bin_edges_kev: Annotated[list[Positive], Field(min_length=2, max_length=10_001)] | None = None
+    resolution: ResolutionOrNone = Field(description="none is a choice")
+    efficiency: Efficiency = Field(description="a number in (0, 1], or {file, axis: recoil or reconstructed}")
+    background_ckkd: NonNegative | None = Field(None, description="counts/keV/kg/day")
+    background_ckd: NonNegative | None = Field(None, description="counts/kg/day in all bins together")
+    background_file: str | None = Field(None, description="two columns: keV, counts/keV/kg/day")
+    rms_radius_fm: Radius | None = Field(None, description="a number or one per element")
+    neutron_radius_fm: Radius | None = Field(None, description="the proton's unless given")
+    electron_quenching: Quenching | None = Field(
+        None, description="nuclear-recoil light over electron-recoil light; same-axis for no conversion"
+    )
+    source: SourceOrPreset | None = None
+    exposure_years: Positive | None = None
+    channels: Annotated[list[Channel], Field(min_length=1)] | None = None
+    statistic: Statistic | None = None
+    uncertainties: Uncertainties | None = None
+
+
+class Profile(_Model):
+    """A curve of delta chi^2 against one coupling."""
+
+    coupling: str
+    from_: float = Field(alias="from", description="in the coupling's unit")
+    to: float
+    points: Annotated[int, Field(ge=2, le=100_000)] = 401
+    detectors: list[str] | None = Field(None, description="all unless given")
+
+
+class CrossSection(_Model):
+    """Curves of d(sigma)/dT at one neutrino energy; the Standard Model is always drawn too."""
+
+    target: str
+    energy_mev: Positive
+    channel: Channel = "cevns"
+    coupling: str
+    values: Annotated[list[float], Field(min_length=1)]
+    recoil_from_kev: Positive = 0.1
+    recoil_to_kev: Positive | None = Field(None, description="the endpoint unless given; at most 100 keV for electrons")
+
+
+class Panel(_Model):
+    """One panel of a figure, made by exactly one of profile, contour, cross_section, spectrum."""
+
+    profile: Annotated[list[str], Field(min_length=1)] | None = Field(None, description="couplings")
+    contour: Annotated[list[str], Field(min_length=2, max_length=2)] | None = Field(None, description="two couplings")
+    cross_section: str | None = Field(None, description="a target of cross_sections; needs energy_mev")
+    spectrum: str | None = Field(None, description="a detector")
+    detectors: list[str] | None = Field(None, description="of a profile or contour; all unless given")
+    energy_mev: Positive | None = None
+    channels: Annotated[list[Channel], Field(min_length=1)] = Field(default=["cevns"])
+    values: list[float] | None = Field(None, description="of a cross section's coupling; all unless given")
+    range: Annotated[list[float], Field(min_length=2, max_length=2)] | None = Field(
+        None, description="of the horizontal axis, in plain units; all that was computed unless given"
+    )
+    maximum: Positive | None = Field(None, description="of the vertical axis of a profile")
+    title: str | None = None
+
+
+class Figure(_Model):
+    """A figure of the study: its file name, and its panels row by row."""
+
+    name: Name
+    panels: Annotated[list[Panel], Field(min_length=1, max_length=12)]
+    columns: Annotated[int, Field(ge=1, le=4)] | None = Field(None, description="all panels in one row unless given")
+
+
+class StudyFile(_Model):
+    """The whole file."""
+
+    name: Name = Field(description="safe as a file name")
+    title: str | None = None
+    source: SourceOrPreset = Field(description="a preset, or a mapping with `type`")
+    exposure_years: Positive
+    channels: Annotated[list[Channel], Field(min_length=1)] = Field(default=["cevns"])
+    couplings: Annotated[list[str], Field(min_length=1)]
+    uncertainties: Uncertainties
+    statistic: Statistic = "least-squares"
+    intervals: Intervals = Intervals()
+    detectors: Annotated[list[Detector], Field(min_length=1)]
+    contours: list[Annotated[list[str], Field(min_length=2, max_length=2)]] = Field(default=[])
+    profiles: list[Profile] = Field(default=[])
+    cross_sections: list[CrossSection] = Field(default=[])
+    figures: list[Figure] | None = Field(None, description="chosen from what the study computes unless given")
+    form_factor: Literal["helm", "klein-nystrand", "symmetrised-fermi"] = "helm"
+    nuclei: Literal["standard-weight", "isotopes"] = "standard-weight"
+    radiative_corrections: Literal[False] = False
+
+
+NOT_AVAILABLE = {
+    "combinations": "combinations of detectors",
+    "scans": "scans of a key",
+    "plugins": "couplings from plugin files",
+    "profile": "couplings that are minimised over",
+}
+"""Keys of the contract that this version refuses, and what they would do."""

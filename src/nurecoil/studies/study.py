@@ -1,0 +1,153 @@
+"""A study: what to compute, loaded from YAML and checked as a whole before anything runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nurecoil.detection.detector import Detector
+from nurecoil.detection.response import Response, response
+from nurecoil.errors import StudyError, located
+from nurecoil.physics.couplings import Coupling, coupling
+from nurecoil.physics.sources import PionDecayAtRest
+from nurecoil.studies import presets, schema
+from nurecoil.studies.build import build_detector, build_source, merge_preset
+from nurecoil.studies.rules import check_across_keys
+from nurecoil.studies.validation import validated
+from nurecoil.studies.yaml_io import read_yaml
+
+if TYPE_CHECKING:
+    from nurecoil.studies.results import Result
+
+
+@dataclass(frozen=True, eq=False)
+class DetectorSetup:
+    """A detector with all that the study, or the detector itself, says about its running."""
+
+    detector: Detector
+    source: PionDecayAtRest
+    exposure_years: float
+    channels: tuple[str, ...]
+    form_factor: str
+    signal_uncertainty: float
+    background_uncertainty: float
+    statistic: str
+
+    @property
+    def name(self) -> str:
+        """The detector's name."""
+        return self.detector.name
+
+    def response(self, couplings: tuple[Coupling, ...]) -> Response:
+        """Counts for the exposure as a function of the couplings."""
+        return response(
+            self.source,
+            self.detector,
+            couplings=couplings,
+            years=self.exposure_years,
+            channels=self.channels,
+            form_factor=self.form_factor,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """A validated study. `file` holds the keys, presets filled in; the rest is made of them."""
+
+    file: schema.StudyFile
+    setups: tuple[DetectorSetup, ...]
+    couplings: tuple[Coupling, ...]
+
+    @property
+    def name(self) -> str:
+        """The study's name, also of its folder of results."""
+        return self.file.name
+
+    def as_dict(self) -> dict[str, Any]:
+        """The keys as plain values, presets filled in: a study file that gives the same study."""
+        return self.file.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_unset=True)
+
+    @property
+    def sha256(self) -> str:
+        """A hash of the keys, independent of their order and of comments."""
+        text = json.dumps(self.as_dict(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def responses(self) -> dict[str, Response]:
+        """The response of every detector to all couplings of the study, by detector name."""
+        made = {}
+        for setup in self.setups:
+            with located(f"detectors.{setup.name}"):
+                made[setup.name] = setup.response(self.couplings)
+        return made
+
+    def run(self) -> Result:
+        """Compute everything that the study asks for."""
+        from nurecoil.studies.runner import run
+
+        return run(self)
+
+
+def load_study(name_or_path: str | os.PathLike[str]) -> Study:
+    """A built-in study by name, or a study file by path.
+
+    A string that ends in .yaml or .yml, or holds a path separator, is a path. Raises a `NurecoilError` whose message
+    names the file, the key's path, the fault and what is allowed.
+
+    >>> load_study("parada2024").name
+    'parada2024'
+    """
+    text = os.fspath(name_or_path)
+    if not isinstance(name_or_path, str) or text.endswith((".yaml", ".yml")) or "/" in text or os.sep in text:
+        path = Path(text)
+        return study_from_dict(read_yaml(path), where=str(path), base=path.parent)
+    return study_from_dict(presets.load("studies", text), where=f"study preset {text}")
+
+
+def study_from_dict(content: Mapping[str, Any], *, where: str = "study", base: Path = Path()) -> Study:
+    """A study from its keys; file names in it are relative to `base`. Raises as `load_study`."""
+    with located(where):
+        file = validated(schema.StudyFile, _with_presets(content))
+        couplings = []
+        for name in file.couplings:
+            with located("couplings"):
+                couplings.append(coupling(name))
+        check_across_keys(file)
+        return Study(file, tuple(_setup(file, spec, base) for spec in file.detectors), tuple(couplings))
+
+
+def _with_presets(content: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(content)
+    entries = content.get("detectors")
+    if isinstance(entries, list):
+        merged["detectors"] = []
+        for number, entry in enumerate(entries, start=1):
+            with located(f"detectors.{number}.preset"):
+                merged["detectors"].append(merge_preset(entry) if isinstance(entry, Mapping) else entry)
+    return merged
+
+
+def _setup(file: schema.StudyFile, spec: schema.Detector, base: Path) -> DetectorSetup:
+    """One detector with the study's values for all that it does not say itself."""
+    path = f"detectors.{spec.name}"
+    with located(f"{path}.source" if spec.source else "source"):
+        source = build_source(spec.source or file.source)
+    channels = tuple(spec.channels or file.channels)
+    if "electron" in channels and spec.electron_quenching is None:
+        raise StudyError(f"{path}.electron_quenching: required with the channel electron (a number, or same-axis)")
+    uncertainties = spec.uncertainties or file.uncertainties
+    return DetectorSetup(
+        detector=build_detector(spec, base, file.nuclei),
+        source=source,
+        exposure_years=spec.exposure_years or file.exposure_years,
+        channels=channels,
+        form_factor=file.form_factor,
+        signal_uncertainty=uncertainties.signal,
+        background_uncertainty=uncertainties.background,
+        statistic=spec.statistic or file.statistic,
+    )

@@ -1,0 +1,77 @@
+"""YAML as a physicist writes it: `1e-7` is a number, `NO` is a word, a key given twice is a mistake."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from nurecoil.errors import InputFileError, StudyError
+
+_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(_Base):  # type: ignore[misc]  # the C loader exists only where libyaml does
+    """SafeLoader with YAML 1.2's idea of floats and booleans, and no silent duplicates."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, str):
+                raise StudyError(f"line {key_node.start_mark.line + 1}: a key must be a word, got {key!r}")
+            if key in seen:
+                raise StudyError(f"line {key_node.start_mark.line + 1}: the key '{key}' is given twice")
+            seen.add(key)
+        return dict(super().construct_mapping(node, deep))
+
+
+# YAML 1.1 reads `1e-7` as text and yes/no/on/off as booleans; every resolver is made anew from 1.2's rules.
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, regexp) for tag, regexp in resolvers if tag not in ("tag:yaml.org,2002:float", "tag:yaml.org,2002:bool")]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^(?:[-+]?(?:\d+\.\d*|\.\d+|\d+)(?:[eE][-+]?\d+)|[-+]?(?:\d+\.\d*|\.\d+)|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"),
+    list("-+0123456789."),
+)
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+
+
+def parse_yaml(text: str, where: str) -> dict[str, Any]:
+    """The mapping that a YAML text holds.
+
+    Raises `StudyError`, which names the file and line, for text that is no YAML, no mapping, or repeats a key.
+
+    >>> parse_yaml("a: 1e-7\\nb: NO", "example")
+    {'a': 1e-07, 'b': 'NO'}
+    """
+    try:
+        content = yaml.load(text, Loader=_Loader)
+    except StudyError as fault:
+        raise StudyError(f"{where}, {fault}") from None
+    except yaml.YAMLError as fault:
+        mark = getattr(fault, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        raise StudyError(f"{where}{line}: this is no YAML ({getattr(fault, 'problem', None) or fault})") from None
+    if not isinstance(content, dict):
+        raise StudyError(f"{where}: keys and values are needed (such as `name: my-study`), got {type(content).__name__}")
+    return content
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """`parse_yaml` of a file; `InputFileError` where it cannot be read."""
+    return parse_yaml(read_text(path, "study file"), str(path))
+
+
+def read_text(path: Path, what: str) -> str:
+    """The text of a file that the user named; `InputFileError` says what was wrong with it."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as fault:
+        raise InputFileError(f"cannot read the {what} {path}: {fault.strerror or fault}") from None
+    except UnicodeDecodeError:
+        raise InputFileError(f"cannot read the {what} {path}: it is not UTF-8 text") from None
