@@ -115,10 +115,10 @@ def response(
     """
     declared = tuple(coupling(new, registry) if isinstance(new, str) else new for new in couplings)
     if not channels or len(set(channels)) != len(channels) or not set(channels) <= set(CHANNELS):
-        raise PhysicsError(f"channels must be one or both of {', '.join(CHANNELS)}, got {', '.join(channels) or 'none'}")
-    terms = {
-        channel: _channel_terms(source, detector, declared, years, channel, form_factor) for channel in channels
-    }
+        raise PhysicsError(
+            f"channels must be one or both of {', '.join(CHANNELS)}, got {', '.join(channels) or 'none'}"
+        )
+    terms = {channel: _channel_terms(source, detector, declared, years, channel, form_factor) for channel in channels}
     monomials = sorted({monomial for by_monomial in terms.values() for monomial in by_monomial} | {()}, key=_order)
     nothing = np.zeros(len(detector.bin_edges_kev) - 1)
     coefficients = {
@@ -238,7 +238,5 @@ def _component_product(
     first, second = pair
     if first == second:
         return weight * left[first] * right[first] if first in left and first in right else None
-    parts = [
-        weight * a[first] * b[second] for a, b in ((left, right), (right, left)) if first in a and second in b
-    ]
+    parts = [weight * a[first] * b[second] for a, b in ((left, right), (right, left)) if first in a and second in b]
     return np.sum(parts, axis=0) if parts else None

@@ -46,11 +46,22 @@ def draw(result: Result, spec: Mapping[str, Any]) -> Figure:
     columns = spec.get("columns") or len(spec["panels"])
     rows = math.ceil(len(spec["panels"]) / columns)
     width, height = style.PANEL_SIZE_IN
-    figure = Figure(figsize=(columns * width, rows * height), layout="tight")
+    # Margins are set, not searched for: matplotlib's layout engines draw every text twice over.
+    left, right, bottom, top = style.MARGINS_IN
+    figure = Figure(figsize=(columns * width, rows * height))
+    figure.subplots_adjust(
+        left=left / (columns * width),
+        right=1 - right / (columns * width),
+        bottom=bottom / (rows * height),
+        top=1 - top / (rows * height),
+        wspace=(left + right) / (width - left - right),
+        hspace=(bottom + top) / (height - bottom - top),
+    )
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, panel in zip(grid, spec["panels"], strict=False):
         kind = next(kind for kind in panels.PANELS if panel.get(kind) is not None)
         panels.PANELS[kind](axes, result, panel)
+        style.finish(axes)
     for axes in grid[len(spec["panels"]) :]:
         axes.set_axis_off()
     return figure

@@ -74,7 +74,7 @@ def profile(axes: Axes, result: Result, spec: Spec) -> None:
     if several:
         label = ", ".join(f"${result.couplings[name].symbol}$" for name in couplings) + label[label.find(" (") :]
     axes.set_xlabel(label)
-    axes.set_ylabel(r"$\Delta\chi^2$")
+    axes.set_ylabel("\u0394\u03c7\u00b2")
     if len(shown) > 1:
         axes.legend(loc="upper center" if spec.get("maximum") else "best")
 
@@ -109,9 +109,9 @@ def _value_text(info: CouplingInfo, value: float) -> str:
     if value == 0:
         return "SM"
     exponent = int(np.floor(np.log10(abs(value)) + 1e-9))
-    digits = f"{value / 10.0**exponent:.3g}"
-    unit = style.unit_text(info.unit, exponent).strip("$")
-    return rf"${info.symbol} = {digits}\times {unit}$" if unit else f"${info.symbol} = {value:g}$"
+    digits = f"{value / 10.0**exponent:.3g}".replace("-", "\u2212")
+    unit = style.unit_text(info.unit, exponent)
+    return f"${info.symbol}$ = {digits}" + (f"\u00d7{unit}" if exponent else f" {unit}").rstrip()
 
 
 def cross_section(axes: Axes, result: Result, spec: Spec) -> None:
@@ -140,13 +140,12 @@ def cross_section(axes: Axes, result: Result, spec: Spec) -> None:
     highest = max(float(c.dsigma_dt_cm2_per_kev.max()) for c in curves)
     axes.set_ylim(min(float(part[part > 0].min()) for part in body) / 3, highest * 3)
     axes.set_xlim(min(float(c.recoil_kev[0]) for c in curves), max(float(c.recoil_kev[-1]) for c in curves))
-    axes.set_xlabel(r"$T$ (keV)")
-    axes.set_ylabel(r"$\mathrm{d}\sigma/\mathrm{d}T$ (cm$^2$/keV)")
+    axes.set_xlabel("T (keV)")
+    axes.set_ylabel("d\u03c3/dT (cm\u00b2/keV)")
     axes.set_title(
-        spec.get("title") or rf"{style.formula_text(spec['cross_section'])}, $E_\nu$ = {spec['energy_mev']:g} MeV",
-        fontsize=11,
+        spec.get("title") or f"{style.formula_text(spec['cross_section'])}, {spec['energy_mev']:g} MeV neutrinos"
     )
-    axes.legend(loc="best", fontsize=9)
+    axes.legend(loc="best", fontsize=8)
 
 
 def _curve_style(curve: CrossSectionCurve, values: list[float], channels: list[str]) -> tuple[str, Any]:
@@ -180,7 +179,7 @@ def spectrum(axes: Axes, result: Result, spec: Spec) -> None:
     axes.set_ylim(0, 1.15 * float(base.max()))
     axes.set_xlabel("reconstructed recoil energy (keV)")
     axes.set_ylabel("counts per keV")
-    axes.set_title(spec.get("title") or style.formula_text(result.detectors[found.detector].label), fontsize=11)
+    axes.set_title(spec.get("title") or style.formula_text(result.detectors[found.detector].label))
     axes.legend(loc="upper right")
 
 
@@ -202,7 +201,7 @@ def limits(axes: Axes, result: Result, spec: Spec) -> None:
     axes.set_yticks(range(len(found)), [style.formula_text(result.detectors[f.detector].label) for f in found])
     axes.tick_params(axis="y", which="minor", left=False, right=False)
     axes.set_xlabel(label)
-    axes.set_title(f"{100 * found[0].confidence_level:g}% CL", fontsize=11)
+    axes.set_title(f"{100 * found[0].confidence_level:g}% CL")
 
 
 PANELS = {

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nurecoil.errors import InputFileError
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 RC: dict[str, Any] = {
-    "font.family": "serif",
-    "font.serif": ["STIXGeneral", "DejaVu Serif"],
-    "mathtext.fontset": "stix",
-    "font.size": 11,
-    "axes.labelsize": 13,
+    "font.family": "DejaVu Sans",
+    "mathtext.fontset": "dejavusans",
+    "font.size": 10,
+    "axes.labelsize": 11,
     "axes.linewidth": 0.9,
-    "legend.fontsize": 10,
+    "legend.fontsize": 9,
     "legend.frameon": False,
     "lines.linewidth": 1.8,
     "xtick.direction": "in",
     "ytick.direction": "in",
     "xtick.top": True,
     "ytick.right": True,
-    "xtick.minor.visible": True,
-    "ytick.minor.visible": True,
-    "pdf.fonttype": 42,
     "savefig.dpi": 150,
 }
 
@@ -34,10 +34,12 @@ LINE_STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)))
 STANDARD_MODEL_COLOUR = "#e07b00"
 VALUE_COLOURS = ("#c1272d", "#0b4f9e", "#000000", "#5a8f29", "#8e3fa8", "#7a5230")
 CHANNEL_COLOURS = {"cevns": "#e07b00", "electron": "#0b4f9e"}
-CHANNEL_LABELS = {"cevns": r"CE$\nu$NS", "electron": r"E$\nu$ES"}
+CHANNEL_LABELS = {"cevns": "CE\u03bdNS", "electron": "E\u03bdES"}
 BACKGROUND_COLOUR = "#b8b8b8"
 
-PANEL_SIZE_IN = (4.1, 3.5)
+PANEL_SIZE_IN = (4.1, 3.4)
+MARGINS_IN = (0.72, 0.16, 0.56, 0.30)
+"""Left, right, bottom, top of every panel."""
 
 
 def read_style(path: Path) -> dict[str, Any]:
@@ -73,6 +75,38 @@ def read_style(path: Path) -> dict[str, Any]:
     return settings
 
 
+_SUBSCRIPTS = str.maketrans("0123456789", "\u2080\u2081\u2082\u2083\u2084\u2085\u2086\u2087\u2088\u2089")
+_SUPERSCRIPTS = str.maketrans("-0123456789", "\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079")
+
+
+def superscript(number: int) -> str:
+    """An integer in superscript characters: matplotlib sets them ten times faster than its mathtext.
+
+    >>> superscript(-38)
+    '\u207b\u00b3\u2078'
+    """
+    return str(number).translate(_SUPERSCRIPTS)
+
+
+def finish(axes: Axes) -> None:
+    """Ticks of logarithmic axes, and what keeps drawing fast."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+
+    for axis in (axes.xaxis, axes.yaxis):
+        if axis.get_scale() != "log":
+            continue
+        low, high = axis.get_view_interval()
+        decades = math.log10(high / low)
+        axis.set_major_locator(LogLocator(numticks=8))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"10{superscript(round(math.log10(value)))}"))
+        axis.set_minor_formatter(NullFormatter())
+        if decades > 6:
+            axis.set_minor_locator(NullLocator())
+    axes.tick_params(which="minor", labelbottom=False, labelleft=False)
+    # A title with a place of its own is not moved out of the way of ticks, for which every text would be measured.
+    axes.set_title(axes.get_title(), y=1.01, fontsize=11)
+
+
 def power_of_ten(largest: float, natural_exponent: int) -> int:
     """The exponent in which an axis up to `largest` reads best: the natural one unless it is far off.
 
@@ -86,21 +120,22 @@ def power_of_ten(largest: float, natural_exponent: int) -> int:
 
 
 def unit_text(unit: str, exponent: int) -> str:
-    """The unit of an axis in mathtext, such as 10^-9 e; empty for a plain number."""
-    names = {"e": "e", "mu_B": r"\mu_B", "cm2": r"\mathrm{cm}^2", "fm": r"\mathrm{fm}", "1": ""}
-    factor = "" if exponent == 0 else f"10^{{{exponent}}}"
-    parts = [part for part in (factor, names.get(unit, rf"\mathrm{{{unit}}}")) if part]
-    return "$" + r"\,".join(parts) + "$" if parts else ""
+    """The unit of an axis, such as 10^-9 e; empty for a plain number.
+
+    >>> unit_text("cm2", -32)
+    '10\u207b\u00b3\u00b2 cm\u00b2'
+    """
+    names = {"mu_B": "\u03bc\u0299", "cm2": "cm\u00b2", "1": ""}
+    factor = "" if exponent == 0 else f"10{superscript(exponent)}"
+    return " ".join(part for part in (factor, names.get(unit, unit)) if part)
 
 
 def formula_text(formula: str) -> str:
-    """A chemical formula with its subscripts in mathtext; any other text as it is.
+    """A chemical formula with subscripts; any other text as it is.
 
     >>> formula_text("C3F8")
-    'C$_{3}$F$_{8}$'
+    'C\u2083F\u2088'
     """
-    import re
-
     if not re.fullmatch(r"(?:[A-Z][a-z]?\d*)+", formula):
         return formula
-    return re.sub(r"(\d+)", r"$_{\1}$", formula)
+    return formula.translate(_SUBSCRIPTS)

@@ -92,7 +92,9 @@ class LeastSquares:
         kept = [(row, m) for row, m in enumerate(self.monomials, start=1) if set(m) <= set(chosen)]
         rows = np.array([row for row, _ in kept])
         # Entry of each monomial in the flattened coefficient array: digits in base five.
-        entries = np.array([sum(m.count(index) * 5**place for place, index in enumerate(chosen[::-1])) for _, m in kept])
+        entries = np.array(
+            [sum(m.count(index) * 5**place for place, index in enumerate(chosen[::-1])) for _, m in kept]
+        )
         shape = (5,) * len(chosen)
         residual_squared = np.bincount(
             (entries[:, None] + entries).ravel(), self.gram[np.ix_(rows, rows)].ravel(), 5 ** len(chosen)

@@ -83,7 +83,8 @@ class RationalChi2:
 
         below, value = at(self.denominator), at(self.numerator) / at(self.denominator)
         slopes = [
-            (at(poly.polyder(self.numerator, axis=axis)) - value * at(poly.polyder(self.denominator, axis=axis))) / below
+            (at(poly.polyder(self.numerator, axis=axis)) - value * at(poly.polyder(self.denominator, axis=axis)))
+            / below
             for axis in (0, 1)
         ]
         return value, slopes[0] / self.scales[0], slopes[1] / self.scales[1]

@@ -83,9 +83,7 @@ class MichelSpectrum:
         middle, half = (MICHEL_ENDPOINT_MEV + low) / 2, (MICHEL_ENDPOINT_MEV - low) / 2
         nodes = [middle - half / np.sqrt(3), middle + half / np.sqrt(3)]
         weights = [self.density_per_mev(node) * half for node in nodes]
-        return np.stack(
-            [weights[0] * nodes[0] ** -float(k) + weights[1] * nodes[1] ** -float(k) for k in range(3)]
-        )
+        return np.stack([weights[0] * nodes[0] ** -float(k) + weights[1] * nodes[1] ** -float(k) for k in range(3)])
 
 
 NU_E_SPECTRUM = MichelSpectrum(quadratic=96.0, cubic=-192.0)
@@ -146,5 +144,3 @@ class PionDecayAtRest:
     def beam_days(self, years: float) -> float:
         """Days in which the beam is on: live time times duty factor."""
         return self.hours_per_year / 24 * years * self.duty_factor
-
-

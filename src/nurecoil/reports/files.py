@@ -45,7 +45,9 @@ def prepare(directory: Path, name: str) -> Path:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as fault:
-        raise OutputError(f"cannot write results to {folder}: {fault.strerror or fault}; choose another with -o") from None
+        raise OutputError(
+            f"cannot write results to {folder}: {fault.strerror or fault}; choose another with -o"
+        ) from None
     return folder
 
 
@@ -78,9 +80,10 @@ def save(result: Result, directory: Path, *, style: str | Path | None = None) ->
             writer.writerow(TABLES[name].split(","))
             writer.writerows(rows)
             (staging / name).write_text(text.getvalue(), encoding="utf-8")
-        for name, content in (("result.json", to_plain(result)), ("provenance.json", result.provenance)):
-            text_json = json.dumps(content, indent=1, allow_nan=False)
-            (staging / name).write_text(text_json + "\n", encoding="utf-8")
+        # Indenting half a megabyte of numbers would take longer than computing them.
+        (staging / "result.json").write_text(json.dumps(to_plain(result), allow_nan=False) + "\n", encoding="utf-8")
+        provenance = json.dumps(result.provenance, indent=1, allow_nan=False)
+        (staging / "provenance.json").write_text(provenance + "\n", encoding="utf-8")
         drawn = draw_all(result, staging / "figures", style)
     for stale in set((folder / "figures").glob("*.p[dn][fg]")) - {folder / "figures" / name for name in drawn}:
         stale.unlink()  # a figure of an earlier run of this study, which this result does not have
@@ -161,7 +164,9 @@ def load_result(folder: str | Path) -> Result:
     try:
         return _from_plain(content)
     except (KeyError, TypeError, ValueError) as fault:
-        raise InputFileError(f"{path} is no result of this version of nurecoil ({type(fault).__name__}: {fault})") from None
+        raise InputFileError(
+            f"{path} is no result of this version of nurecoil ({type(fault).__name__}: {fault})"
+        ) from None
 
 
 def _from_plain(content: Mapping[str, Any]) -> Result:

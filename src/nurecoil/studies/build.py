@@ -75,7 +75,9 @@ def bin_edges(spec: schema.Detector) -> np.ndarray[Any, np.dtype[np.float64]]:
     return np.linspace(spec.threshold_kev, spec.maximum_kev, spec.bins + 1)
 
 
-def _background(spec: schema.Detector, edges: np.ndarray[Any, np.dtype[np.float64]], base: Path) -> detection.FloatArray:
+def _background(
+    spec: schema.Detector, edges: np.ndarray[Any, np.dtype[np.float64]], base: Path
+) -> detection.FloatArray:
     given = {
         key: value
         for key in ("background_ckkd", "background_ckd", "background_file")
@@ -121,9 +123,7 @@ def build_detector(
     if isinstance(spec.efficiency, schema.EfficiencyFile):
         with located(f"{path}.efficiency"):
             energy, values = read_two_columns(base / spec.efficiency.file, "efficiency file", highest=1.0)
-            efficiency = detection.EfficiencyTable(
-                tuple(energy.tolist()), tuple(values.tolist()), spec.efficiency.axis
-            )
+            efficiency = detection.EfficiencyTable(tuple(energy.tolist()), tuple(values.tolist()), spec.efficiency.axis)
     else:
         efficiency = spec.efficiency
     quenching = 1.0 if spec.electron_quenching == "same-axis" else spec.electron_quenching

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.resources
+import os
 from typing import Any, Literal
 
 from nurecoil.errors import UnknownNameError
@@ -34,6 +35,12 @@ def text(kind: Kind, name: str) -> str:
 def load(kind: Kind, name: str) -> dict[str, Any]:
     """The content of a preset."""
     return parse_yaml(text(kind, name), f"{_SINGULAR[kind]} preset {name}")
+
+
+def is_path(name_or_path: str | os.PathLike[str]) -> bool:
+    """Whether a file is meant rather than a preset: a path object, a YAML ending, or a separator inside."""
+    text = os.fspath(name_or_path)
+    return not isinstance(name_or_path, str) or text.endswith((".yaml", ".yml")) or "/" in text or os.sep in text
 
 
 _SINGULAR = {"sources": "source", "detectors": "detector", "studies": "study"}

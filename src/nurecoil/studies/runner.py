@@ -32,9 +32,7 @@ def run(study: Study) -> results.Result:
     return results.Result(
         name=study.name,
         study=study.as_dict(),
-        couplings={
-            new.name: results.CouplingInfo(new.symbol, new.unit, new.scale) for new in study.couplings
-        },
+        couplings={new.name: results.CouplingInfo(new.symbol, new.unit, new.scale) for new in study.couplings},
         detectors={
             setup.name: results.DetectorInfo(
                 setup.detector.label, channels[setup.name], float(setup.detector.bin_edges_kev[0])
@@ -54,16 +52,12 @@ def run(study: Study) -> results.Result:
         ),
         profiles=_profiles(study, statistics, channels),
         contours=_contours(study, statistics, channels),
-        cross_sections=tuple(
-            curve for wanted in study.file.cross_sections for curve in _cross_sections(study, wanted)
-        ),
+        cross_sections=tuple(curve for wanted in study.file.cross_sections for curve in _cross_sections(study, wanted)),
         provenance=provenance(study),
     )
 
 
-def _limits(
-    study: Study, statistics: dict[str, LeastSquares], channels: dict[str, str]
-) -> tuple[results.Limit, ...]:
+def _limits(study: Study, statistics: dict[str, LeastSquares], channels: dict[str, str]) -> tuple[results.Limit, ...]:
     options = study.file.intervals
     limits = []
     for setup in study.setups:
@@ -108,9 +102,7 @@ def _contours(
     for x, y in study.file.contours:
         for name, statistic in statistics.items():
             found = contour(statistic.along([x, y]), study.file.intervals.confidence_level, (bounds[x], bounds[y]))
-            contours.append(
-                results.ContourLines(name, channels[name], x, y, found.confidence_level, found.polygons)
-            )
+            contours.append(results.ContourLines(name, channels[name], x, y, found.confidence_level, found.polygons))
     return tuple(contours)
 
 

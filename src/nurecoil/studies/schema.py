@@ -44,9 +44,7 @@ class Source(_Model):
     duty_factor: Fraction = Field(description="share of the live time in which the beam is on")
 
 
-SourceOrPreset = Annotated[
-    Annotated[str, Tag("<word>")] | Annotated[Source, Tag("<mapping>")], Discriminator(_kind)
-]
+SourceOrPreset = Annotated[Annotated[str, Tag("<word>")] | Annotated[Source, Tag("<mapping>")], Discriminator(_kind)]
 
 
 class Uncertainties(_Model):

@@ -103,7 +103,7 @@ def load_study(name_or_path: str | os.PathLike[str]) -> Study:
     'parada2024'
     """
     text = os.fspath(name_or_path)
-    if not isinstance(name_or_path, str) or text.endswith((".yaml", ".yml")) or "/" in text or os.sep in text:
+    if presets.is_path(name_or_path):
         path = Path(text)
         return study_from_dict(read_yaml(path), where=str(path), base=path.parent)
     return study_from_dict(presets.load("studies", text), where=f"study preset {text}")

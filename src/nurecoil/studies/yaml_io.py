@@ -30,15 +30,21 @@ class _Loader(_Base):  # type: ignore[misc]  # the C loader exists only where li
 
 # YAML 1.1 reads `1e-7` as text and yes/no/on/off as booleans; every resolver is made anew from 1.2's rules.
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, regexp) for tag, regexp in resolvers if tag not in ("tag:yaml.org,2002:float", "tag:yaml.org,2002:bool")]
+    first: [
+        (tag, regexp) for tag, regexp in resolvers if tag not in ("tag:yaml.org,2002:float", "tag:yaml.org,2002:bool")
+    ]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
-    re.compile(r"^(?:[-+]?(?:\d+\.\d*|\.\d+|\d+)(?:[eE][-+]?\d+)|[-+]?(?:\d+\.\d*|\.\d+)|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"),
+    re.compile(
+        r"^(?:[-+]?(?:\d+\.\d*|\.\d+|\d+)(?:[eE][-+]?\d+)|[-+]?(?:\d+\.\d*|\.\d+)|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
+    ),
     list("-+0123456789."),
 )
-_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
 
 
 def parse_yaml(text: str, where: str) -> dict[str, Any]:
@@ -58,7 +64,9 @@ def parse_yaml(text: str, where: str) -> dict[str, Any]:
         line = f", line {mark.line + 1}" if mark else ""
         raise StudyError(f"{where}{line}: this is no YAML ({getattr(fault, 'problem', None) or fault})") from None
     if not isinstance(content, dict):
-        raise StudyError(f"{where}: keys and values are needed (such as `name: my-study`), got {type(content).__name__}")
+        raise StudyError(
+            f"{where}: keys and values are needed (such as `name: my-study`), got {type(content).__name__}"
+        )
     return content
 
 

@@ -1,0 +1,95 @@
+"""Results as tables for a terminal."""
+
+from __future__ import annotations
+
+import io
+import math
+
+from nurecoil.reports.published import compare, published
+from nurecoil.studies.results import Limit, Result, natural_exponent
+
+
+def _number(value: float, exponent: int) -> str:
+    """A value in units of 10^exponent with digits that make sense: three significant ones."""
+    if math.isinf(value):
+        return "inf" if value > 0 else "-inf"
+    scaled = value / 10.0**exponent
+    decimals = max(0, 2 - math.floor(math.log10(abs(scaled)))) if scaled else 2
+    return f"{scaled:.{decimals}f}"
+
+
+def _exponent(limit: Limit, result: Result) -> int:
+    """The natural power of ten, or the limit's own where that is far off."""
+    natural = natural_exponent(result.couplings[limit.coupling].scale)
+    ends = [abs(end) for piece in limit.segments for end in piece if math.isfinite(end) and end]
+    if not ends:
+        return natural
+    own = math.floor(math.log10(max(ends)))
+    return natural if 0 <= own - natural <= 2 else own
+
+
+def interval_text(limit: Limit, result: Result) -> str:
+    """An interval as text, all its pieces: [-3.85, 4.87] 1e-9 e."""
+    exponent = _exponent(limit, result)
+    pieces = " or ".join(f"[{_number(low, exponent)}, {_number(high, exponent)}]" for low, high in limit.segments)
+    unit = "" if limit.unit == "1" else f" {limit.unit}"
+    return f"{pieces or 'none'} 1e{exponent}{unit}"
+
+
+def _rendered(title: str, columns: list[str], rows: list[list[str]], right: set[int], notes: list[str]) -> str:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="right" if number in right else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    text = io.StringIO()
+    console = Console(file=text, width=120, force_terminal=False, color_system=None, highlight=False, markup=False)
+    console.print(table)
+    return "\n".join([text.getvalue().rstrip(), *notes])
+
+
+def _title(result: Result) -> str:
+    confidence = {limit.confidence_level for limit in result.limits}
+    return f"{result.study.get('title') or result.name}: {100 * confidence.pop():g} % CL"
+
+
+def limits_table(result: Result) -> str:
+    """Every limit of a result."""
+    rows = [[limit.detector, limit.channels, limit.coupling, interval_text(limit, result)] for limit in result.limits]
+    return _rendered(_title(result), ["detector", "channels", "coupling", "interval"], rows, set(), [])
+
+
+def comparison_table(result: Result) -> str:
+    """Ours beside the published numbers where there are any, else every limit."""
+    entry = published(result.name)
+    if entry is None:
+        return limits_table(result)
+    limits = {(limit.detector, limit.coupling): limit for limit in result.limits}
+    rows = []
+    compared = compare(result)
+    for row in compared:
+        limit = limits[row.detector, row.coupling]
+        exponent = _exponent(limit, result)
+        unit = "" if limit.unit == "1" else f" {limit.unit}"
+        theirs, difference, verdict = "", "", ""
+        if row.published is not None and row.difference is not None and row.digit is not None:
+            places = max(0, exponent - round(math.log10(row.digit)))
+            theirs = f"{row.published / 10.0**exponent:.{places}f}"
+            difference = f"{100 * row.difference:+.1f} %"
+            verdict = "" if row.agrees_after_rounding else "differs after rounding"
+        ours = ("+/-" if limit.segments[0][0] == -limit.segments[0][1] else "") + _number(row.ours, exponent)
+        rows.append([row.detector, row.coupling, ours, theirs, difference, f"1e{exponent}{unit}", verdict])
+    known = [row for row in compared if row.published is not None]
+    equal = sum(bool(row.agrees_after_rounding) for row in known)
+    worst = max(abs(row.difference or 0.0) for row in known)
+    notes = [
+        f"Published: {entry['source']}. {equal} of {len(known)} numbers are equal after rounding, "
+        f"all within {100 * worst:.1f} %.",
+        *(f"- {' '.join(note.split())}" for note in entry["notes"]),
+    ]
+    columns = ["detector", "coupling", "ours", "published", "difference", "unit", ""]
+    return _rendered(_title(result), columns, rows, {2, 3, 4}, notes)

@@ -1,0 +1,47 @@
+"""Sources and detectors by name or file, for use in Python without a study."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from nurecoil.detection.detector import Detector
+from nurecoil.errors import located
+from nurecoil.physics.nuclei import NucleiConvention
+from nurecoil.physics.sources import PionDecayAtRest
+from nurecoil.studies import presets, schema
+from nurecoil.studies.build import build_detector, build_source, merge_preset
+from nurecoil.studies.validation import validated
+from nurecoil.studies.yaml_io import read_yaml
+
+
+def _content(kind: presets.Kind, name_or_path: str | os.PathLike[str]) -> tuple[dict[str, Any], str, Path]:
+    text = os.fspath(name_or_path)
+    if presets.is_path(name_or_path):
+        return read_yaml(Path(text)), text, Path(text).parent
+    return presets.load(kind, text), f"preset {text}", Path()
+
+
+def load_source(name_or_path: str | os.PathLike[str]) -> PionDecayAtRest:
+    """A source preset by name, or a YAML file of a source's keys by path. Raises a `NurecoilError`.
+
+    >>> load_source("ess").protons_per_year
+    2.8e+23
+    """
+    content, where, _ = _content("sources", name_or_path)
+    with located(where):
+        return build_source(validated(schema.Source, content))
+
+
+def load_detector(name_or_path: str | os.PathLike[str], *, nuclei: NucleiConvention = "standard-weight") -> Detector:
+    """A detector preset by name, or a YAML file of a detector's keys by path. Raises a `NurecoilError`.
+
+    Keys that belong to the running of a detector (source, exposure, channels, uncertainties) are checked, not used.
+
+    >>> load_detector("ess-ge").mass_kg
+    7.0
+    """
+    content, where, base = _content("detectors", name_or_path)
+    with located(where):
+        return build_detector(validated(schema.Detector, merge_preset(content)), base, nuclei)
