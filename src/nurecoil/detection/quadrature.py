@@ -94,6 +94,7 @@ def recoil_nodes(
     kinks : true recoil energies in keV at which the integrand is not smooth.
 
     Raises `PhysicsError` where no recoil can reach the bins.
+
     """
     low, high = _true_range(edges, resolution)
     high = min(high, maximum_recoil_kev)

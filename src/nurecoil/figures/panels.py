@@ -38,7 +38,7 @@ def _detector_styles(result: Result) -> dict[str, tuple[str, Any]]:
 
 
 def profile(axes: Axes, result: Result, spec: Spec) -> None:
-    """delta chi^2 of one or more couplings, a line per detector, and the level of the study's confidence."""
+    """Delta chi^2 of one or more couplings, a line per detector, and the level of the study's confidence."""
     couplings, detectors = spec["profile"], spec.get("detectors") or list(result.detectors)
     low, high = spec.get("range") or (-np.inf, np.inf)
     curves = [p for p in result.profiles if p.coupling in couplings and p.detector in detectors]

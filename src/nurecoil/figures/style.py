@@ -66,7 +66,8 @@ def read_style(path: Path) -> dict[str, Any]:
     logger.addHandler(handler)
     propagate, logger.propagate = logger.propagate, False
     try:
-        settings = dict(matplotlib.rc_params_from_file(path, use_default_template=False))
+        loaded: Any = matplotlib.rc_params_from_file(path, use_default_template=False)
+        settings: dict[str, Any] = dict(loaded)
     finally:
         logger.removeHandler(handler)
         logger.propagate = propagate

@@ -7,18 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nurecoil.inference.chi2 import Chi2
 from nurecoil.inference.levels import delta_chi2_level
-from nurecoil.inference.rational import RationalChi2
 
 FloatArray = NDArray[np.float64]
 
-SMALLEST_DECADE = -4
-"""The first look covers both couplings from this decade of their scales up to their bounds, both signs."""
-SEARCH_POINTS = 240
-GRID_POINTS = 240
+SEARCH_POINTS, GRID_POINTS = 240, 240
+"""Per side of each axis in the first look, and along each axis of the box that is traced."""
+COSTLY_SEARCH_POINTS, COSTLY_GRID_POINTS = 80, 80
+"""The same for a chi^2 that is minimised point by point; the vertices are polished all the same."""
 MARGIN = 0.06
-
-Bounds = tuple[float, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,14 +29,7 @@ class Contour:
     polygons: tuple[FloatArray, ...]
 
 
-def _search_axis(scale: float, bounds: Bounds) -> FloatArray:
-    """Points dense on every decade on both sides of zero, ending at the bounds."""
-    low, high = bounds
-    halves = [scale * np.geomspace(10.0**SMALLEST_DECADE, abs(end) / scale, SEARCH_POINTS) for end in bounds]
-    return np.unique(np.concatenate([-halves[0][::-1] if low < 0 else [], [0.0], halves[1] if high > 0 else []]))
-
-
-def _extent(axis: FloatArray, inside: FloatArray) -> tuple[float, float]:
+def _extent(axis: FloatArray, inside: NDArray[np.bool_]) -> tuple[float, float]:
     """The interval of an axis that holds every point inside, widened by one step and a margin within the axis."""
     touched = np.flatnonzero(inside)
     low, high = axis[max(touched[0] - 1, 0)], axis[min(touched[-1] + 1, len(axis) - 1)]
@@ -46,22 +37,24 @@ def _extent(axis: FloatArray, inside: FloatArray) -> tuple[float, float]:
     return float(max(low - room, axis[0])), float(min(high + room, axis[-1]))
 
 
-def contour(chi2: RationalChi2, confidence_level: float, bounds: tuple[Bounds, Bounds]) -> Contour:
+def contour(chi2: Chi2, confidence_level: float) -> Contour:
     """The confidence region of two couplings, at the level of two parameters.
 
     A grid over many decades finds every island; a grid over their common box is then traced, and its vertices
     are moved onto the level set by Newton steps along the gradient, so that they do not depend on the grid.
-    A region that reaches the `bounds` (of each coupling, in plain units) is closed along them.
+    A region that reaches the bounds of a coupling is closed along them.
     """
     from contourpy import contour_generator
 
     level = delta_chi2_level(confidence_level, 2)
-    axes = [_search_axis(scale, limits) for scale, limits in zip(chi2.scales, bounds, strict=True)]
+    search_points = SEARCH_POINTS if chi2.closed_form else COSTLY_SEARCH_POINTS
+    grid_points = GRID_POINTS if chi2.closed_form else COSTLY_GRID_POINTS
+    axes = [axis.search_points(search_points) for axis in chi2.axes]
     surface = chi2.on_grid(axes[0], axes[1])
     lowest = float(surface.min())  # on Asimov data zero, at the Standard Model, which is a point of the grid
     inside = surface < level + lowest
-    x = np.linspace(*_extent(axes[0], inside.any(axis=0)), GRID_POINTS)
-    y = np.linspace(*_extent(axes[1], inside.any(axis=1)), GRID_POINTS)
+    x = np.linspace(*_extent(axes[0], np.any(inside, axis=0)), grid_points)
+    y = np.linspace(*_extent(axes[1], np.any(inside, axis=1)), grid_points)
     surface = chi2.on_grid(x, y)
     # A wall around the grid closes the lines of a region that runs into the bounds.
     walled = np.pad(surface, 1, constant_values=1e3 * (level + lowest + 1))
@@ -70,10 +63,10 @@ def contour(chi2: RationalChi2, confidence_level: float, bounds: tuple[Bounds, B
     y = np.concatenate([[y[0] - tiny_y], y, [y[-1] + tiny_y]])
     lines = contour_generator(x, y, walled).lines(level + lowest)
     polygons = tuple(_polish(chi2, np.asarray(line), level + lowest) for line in lines)
-    return Contour((chi2.names[0], chi2.names[1]), confidence_level, level, polygons)
+    return Contour((chi2.axes[0].name, chi2.axes[1].name), confidence_level, level, polygons)
 
 
-def _polish(chi2: RationalChi2, line: FloatArray, level: float) -> FloatArray:
+def _polish(chi2: Chi2, line: FloatArray, level: float) -> FloatArray:
     """Move vertices onto the level set, in coordinates where both axes span the polygon equally."""
     points = np.array(line, dtype=float)
     span = np.ptp(points, axis=0)
@@ -82,5 +75,5 @@ def _polish(chi2: RationalChi2, line: FloatArray, level: float) -> FloatArray:
         gradient = np.stack([slope_x, slope_y], axis=1) * span
         step = ((value - level) / np.sum(gradient**2, axis=1))[:, None] * gradient
         # Near a saddle the gradient vanishes, and on a bound the level is not met: there the grid's point stays.
-        points -= np.where(np.abs(step) < 1 / GRID_POINTS, step, 0.0) * span
+        points -= np.where(np.abs(step) < 1 / COSTLY_GRID_POINTS, step, 0.0) * span
     return points

@@ -24,21 +24,26 @@ from numpy.typing import NDArray
 
 from nurecoil.detection.response import Monomial, Response
 from nurecoil.errors import StatisticsError
+from nurecoil.inference.chi2 import Axis
 from nurecoil.inference.rational import RationalChi2
 
 FloatArray = NDArray[np.float64]
+
+
+def response_axes(response: Response) -> tuple[Axis, ...]:
+    """The couplings of a response as inference sees them."""
+    return tuple(Axis(new.name, new.scale, new.bounds) for new in response.couplings)
 
 
 @dataclass(frozen=True, eq=False)
 class LeastSquares:
     """chi^2 of one detector, or of several that share the signal normalisation, as a Gram matrix.
 
-    Couplings are measured in their natural `scales`. Row 0 of `gram` is y, row 1 + m is the coefficient vector of
+    Couplings are measured in their natural scales. Row 0 of `gram` is y, row 1 + m is the coefficient vector of
     monomial m of the residual e; monomial 0 is the constant one.
     """
 
-    names: tuple[str, ...]
-    scales: FloatArray
+    axes: tuple[Axis, ...]
     monomials: tuple[Monomial, ...]
     gram: FloatArray
     signal_uncertainty: float
@@ -59,6 +64,7 @@ class LeastSquares:
         data : observed counts per bin, also the variances; the Standard Model expectation (Asimov) unless given.
 
         Raises `StatisticsError` for a bin with no counts in which signal is possible.
+
         """
         standard_model, background = response.signal[0], response.background
         observed = standard_model + background if data is None else np.asarray(data, dtype=float)
@@ -72,7 +78,8 @@ class LeastSquares:
                 "so least squares has no variance for it; use wider bins"
             )
         weights = np.divide(1.0, observed, out=np.zeros_like(observed), where=~empty)
-        scales = np.array([new.scale for new in response.couplings])
+        axes = response_axes(response)
+        scales = np.array([axis.scale for axis in axes])
         vectors = np.vstack([observed - background, response.signal])
         for row, monomial in enumerate(response.monomials, start=1):
             vectors[row] *= np.prod(scales[list(monomial)])
@@ -83,12 +90,26 @@ class LeastSquares:
             weighted = background * weights
             along = vectors @ weighted
             gram -= np.outer(along, along) / (background @ weighted + background_uncertainty**-2)
-        names = tuple(new.name for new in response.couplings)
-        return cls(names, scales, response.monomials, gram, signal_uncertainty)
+        return cls(axes, response.monomials, gram, signal_uncertainty)
+
+    def __add__(self, other: LeastSquares) -> LeastSquares:
+        """Two detectors that share one signal normalisation: their Gram matrices add.
+
+        Raises `StatisticsError` unless both have the same couplings and the same uncertainty of the signal.
+        """
+        if (self.axes, self.signal_uncertainty) != (other.axes, other.signal_uncertainty):
+            raise StatisticsError("detectors with a common signal normalisation need one signal uncertainty for all")
+        monomials = tuple(sorted({*self.monomials, *other.monomials}, key=lambda m: (len(m), m)))
+        gram = np.zeros((len(monomials) + 1,) * 2)
+        for part in (self, other):
+            rows = np.array([0, *(1 + monomials.index(monomial) for monomial in part.monomials)])
+            gram[np.ix_(rows, rows)] += part.gram
+        return LeastSquares(self.axes, monomials, gram, self.signal_uncertainty)
 
     def along(self, names: Sequence[str]) -> RationalChi2:
         """chi^2 as a function of one or two couplings, all others zero: a ratio of polynomials."""
-        chosen = [self.names.index(name) for name in names]
+        known = [axis.name for axis in self.axes]
+        chosen = [known.index(name) for name in names]
         kept = [(row, m) for row, m in enumerate(self.monomials, start=1) if set(m) <= set(chosen)]
         rows = np.array([row for row, _ in kept])
         # Entry of each monomial in the flattened coefficient array: digits in base five.
@@ -96,20 +117,24 @@ class LeastSquares:
             [sum(m.count(index) * 5**place for place, index in enumerate(chosen[::-1])) for _, m in kept]
         )
         shape = (5,) * len(chosen)
-        residual_squared = np.bincount(
-            (entries[:, None] + entries).ravel(), self.gram[np.ix_(rows, rows)].ravel(), 5 ** len(chosen)
-        ).reshape(shape)
-        along_data = np.bincount(entries, self.gram[0, rows], 5 ** len(chosen)).reshape(shape)
-        scales = self.scales[chosen]
+        residual_squared = _collect(entries[:, None] + entries, self.gram[np.ix_(rows, rows)], shape)
+        along_data = _collect(entries, self.gram[0, rows], shape)
+        axes = tuple(self.axes[index] for index in chosen)
         if self.signal_uncertainty == 0:
-            return RationalChi2(tuple(names), scales, residual_squared, _constant(residual_squared, 1.0))
+            return RationalChi2(axes, residual_squared, _constant(residual_squared, 1.0))
         data_squared = self.gram[0, 0]
         k = self.signal_uncertainty**-2
         # Both divided by k + <y,y>, so that the denominator is near one.
         square = _square_of_quadratic(along_data)
         numerator = residual_squared - square / (k + data_squared)
         denominator = _constant(residual_squared, 1.0) + (2 * along_data + residual_squared) / (k + data_squared)
-        return RationalChi2(tuple(names), scales, numerator, denominator)
+        return RationalChi2(axes, numerator, denominator)
+
+
+def _collect(entries: NDArray[np.int64], values: FloatArray, shape: tuple[int, ...]) -> FloatArray:
+    """Add up the coefficients of equal powers."""
+    size = int(np.prod(shape))
+    return np.asarray(np.bincount(entries.ravel(), values.ravel(), size), dtype=float).reshape(shape)
 
 
 def _constant(like: FloatArray, value: float) -> FloatArray:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.polynomial import polynomial as poly
 from numpy.typing import ArrayLike, NDArray
+
+from nurecoil.inference.chi2 import Axis, Segment
 
 FloatArray = NDArray[np.float64]
 
@@ -17,6 +20,10 @@ def horner(coefficients: FloatArray, x: FloatArray) -> FloatArray:
     for coefficient in coefficients[::-1]:
         value = value * x + coefficient
     return value
+
+
+def _derivative(coefficients: FloatArray, axis: int = 0) -> FloatArray:
+    return np.asarray(poly.polyder(coefficients, axis=axis), dtype=np.float64)
 
 
 def real_roots(coefficients: FloatArray) -> FloatArray:
@@ -46,21 +53,53 @@ def real_roots(coefficients: FloatArray) -> FloatArray:
     return np.sort(np.append(roots, 0.0) if first else roots)
 
 
+def negative_segments(coefficients: FloatArray) -> list[Segment]:
+    """Where a polynomial is below zero: all pieces, with infinite ends where it stays below.
+
+    >>> [(round(float(a), 12), round(float(b), 12)) for a, b in negative_segments(np.array([-4.0, 0.0, 1.0]))]
+    [(-2.0, 2.0)]
+    >>> negative_segments(np.array([-1.0]))
+    [(-inf, inf)]
+    """
+    roots = real_roots(coefficients)
+    if not len(roots):
+        return [(-np.inf, np.inf)] if coefficients[0] < 0 else []
+    # The companion matrix leaves some 1e-13; one Newton step takes it, except at a double root.
+    slope = horner(coefficients[1:] * np.arange(1, len(coefficients)), roots)
+    step = horner(coefficients, roots) / np.where(slope == 0, np.inf, slope)
+    roots = np.where(np.abs(step) < 1e-3 * np.abs(roots), roots - step, roots)
+    roots.sort()
+    span = max(float(np.max(np.abs(roots))), np.finfo(float).tiny)
+    borders = np.concatenate([[-np.inf], roots, [np.inf]])
+    inside = np.concatenate([[roots[0] - span], (roots[1:] + roots[:-1]) / 2, [roots[-1] + span]])
+    below = horner(coefficients, inside) < 0
+    segments: list[Segment] = []
+    for low, high, negative in zip(borders[:-1], borders[1:], below, strict=True):
+        if not negative:
+            continue
+        if segments and segments[-1][1] == low:  # a root that only touches zero
+            segments[-1] = (segments[-1][0], float(high))
+        else:
+            segments.append((float(low), float(high)))
+    return segments
+
+
 @dataclass(frozen=True, eq=False)
 class RationalChi2:
-    """numerator/denominator, the denominator positive, in couplings measured in units of `scales`.
+    """numerator/denominator, the denominator positive, in couplings measured in units of their scales.
 
     The coefficient arrays hold x^i in entry [i], or x^i y^j in entry [i, j].
     """
 
-    names: tuple[str, ...]
-    scales: FloatArray
+    closed_form: ClassVar[bool] = True
+
+    axes: tuple[Axis, ...]
     numerator: FloatArray
     denominator: FloatArray
 
     def __call__(self, value: ArrayLike) -> FloatArray:
         """chi^2 at values of a single coupling in its plain unit, any shape."""
-        x = np.asarray(value, dtype=float) / self.scales[0]
+        x = np.asarray(value, dtype=float) / self.axes[0].scale
         return np.asarray(poly.polyval(x, self.numerator) / poly.polyval(x, self.denominator))
 
     def on_grid(self, x: FloatArray, y: FloatArray) -> FloatArray:
@@ -68,39 +107,45 @@ class RationalChi2:
 
         Two products of low rank and one division, whatever the number of bins.
         """
-        powers_x = np.vander(x / self.scales[0], 5, increasing=True)
-        powers_y = np.vander(y / self.scales[1], 5, increasing=True)
+        powers_x = np.vander(x / self.axes[0].scale, 5, increasing=True)
+        powers_y = np.vander(y / self.axes[1].scale, 5, increasing=True)
         numerator = (powers_y @ self.numerator.T) @ powers_x.T
         numerator /= (powers_y @ self.denominator.T) @ powers_x.T
         return numerator
 
     def value_and_gradient(self, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """chi^2 and its derivatives (per plain unit) at points (x, y)."""
-        u, v = x / self.scales[0], y / self.scales[1]
+        u, v = x / self.axes[0].scale, y / self.axes[1].scale
 
         def at(coefficients: FloatArray) -> FloatArray:
             return np.asarray(poly.polyval2d(u, v, coefficients))
 
         below, value = at(self.denominator), at(self.numerator) / at(self.denominator)
         slopes = [
-            (at(poly.polyder(self.numerator, axis=axis)) - value * at(poly.polyder(self.denominator, axis=axis)))
+            (at(_derivative(self.numerator, axis)) - value * at(_derivative(self.denominator, axis)))
             / below
             for axis in (0, 1)
         ]
-        return value, slopes[0] / self.scales[0], slopes[1] / self.scales[1]
+        return value, slopes[0] / self.axes[0].scale, slopes[1] / self.axes[1].scale
 
-    def excess_polynomial(self, level: float) -> FloatArray:
-        """Coefficients (in units of the scale) of the polynomial that is negative where chi^2 < level."""
-        return self.numerator - level * self.denominator
+    def pieces_below(self, level: float) -> list[Segment]:
+        """All intervals in which chi^2 < level: between roots of numerator - level * denominator."""
+        scale = self.axes[0].scale
+        return [
+            (low * scale, high * scale) for low, high in negative_segments(self.numerator - level * self.denominator)
+        ]
 
     def minima(self) -> list[tuple[float, float]]:
         """(value in plain unit, chi^2) of every local minimum of a single coupling, rising in value.
 
         They are among the roots of N' D - N D', all of which are found, so no start value can mislead.
         """
-        slope = poly.polysub(
-            poly.polymul(poly.polyder(self.numerator), self.denominator),
-            poly.polymul(self.numerator, poly.polyder(self.denominator)),
+        slope = np.asarray(
+            poly.polysub(
+                poly.polymul(_derivative(self.numerator), self.denominator),
+                poly.polymul(self.numerator, _derivative(self.denominator)),
+            ),
+            dtype=np.float64,
         )
         degrees = [len(np.trim_zeros(side, "b")) - 1 for side in (self.numerator, self.denominator)]
         if degrees[0] == degrees[1]:
@@ -110,21 +155,10 @@ class RationalChi2:
             return [(0.0, float(self(0.0)))]
         borders = np.concatenate([[points[0] - 1], (points[1:] + points[:-1]) / 2, [points[-1] + 1]])
         rising = poly.polyval(borders, slope) >= 0
-        values = self(points * self.scales[0])
+        scale = self.axes[0].scale
+        values = self(points * scale)
         return [
-            (float(point * self.scales[0]), float(value))
+            (float(point * scale), float(value))
             for point, value, before, after in zip(points, values, rising[:-1], rising[1:], strict=True)
             if after and not before
         ]
-
-    def minimum(self) -> tuple[float, float]:
-        """The lowest of `minima`; of equals (a transition charge's +q and -q) the first."""
-        if self.numerator[0] == 0:  # Asimov data: chi^2 is never negative, so this is the lowest
-            return 0.0, 0.0
-        return min(self.minima(), key=lambda pair: pair[1])
-
-    def minimum_nearest_zero(self) -> tuple[float, float]:
-        """The one of `minima` at the smallest absolute value: the best fit connected to the Standard Model."""
-        if self.numerator[0] == 0:
-            return 0.0, 0.0
-        return min(self.minima(), key=lambda pair: abs(pair[0]))

@@ -158,6 +158,7 @@ def scatterers(of: Target, channel: str, form_factor: str = "helm") -> list[tupl
     ----------
     channel : ``"cevns"`` or ``"electron"``.
     form_factor : a name of `nurecoil.physics.form_factors.FORM_FACTORS`.
+
     """
     if form_factor not in FORM_FACTORS:
         raise UnknownNameError(f"no form factor '{form_factor}'; {nearest(form_factor, FORM_FACTORS)}")
@@ -195,7 +196,7 @@ def _cross_section(
     incoming: str,
     antineutrino: bool,
 ) -> FloatArray:
-    """sum over outgoing flavours and pairs of components of c_k(T) E^-k times the amplitudes."""
+    """Sum over outgoing flavours and pairs of components of c_k(T) E^-k times the amplitudes."""
     kinematics = scatterer.kinematics(recoil_energy_kev, antineutrino)
     powers = neutrino_energy_mev ** -np.arange(3.0).reshape(3, *(1,) * recoil_energy_kev.ndim)
     total = np.zeros_like(recoil_energy_kev)
@@ -275,6 +276,7 @@ def cevns(
     '3.447293604e-40'
     >>> f"{float(cevns(0.6, 10.0, 'Ge', couplings={'q_ee': 5e-9})):.9e}"
     '6.690185696e-41'
+
     """
     return differential(
         "cevns",

@@ -43,7 +43,7 @@ def _uniform_sphere(x: FloatArray) -> FloatArray:
     safe = np.where(small, 1.0, x)
     closed = 3 * (np.sin(safe) - safe * np.cos(safe)) / safe**3
     if not small.any():
-        return closed
+        return np.asarray(closed)
     squared = x * x
     return np.where(small, 1 - squared / 10 * (1 - squared / 28 * (1 - squared / 54)), closed)
 
@@ -60,6 +60,7 @@ def helm(momentum_transfer_mev: ArrayLike, rms_radius_fm: float) -> FloatArray:
 
     >>> round(float(helm(10.0, 4.06)), 9)  # germanium
     0.992964188
+
     """
     radius = _sphere_radius("Helm", rms_radius_fm, 3 * SURFACE_THICKNESS_FM**2)
     q = np.asarray(momentum_transfer_mev, dtype=float) * MEV_TO_INVERSE_FM

@@ -201,6 +201,7 @@ def target(
     [('Cs', 78), ('I', 74)]
     >>> round(target("Ge").constituents[0].nucleus.neutron_number, 2)
     40.63
+
     """
     atoms = parse_formula(formula)
     for option, given in (("rms_radius_fm", rms_radius_fm), ("neutron_radius_fm", neutron_radius_fm)):

@@ -132,7 +132,7 @@ class PionDecayAtRest:
         return PION_DECAY_AT_REST
 
     def fluence_per_cm2(self, distance_m: float, years: float) -> float:
-        """eta = r N_POT/(4 pi L^2), the neutrinos of each component per cm^2.
+        """Eta = r N_POT/(4 pi L^2), the neutrinos of each component per cm^2.
 
         >>> ess = PionDecayAtRest("ess", 2.8e23, 0.3, 5000, 0.04)
         >>> f"{ess.fluence_per_cm2(20, 1):.6e}"

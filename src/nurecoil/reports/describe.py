@@ -21,7 +21,8 @@ def describe(study: Study) -> str:
     for profile in file.profiles:
         where = ", ".join(profile.detectors or []) or "every detector"
         lines.append(
-            f"  delta chi^2 of {profile.coupling} from {profile.from_:g} to {profile.to:g}, {profile.points} points, {where}"
+            f"  delta chi^2 of {profile.coupling} from {profile.from_:g} to {profile.to:g}, "
+            f"{profile.points} points, {where}"
         )
     for curve in file.cross_sections:
         values = ", ".join(f"{value:g}" for value in curve.values)
@@ -50,9 +51,11 @@ def _describe_detector(setup: DetectorSetup) -> list[str]:
     )
     quenching = "" if detector.electron_quenching is None else f", electron quenching {detector.electron_quenching:g}"
     return [
-        f"  detector {detector.name}: {detector.mass_kg:g} kg of {detector.target.formula} at {detector.distance_m:g} m "
-        f"from {source.name}, {setup.exposure_years:g} years, channels {'+'.join(setup.channels)}, {setup.statistic}",
-        f"    {len(edges) - 1} bins from {edges[0]:g} to {edges[-1]:g} keV, {width}, efficiency {efficiency}{quenching}",
+        f"  detector {detector.name}: {detector.mass_kg:g} kg of {detector.target.formula} at "
+        f"{detector.distance_m:g} m from {source.name}, {setup.exposure_years:g} years, "
+        f"channels {'+'.join(setup.channels)}, {setup.statistic}",
+        f"    {len(edges) - 1} bins from {edges[0]:g} to {edges[-1]:g} keV, {width}, "
+        f"efficiency {efficiency}{quenching}",
         f"    background {float(detector.background_per_kg_day.sum()):.4g} counts/kg/day before the duty factor "
         f"{source.duty_factor:g}; uncertainties: signal {100 * setup.signal_uncertainty:g} %, background "
         f"{100 * setup.background_uncertainty:g} %",

@@ -20,7 +20,7 @@ Specs = Sequence[Mapping[str, Any]]
 
 def draw_all(result: Result, folder: Path, style: str | Path | None = None) -> list[str]:
     """Draw every figure into `folder` and return the file names; `style` is a matplotlib style file."""
-    settings = {**RC, **(read_style(Path(style)) if style else {})}
+    settings: Any = {**RC, **(read_style(Path(style)) if style else {})}
     import matplotlib
     import matplotlib.backends.backend_agg
     import matplotlib.backends.backend_pdf

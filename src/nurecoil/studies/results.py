@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nurecoil.inference.intervals import Segment
+from nurecoil.inference.chi2 import Segment
 
 FloatArray = NDArray[np.float64]
 

@@ -77,8 +77,8 @@ def _check_panel(file: StudyFile, panel: Panel, path: str) -> None:
         for channel in panel.channels:
             if (panel.cross_section, panel.energy_mev, channel) not in computed:
                 raise StudyError(
-                    f"{path}.cross_section: {panel.cross_section} at energy_mev {panel.energy_mev or 'not given'} in the "
-                    f"channel {channel} is not among the study's cross_sections"
+                    f"{path}.cross_section: {panel.cross_section} at energy_mev {panel.energy_mev or 'not given'} "
+                    f"in the channel {channel} is not among the study's cross_sections"
                 )
     _known(f"{path}.spectrum", [panel.spectrum] if panel.spectrum else [], detectors, "detector of this study")
     if panel.range and panel.range[0] >= panel.range[1]:

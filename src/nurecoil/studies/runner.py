@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from nurecoil.inference.contours import contour
-from nurecoil.inference.intervals import interval
-from nurecoil.inference.least_squares import LeastSquares
 from nurecoil.errors import located
+from nurecoil.inference.contours import contour
+from nurecoil.inference.intervals import best_fit, interval
+from nurecoil.inference.least_squares import LeastSquares
 from nurecoil.physics.couplings import coupling
 from nurecoil.physics.cross_sections import differential, scatterers
 from nurecoil.physics.nuclei import target
@@ -89,7 +89,7 @@ def _profiles(
         for name in wanted.detectors or list(statistics):
             chi2 = statistics[name].along([wanted.coupling])
             profiles.append(
-                results.Profile(name, channels[name], wanted.coupling, value, chi2(value) - chi2.minimum()[1])
+                results.Profile(name, channels[name], wanted.coupling, value, chi2(value) - best_fit(chi2)[1])
             )
     return tuple(profiles)
 
@@ -97,11 +97,10 @@ def _profiles(
 def _contours(
     study: Study, statistics: dict[str, LeastSquares], channels: dict[str, str]
 ) -> tuple[results.ContourLines, ...]:
-    bounds = {new.name: new.bounds for new in study.couplings}
     contours = []
     for x, y in study.file.contours:
         for name, statistic in statistics.items():
-            found = contour(statistic.along([x, y]), study.file.intervals.confidence_level, (bounds[x], bounds[y]))
+            found = contour(statistic.along([x, y]), study.file.intervals.confidence_level)
             contours.append(results.ContourLines(name, channels[name], x, y, found.confidence_level, found.polygons))
     return tuple(contours)
 

@@ -187,7 +187,7 @@ class StudyFile(_Model):
     couplings: Annotated[list[str], Field(min_length=1)]
     uncertainties: Uncertainties
     statistic: Statistic = "least-squares"
-    intervals: Intervals = Intervals()
+    intervals: Intervals = Field(default_factory=lambda: Intervals.model_validate({}))
     detectors: Annotated[list[Detector], Field(min_length=1)]
     contours: list[Annotated[list[str], Field(min_length=2, max_length=2)]] = Field(default=[])
     profiles: list[Profile] = Field(default=[])

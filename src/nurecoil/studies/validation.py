@@ -111,7 +111,7 @@ def _known_keys(model: type[BaseModel], location: Sequence[Any]) -> list[str]:
     """The keys of the model that a location leads to."""
     current: type[BaseModel] = model
     for part in location:
-        if isinstance(part, int) or part not in {name for name in _keys(current)}:
+        if isinstance(part, int) or part not in _keys(current):
             continue
         field = next(info for name, info in current.model_fields.items() if (info.alias or name) == part)
         current = _first_model(field.annotation) or current

@@ -48,11 +48,11 @@ _Loader.add_implicit_resolver(
 
 
 def parse_yaml(text: str, where: str) -> dict[str, Any]:
-    """The mapping that a YAML text holds.
+    r"""The mapping that a YAML text holds.
 
     Raises `StudyError`, which names the file and line, for text that is no YAML, no mapping, or repeats a key.
 
-    >>> parse_yaml("a: 1e-7\\nb: NO", "example")
+    >>> parse_yaml("a: 1e-7\nb: NO", "example")
     {'a': 1e-07, 'b': 'NO'}
     """
     try:

@@ -1,0 +1,56 @@
+"""Intervals and minima of a chi^2 that is no ratio of polynomials, by a search that misses no piece it can see.
+
+The couplings' axes are covered decade by decade from far below their natural scale up to their bounds; every dip on
+that grid is followed to its minimum, every crossing of a level is refined to rounding. A piece is missed only if it
+is narrower than a step of the grid, a tenth of its distance from zero, and makes no dip on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nurecoil.inference.chi2 import Axis, Segment
+
+FloatArray = NDArray[np.float64]
+Curve = Callable[[FloatArray], FloatArray]
+
+POINTS_PER_SIDE = 200
+
+
+def minima(curve: Curve, axis: Axis) -> list[tuple[float, float]]:
+    """(value, chi^2) of every local minimum that the grid shows, rising in value."""
+    from scipy.optimize.elementwise import find_minimum
+
+    points = axis.search_points(POINTS_PER_SIDE)
+    values = curve(points)
+    dips = np.flatnonzero((values[1:-1] <= values[:-2]) & (values[1:-1] < values[2:])) + 1
+    if not len(dips):
+        return []
+    brackets = points[dips - 1], points[dips], points[dips + 1]
+    found = find_minimum(curve, brackets)
+    # Where rounding makes a bracket flat the grid's own point is the minimum.
+    at = np.where(found.success, found.x, points[dips])
+    return [(float(x), float(chi2)) for x, chi2 in zip(at, curve(at), strict=True)]
+
+
+def pieces_below(curve: Curve, level: float, axis: Axis) -> list[Segment]:
+    """All intervals in which the curve is below a level; an end at a bound is infinite."""
+    from scipy.optimize.elementwise import find_root
+
+    dips = [value for value, _ in minima(curve, axis)]
+    points = np.union1d(axis.search_points(POINTS_PER_SIDE), dips)
+    below = curve(points) < level
+    changes = np.flatnonzero(below[1:] != below[:-1])
+    crossings: list[float] = []
+    if len(changes):
+        found = find_root(
+            lambda x: curve(x) - level,
+            (points[changes], points[changes + 1]),
+            tolerances={"xrtol": 1e-13, "xatol": 0.0},
+        )
+        crossings = [float(x) for x in found.x]
+    borders = ([-np.inf] if below[0] else []) + crossings + ([np.inf] if below[-1] else [])
+    return list(zip(borders[::2], borders[1::2], strict=True))

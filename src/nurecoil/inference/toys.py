@@ -1,0 +1,348 @@
+"""Pseudo-experiments: simulated counts, and the global fit of each.
+
+With A_0 = 1 + a_0 the centre of the signal's constraint, k = 1/sigma_a^2 and <.,.> the product in a metric with the
+backgrounds profiled (see `least_squares`), the least-squares statistic of any data y = N - B is
+
+    chi^2(theta) = <y,y> + k A_0^2 - gain(theta),   gain = (k A_0 + <n,y>)^2/(k + <n,n>),
+
+so that delta chi^2 at the truth is max gain - gain(truth). <n,y> and <n,n> are polynomials in the coupling: a toy is
+reduced to their few coefficients, its gain is taken on one grid that covers every place where a minimum can be, and the
+highest point is refined inside its own cell. There is no start value, and nothing that iterates towards a wrong minimum.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nurecoil.detection.response import Response
+from nurecoil.errors import StatisticsError
+from nurecoil.inference.chi2 import Axis
+from nurecoil.inference.least_squares import response_axes
+
+FloatArray = NDArray[np.float64]
+
+Ensemble = Literal["drawn", "centres"]
+"""``"drawn"``: true normalisations from their priors, constraint centres at zero; ``"centres"``: true normalisations
+fixed, constraint centres fluctuated."""
+Metric = Literal["own", "fixed"]
+"""Variances of least squares: the toy's own counts (Eq. 15 of arXiv:2409.10652), or the expectation's for all toys."""
+
+GRID_POINTS = 160
+GRID_REACH = 60.0
+"""The grid covers all values whose Asimov delta chi^2 against the truth is below this."""
+
+
+@dataclass(frozen=True, eq=False)
+class Experiment:
+    """What pseudo-experiments need: the counts as a polynomial in one coupling or two, backgrounds, uncertainties."""
+
+    axes: tuple[Axis, ...]
+    exponents: NDArray[np.int64]
+    """Power of each coupling in each monomial, shape (monomials, couplings); the constant first."""
+    signal: FloatArray
+    """Counts per monomial, couplings in units of their scales: shape (monomials, bins)."""
+    backgrounds: FloatArray
+    """Shape (backgrounds, bins)."""
+    signal_uncertainty: float
+    background_uncertainties: tuple[float, ...]
+
+    @classmethod
+    def of(
+        cls,
+        responses: list[Response],
+        names: tuple[str, ...],
+        signal_uncertainty: float,
+        background_uncertainties: tuple[float, ...],
+    ) -> Experiment:
+        """One detector, or several that share the signal normalisation, along one or two couplings."""
+        axes = response_axes(responses[0])
+        chosen = [[axis.name for axis in axes].index(name) for name in names]
+        parts = []
+        monomials = sorted(
+            {m for response in responses for m in response.monomials if set(m) <= set(chosen)},
+            key=lambda m: (len(m), m),
+        )
+        for response in responses:
+            rows = np.zeros((len(monomials), len(response.background)))
+            for monomial, row in zip(response.monomials, response.signal, strict=True):
+                if monomial in monomials:
+                    scale = np.prod([axes[index].scale for index in monomial])
+                    rows[monomials.index(monomial)] = row * scale
+            parts.append(rows)
+        backgrounds = np.zeros((len(responses), sum(len(response.background) for response in responses)))
+        start = 0
+        for number, response in enumerate(responses):
+            backgrounds[number, start : start + len(response.background)] = response.background
+            start += len(response.background)
+        return cls(
+            tuple(axes[index] for index in chosen),
+            np.array([[monomial.count(index) for index in chosen] for monomial in monomials]),
+            np.hstack(parts),
+            backgrounds,
+            signal_uncertainty,
+            background_uncertainties,
+        )
+
+    @property
+    def even(self) -> bool:
+        """Whether only squares of the couplings enter, as for transition charges: then only t = value^2 is fitted."""
+        return not np.any(self.exponents % 2)
+
+    def monomials_at(self, points: FloatArray) -> FloatArray:
+        """The monomials at points (in units of the scales, shape (points, couplings)): shape (points, monomials)."""
+        return np.asarray(np.prod(points[:, None, :] ** self.exponents, axis=2))
+
+    def signal_at(self, truth: tuple[float, ...]) -> FloatArray:
+        """Signal counts per bin for values in plain units."""
+        scaled = np.array([[value / axis.scale for value, axis in zip(truth, self.axes, strict=True)]])
+        return np.asarray((self.monomials_at(scaled) @ self.signal)[0])
+
+
+@dataclass(frozen=True, eq=False)
+class Toys:
+    """Simulated data sets."""
+
+    counts: FloatArray
+    """Shape (toys, bins); floats, since they go into logarithms."""
+    centres: FloatArray
+    """Centres of the constraints on the normalisations, signal first: shape (toys, 1 + backgrounds)."""
+
+
+def draw(
+    experiment: Experiment, truth: tuple[float, ...], toys: int, rng: np.random.Generator, ensemble: Ensemble
+) -> Toys:
+    """Exact Poisson counts with the normalisations of an ensemble.
+
+    Parameters
+    ----------
+    truth : values of the couplings in plain units.
+    rng : advanced by as many numbers as the counts take; give each block of toys a generator of its own.
+    """
+    widths = np.array([experiment.signal_uncertainty, *experiment.background_uncertainties])
+    pulls = rng.standard_normal((toys, len(widths))) * widths
+    normalisations = 1 + pulls if ensemble == "drawn" else np.ones_like(pulls)
+    expected = normalisations[:, :1] * experiment.signal_at(truth) + normalisations[:, 1:] @ experiment.backgrounds
+    counts = rng.poisson(np.maximum(expected, 0.0)).astype(float)
+    return Toys(counts, pulls if ensemble == "centres" else np.zeros_like(pulls))
+
+
+@dataclass(frozen=True, eq=False)
+class Statistics:
+    """Sufficient statistics of toys: the coefficients of <n,y> and <n,n> per toy."""
+
+    along: FloatArray
+    """<C_m, y>, shape (toys, monomials)."""
+    gram: FloatArray
+    """<C_m, C_n>, shape (toys or 1, monomials, monomials); one for all toys in a fixed metric."""
+    centre: FloatArray
+    """A_0 of each toy, shape (toys,)."""
+
+
+def _profiled(
+    plain: FloatArray, cross: FloatArray, own: FloatArray, uncertainties: tuple[float, ...]
+) -> tuple[FloatArray, FloatArray]:
+    """Solve for the backgrounds: (plain - cross^T M^-1 cross, M^-1 cross), M = own + 1/sigma^2, batched.
+
+    Backgrounds that are fixed (uncertainty 0) drop out.
+    """
+    free = np.flatnonzero(np.array(uncertainties) > 0)
+    if not len(free):
+        return plain, np.zeros_like(cross)
+    stiff = own[..., free[:, None], free] + np.diag(np.array(uncertainties)[free] ** -2.0)
+    solved = np.zeros_like(cross)
+    solved[..., free, :] = np.linalg.solve(stiff, cross[..., free, :])
+    return plain - np.swapaxes(cross, -1, -2) @ solved, solved
+
+
+def reduce_counts(experiment: Experiment, toys: Toys, variance: FloatArray | None = None) -> Statistics:
+    """Counts to sufficient statistics; with the toys' own counts as variances unless `variance` (bins,) is given.
+
+    A bin without counts has variance 1 then, as is usual with Neyman's chi^2.
+    """
+    monomials, backgrounds = len(experiment.signal), len(experiment.backgrounds)
+    vectors = np.vstack([experiment.signal, experiment.backgrounds])
+    weights = 1 / np.maximum(toys.counts, 1.0) if variance is None else (1 / variance)[None, :]
+    pairs = (vectors[:, None, :] * vectors).reshape(-1, vectors.shape[1])
+    products = (weights @ pairs.T).reshape(len(weights), monomials + backgrounds, monomials + backgrounds)
+    data = toys.counts - (1 + toys.centres[:, 1:]) @ experiment.backgrounds
+    along = (data * weights) @ vectors.T
+    gram, solved = _profiled(
+        products[:, :monomials, :monomials],
+        products[:, monomials:, :monomials],
+        products[:, monomials:, monomials:],
+        experiment.background_uncertainties,
+    )
+    profiled = along[:, :monomials] - (along[:, None, monomials:] @ solved)[:, 0]
+    return Statistics(profiled, gram, 1 + toys.centres[:, 0])
+
+
+def draw_compressed(
+    experiment: Experiment,
+    truth: tuple[float, ...],
+    toys: int,
+    rng: np.random.Generator,
+    ensemble: Ensemble,
+    variance: FloatArray,
+) -> Statistics:
+    """Sufficient statistics in a fixed metric, drawn as the few correlated normals that they are for many counts.
+
+    <C_m, y> is linear in the counts; its mean and covariance follow from the Poisson law and the normalisations.
+    """
+    monomials = len(experiment.signal)
+    weighted = np.vstack([experiment.signal, experiment.backgrounds]) / variance
+    products = weighted @ np.vstack([experiment.signal, experiment.backgrounds]).T
+    gram, solved = _profiled(
+        products[:monomials, :monomials],
+        products[monomials:, :monomials],
+        products[monomials:, monomials:],
+        experiment.background_uncertainties,
+    )
+    # <C_m, .> as a linear map of the counts.
+    measure = weighted[:monomials] - solved.T @ weighted[monomials:]
+    signal = experiment.signal_at(truth)
+    expected = signal + experiment.backgrounds.sum(axis=0)
+    covariance = (measure * expected) @ measure.T
+    widths = np.array([experiment.signal_uncertainty, *experiment.background_uncertainties])
+    pulls = rng.standard_normal((toys, len(widths))) * widths
+    shifts = np.vstack([signal, experiment.backgrounds]) @ measure.T
+    values, axes = np.linalg.eigh(covariance)
+    spread = (axes * np.sqrt(np.maximum(values, 0))) @ axes.T
+    along = rng.standard_normal((toys, monomials)) @ spread + signal @ measure.T
+    if ensemble == "drawn":
+        along += pulls @ shifts
+        centre = np.ones(toys)
+    else:
+        along -= pulls[:, 1:] @ shifts[1:]
+        centre = 1 + pulls[:, 0]
+    return Statistics(along, gram[None], centre)
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """Where the gain is taken: points in units of the scales, the truth last, and the cells around them."""
+
+    points: FloatArray
+    """Shape (points, couplings)."""
+    monomials: FloatArray
+    """Shape (points, monomials)."""
+
+
+def gain(experiment: Experiment, statistics: Statistics, monomials: FloatArray) -> FloatArray:
+    """The part of chi^2 that depends on the couplings, with the sign turned: shape (toys, points)."""
+    linear = statistics.along @ monomials.T
+    pairs = (monomials[:, :, None] * monomials[:, None, :]).reshape(len(monomials), -1)
+    square = statistics.gram.reshape(len(statistics.gram), -1) @ pairs.T
+    if experiment.signal_uncertainty == 0:
+        return np.asarray(2 * linear - square)
+    k = experiment.signal_uncertainty**-2
+    linear += k * statistics.centre[:, None]
+    linear *= linear
+    linear /= k + square
+    return linear
+
+
+def grid_for(experiment: Experiment, truth: tuple[float, ...], variance: FloatArray) -> FloatArray:
+    """Points (in units of the scale) that cover every value a fit of toys of one coupling can prefer.
+
+    All pieces in which the Asimov delta chi^2 against the truth stays below `GRID_REACH`; the grid is uniform in each,
+    in the square of the coupling where only that enters.
+    """
+    axis = experiment.axes[0]
+    asimov = Toys(
+        (experiment.signal_at(truth) + experiment.backgrounds.sum(axis=0))[None, :],
+        np.zeros((1, 1 + len(experiment.backgrounds))),
+    )
+    statistics = reduce_counts(experiment, asimov, variance)
+    points = axis.search_points(400) / axis.scale
+    truth_point = truth[0] / axis.scale
+    if experiment.even:
+        points = points[points >= 0]
+    points = np.union1d(points, [truth_point, 0.0] if not experiment.even else [abs(truth_point), 0.0])
+    values = gain(experiment, statistics, experiment.monomials_at(points[:, None]))[0]
+    inside = np.flatnonzero(values > values.max() - GRID_REACH)
+    pieces = np.split(inside, np.flatnonzero(np.diff(inside) > 1) + 1)
+    power = 2 if experiment.even else 1
+    made = []
+    for piece in pieces:
+        low, high = points[max(piece[0] - 1, 0)], points[min(piece[-1] + 1, len(points) - 1)]
+        made.append(np.linspace(low**power, high**power, GRID_POINTS))
+    grid = np.unique(np.concatenate(made))
+    return np.sqrt(grid) if experiment.even else grid
+
+
+def delta_chi2_at_truth(
+    experiment: Experiment, statistics: Statistics, truth: tuple[float, ...], grid: FloatArray
+) -> FloatArray:
+    """chi^2(truth) - chi^2(best fit) of every toy of one coupling, shape (toys,): the global fit.
+
+    The highest grid point wins and is refined by three Newton steps that may not leave its cell.
+    """
+    power = 2 if experiment.even else 1
+    at_grid = gain(experiment, statistics, experiment.monomials_at(grid[:, None]))
+    best = np.argmax(at_grid, axis=1)
+    highest = np.take_along_axis(at_grid, best[:, None], axis=1)[:, 0]
+    axis = grid**power
+    fitted = _refine(experiment, statistics, axis, best, power)
+    scaled = truth[0] / experiment.axes[0].scale
+    at_truth = gain(experiment, statistics, experiment.monomials_at(np.array([[scaled]])))[:, 0]
+    return np.asarray(np.maximum(np.maximum(highest, fitted), at_truth) - at_truth)
+
+
+def _refine(
+    experiment: Experiment, statistics: Statistics, axis: FloatArray, best: NDArray[np.int64], power: int
+) -> FloatArray:
+    """The gain at the top of the cell around each toy's best grid point (axis in the fitted variable)."""
+    degrees = experiment.exponents[:, 0] // power
+    size = int(degrees.max()) + 1
+    toys = len(statistics.along)
+    linear = np.zeros((toys, size))
+    np.add.at(linear, (slice(None), degrees), statistics.along)
+    square = np.zeros((len(statistics.gram), 2 * size - 1))
+    for m, first in enumerate(degrees):
+        for n, second in enumerate(degrees):
+            square[:, first + second] += statistics.gram[:, m, n]
+    k = 0.0
+    if experiment.signal_uncertainty > 0:
+        k = experiment.signal_uncertainty**-2
+        linear[:, 0] += k * statistics.centre
+        square[:, 0] += k
+    low, high = axis[np.maximum(best - 1, 0)], axis[np.minimum(best + 1, len(axis) - 1)]
+    x = axis[best]
+    for _ in range(3):
+        l0, l1, l2 = _derivatives(linear, x)
+        s0, s1, s2 = _derivatives(square, x)
+        if k:
+            # gain = l^2/s; its logarithm has the same top and simpler derivatives.
+            slope = 2 * l1 / l0 - s1 / s0
+            curvature = 2 * (l2 / l0 - (l1 / l0) ** 2) - s2 / s0 + (s1 / s0) ** 2
+        else:
+            slope, curvature = 2 * l1 - s1, 2 * l2 - s2
+        step = np.divide(-slope, curvature, out=np.zeros_like(slope), where=curvature < 0)
+        x = np.clip(x + step, low, high)
+    l0, s0 = _derivatives(linear, x)[0], _derivatives(square, x)[0]
+    return np.asarray(l0 * l0 / s0 if k else 2 * l0 - s0)
+
+
+def _derivatives(coefficients: FloatArray, x: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """A polynomial per toy, its first and its second derivative, by one Horner sweep."""
+    value, first, half_second = np.zeros_like(x), np.zeros_like(x), np.zeros_like(x)
+    for column in coefficients.T[::-1]:
+        half_second = half_second * x + first
+        first = first * x + value
+        value = value * x + column
+    return value, first, 2 * half_second
+
+
+def expected_variance(experiment: Experiment, truth: tuple[float, ...]) -> FloatArray:
+    """Expected counts per bin at given couplings: the variances of a fixed metric.
+
+    Raises `StatisticsError` for a bin in which nothing is expected.
+    """
+    variance = experiment.signal_at(truth) + experiment.backgrounds.sum(axis=0)
+    if not np.all(variance > 0):
+        raise StatisticsError("a bin has no expected counts, so least squares has no variance for it; use wider bins")
+    return variance
