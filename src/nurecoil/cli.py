@@ -5,9 +5,10 @@ Exit status: 0 done; 2 the input is wrong (one message on standard error); 1 any
 
 from __future__ import annotations
 
+import enum
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -25,18 +26,49 @@ app = typer.Typer(
 
 Output = Annotated[Path, typer.Option("-o", "--output", help="Folder under which <study name>/ is written.")]
 Style = Annotated[Path | None, typer.Option("--style", help="A matplotlib style file.")]
+Workers = Annotated[int, typer.Option("--workers", min=0, help="Processes for pseudo-experiments; 0: this one.")]
+Scheduler = Annotated[str | None, typer.Option("--scheduler", help="Address of a Dask scheduler.")]
+
+BLOCKS = ".blocks"
+"""Folder, beside the results, of the finished blocks of a run that has not ended."""
+
+
+class Statistic(enum.StrEnum):
+    """Statistics by name."""
+
+    LEAST_SQUARES = "least-squares"
+    POISSON = "poisson"
+
+
+class MinimumChoice(enum.StrEnum):
+    """What an interval compares with."""
+
+    GLOBAL = "global"
+    CONNECTED = "connected"
+
+
+class EnsembleChoice(enum.StrEnum):
+    """What fluctuates beside the counts."""
+
+    DRAWN = "drawn"
+    CENTRES = "centres"
+
+
 StudyPath = Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="A study file.")]
 
 
-def _run(study_name: str | Path, output: Path) -> None:
+def _run(study_name: str | Path, output: Path, workers: int, scheduler: str | None) -> None:
     from nurecoil.reports.files import prepare
     from nurecoil.reports.tables import comparison_table
+    from nurecoil.studies.blocks import discard
     from nurecoil.studies.study import load_study
 
     study = load_study(study_name)
-    prepare(output, study.name)
-    result = study.run()
-    folder = result.save(output)
+    study.responses()  # the last place where the input can be wrong: nothing is written before
+    folder = prepare(output, study.name)
+    result = study.run(store=folder / BLOCKS, workers=workers, scheduler=scheduler)
+    result.save(output)
+    discard(folder / BLOCKS)
     typer.echo(comparison_table(result))
     typer.echo(f"\nTables, figures and provenance: {folder}")
 
@@ -45,6 +77,8 @@ def _run(study_name: str | Path, output: Path) -> None:
 def reproduce(
     name: Annotated[str, typer.Argument(metavar="[NAME]", help="A built-in study.")] = "parada2024",
     output: Output = Path("results"),
+    workers: Workers = 0,
+    scheduler: Scheduler = None,
 ) -> None:
     """Run a built-in study and print its limits beside the published ones."""
     from nurecoil.errors import UnknownNameError
@@ -55,13 +89,55 @@ def reproduce(
         raise UnknownNameError(
             f"no built-in study '{name}'; {nearest(name, presets.names('studies'))} (a study file: nurecoil run FILE)"
         )
-    _run(name, output)
+    _run(name, output, workers, scheduler)
 
 
 @app.command()
-def run(study: StudyPath, output: Output = Path("results")) -> None:
+def run(study: StudyPath, output: Output = Path("results"), workers: Workers = 0, scheduler: Scheduler = None) -> None:
     """Run a study file."""
-    _run(study, output)
+    _run(study, output, workers, scheduler)
+
+
+@app.command()
+def coverage(
+    study: Annotated[str, typer.Argument(metavar="STUDY", help="A study file, or a built-in study.")],
+    detector: Annotated[str, typer.Option("--detector", help="A detector or correlated combination.")],
+    coupling: Annotated[str, typer.Option("--coupling", help="A coupling of the study.")],
+    at: Annotated[list[float], typer.Option("--at", help="A true value in the coupling's unit; repeatable.")],
+    toys: Annotated[int, typer.Option("--toys", help="Pseudo-experiments per value, at least 100.")] = 10_000,
+    seed: Annotated[int, typer.Option("--seed", help="Of the random numbers.")] = 1,
+    statistic: Annotated[Statistic | None, typer.Option("--statistic", help="The study's unless given.")] = None,
+    minimum: Annotated[MinimumChoice | None, typer.Option("--minimum", help="The study's unless given.")] = None,
+    ensemble: Annotated[
+        EnsembleChoice, typer.Option("--ensemble", help="Normalisations drawn, or constraint centres fluctuated.")
+    ] = EnsembleChoice.DRAWN,
+    output: Output = Path("results"),
+    workers: Workers = 0,
+    scheduler: Scheduler = None,
+) -> None:
+    """Simulate how often an interval covers the truth."""
+    from nurecoil.reports.coverage import coverage_table, save_coverage
+    from nurecoil.reports.files import prepare
+    from nurecoil.studies.blocks import discard
+    from nurecoil.studies.coverage import check_request
+    from nurecoil.studies.coverage import coverage as simulate
+    from nurecoil.studies.study import load_study
+
+    loaded = load_study(study)
+    request: Any = {
+        "toys": toys,
+        "seed": seed,
+        "statistic": None if statistic is None else statistic.value,
+        "minimum": None if minimum is None else minimum.value,
+    }
+    check_request(loaded, detector, coupling, at, **request)
+    folder = prepare(output, loaded.name)
+    where: Any = {"store": folder / BLOCKS, "workers": workers, "scheduler": scheduler}
+    result = simulate(loaded, detector, coupling, at, **request, ensemble=ensemble.value, **where)
+    save_coverage(result, output)
+    discard(folder / BLOCKS)
+    typer.echo(coverage_table(result))
+    typer.echo(f"\nTable and figure: {folder}")
 
 
 @app.command()
@@ -116,7 +192,7 @@ def main() -> None:
         app()
     except NurecoilError as fault:
         print(f"nurecoil: {fault}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(fault.exit_status)
     except KeyboardInterrupt:
         print("nurecoil: interrupted", file=sys.stderr)
         sys.exit(1)

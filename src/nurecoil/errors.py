@@ -13,6 +13,9 @@ from contextlib import contextmanager
 class NurecoilError(Exception):
     """Base of every error that nurecoil raises on purpose."""
 
+    exit_status = 2
+    """What the command line ends with."""
+
 
 class StudyError(NurecoilError):
     """A study, detector or source file says something that cannot be done."""
@@ -36,6 +39,16 @@ class PhysicsError(NurecoilError):
 
 class StatisticsError(NurecoilError):
     """A likelihood that cannot be formed from the counts it was given."""
+
+
+class MissingExtraError(NurecoilError):
+    """An optional dependency that is not installed; the message names the extra."""
+
+
+class ClusterError(NurecoilError):
+    """A cluster that cannot be reached: the input may be right, the world is not."""
+
+    exit_status = 1
 
 
 @contextmanager

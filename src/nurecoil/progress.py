@@ -1,21 +1,33 @@
-"""A progress bar on a terminal, silence elsewhere."""
+"""Progress bars on a terminal, silence elsewhere."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 _Item = TypeVar("_Item")
 
 
-def track(items: Sequence[_Item], what: str) -> Iterator[_Item]:
-    """The items in turn, with a bar on standard error while it is a terminal."""
-    if not sys.stderr.isatty() or len(items) < 2:
-        yield from items
+@contextmanager
+def progress_bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar on standard error with the time left, moved by the function that it gives."""
+    if not sys.stderr.isatty() or total < 2:
+        yield lambda steps: None
         return
     from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        yield from progress.track(items, description=what)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda steps: progress.advance(task, steps)
+
+
+def track(items: Sequence[_Item], what: str) -> Iterator[_Item]:
+    """The items in turn, with a bar."""
+    with progress_bar(what, len(items)) as advance:
+        for item in items:
+            yield item
+            advance(1)

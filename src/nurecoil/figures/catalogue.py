@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -19,49 +18,41 @@ def figure_specs(result: Result) -> list[Mapping[str, Any]]:
     Each is a mapping with `name`, `panels` and perhaps `columns`, as under `figures` in a study file.
     """
     listed = result.study.get("figures")
-    if listed is not None:
-        return list(listed)
-    specs: list[Mapping[str, Any]] = [
-        {"name": "spectra", "panels": [{"spectrum": s.detector} for s in result.spectra]},
-        {"name": "limits", "panels": [{"limits": name} for name in dict.fromkeys(x.coupling for x in result.limits)]},
-    ]
+    specs = list(listed) if listed is not None else _one_of_each_kind(result)
+    critical = dict.fromkeys(c.coupling for c in result.critical_values)
+    if critical:
+        specs.append(_figure("critical-values", [{"critical_values": name} for name in critical]))
+    for name in dict.fromkeys(point.scan for point in result.scans):
+        scanned = dict.fromkeys(point.limit.coupling for point in result.scans if point.scan == name)
+        specs.append(_figure(f"scan-{name}", [{"scan": (name, coupling)} for coupling in scanned]))
+    return specs
+
+
+def _figure(name: str, panels_of: list[Mapping[str, Any]]) -> Mapping[str, Any]:
+    return {"name": name, "panels": panels_of, "columns": min(3, len(panels_of))}
+
+
+def _one_of_each_kind(result: Result) -> list[Mapping[str, Any]]:
     profiled = dict.fromkeys(p.coupling for p in result.profiles)
-    specs.append({"name": "profiles", "panels": [{"profile": [name]} for name in profiled]})
     pairs = dict.fromkeys((c.coupling_x, c.coupling_y) for c in result.contours)
-    specs.append({"name": "contours", "panels": [{"contour": pair} for pair in pairs]})
     curves = dict.fromkeys((c.target, c.energy_mev, c.channel) for c in result.cross_sections)
-    specs.append(
-        {
-            "name": "cross-sections",
-            "panels": [{"cross_section": of, "energy_mev": e, "channels": [channel]} for of, e, channel in curves],
-        }
-    )
-    return [{"columns": min(3, len(spec["panels"])), **spec} for spec in specs if spec["panels"]]
+    kinds: dict[str, list[Mapping[str, Any]]] = {
+        "spectra": [{"spectrum": s.detector} for s in result.spectra],
+        "limits": [{"limits": name} for name in dict.fromkeys(x.coupling for x in result.limits)],
+        "profiles": [{"profile": [name]} for name in profiled],
+        "contours": [{"contour": pair} for pair in pairs],
+        "cross-sections": [
+            {"cross_section": of, "energy_mev": energy, "channels": [channel]} for of, energy, channel in curves
+        ],
+    }
+    return [_figure(name, drawn) for name, drawn in kinds.items() if drawn]
 
 
 def draw(result: Result, spec: Mapping[str, Any]) -> Figure:
     """One figure of a result; the caller saves it. Settings come from matplotlib's current rcParams."""
-    from matplotlib.figure import Figure
-
-    columns = spec.get("columns") or len(spec["panels"])
-    rows = math.ceil(len(spec["panels"]) / columns)
-    width, height = style.PANEL_SIZE_IN
-    # Margins are set, not searched for: matplotlib's layout engines draw every text twice over.
-    left, right, bottom, top = style.MARGINS_IN
-    figure = Figure(figsize=(columns * width, rows * height))
-    figure.subplots_adjust(
-        left=left / (columns * width),
-        right=1 - right / (columns * width),
-        bottom=bottom / (rows * height),
-        top=1 - top / (rows * height),
-        wspace=(left + right) / (width - left - right),
-        hspace=(bottom + top) / (height - bottom - top),
-    )
-    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    figure, grid = style.panel_grid(len(spec["panels"]), spec.get("columns") or len(spec["panels"]))
     for axes, panel in zip(grid, spec["panels"], strict=False):
         kind = next(kind for kind in panels.PANELS if panel.get(kind) is not None)
         panels.PANELS[kind](axes, result, panel)
         style.finish(axes)
-    for axes in grid[len(spec["panels"]) :]:
-        axes.set_axis_off()
     return figure

@@ -204,7 +204,56 @@ def limits(axes: Axes, result: Result, spec: Spec) -> None:
     axes.set_title(f"{100 * found[0].confidence_level:g}% CL")
 
 
+def critical_values(axes: Axes, result: Result, spec: Spec) -> None:
+    """Simulated critical values along one coupling, with their errors, against Wilks' value."""
+    found = [c for c in result.critical_values if c.coupling == spec["critical_values"]]
+    factor, label = _scale(result.couplings[found[0].coupling], max(float(np.abs(c.value).max()) for c in found))
+    styles = _detector_styles(result)
+    for c in found:
+        colour, line = styles[c.detector]
+        text = style.formula_text(result.detectors[c.detector].label)
+        band = c.critical_value - c.critical_value_error, c.critical_value + c.critical_value_error
+        axes.fill_between(c.value * factor, *band, color=colour, alpha=0.2, linewidth=0)
+        axes.plot(c.value * factor, c.critical_value, color=colour, linestyle=line, label=text)
+    wilks = delta_chi2_level(found[0].confidence_level, 1)
+    axes.axhline(wilks, color="0.45", linewidth=0.9, linestyle=(0, (1, 2)), label="Wilks")
+    axes.set_ylim(0, 1.3 * max(wilks, *(float(c.critical_value.max()) for c in found)))
+    axes.set_xlabel(label)
+    axes.set_ylabel(f"critical \u0394\u03c7\u00b2, {100 * found[0].confidence_level:g}% CL")
+    axes.set_title(found[0].convention)
+    axes.legend(loc="best")
+
+
+def scan(axes: Axes, result: Result, spec: Spec) -> None:
+    """The ends of every piece of one coupling's interval against the scanned key."""
+    name, coupling = spec["scan"]
+    found = [p for p in result.scans if p.scan == name and p.limit.coupling == coupling]
+    ends = [abs(end) for p in found for piece in p.limit.segments for end in piece if np.isfinite(end)]
+    factor, label = _scale(result.couplings[coupling], max(ends, default=0.0))
+    styles = _detector_styles(result)
+    for detector in dict.fromkeys(p.limit.detector for p in found):
+        colour, line = styles[detector]
+        own = [p for p in found if p.limit.detector == detector]
+        text: str | None = style.formula_text(result.detectors[detector].label)
+        for rank in range(max(len(p.limit.segments) for p in own)):
+            shown = [p for p in own if len(p.limit.segments) > rank]
+            for end in (0, 1):
+                limits = [p.limit.segments[rank][end] * factor for p in shown]
+                axes.plot([p.value for p in shown], limits, color=colour, linestyle=line, marker=".", label=text)
+                text = None
+    values = [p.value for p in found]
+    if min(values) > 0 and max(values) > 10 * min(values):
+        axes.set_xscale("log")
+    axes.axhline(0, color="0.6", linewidth=0.8)
+    axes.set_xlabel(found[0].key)
+    axes.set_ylabel(label)
+    axes.set_title(f"{100 * found[0].limit.confidence_level:g}% CL")
+    axes.legend(loc="best")
+
+
 PANELS = {
+    "critical_values": critical_values,
+    "scan": scan,
     "profile": profile,
     "contour": contour,
     "cross_section": cross_section,

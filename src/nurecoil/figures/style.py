@@ -11,6 +11,7 @@ from nurecoil.errors import InputFileError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 RC: dict[str, Any] = {
     "font.family": "DejaVu Sans",
@@ -87,6 +88,29 @@ def superscript(number: int) -> str:
     '\u207b\u00b3\u2078'
     """
     return str(number).translate(_SUPERSCRIPTS)
+
+
+def panel_grid(panels: int, columns: int) -> tuple[Figure, list[Axes]]:
+    """A figure with so many panels, row by row; places left over are empty."""
+    from matplotlib.figure import Figure
+
+    rows = math.ceil(panels / columns)
+    width, height = PANEL_SIZE_IN
+    # Margins are set, not searched for: matplotlib's layout engines draw every text twice over.
+    left, right, bottom, top = MARGINS_IN
+    figure = Figure(figsize=(columns * width, rows * height))
+    figure.subplots_adjust(
+        left=left / (columns * width),
+        right=1 - right / (columns * width),
+        bottom=bottom / (rows * height),
+        top=1 - top / (rows * height),
+        wspace=(left + right) / (width - left - right),
+        hspace=(bottom + top) / (height - bottom - top),
+    )
+    grid = list(figure.subplots(rows, columns, squeeze=False).ravel())
+    for axes in grid[panels:]:
+        axes.set_axis_off()
+    return figure, grid[:panels]
 
 
 def finish(axes: Axes) -> None:

@@ -82,6 +82,7 @@ def combine(statistics: Sequence[Statistic], signal: Literal["correlated", "inde
     signal : ``"correlated"``: one nuisance for the signal normalisation of all (the flux); ``"independent"``: one each.
 
     Raises `StatisticsError` for a correlated combination of different statistics or signal uncertainties.
+
     """
     if signal == "independent":
         return IndependentSum(tuple(statistics))

@@ -44,8 +44,6 @@ def contour(chi2: Chi2, confidence_level: float) -> Contour:
     are moved onto the level set by Newton steps along the gradient, so that they do not depend on the grid.
     A region that reaches the bounds of a coupling is closed along them.
     """
-    from contourpy import contour_generator
-
     level = delta_chi2_level(confidence_level, 2)
     search_points = SEARCH_POINTS if chi2.closed_form else COSTLY_SEARCH_POINTS
     grid_points = GRID_POINTS if chi2.closed_form else COSTLY_GRID_POINTS
@@ -55,15 +53,21 @@ def contour(chi2: Chi2, confidence_level: float) -> Contour:
     inside = surface < level + lowest
     x = np.linspace(*_extent(axes[0], np.any(inside, axis=0)), grid_points)
     y = np.linspace(*_extent(axes[1], np.any(inside, axis=1)), grid_points)
-    surface = chi2.on_grid(x, y)
-    # A wall around the grid closes the lines of a region that runs into the bounds.
-    walled = np.pad(surface, 1, constant_values=1e3 * (level + lowest + 1))
+    lines = trace(x, y, chi2.on_grid(x, y), level + lowest)
+    polygons = tuple(_polish(chi2, line, level + lowest) for line in lines)
+    return Contour((chi2.axes[0].name, chi2.axes[1].name), confidence_level, level, polygons)
+
+
+def trace(x: FloatArray, y: FloatArray, surface: FloatArray, level: float) -> tuple[FloatArray, ...]:
+    """The closed polygons around the places of a grid where a surface, shape (len(y), len(x)), is below a level."""
+    from contourpy import contour_generator
+
+    # A wall around the grid closes the lines of a region that runs into its edge.
+    walled = np.pad(surface, 1, constant_values=1e3 * (abs(level) + float(np.abs(surface).max()) + 1))
     tiny_x, tiny_y = 1e-9 * np.ptp(x), 1e-9 * np.ptp(y)
     x = np.concatenate([[x[0] - tiny_x], x, [x[-1] + tiny_x]])
     y = np.concatenate([[y[0] - tiny_y], y, [y[-1] + tiny_y]])
-    lines = contour_generator(x, y, walled).lines(level + lowest)
-    polygons = tuple(_polish(chi2, np.asarray(line), level + lowest) for line in lines)
-    return Contour((chi2.axes[0].name, chi2.axes[1].name), confidence_level, level, polygons)
+    return tuple(np.asarray(line) for line in contour_generator(x, y, walled).lines(level))
 
 
 def _polish(chi2: Chi2, line: FloatArray, level: float) -> FloatArray:

@@ -207,6 +207,7 @@ def profile(
 
     Returns chi^2, shape (points,), and the nuisances a, b_1, ..., shape (points, 1 + backgrounds). Raises
     `StatisticsError` should a point not converge (the function is convex: it would be a fault of the input).
+
     """
     widths = np.array([signal_uncertainty, *background_uncertainties])
     free = np.flatnonzero(widths > 0)

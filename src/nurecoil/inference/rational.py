@@ -122,8 +122,7 @@ class RationalChi2:
 
         below, value = at(self.denominator), at(self.numerator) / at(self.denominator)
         slopes = [
-            (at(_derivative(self.numerator, axis)) - value * at(_derivative(self.denominator, axis)))
-            / below
+            (at(_derivative(self.numerator, axis)) - value * at(_derivative(self.denominator, axis))) / below
             for axis in (0, 1)
         ]
         return value, slopes[0] / self.axes[0].scale, slopes[1] / self.axes[1].scale

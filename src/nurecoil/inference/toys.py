@@ -1,14 +1,4 @@
-"""Pseudo-experiments: simulated counts, and the global fit of each.
-
-With A_0 = 1 + a_0 the centre of the signal's constraint, k = 1/sigma_a^2 and <.,.> the product in a metric with the
-backgrounds profiled (see `least_squares`), the least-squares statistic of any data y = N - B is
-
-    chi^2(theta) = <y,y> + k A_0^2 - gain(theta),   gain = (k A_0 + <n,y>)^2/(k + <n,n>),
-
-so that delta chi^2 at the truth is max gain - gain(truth). <n,y> and <n,n> are polynomials in the coupling: a toy is
-reduced to their few coefficients, its gain is taken on one grid that covers every place where a minimum can be, and the
-highest point is refined inside its own cell. There is no start value, and nothing that iterates towards a wrong minimum.
-"""
+"""Pseudo-experiments: what they are made of, exact Poisson counts, and what a fit needs to know of them."""
 
 from __future__ import annotations
 
@@ -30,10 +20,6 @@ Ensemble = Literal["drawn", "centres"]
 fixed, constraint centres fluctuated."""
 Metric = Literal["own", "fixed"]
 """Variances of least squares: the toy's own counts (Eq. 15 of arXiv:2409.10652), or the expectation's for all toys."""
-
-GRID_POINTS = 160
-GRID_REACH = 60.0
-"""The grid covers all values whose Asimov delta chi^2 against the truth is below this."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +107,7 @@ def draw(
     ----------
     truth : values of the couplings in plain units.
     rng : advanced by as many numbers as the counts take; give each block of toys a generator of its own.
+
     """
     widths = np.array([experiment.signal_uncertainty, *experiment.background_uncertainties])
     pulls = rng.standard_normal((toys, len(widths))) * widths
@@ -221,122 +208,6 @@ def draw_compressed(
     return Statistics(along, gram[None], centre)
 
 
-@dataclass(frozen=True, eq=False)
-class Grid:
-    """Where the gain is taken: points in units of the scales, the truth last, and the cells around them."""
-
-    points: FloatArray
-    """Shape (points, couplings)."""
-    monomials: FloatArray
-    """Shape (points, monomials)."""
-
-
-def gain(experiment: Experiment, statistics: Statistics, monomials: FloatArray) -> FloatArray:
-    """The part of chi^2 that depends on the couplings, with the sign turned: shape (toys, points)."""
-    linear = statistics.along @ monomials.T
-    pairs = (monomials[:, :, None] * monomials[:, None, :]).reshape(len(monomials), -1)
-    square = statistics.gram.reshape(len(statistics.gram), -1) @ pairs.T
-    if experiment.signal_uncertainty == 0:
-        return np.asarray(2 * linear - square)
-    k = experiment.signal_uncertainty**-2
-    linear += k * statistics.centre[:, None]
-    linear *= linear
-    linear /= k + square
-    return linear
-
-
-def grid_for(experiment: Experiment, truth: tuple[float, ...], variance: FloatArray) -> FloatArray:
-    """Points (in units of the scale) that cover every value a fit of toys of one coupling can prefer.
-
-    All pieces in which the Asimov delta chi^2 against the truth stays below `GRID_REACH`; the grid is uniform in each,
-    in the square of the coupling where only that enters.
-    """
-    axis = experiment.axes[0]
-    asimov = Toys(
-        (experiment.signal_at(truth) + experiment.backgrounds.sum(axis=0))[None, :],
-        np.zeros((1, 1 + len(experiment.backgrounds))),
-    )
-    statistics = reduce_counts(experiment, asimov, variance)
-    points = axis.search_points(400) / axis.scale
-    truth_point = truth[0] / axis.scale
-    if experiment.even:
-        points = points[points >= 0]
-    points = np.union1d(points, [truth_point, 0.0] if not experiment.even else [abs(truth_point), 0.0])
-    values = gain(experiment, statistics, experiment.monomials_at(points[:, None]))[0]
-    inside = np.flatnonzero(values > values.max() - GRID_REACH)
-    pieces = np.split(inside, np.flatnonzero(np.diff(inside) > 1) + 1)
-    power = 2 if experiment.even else 1
-    made = []
-    for piece in pieces:
-        low, high = points[max(piece[0] - 1, 0)], points[min(piece[-1] + 1, len(points) - 1)]
-        made.append(np.linspace(low**power, high**power, GRID_POINTS))
-    grid = np.unique(np.concatenate(made))
-    return np.sqrt(grid) if experiment.even else grid
-
-
-def delta_chi2_at_truth(
-    experiment: Experiment, statistics: Statistics, truth: tuple[float, ...], grid: FloatArray
-) -> FloatArray:
-    """chi^2(truth) - chi^2(best fit) of every toy of one coupling, shape (toys,): the global fit.
-
-    The highest grid point wins and is refined by three Newton steps that may not leave its cell.
-    """
-    power = 2 if experiment.even else 1
-    at_grid = gain(experiment, statistics, experiment.monomials_at(grid[:, None]))
-    best = np.argmax(at_grid, axis=1)
-    highest = np.take_along_axis(at_grid, best[:, None], axis=1)[:, 0]
-    axis = grid**power
-    fitted = _refine(experiment, statistics, axis, best, power)
-    scaled = truth[0] / experiment.axes[0].scale
-    at_truth = gain(experiment, statistics, experiment.monomials_at(np.array([[scaled]])))[:, 0]
-    return np.asarray(np.maximum(np.maximum(highest, fitted), at_truth) - at_truth)
-
-
-def _refine(
-    experiment: Experiment, statistics: Statistics, axis: FloatArray, best: NDArray[np.int64], power: int
-) -> FloatArray:
-    """The gain at the top of the cell around each toy's best grid point (axis in the fitted variable)."""
-    degrees = experiment.exponents[:, 0] // power
-    size = int(degrees.max()) + 1
-    toys = len(statistics.along)
-    linear = np.zeros((toys, size))
-    np.add.at(linear, (slice(None), degrees), statistics.along)
-    square = np.zeros((len(statistics.gram), 2 * size - 1))
-    for m, first in enumerate(degrees):
-        for n, second in enumerate(degrees):
-            square[:, first + second] += statistics.gram[:, m, n]
-    k = 0.0
-    if experiment.signal_uncertainty > 0:
-        k = experiment.signal_uncertainty**-2
-        linear[:, 0] += k * statistics.centre
-        square[:, 0] += k
-    low, high = axis[np.maximum(best - 1, 0)], axis[np.minimum(best + 1, len(axis) - 1)]
-    x = axis[best]
-    for _ in range(3):
-        l0, l1, l2 = _derivatives(linear, x)
-        s0, s1, s2 = _derivatives(square, x)
-        if k:
-            # gain = l^2/s; its logarithm has the same top and simpler derivatives.
-            slope = 2 * l1 / l0 - s1 / s0
-            curvature = 2 * (l2 / l0 - (l1 / l0) ** 2) - s2 / s0 + (s1 / s0) ** 2
-        else:
-            slope, curvature = 2 * l1 - s1, 2 * l2 - s2
-        step = np.divide(-slope, curvature, out=np.zeros_like(slope), where=curvature < 0)
-        x = np.clip(x + step, low, high)
-    l0, s0 = _derivatives(linear, x)[0], _derivatives(square, x)[0]
-    return np.asarray(l0 * l0 / s0 if k else 2 * l0 - s0)
-
-
-def _derivatives(coefficients: FloatArray, x: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """A polynomial per toy, its first and its second derivative, by one Horner sweep."""
-    value, first, half_second = np.zeros_like(x), np.zeros_like(x), np.zeros_like(x)
-    for column in coefficients.T[::-1]:
-        half_second = half_second * x + first
-        first = first * x + value
-        value = value * x + column
-    return value, first, 2 * half_second
-
-
 def expected_variance(experiment: Experiment, truth: tuple[float, ...]) -> FloatArray:
     """Expected counts per bin at given couplings: the variances of a fixed metric.
 
@@ -345,4 +216,4 @@ def expected_variance(experiment: Experiment, truth: tuple[float, ...]) -> Float
     variance = experiment.signal_at(truth) + experiment.backgrounds.sum(axis=0)
     if not np.all(variance > 0):
         raise StatisticsError("a bin has no expected counts, so least squares has no variance for it; use wider bins")
-    return variance
+    return np.asarray(variance)

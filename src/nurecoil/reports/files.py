@@ -31,6 +31,10 @@ TABLES = {
     "profiles.csv": "detector,channels,coupling,value,delta_chi2",
     "contours.csv": "detector,channels,coupling_x,coupling_y,confidence_level,polygon,point,x,y",
     "cross_sections.csv": "target,channel,energy_mev,coupling,value,recoil_kev,dsigma_dt_cm2_per_kev",
+    "critical_values.csv": (
+        "detector,channels,coupling,confidence_level,convention,toys,value,critical_value,critical_value_error"
+    ),
+    "scans.csv": "scan,key,value,detector,channels,statistic,coupling,confidence_level,segment,lower,upper",
 }
 """The columns of every table: a contract."""
 
@@ -117,6 +121,19 @@ def tables(result: Result) -> dict[str, Iterable[Row]]:
             for c in result.cross_sections
             for recoil, cross_section in zip(c.recoil_kev.tolist(), c.dsigma_dt_cm2_per_kev.tolist(), strict=True)
         ),
+        "critical_values.csv": (
+            (c.detector, c.channels, c.coupling, c.confidence_level, c.convention, c.toys, *row)
+            for c in result.critical_values
+            for row in zip(c.value.tolist(), c.critical_value.tolist(), c.critical_value_error.tolist(), strict=True)
+        ),
+        "scans.csv": (
+            (
+                *(point.scan, point.key, point.value, point.limit.detector, point.limit.channels),
+                *(point.limit.statistic, point.limit.coupling, point.limit.confidence_level, segment, low, high),
+            )
+            for point in result.scans
+            for segment, (low, high) in enumerate(point.limit.segments, start=1)
+        ),
     }
 
 
@@ -169,19 +186,24 @@ def load_result(folder: str | Path) -> Result:
         ) from None
 
 
+def _limit(row: Mapping[str, Any]) -> results.Limit:
+    def segments(rows: list[list[Any]] | None) -> tuple[tuple[float, float], ...] | None:
+        return None if rows is None else tuple((float(low), float(high)) for low, high in rows)
+
+    both = {key: segments(row[key]) for key in ("segments", "delta_chi2_segments")}
+    return results.Limit(**{**row, **both})
+
+
 def _from_plain(content: Mapping[str, Any]) -> Result:
     def arrays(row: Mapping[str, Any]) -> dict[str, Any]:
         return {key: np.array(value) if isinstance(value, list) else value for key, value in row.items()}
-
-    def segments(rows: list[list[Any]]) -> tuple[tuple[float, float], ...]:
-        return tuple((float(low), float(high)) for low, high in rows)
 
     return Result(
         name=content["name"],
         study=content["study"],
         couplings={name: results.CouplingInfo(**row) for name, row in content["couplings"].items()},
         detectors={name: results.DetectorInfo(**row) for name, row in content["detectors"].items()},
-        limits=tuple(results.Limit(**{**row, "segments": segments(row["segments"])}) for row in content["limits"]),
+        limits=tuple(_limit(row) for row in content["limits"]),
         spectra=tuple(results.Spectrum(**arrays(row)) for row in content["spectra"]),
         profiles=tuple(results.Profile(**arrays(row)) for row in content["profiles"]),
         contours=tuple(
@@ -189,5 +211,7 @@ def _from_plain(content: Mapping[str, Any]) -> Result:
             for row in content["contours"]
         ),
         cross_sections=tuple(results.CrossSectionCurve(**arrays(row)) for row in content["cross_sections"]),
+        critical_values=tuple(results.CriticalValues(**arrays(row)) for row in content["critical_values"]),
+        scans=tuple(results.ScanPoint(**{**row, "limit": _limit(row["limit"])}) for row in content["scans"]),
         provenance=content["provenance"],
     )

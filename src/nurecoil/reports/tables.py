@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from dataclasses import replace
 
 from nurecoil.reports.published import compare, published
 from nurecoil.studies.results import Limit, Result, natural_exponent
@@ -14,8 +15,9 @@ def _number(value: float, exponent: int) -> str:
     if math.isinf(value):
         return "inf" if value > 0 else "-inf"
     scaled = value / 10.0**exponent
-    decimals = max(0, 2 - math.floor(math.log10(abs(scaled)))) if scaled else 2
-    return f"{scaled:.{decimals}f}"
+    rounded = float(f"{scaled:.2e}")
+    decimals = max(0, 2 - math.floor(math.log10(abs(rounded)))) if rounded else 2
+    return f"{rounded:.{decimals}f}"
 
 
 def _exponent(limit: Limit, result: Result) -> int:
@@ -36,7 +38,8 @@ def interval_text(limit: Limit, result: Result) -> str:
     return f"{pieces or 'none'} 1e{exponent}{unit}"
 
 
-def _rendered(title: str, columns: list[str], rows: list[list[str]], right: set[int], notes: list[str]) -> str:
+def rendered(title: str, columns: list[str], rows: list[list[str]], right: set[int], notes: list[str]) -> str:
+    """A table as text, with notes under it; `right` are the columns that are aligned there."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -58,9 +61,27 @@ def _title(result: Result) -> str:
 
 
 def limits_table(result: Result) -> str:
-    """Every limit of a result."""
-    rows = [[limit.detector, limit.channels, limit.coupling, interval_text(limit, result)] for limit in result.limits]
-    return _rendered(_title(result), ["detector", "channels", "coupling", "interval"], rows, set(), [])
+    """Every limit of a result; with Feldman-Cousins, the delta chi^2 interval beside it."""
+    simulated = any(limit.delta_chi2_segments is not None for limit in result.limits)
+    rows = []
+    for limit in result.limits:
+        row = [limit.detector, limit.channels, limit.statistic, limit.coupling, interval_text(limit, result)]
+        if limit.delta_chi2_segments is not None:
+            row.append(interval_text(replace(limit, segments=limit.delta_chi2_segments), result))
+        rows.append(row)
+    columns = ["detector", "channels", "statistic", "coupling", "Feldman-Cousins" if simulated else "interval"]
+    notes = []
+    if simulated:
+        columns.append("delta chi^2")
+        first = result.critical_values[0]
+        worst = max(float(c.critical_value_error.max()) for c in result.critical_values)
+        between = max(c.interpolation_error for c in result.critical_values)
+        notes.append(
+            f"Critical values from {first.toys} toys a point ({first.convention}); their error is {worst:.2f} at most, "
+            f"that of the interpolation {between:.2f}."
+        )
+    notes.append(f"Intervals compare with the {result.limits[0].minimum} minimum.")
+    return rendered(_title(result), columns, rows, set(), notes)
 
 
 def comparison_table(result: Result) -> str:
@@ -92,4 +113,4 @@ def comparison_table(result: Result) -> str:
         *(f"- {' '.join(note.split())}" for note in entry["notes"]),
     ]
     columns = ["detector", "coupling", "ours", "published", "difference", "unit", ""]
-    return _rendered(_title(result), columns, rows, {2, 3, 4}, notes)
+    return rendered(_title(result), columns, rows, {2, 3, 4}, notes)

@@ -31,6 +31,10 @@ class Limit:
     best_fit: float
     segments: tuple[Segment, ...]
     """All pieces, rising; an open end is infinite."""
+    minimum: str = "global"
+    """What the interval compares with: the lowest minimum, or the one connected to the Standard Model."""
+    delta_chi2_segments: tuple[Segment, ...] | None = None
+    """With Feldman-Cousins, the delta chi^2 interval beside it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +84,35 @@ class CrossSectionCurve:
     dsigma_dt_cm2_per_kev: FloatArray
 
 
+@dataclass(frozen=True, eq=False)
+class CriticalValues:
+    """Simulated critical values of delta chi^2 along one coupling."""
+
+    detector: str
+    channels: str
+    coupling: str
+    confidence_level: float
+    convention: str
+    """Minimum and ensemble, such as ``global minimum, normalisations drawn``."""
+    toys: int
+    value: FloatArray
+    critical_value: FloatArray
+    critical_value_error: FloatArray
+    """Of the finite number of toys."""
+    interpolation_error: float
+    """Largest distance of a critical value from the line through its neighbours: it bounds the interpolation's."""
+
+
+@dataclass(frozen=True)
+class ScanPoint:
+    """One limit at one value of the scanned key."""
+
+    scan: str
+    key: str
+    value: float
+    limit: Limit
+
+
 @dataclass(frozen=True)
 class CouplingInfo:
     """What figures and tables need to know of a coupling."""
@@ -95,7 +128,6 @@ class DetectorInfo:
 
     label: str
     channels: str
-    threshold_kev: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +144,8 @@ class Result:
     profiles: tuple[Profile, ...]
     contours: tuple[ContourLines, ...]
     cross_sections: tuple[CrossSectionCurve, ...]
+    critical_values: tuple[CriticalValues, ...]
+    scans: tuple[ScanPoint, ...]
     provenance: Mapping[str, Any]
 
     def limit(self, detector: str, coupling: str) -> Limit:

@@ -19,14 +19,17 @@ def check_across_keys(file: StudyFile) -> None:
         if spec.channels is not None:
             _unique(f"detectors.{spec.name}.channels", spec.channels)
     _unique("channels", file.channels)
-    _check_available(file)
+    _check_intervals(file)
+    _check_combinations(file)
+    analysed = detectors + [combination.name for combination in file.combinations]
+    _unique("scans", [scan.name for scan in file.scans])
     for number, pair in enumerate(file.contours, start=1):
         _known(f"contours.{number}", pair, file.couplings, "coupling of this study")
         _unique(f"contours.{number}", pair)
     for number, profile in enumerate(file.profiles, start=1):
         path = f"profiles.{number}"
         _known(f"{path}.coupling", [profile.coupling], file.couplings, "coupling of this study")
-        _known(f"{path}.detectors", profile.detectors or [], detectors, "detector of this study")
+        _known(f"{path}.detectors", profile.detectors or [], analysed, "detector of this study")
         if profile.from_ >= profile.to:
             raise StudyError(f"{path}.from: must be below `to`, got {profile.from_:g} and {profile.to:g}")
         with located(path):
@@ -47,28 +50,49 @@ def check_across_keys(file: StudyFile) -> None:
     _unique("figures", [figure.name for figure in file.figures or []])
 
 
-def _check_available(file: StudyFile) -> None:
-    """Refuse what the contract names and this version does not do: nothing is ever replaced silently."""
-    for path, value in (
-        ("statistic", file.statistic),
-        *((f"detectors.{spec.name}.statistic", spec.statistic) for spec in file.detectors),
-    ):
-        if value == "poisson":
-            raise StudyError(f"{path}: poisson is not available in this version of nurecoil; use least-squares")
-    if file.intervals.method == "feldman-cousins":
-        raise StudyError(
-            "intervals.method: feldman-cousins is not available in this version of nurecoil; use delta-chi2"
-        )
+def _check_intervals(file: StudyFile) -> None:
+    if file.intervals.method == "delta-chi2":
+        for key in ("toys", "seed", "ensemble"):
+            if getattr(file.intervals, key) is not None:
+                raise StudyError(f"intervals.{key}: only with method: feldman-cousins; delta-chi2 uses no toys")
+    statistics = {file.statistic, *(spec.statistic for spec in file.detectors)}
+    if "poisson" in statistics and file.intervals.method == "feldman-cousins":
+        if file.intervals.minimum == "connected":
+            raise StudyError("intervals.minimum: connected is not available for poisson pseudo-experiments; use global")
+        if file.contours:
+            raise StudyError("contours: feldman-cousins regions are not available for poisson; use least-squares")
+
+
+def _check_combinations(file: StudyFile) -> None:
+    detectors = {spec.name: spec for spec in file.detectors}
+    _unique("combinations", [combination.name for combination in file.combinations])
+    for combination in file.combinations:
+        path = f"combinations.{combination.name}"
+        if combination.name in detectors:
+            raise StudyError(f"{path}.name: a detector has this name too; names must be unique")
+        _known(f"{path}.detectors", combination.detectors, detectors, "detector of this study")
+        for name in combination.detectors:
+            if combination.detectors.count(name) > 1:
+                raise StudyError(f"{path}.detectors: '{name}' cannot be combined with itself")
+        if combination.signal == "correlated":
+            members = [detectors[name] for name in combination.detectors]
+            if len({spec.statistic or file.statistic for spec in members}) > 1:
+                raise StudyError(f"{path}.signal: correlated needs one statistic for all detectors")
+            if len({(spec.uncertainties or file.uncertainties).signal for spec in members}) > 1:
+                raise StudyError(f"{path}.signal: correlated needs one signal uncertainty for all detectors")
+        elif file.intervals.method == "feldman-cousins":
+            raise StudyError(f"{path}.signal: feldman-cousins is available for correlated combinations only")
 
 
 def _check_panel(file: StudyFile, panel: Panel, path: str) -> None:
     detectors = [spec.name for spec in file.detectors]
+    analysed = detectors + [combination.name for combination in file.combinations]
     kinds = [kind for kind in ("profile", "contour", "cross_section", "spectrum") if getattr(panel, kind) is not None]
     if len(kinds) != 1:
         raise StudyError(
             f"{path}: exactly one of profile, contour, cross_section, spectrum, got {', '.join(kinds) or 'none'}"
         )
-    _known(f"{path}.detectors", panel.detectors or [], detectors, "detector of this study")
+    _known(f"{path}.detectors", panel.detectors or [], analysed, "detector of this study")
     _known(f"{path}.profile", panel.profile or [], [p.coupling for p in file.profiles], "coupling under `profiles`")
     if panel.contour is not None and panel.contour not in file.contours:
         raise StudyError(f"{path}.contour: [{', '.join(panel.contour)}] is not among the study's contours")

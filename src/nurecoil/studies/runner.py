@@ -2,107 +2,138 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
-from nurecoil.errors import located
 from nurecoil.inference.contours import contour
 from nurecoil.inference.intervals import best_fit, interval
-from nurecoil.inference.least_squares import LeastSquares
 from nurecoil.physics.couplings import coupling
 from nurecoil.physics.cross_sections import differential, scatterers
 from nurecoil.physics.nuclei import target
+from nurecoil.progress import track
 from nurecoil.studies import results, schema
+from nurecoil.studies.analysis import Analysis, analyses
 from nurecoil.studies.provenance import provenance
+from nurecoil.studies.scans import vary
 from nurecoil.studies.study import Study
 
 CROSS_SECTION_POINTS = 300
 LARGEST_ELECTRON_RECOIL_KEV = 100.0
 
 
-def run(study: Study) -> results.Result:
-    """Compute everything that a study asks for; nothing is written."""
-    responses = study.responses()
-    statistics = {}
-    for setup in study.setups:
-        with located(f"detectors.{setup.name}"):
-            statistics[setup.name] = LeastSquares.of(
-                responses[setup.name], setup.signal_uncertainty, setup.background_uncertainty
+def run(study: Study, *, store: Path | None = None, workers: int = 0, scheduler: str | None = None) -> results.Result:
+    """Compute everything that a study asks for; no result is written.
+
+    Parameters
+    ----------
+    store : folder in which finished blocks of pseudo-experiments are kept, so that a killed run resumes.
+    workers, scheduler : where pseudo-experiments run (`nurecoil.studies.blocks.backend`); the numbers are the same.
+
+    """
+    made = analyses(study)
+    limits = [
+        limit(study, analysis, new.name) for analysis in track(list(made.values()), "limits") for new in study.couplings
+    ]
+    critical_values: list[results.CriticalValues] = []
+    if study.file.intervals.method == "feldman-cousins":
+        from nurecoil.studies import feldman_cousins
+        from nurecoil.studies.blocks import backend
+
+        options = feldman_cousins.Options.of(study.file.intervals)
+        with backend(workers, scheduler) as mapper:
+            limits, critical_values = feldman_cousins.intervals(
+                [(made[found.detector], found) for found in limits], options, store, mapper
             )
-    channels = {name: response.channel_label for name, response in responses.items()}
+            wanted = [(analysis, (x, y)) for x, y in study.file.contours for analysis in made.values()]
+            contours = feldman_cousins.regions(wanted, options, store, mapper)
+    else:
+        contours = _contours(study, made)
     return results.Result(
         name=study.name,
         study=study.as_dict(),
         couplings={new.name: results.CouplingInfo(new.symbol, new.unit, new.scale) for new in study.couplings},
-        detectors={
-            setup.name: results.DetectorInfo(
-                setup.detector.label, channels[setup.name], float(setup.detector.bin_edges_kev[0])
-            )
-            for setup in study.setups
-        },
-        limits=_limits(study, statistics, channels),
-        spectra=tuple(
-            results.Spectrum(
-                detector=name,
-                bin_edges_kev=response.bin_edges_kev,
-                cevns=response.standard_model("cevns"),
-                electron=response.standard_model("electron"),
-                background=response.background,
-            )
-            for name, response in responses.items()
-        ),
-        profiles=_profiles(study, statistics, channels),
-        contours=_contours(study, statistics, channels),
+        detectors={name: results.DetectorInfo(analysis.label, analysis.channels) for name, analysis in made.items()},
+        limits=tuple(limits),
+        spectra=_spectra(made),
+        profiles=_profiles(study, made),
+        contours=tuple(contours),
         cross_sections=tuple(curve for wanted in study.file.cross_sections for curve in _cross_sections(study, wanted)),
+        critical_values=tuple(critical_values),
+        scans=_scans(study),
         provenance=provenance(study),
     )
 
 
-def _limits(study: Study, statistics: dict[str, LeastSquares], channels: dict[str, str]) -> tuple[results.Limit, ...]:
+def limit(study: Study, analysis: Analysis, name: str) -> results.Limit:
+    """The delta chi^2 interval of one coupling."""
     options = study.file.intervals
-    limits = []
-    for setup in study.setups:
-        for new in study.couplings:
-            found = interval(statistics[setup.name].along([new.name]), options.confidence_level, options.minimum)
-            limits.append(
-                results.Limit(
-                    detector=setup.name,
-                    channels=channels[setup.name],
-                    statistic=setup.statistic,
-                    method=options.method,
-                    coupling=new.name,
-                    unit=new.unit,
-                    confidence_level=found.confidence_level,
-                    delta_chi2=found.delta_chi2,
-                    best_fit=found.best_fit,
-                    segments=found.segments,
-                )
-            )
-    return tuple(limits)
+    found = interval(analysis.statistic.along((name,)), options.confidence_level, options.minimum)
+    return results.Limit(
+        detector=analysis.name,
+        channels=analysis.channels,
+        statistic=analysis.statistic_name,
+        method="delta-chi2",
+        coupling=name,
+        unit=coupling(name).unit,
+        confidence_level=found.confidence_level,
+        delta_chi2=found.delta_chi2,
+        best_fit=found.best_fit,
+        segments=found.segments,
+        minimum=options.minimum,
+    )
 
 
-def _profiles(
-    study: Study, statistics: dict[str, LeastSquares], channels: dict[str, str]
-) -> tuple[results.Profile, ...]:
+def _spectra(made: dict[str, Analysis]) -> tuple[results.Spectrum, ...]:
+    single = [analysis.responses[0] for analysis in made.values() if len(analysis.responses) == 1]
+    return tuple(
+        results.Spectrum(
+            detector=response.detector.name,
+            bin_edges_kev=response.bin_edges_kev,
+            cevns=response.standard_model("cevns"),
+            electron=response.standard_model("electron"),
+            background=response.background,
+        )
+        for response in single
+    )
+
+
+def _profiles(study: Study, made: dict[str, Analysis]) -> tuple[results.Profile, ...]:
     profiles = []
     for wanted in study.file.profiles:
         value = np.linspace(wanted.from_, wanted.to, wanted.points)
-        for name in wanted.detectors or list(statistics):
-            chi2 = statistics[name].along([wanted.coupling])
+        for name in wanted.detectors or list(made):
+            chi2 = made[name].statistic.along((wanted.coupling,))
             profiles.append(
-                results.Profile(name, channels[name], wanted.coupling, value, chi2(value) - best_fit(chi2)[1])
+                results.Profile(name, made[name].channels, wanted.coupling, value, chi2(value) - best_fit(chi2)[1])
             )
     return tuple(profiles)
 
 
-def _contours(
-    study: Study, statistics: dict[str, LeastSquares], channels: dict[str, str]
-) -> tuple[results.ContourLines, ...]:
+def _contours(study: Study, made: dict[str, Analysis]) -> list[results.ContourLines]:
+    wanted = [(analysis, x, y) for x, y in study.file.contours for analysis in made.values()]
     contours = []
-    for x, y in study.file.contours:
-        for name, statistic in statistics.items():
-            found = contour(statistic.along([x, y]), study.file.intervals.confidence_level)
-            contours.append(results.ContourLines(name, channels[name], x, y, found.confidence_level, found.polygons))
-    return tuple(contours)
+    for analysis, x, y in track(wanted, "contours"):
+        found = contour(analysis.statistic.along((x, y)), study.file.intervals.confidence_level)
+        contours.append(
+            results.ContourLines(analysis.name, analysis.channels, x, y, found.confidence_level, found.polygons)
+        )
+    return contours
+
+
+def _scans(study: Study) -> tuple[results.ScanPoint, ...]:
+    """The delta chi^2 limits of every analysis that a scanned key can change, at each of its values."""
+    points = []
+    for wanted in study.file.scans:
+        for value in track(wanted.values, f"scan {wanted.name}"):
+            varied, changed = vary(study, wanted.key, value)
+            for name, analysis in analyses(varied).items():
+                if name in changed:
+                    points += [
+                        results.ScanPoint(wanted.name, wanted.key, value, limit(varied, analysis, new.name))
+                        for new in study.couplings
+                    ]
+    return tuple(points)
 
 
 def _cross_sections(study: Study, wanted: schema.CrossSection) -> list[results.CrossSectionCurve]:

@@ -62,6 +62,13 @@ class Intervals(_Model):
     minimum: Literal["global", "connected"] = Field(
         "global", description="compare with the lowest minimum, or with the one nearest the Standard Model"
     )
+    toys: Annotated[int, Field(ge=100, le=10_000_000)] | None = Field(
+        None, description="pseudo-experiments per true value, for feldman-cousins; 10000 unless given"
+    )
+    seed: Annotated[int, Field(ge=0)] | None = Field(None, description="of the pseudo-experiments; 1 unless given")
+    ensemble: Literal["drawn", "centres"] | None = Field(
+        None, description="true normalisations drawn from their priors (default), or constraint centres fluctuated"
+    )
 
 
 class Resolution(_Model):
@@ -150,6 +157,22 @@ class CrossSection(_Model):
     recoil_to_kev: Positive | None = Field(None, description="the endpoint unless given; at most 100 keV for electrons")
 
 
+class Combination(_Model):
+    """Detectors analysed together."""
+
+    name: Name
+    detectors: Annotated[list[str], Field(min_length=2)]
+    signal: Literal["correlated", "independent"] = Field(description="one signal normalisation for all, or one each")
+
+
+class Scan(_Model):
+    """Limits as one numeric key of the study varies."""
+
+    name: Name
+    key: str = Field(description="a path such as exposure_years or detectors.ess-ge.threshold_kev")
+    values: Annotated[list[float], Field(min_length=1, max_length=1000)]
+
+
 class Panel(_Model):
     """One panel of a figure, made by exactly one of profile, contour, cross_section, spectrum."""
 
@@ -192,6 +215,8 @@ class StudyFile(_Model):
     contours: list[Annotated[list[str], Field(min_length=2, max_length=2)]] = Field(default=[])
     profiles: list[Profile] = Field(default=[])
     cross_sections: list[CrossSection] = Field(default=[])
+    combinations: list[Combination] = Field(default=[])
+    scans: list[Scan] = Field(default=[])
     figures: list[Figure] | None = Field(None, description="chosen from what the study computes unless given")
     form_factor: Literal["helm", "klein-nystrand", "symmetrised-fermi"] = "helm"
     nuclei: Literal["standard-weight", "isotopes"] = "standard-weight"
@@ -199,8 +224,6 @@ class StudyFile(_Model):
 
 
 NOT_AVAILABLE = {
-    "combinations": "combinations of detectors",
-    "scans": "scans of a key",
     "plugins": "couplings from plugin files",
     "profile": "couplings that are minimised over",
 }

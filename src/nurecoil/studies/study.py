@@ -60,6 +60,8 @@ class Study:
     """A validated study. `file` holds the keys, presets filled in; the rest is made of them."""
 
     file: schema.StudyFile
+    base: Path
+    """The folder that file names in the study are relative to."""
     setups: tuple[DetectorSetup, ...]
     couplings: tuple[Coupling, ...]
 
@@ -86,11 +88,11 @@ class Study:
                 made[setup.name] = setup.response(self.couplings)
         return made
 
-    def run(self) -> Result:
-        """Compute everything that the study asks for."""
+    def run(self, *, store: Path | None = None, workers: int = 0, scheduler: str | None = None) -> Result:
+        """Compute everything that the study asks for; pseudo-experiments as `nurecoil.studies.runner.run` says."""
         from nurecoil.studies.runner import run
 
-        return run(self)
+        return run(self, store=store, workers=workers, scheduler=scheduler)
 
 
 def load_study(name_or_path: str | os.PathLike[str]) -> Study:
@@ -118,7 +120,12 @@ def study_from_dict(content: Mapping[str, Any], *, where: str = "study", base: P
             with located("couplings"):
                 couplings.append(coupling(name))
         check_across_keys(file)
-        return Study(file, tuple(_setup(file, spec, base) for spec in file.detectors), tuple(couplings))
+        study = Study(file, base, tuple(_setup(file, spec, base) for spec in file.detectors), tuple(couplings))
+        if file.scans:
+            from nurecoil.studies.scans import check_scans
+
+            check_scans(study)
+        return study
 
 
 def _with_presets(content: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,261 @@
+"""Feldman-Cousins intervals and regions: critical values from pseudo-experiments instead of Wilks' theorem.
+
+At true values on a coarse grid, the critical value is the quantile of delta chi^2 that toys of that truth give; in
+between it is interpolated linearly. A value belongs to the interval where the observed delta chi^2 is below it
+(Feldman, Cousins, Phys. Rev. D 57 (1998) 3873). Least squares uses one fixed metric, the Standard Model's, for data and
+toys alike: the critical values calibrate it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nurecoil.errors import StatisticsError
+from nurecoil.inference.chi2 import Segment
+from nurecoil.inference.contours import contour, trace
+from nurecoil.inference.intervals import Minimum, best_fit
+from nurecoil.inference.levels import delta_chi2_level
+from nurecoil.inference.toys import Ensemble
+from nurecoil.studies import blocks, results, schema
+from nurecoil.studies.analysis import Analysis
+
+FloatArray = NDArray[np.float64]
+
+POINTS_PER_PIECE = 33
+"""True values in each piece of the coupling's range that is searched."""
+REACH = 4.0
+"""The range covers delta chi^2 up to this many times Wilks' critical value."""
+FINE_POINTS = 4001
+REGION_POINTS = 24
+"""True values along each axis of a two-coupling region."""
+REGION_ROOM = 0.25
+"""The region's box is the delta chi^2 contour's, larger by this part on every side."""
+
+DEFAULT_TOYS = 10_000
+DEFAULT_SEED = 1
+
+
+@dataclass(frozen=True)
+class Options:
+    """How critical values are simulated."""
+
+    confidence_level: float
+    toys: int
+    seed: int
+    ensemble: Ensemble
+    minimum: Minimum
+
+    @classmethod
+    def of(cls, intervals: schema.Intervals) -> Options:
+        """The options of a study, defaults filled in."""
+        return cls(
+            intervals.confidence_level,
+            intervals.toys or DEFAULT_TOYS,
+            DEFAULT_SEED if intervals.seed is None else intervals.seed,
+            intervals.ensemble or "drawn",
+            intervals.minimum,
+        )
+
+    @property
+    def convention(self) -> str:
+        """In words, for every output."""
+        return convention(self.minimum, self.ensemble)
+
+
+def convention(minimum: Minimum, ensemble: Ensemble) -> str:
+    """Which minimum an interval compares with, and which ensemble the toys are.
+
+    >>> convention("global", "drawn")
+    'global minimum; normalisations drawn'
+    """
+    return f"{minimum} minimum; {'normalisations drawn' if ensemble == 'drawn' else 'constraint centres fluctuated'}"
+
+
+@dataclass(frozen=True, eq=False)
+class _Plan:
+    """One interval to be made: where its truths lie and their tasks."""
+
+    analysis: Analysis
+    limit: results.Limit
+    pieces: tuple[FloatArray, ...]
+    even: bool
+    tasks: tuple[blocks.ToyTask, ...]
+
+
+def intervals(
+    made: Sequence[tuple[Analysis, results.Limit]], options: Options, store: Path | None, mapper: blocks.Mapper
+) -> tuple[list[results.Limit], list[results.CriticalValues]]:
+    """Feldman-Cousins intervals in the place of delta chi^2 limits, and the critical values they come from."""
+    plans = [_plan(analysis, limit, options, number) for number, (analysis, limit) in enumerate(made)]
+    tasks = [task for plan in plans for task in plan.tasks]
+    simulated = iter(blocks.run_tasks(tasks, store, mapper, "critical values"))
+    limits, values = [], []
+    for plan in plans:
+        samples = [next(simulated) for _ in plan.tasks]
+        critical = np.array([np.quantile(sample, options.confidence_level) for sample in samples])
+        errors = np.array([_quantile_error(sample, options.confidence_level) for sample in samples])
+        limits.append(_limit(plan, critical, options))
+        values.append(_critical_values(plan, critical, errors, options))
+    return limits, values
+
+
+def _quantile_error(sample: FloatArray, probability: float) -> float:
+    """One standard deviation of a quantile, from the binomial error of the probability."""
+    spread = np.sqrt(probability * (1 - probability) / len(sample))
+    low, high = np.quantile(sample, [max(probability - spread, 0.0), min(probability + spread, 1.0)])
+    return float(high - low) / 2
+
+
+def _plan(analysis: Analysis, limit: results.Limit, options: Options, number: int) -> _Plan:
+    chi2 = analysis.statistic.along((limit.coupling,))
+    experiment = analysis.experiment(limit.coupling)
+    lowest = best_fit(chi2, options.minimum)[1]
+    reach = REACH * delta_chi2_level(options.confidence_level, 1)
+    bounds = experiment.axes[0].bounds
+    pieces = []
+    for low, high in chi2.pieces_below(lowest + reach):
+        inside = max(low, bounds[0]), min(high, bounds[1])
+        if experiment.even and inside[1] <= 0:
+            continue
+        start = max(inside[0], 0.0) if experiment.even else inside[0]
+        pieces.append(np.linspace(start, inside[1], POINTS_PER_PIECE))
+    truths = np.concatenate(pieces)
+    least_squares = analysis.statistic_name == "least-squares"
+    tasks = tuple(
+        blocks.ToyTask(
+            experiment=experiment,
+            truth=(float(truth),),
+            statistic=analysis.statistic_name,
+            metric=(0.0,) if least_squares else None,
+            compressed=False,
+            ensemble=options.ensemble,
+            minimum=options.minimum,
+            toys=options.toys,
+            seed=options.seed,
+            key=(number, position),
+        )
+        for position, truth in enumerate(truths)
+    )
+    return _Plan(analysis, limit, tuple(pieces), experiment.even, tasks)
+
+
+def _limit(plan: _Plan, critical: FloatArray, options: Options) -> results.Limit:
+    """All pieces in which the observed delta chi^2 is below the interpolated critical value."""
+    chi2 = plan.analysis.statistic.along((plan.limit.coupling,))
+    best, lowest = best_fit(chi2, options.minimum)
+    bounds = chi2.axes[0].bounds
+    segments: list[Segment] = []
+    start = 0
+    for piece in plan.pieces:
+        values = np.linspace(piece[0], piece[-1], FINE_POINTS)
+        allowed = np.interp(values, piece, critical[start : start + len(piece)])
+        start += len(piece)
+        excess = chi2(values) - lowest - allowed
+        segments += _below_zero(values, excess, bounds, mirrored=plan.even)
+    if options.minimum == "connected":
+        segments = [(low, high) for low, high in segments if low <= best <= high]
+    return replace(
+        plan.limit,
+        method="feldman-cousins",
+        delta_chi2=None,
+        segments=tuple(segments),
+        delta_chi2_segments=plan.limit.segments,
+    )
+
+
+def _below_zero(values: FloatArray, excess: FloatArray, bounds: tuple[float, float], mirrored: bool) -> list[Segment]:
+    """Where a curve given point by point is below zero; mirrored at zero if only squares enter."""
+    below = excess < 0
+    for end, inside in ((values[0], below[0]), (values[-1], below[-1])):
+        if inside and end not in bounds and not (mirrored and end == 0):
+            raise StatisticsError("a critical value exceeds the range that was simulated: use more toys")
+    changes = np.flatnonzero(below[1:] != below[:-1])
+    step = np.diff(values)[changes]
+    crossings = values[changes] - excess[changes] * step / (excess[changes + 1] - excess[changes])
+    borders = [float(x) for x in crossings]
+    if below[0]:
+        borders = [0.0 if mirrored else -np.inf, *borders]
+    if below[-1]:
+        borders.append(np.inf)
+    pieces = list(zip(borders[::2], borders[1::2], strict=True))
+    if not mirrored:
+        return pieces
+    if pieces and pieces[0][0] == 0.0:
+        return [*((-h, -low) for low, h in pieces[:0:-1]), (-pieces[0][1], pieces[0][1]), *pieces[1:]]
+    return [*((-high, -low) for low, high in pieces[::-1]), *pieces]
+
+
+def _critical_values(plan: _Plan, critical: FloatArray, errors: FloatArray, options: Options) -> results.CriticalValues:
+    truths = np.concatenate(plan.pieces)
+    distances = [0.0]
+    start = 0
+    for piece in plan.pieces:
+        own = critical[start : start + len(piece)]
+        start += len(piece)
+        distances.append(float(np.max(np.abs(own[1:-1] - (own[:-2] + own[2:]) / 2))))
+    return results.CriticalValues(
+        detector=plan.analysis.name,
+        channels=plan.analysis.channels,
+        coupling=plan.limit.coupling,
+        confidence_level=options.confidence_level,
+        convention=options.convention,
+        toys=options.toys,
+        value=truths,
+        critical_value=critical,
+        critical_value_error=errors,
+        interpolation_error=max(distances),
+    )
+
+
+def regions(
+    made: Sequence[tuple[Analysis, tuple[str, str]]], options: Options, store: Path | None, mapper: blocks.Mapper
+) -> list[results.ContourLines]:
+    """Two-coupling regions from a coarse map of critical values, interpolated; toys from the compressed generator."""
+    grids, tasks = [], []
+    for number, (analysis, names) in enumerate(made):
+        wilks = contour(analysis.statistic.along(names), options.confidence_level)
+        points = np.concatenate(wilks.polygons)
+        room = REGION_ROOM * np.ptp(points, axis=0)
+        axes = [np.linspace(points[:, i].min() - room[i], points[:, i].max() + room[i], REGION_POINTS) for i in (0, 1)]
+        grids.append(axes)
+        experiment = analysis.experiment(*names)
+        tasks += [
+            blocks.ToyTask(
+                experiment=experiment,
+                truth=(float(x), float(y)),
+                statistic="least-squares",
+                metric=(0.0, 0.0),
+                compressed=True,
+                ensemble=options.ensemble,
+                minimum="global",
+                toys=options.toys,
+                seed=options.seed,
+                key=(1_000_000 + number, row, column),
+            )
+            for row, y in enumerate(axes[1])
+            for column, x in enumerate(axes[0])
+        ]
+    simulated = iter(blocks.run_tasks(tasks, store, mapper, "regions"))
+    lines = []
+    for (analysis, names), (x, y) in zip(made, grids, strict=True):
+        critical = np.array([np.quantile(next(simulated), options.confidence_level) for _ in range(len(x) * len(y))])
+        polygons = _region(analysis, names, x, y, critical.reshape(len(y), len(x)))
+        lines.append(results.ContourLines(analysis.name, analysis.channels, *names, options.confidence_level, polygons))
+    return lines
+
+
+def _region(
+    analysis: Analysis, names: tuple[str, str], x: FloatArray, y: FloatArray, critical: FloatArray
+) -> tuple[FloatArray, ...]:
+    from scipy.interpolate import RegularGridInterpolator
+
+    fine_x, fine_y = (np.linspace(axis[0], axis[-1], 10 * REGION_POINTS) for axis in (x, y))
+    grid = np.stack(np.meshgrid(fine_y, fine_x, indexing="ij"), axis=-1)
+    allowed = RegularGridInterpolator((y, x), critical)(grid)
+    observed = analysis.statistic.along(names).on_grid(fine_x, fine_y)
+    return trace(fine_x, fine_y, observed - observed.min() - allowed, 0.0)
