@@ -28,6 +28,7 @@ Output = Annotated[Path, typer.Option("-o", "--output", help="Folder under which
 Style = Annotated[Path | None, typer.Option("--style", help="A matplotlib style file.")]
 Workers = Annotated[int, typer.Option("--workers", min=0, help="Processes for pseudo-experiments; 0: this one.")]
 Scheduler = Annotated[str | None, typer.Option("--scheduler", help="Address of a Dask scheduler.")]
+Fast = Annotated[bool, typer.Option("--fast", help="Compiled kernels for pseudo-experiments (needs numba).")]
 
 BLOCKS = ".blocks"
 """Folder, beside the results, of the finished blocks of a run that has not ended."""
@@ -57,7 +58,7 @@ class EnsembleChoice(enum.StrEnum):
 StudyPath = Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="A study file.")]
 
 
-def _run(study_name: str | Path, output: Path, workers: int, scheduler: str | None) -> None:
+def _run(study_name: str | Path, output: Path, workers: int, scheduler: str | None, fast: bool) -> None:
     from nurecoil.reports.files import prepare
     from nurecoil.reports.tables import comparison_table
     from nurecoil.studies.blocks import discard
@@ -66,7 +67,7 @@ def _run(study_name: str | Path, output: Path, workers: int, scheduler: str | No
     study = load_study(study_name)
     study.responses()  # the last place where the input can be wrong: nothing is written before
     folder = prepare(output, study.name)
-    result = study.run(store=folder / BLOCKS, workers=workers, scheduler=scheduler)
+    result = study.run(store=folder / BLOCKS, workers=workers, scheduler=scheduler, fast=fast)
     result.save(output)
     discard(folder / BLOCKS)
     typer.echo(comparison_table(result))
@@ -79,6 +80,7 @@ def reproduce(
     output: Output = Path("results"),
     workers: Workers = 0,
     scheduler: Scheduler = None,
+    fast: Fast = False,
 ) -> None:
     """Run a built-in study and print its limits beside the published ones."""
     from nurecoil.errors import UnknownNameError
@@ -89,13 +91,19 @@ def reproduce(
         raise UnknownNameError(
             f"no built-in study '{name}'; {nearest(name, presets.names('studies'))} (a study file: nurecoil run FILE)"
         )
-    _run(name, output, workers, scheduler)
+    _run(name, output, workers, scheduler, fast)
 
 
 @app.command()
-def run(study: StudyPath, output: Output = Path("results"), workers: Workers = 0, scheduler: Scheduler = None) -> None:
+def run(
+    study: StudyPath,
+    output: Output = Path("results"),
+    workers: Workers = 0,
+    scheduler: Scheduler = None,
+    fast: Fast = False,
+) -> None:
     """Run a study file."""
-    _run(study, output, workers, scheduler)
+    _run(study, output, workers, scheduler, fast)
 
 
 @app.command()
@@ -114,6 +122,7 @@ def coverage(
     output: Output = Path("results"),
     workers: Workers = 0,
     scheduler: Scheduler = None,
+    fast: Fast = False,
 ) -> None:
     """Simulate how often an interval covers the truth."""
     from nurecoil.reports.coverage import coverage_table, save_coverage
@@ -132,7 +141,7 @@ def coverage(
     }
     check_request(loaded, detector, coupling, at, **request)
     folder = prepare(output, loaded.name)
-    where: Any = {"store": folder / BLOCKS, "workers": workers, "scheduler": scheduler}
+    where: Any = {"store": folder / BLOCKS, "workers": workers, "scheduler": scheduler, "fast": fast}
     result = simulate(loaded, detector, coupling, at, **request, ensemble=ensemble.value, **where)
     save_coverage(result, output)
     discard(folder / BLOCKS)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from nurecoil.inference.compiled import highest_gain
 from nurecoil.inference.intervals import Minimum
 from nurecoil.inference.poisson import LARGEST_BATCH, profile
 from nurecoil.inference.toys import Experiment, Statistics, Toys, reduce_counts
@@ -76,6 +77,8 @@ def delta_chi2_at_truth(
     truth: tuple[float, ...],
     grid: FloatArray,
     minimum: Minimum = "global",
+    *,
+    fast: bool = False,
 ) -> FloatArray:
     """What each toy of one coupling compares with the level, shape (toys,).
 
@@ -83,19 +86,34 @@ def delta_chi2_at_truth(
     that may not leave its cell. ``"connected"``: less that of the minimum nearest the Standard Model, or the barrier on
     the way from there to the truth where that is higher, since only the connected piece belongs to the interval.
     """
-    at_grid = gain(experiment, statistics, experiment.monomials_at(grid[:, None]))
     scaled = truth[0] / experiment.axes[0].scale
     at_truth = gain(experiment, statistics, experiment.monomials_at(np.array([[scaled]])))[:, 0]
-    best = np.argmax(at_grid, axis=1) if minimum == "global" else _nearest_zero(at_grid, grid)
+    if minimum == "global":
+        best, highest = _highest(experiment, statistics, grid, fast)
+        highest = np.maximum(highest, _refine(experiment, statistics, grid, best))
+        return np.asarray(np.maximum(highest, at_truth) - at_truth)
+    at_grid = gain(experiment, statistics, experiment.monomials_at(grid[:, None]))
+    best = _nearest_zero(at_grid, grid)
     highest = np.take_along_axis(at_grid, best[:, None], axis=1)[:, 0]
     highest = np.maximum(highest, _refine(experiment, statistics, grid, best))
-    if minimum == "global":
-        return np.asarray(np.maximum(highest, at_truth) - at_truth)
     place = int(np.searchsorted(grid, abs(scaled) if experiment.even else scaled))
     index = np.arange(len(grid))
     between = (index >= np.minimum(best, place)[:, None]) & (index < np.maximum(best + 1, place)[:, None])
     lowest = np.where(between, at_grid, np.inf).min(axis=1)
     return np.asarray(np.maximum(highest - np.minimum(lowest, at_truth), 0.0))
+
+
+def _highest(
+    experiment: Experiment, statistics: Statistics, grid: FloatArray, fast: bool
+) -> tuple[NDArray[np.int64], FloatArray]:
+    """Index and gain of every toy's best grid point."""
+    monomials = experiment.monomials_at(grid[:, None])
+    if fast:
+        k = experiment.signal_uncertainty**-2 if experiment.signal_uncertainty > 0 else 0.0
+        return highest_gain()(statistics.along, statistics.gram, statistics.centre, monomials, k)
+    at_grid = gain(experiment, statistics, monomials)
+    best = np.argmax(at_grid, axis=1)
+    return best, np.take_along_axis(at_grid, best[:, None], axis=1)[:, 0]
 
 
 def _peaks(at_grid: FloatArray) -> NDArray[np.bool_]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from nurecoil.detection.response import Response
 from nurecoil.errors import StatisticsError
 from nurecoil.inference.chi2 import Axis
+from nurecoil.inference.compiled import inner_products
 from nurecoil.inference.least_squares import response_axes
 
 FloatArray = NDArray[np.float64]
@@ -145,16 +146,21 @@ def _profiled(
     return plain - np.swapaxes(cross, -1, -2) @ solved, solved
 
 
-def reduce_counts(experiment: Experiment, toys: Toys, variance: FloatArray | None = None) -> Statistics:
+def reduce_counts(
+    experiment: Experiment, toys: Toys, variance: FloatArray | None = None, *, fast: bool = False
+) -> Statistics:
     """Counts to sufficient statistics; with the toys' own counts as variances unless `variance` (bins,) is given.
 
-    A bin without counts has variance 1 then, as is usual with Neyman's chi^2.
+    A bin without counts has variance 1 then, as is usual with Neyman's chi^2. `fast` uses the compiled kernel.
     """
     monomials, backgrounds = len(experiment.signal), len(experiment.backgrounds)
     vectors = np.vstack([experiment.signal, experiment.backgrounds])
     weights = 1 / np.maximum(toys.counts, 1.0) if variance is None else (1 / variance)[None, :]
-    pairs = (vectors[:, None, :] * vectors).reshape(-1, vectors.shape[1])
-    products = (weights @ pairs.T).reshape(len(weights), monomials + backgrounds, monomials + backgrounds)
+    if fast and variance is None:
+        products = inner_products()(toys.counts, vectors)
+    else:
+        pairs = (vectors[:, None, :] * vectors).reshape(-1, vectors.shape[1])
+        products = (weights @ pairs.T).reshape(len(weights), monomials + backgrounds, monomials + backgrounds)
     data = toys.counts - (1 + toys.centres[:, 1:]) @ experiment.backgrounds
     along = (data * weights) @ vectors.T
     gram, solved = _profiled(

@@ -85,7 +85,8 @@ def save(result: Result, directory: Path, *, style: str | Path | None = None) ->
             writer.writerows(rows)
             (staging / name).write_text(text.getvalue(), encoding="utf-8")
         # Indenting half a megabyte of numbers would take longer than computing them.
-        (staging / "result.json").write_text(json.dumps(to_plain(result), allow_nan=False) + "\n", encoding="utf-8")
+        content = {key: value for key, value in to_plain(result).items() if key != "provenance"}
+        (staging / "result.json").write_text(json.dumps(content, allow_nan=False) + "\n", encoding="utf-8")
         provenance = json.dumps(result.provenance, indent=1, allow_nan=False)
         (staging / "provenance.json").write_text(provenance + "\n", encoding="utf-8")
         drawn = draw_all(result, staging / "figures", style)
@@ -172,18 +173,24 @@ def to_plain(result: Result) -> dict[str, Any]:
 def load_result(folder: str | Path) -> Result:
     """Read back what `save` wrote; `InputFileError` where the folder holds no result."""
     path = Path(folder) / "result.json"
+    content = _read_json(path)
+    provenance = _read_json(path.with_name("provenance.json"))
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as fault:
-        raise InputFileError(f"cannot read the results {path}: {fault.strerror or fault}") from None
-    except ValueError:
-        raise InputFileError(f"{path} is no result of nurecoil: it is not JSON") from None
-    try:
-        return _from_plain(content)
+        return _from_plain({**content, "provenance": provenance})
     except (KeyError, TypeError, ValueError) as fault:
         raise InputFileError(
             f"{path} is no result of this version of nurecoil ({type(fault).__name__}: {fault})"
         ) from None
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as fault:
+        raise InputFileError(f"cannot read the results {path}: {fault.strerror or fault}") from None
+    except ValueError:
+        raise InputFileError(f"{path} is no result of nurecoil: it is not JSON") from None
+    return content
 
 
 def _limit(row: Mapping[str, Any]) -> results.Limit:

@@ -53,6 +53,8 @@ class ToyTask:
     minimum: Minimum
     toys: int
     seed: int
+    fast: bool
+    """Whether compiled kernels are used; the counts are the same, the results to rounding."""
     key: tuple[int, ...]
     """Which task of the run this is: with the seed and the block's number it makes the random numbers."""
 
@@ -89,11 +91,11 @@ def run_block(task: ToyTask, block: int) -> FloatArray:
             if task.statistic == "poisson":
                 grid = grid_for(experiment, truth, expected_variance(experiment, truth))
                 return poisson_delta_chi2_at_truth(experiment, drawn, truth, grid)
-            statistics = reduce_counts(experiment, drawn, variance)
+            statistics = reduce_counts(experiment, drawn, variance, fast=task.fast)
         if len(truth) == 2:
             return region_delta_chi2_at_truth(experiment, statistics, truth)
         grid = grid_for(experiment, truth, expected_variance(experiment, truth))
-        return delta_chi2_at_truth(experiment, statistics, truth, grid, task.minimum)
+        return delta_chi2_at_truth(experiment, statistics, truth, grid, task.minimum, fast=task.fast)
 
 
 Mapper = Callable[[Sequence[tuple[ToyTask, int]]], Iterator[tuple[int, FloatArray]]]

@@ -67,6 +67,7 @@ def coverage(
     statistic: str | None = None,
     minimum: Minimum | None = None,
     ensemble: Ensemble = "drawn",
+    fast: bool = False,
     store: Path | None = None,
     workers: int = 0,
     scheduler: str | None = None,
@@ -82,6 +83,7 @@ def coverage(
     values : true values in the coupling's plain unit; `PhysicsError` out of its bounds.
     toys : pseudo-experiments per value, at least 100.
     statistic : ``"least-squares"`` or ``"poisson"``; the study's unless given.
+    fast : use compiled kernels (extra `fast`); the counts are the same, the results equal to rounding.
     minimum : as in a study's `intervals`, whose value is the default.
 
     """
@@ -99,6 +101,7 @@ def coverage(
             minimum=chosen_minimum,
             toys=toys,
             seed=seed,
+            fast=fast,
             key=(position,),
         )
         for position, value in enumerate(values)

@@ -49,9 +49,10 @@ class Options:
     seed: int
     ensemble: Ensemble
     minimum: Minimum
+    fast: bool
 
     @classmethod
-    def of(cls, intervals: schema.Intervals) -> Options:
+    def of(cls, intervals: schema.Intervals, fast: bool = False) -> Options:
         """The options of a study, defaults filled in."""
         return cls(
             intervals.confidence_level,
@@ -59,6 +60,7 @@ class Options:
             DEFAULT_SEED if intervals.seed is None else intervals.seed,
             intervals.ensemble or "drawn",
             intervals.minimum,
+            fast,
         )
 
     @property
@@ -137,6 +139,7 @@ def _plan(analysis: Analysis, limit: results.Limit, options: Options, number: in
             minimum=options.minimum,
             toys=options.toys,
             seed=options.seed,
+            fast=options.fast,
             key=(number, position),
         )
         for position, truth in enumerate(truths)
@@ -235,6 +238,7 @@ def regions(
                 minimum="global",
                 toys=options.toys,
                 seed=options.seed,
+                fast=False,
                 key=(1_000_000 + number, row, column),
             )
             for row, y in enumerate(axes[1])

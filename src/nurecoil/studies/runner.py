@@ -22,13 +22,16 @@ CROSS_SECTION_POINTS = 300
 LARGEST_ELECTRON_RECOIL_KEV = 100.0
 
 
-def run(study: Study, *, store: Path | None = None, workers: int = 0, scheduler: str | None = None) -> results.Result:
+def run(
+    study: Study, *, store: Path | None = None, workers: int = 0, scheduler: str | None = None, fast: bool = False
+) -> results.Result:
     """Compute everything that a study asks for; no result is written.
 
     Parameters
     ----------
     store : folder in which finished blocks of pseudo-experiments are kept, so that a killed run resumes.
     workers, scheduler : where pseudo-experiments run (`nurecoil.studies.blocks.backend`); the numbers are the same.
+    fast : use compiled kernels (extra `fast`).
 
     """
     made = analyses(study)
@@ -40,7 +43,7 @@ def run(study: Study, *, store: Path | None = None, workers: int = 0, scheduler:
         from nurecoil.studies import feldman_cousins
         from nurecoil.studies.blocks import backend
 
-        options = feldman_cousins.Options.of(study.file.intervals)
+        options = feldman_cousins.Options.of(study.file.intervals, fast)
         with backend(workers, scheduler) as mapper:
             limits, critical_values = feldman_cousins.intervals(
                 [(made[found.detector], found) for found in limits], options, store, mapper

@@ -88,11 +88,13 @@ class Study:
                 made[setup.name] = setup.response(self.couplings)
         return made
 
-    def run(self, *, store: Path | None = None, workers: int = 0, scheduler: str | None = None) -> Result:
+    def run(
+        self, *, store: Path | None = None, workers: int = 0, scheduler: str | None = None, fast: bool = False
+    ) -> Result:
         """Compute everything that the study asks for; pseudo-experiments as `nurecoil.studies.runner.run` says."""
         from nurecoil.studies.runner import run
 
-        return run(self, store=store, workers=workers, scheduler=scheduler)
+        return run(self, store=store, workers=workers, scheduler=scheduler, fast=fast)
 
 
 def load_study(name_or_path: str | os.PathLike[str]) -> Study:

@@ -1,0 +1,249 @@
+"""How long the work takes, each beside a floor or a peer measured in the same run: `make benchmark`.
+
+Nothing here is a test: times depend on the machine and on what else it does, so they are only printed. Ratios travel
+better than times, and are what to compare between machines. `README.md` beside this file says what each row means.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from unittest import mock
+
+import numpy as np
+import scipy.special
+from iminuit import Minuit
+from rich.console import Console
+from rich.table import Table
+
+import nurecoil as nr
+from nurecoil.detection import quadrature
+from nurecoil.inference.intervals import interval
+from nurecoil.inference.least_squares import LeastSquares
+
+DETECTORS = ("ess-csi", "ess-xe", "ess-ge")
+COUPLINGS = ("q_ee", "q_mumu", "q_emu", "q_mutau", "q_etau")
+SIGNAL, BACKGROUND, LEVEL = 0.10, 0.01, 0.90
+GRID_POINTS, PEER_ROWS = 400, 20
+
+BARE_PROCESS = """
+import sys
+import numpy as np
+from matplotlib.figure import Figure
+x = np.linspace(0, 6, 400)
+for number in range(6):
+    figure = Figure(figsize=(8.2, 3.4))
+    for axes in figure.subplots(1, 2):
+        for shift in range(3):
+            axes.plot(x, np.sin(x + shift))
+    for ending in ("pdf", "png"):
+        figure.savefig(f"{sys.argv[1]}/{number}.{ending}")
+"""
+"""The floor of `nurecoil reproduce`: what six plain figures cost before any physics."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table: times in seconds, and the bound that the work should keep (None: it has none)."""
+
+    work: str
+    ours: float
+    beside: str
+    theirs: float
+    reach: str
+    reached: bool | None
+    ratio: float | None = None  # ours/theirs unless given
+
+
+def median_time(work: Callable[[], object], repeats: int) -> float:
+    """Median seconds of one call, each sample long enough for the clock; one call beforehand fills caches."""
+    started = time.perf_counter()
+    work()
+    calls = max(1, int(0.005 / max(time.perf_counter() - started, 1e-6)))
+    samples = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        for _ in range(calls):
+            work()
+        samples.append((time.perf_counter() - started) / calls)
+    return statistics.median(samples)
+
+
+def process_time(arguments: list[str]) -> float:
+    """Seconds of a fresh process, from its start to its end."""
+    started = time.perf_counter()
+    subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - started
+
+
+def reproduce(runs: int) -> Row:
+    """`nurecoil reproduce` and the bare process in turn, so that both meet the same state of the machine."""
+    with tempfile.TemporaryDirectory() as folder:
+        ours = ["-m", "nurecoil", "reproduce", "-o", folder]
+        bare = ["-c", BARE_PROCESS, folder]
+        process_time(ours), process_time(bare)  # the first of each reads its libraries from the disk
+        pairs = [(process_time(ours), process_time(bare)) for _ in range(runs)]
+    ratio = statistics.median(mine / floor for mine, floor in pairs)
+    mine, floor = (statistics.median(times) for times in zip(*pairs, strict=True))
+    names = "nurecoil reproduce, fresh process", "floor: six plain figures, fresh process"
+    return Row(names[0], mine, names[1], floor, "1.5 x the floor", ratio < 1.5, ratio)
+
+
+SOURCE = nr.load_source("ess")
+LOADED = [nr.load_detector(name) for name in DETECTORS]
+
+
+def paper_responses() -> list[nr.Response]:
+    """The responses of the three detectors of arXiv:2409.10652 to five couplings."""
+    return [nr.response(SOURCE, detector, couplings=COUPLINGS, years=3) for detector in LOADED]
+
+
+def response_error() -> float:
+    """Largest relative change of a coefficient on twice the panels; bins below 1e-9 of the largest are left out."""
+    coarse = [response.signal for response in paper_responses()]
+    finer = {"SIGMAS_PER_PANEL": quadrature.SIGMAS_PER_PANEL / 2, "MINIMUM_PANELS": quadrature.MINIMUM_PANELS * 2}
+    with mock.patch.multiple(quadrature, **finer):
+        fine = [response.signal for response in paper_responses()]
+    errors = []
+    for a, b in zip(coarse, fine, strict=True):
+        kept = np.abs(b) > 1e-9 * np.abs(b).max(axis=1, keepdims=True)
+        errors.append(np.max(np.abs(a[kept] / b[kept] - 1)))
+    return float(max(errors))
+
+
+def responses(repeats: int) -> Row:
+    """All three responses against the same evaluations of the normal distribution, recorded from one run."""
+    arguments: list[np.ndarray] = []
+    ndtr = scipy.special.ndtr
+
+    def recording(z: np.ndarray) -> np.ndarray:
+        arguments.append(np.array(z))
+        return np.asarray(ndtr(z))
+
+    with mock.patch("scipy.special.ndtr", recording):
+        paper_responses()
+    if not arguments:
+        raise RuntimeError("the responses no longer take ndtr from scipy.special when they are made: no floor")
+    mine = median_time(paper_responses, repeats)
+    floor = median_time(lambda: [ndtr(z) for z in arguments], repeats)
+    error = response_error()
+    work = f"responses of {len(DETECTORS)} detectors, {len(COUPLINGS)} couplings (error {error:.0e})"
+    floor_name = f"floor: their {sum(z.size for z in arguments)} values of ndtr"
+    return Row(work, mine, floor_name, floor, "5 ms, error below 1e-9", mine < 5e-3 and error < 1e-9)
+
+
+def minuit_limit(response: nr.Response, name: str) -> tuple[float, float]:
+    """The interval of one coupling by MIGRAD and MINOS, nuisances free, from the counts per bin."""
+    background, scale = response.background, response.couplings[0].scale
+    expected = response.signal[0] + background
+    row = [new.name for new in response.couplings].index(name)
+    linear, square = (response.signal[response.monomials.index(m)] * scale ** len(m) for m in ((row,), (row, row)))
+
+    def chi2(q: float, a: float, b: float) -> float:
+        signal = response.signal[0] + q * linear + q * q * square
+        residual = signal * (1 + a) + background * (1 + b) - expected
+        return float(np.sum(residual**2 / expected) + (a / SIGNAL) ** 2 + (b / BACKGROUND) ** 2)
+
+    fit = Minuit(chi2, q=0.1, a=0.0, b=0.0)  # its errordef is 1 unless given, as for chi^2
+    fit.errors = (1.0, SIGNAL, BACKGROUND)
+    fit.migrad()
+    fit.minos("q", cl=LEVEL)
+    error, best = fit.merrors["q"], fit.values["q"]
+    return (best + error.lower) * scale, (best + error.upper) * scale
+
+
+def limit(repeats: int) -> Row:
+    """One interval, all of its roots, from a statistic whose Gram matrix is made."""
+    response = paper_responses()[-1]
+    statistic = LeastSquares.of(response, SIGNAL, BACKGROUND)
+    mine = median_time(lambda: interval(statistic.along(["q_ee"]), LEVEL), repeats)
+    theirs = median_time(lambda: minuit_limit(response, "q_ee"), max(3, repeats // 3))
+    segment = interval(statistic.along(["q_ee"]), LEVEL).segments[0]
+    apart = max(abs(a / b - 1) for a, b in zip(segment, minuit_limit(response, "q_ee"), strict=True))
+    peer = f"peer: iminuit, MIGRAD and MINOS (apart {apart:.0e})"
+    return Row("one limit: q_ee of germanium", mine, peer, theirs, "0.2 ms", mine < 2e-4)
+
+
+def chi2_per_bin(response: nr.Response, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """chi^2 of (q_ee, q_mumu) on a grid from the counts in every bin, nuisances by a 2 x 2 linear system."""
+    background, names = response.background, [new.name for new in response.couplings]
+    expected = response.signal[0] + background
+    first, second = names.index("q_ee"), names.index("q_mumu")
+    chi2 = np.empty((len(y), len(x)))
+    along_x = np.outer(x, response.signal[response.monomials.index((first,))])
+    along_x += np.outer(x**2, response.signal[response.monomials.index((first, first))])
+    bb = np.sum(background**2 / expected) + BACKGROUND**-2
+    for row, value in enumerate(y):
+        change = along_x + value * response.signal[response.monomials.index((second,))]
+        change += value**2 * response.signal[response.monomials.index((second, second))]
+        signal = response.signal[0] + change
+        ss = np.sum(signal**2 / expected, axis=1) + SIGNAL**-2
+        sb = signal @ (background / expected)
+        sr, br = np.sum(signal * change / expected, axis=1), change @ (background / expected)
+        profiled = (bb * sr**2 - 2 * sb * sr * br + ss * br**2) / (ss * bb - sb**2)
+        chi2[row] = np.sum(change**2 / expected, axis=1) - profiled
+    return chi2
+
+
+def scan(repeats: int) -> list[Row]:
+    """A scan of two couplings, three detectors added, against its divisions alone and against counts per bin."""
+    made = paper_responses()
+    statistics_ = [LeastSquares.of(response, SIGNAL, BACKGROUND) for response in made]
+    x, y = np.linspace(-6e-9, 8e-9, GRID_POINTS), np.linspace(-4e-9, 4e-9, GRID_POINTS)
+
+    def ours() -> np.ndarray:
+        total = np.zeros((GRID_POINTS, GRID_POINTS))
+        for statistic in statistics_:
+            total += statistic.along(["q_ee", "q_mumu"]).on_grid(x, y)
+        return total
+
+    numerator, denominator = np.random.default_rng(1).uniform(1, 2, (2, GRID_POINTS, GRID_POINTS))
+    quotient = np.empty_like(numerator)
+    mine = median_time(ours, repeats)
+    floor = median_time(lambda: [np.divide(numerator, denominator, out=quotient) for _ in made], repeats)
+    rows = slice(None, None, GRID_POINTS // PEER_ROWS)
+    peer = median_time(lambda: [chi2_per_bin(response, x, y[rows]) for response in made], max(3, repeats // 3))
+    apart = np.max(np.abs(ours()[rows] / sum(chi2_per_bin(response, x, y[rows]) for response in made) - 1))
+    work = f"{GRID_POINTS} x {GRID_POINTS} scan of q_ee, q_mumu, {len(made)} detectors"
+    per_bin = f"peer: counts per bin (apart {apart:.0e}; {PEER_ROWS} rows, times {GRID_POINTS // PEER_ROWS})"
+    return [
+        Row(work, mine, "floor: the divisions alone", floor, "2 ms", mine < 2e-3),
+        Row("", mine, per_bin, peer * GRID_POINTS / PEER_ROWS, "", None),
+    ]
+
+
+def seconds_text(seconds: float) -> str:
+    unit, factor = ("s", 1.0) if seconds >= 1 else ("ms", 1e3) if seconds >= 1e-3 else ("us", 1e6)
+    return f"{seconds * factor:.3g} {unit}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="fewer repetitions: a look, not a measurement")
+    quick = parser.parse_args().quick
+    repeats = 5 if quick else 25
+    rows = [reproduce(1 if quick else 7), responses(repeats), limit(repeats), *scan(repeats)]
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    table = Table(
+        title=f"{platform.machine()}, {cores} cores, Python {platform.python_version()}", title_justify="left"
+    )
+    for column in ("work", "ours", "floor or peer", "its time", "ours/its", "reach", "reached"):
+        table.add_column(column, justify="right" if column in ("ours", "its time", "ours/its") else "left")
+    for row in rows:
+        ratio = row.ours / row.theirs if row.ratio is None else row.ratio
+        reached = "" if row.reached is None else "yes" if row.reached else "no"
+        times = seconds_text(row.ours) if row.work else "", seconds_text(row.theirs)
+        table.add_row(row.work, times[0], row.beside, times[1], f"{ratio:.3g}", row.reach, reached)
+    Console(width=None if sys.stdout.isatty() else 170).print(table)
+
+
+if __name__ == "__main__":
+    main()

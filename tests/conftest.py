@@ -1,0 +1,68 @@
+"""Fixtures shared by all tests."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+import pytest
+import yaml
+from hypothesis import settings
+
+import nurecoil as nr
+from nurecoil import cli
+
+settings.register_profile("nurecoil", max_examples=12, deadline=None, derandomize=True)
+settings.load_profile("nurecoil")
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command left behind."""
+
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture(scope="session")
+def paper():
+    """The result of the built-in study."""
+    return nr.load_study("parada2024").run()
+
+
+@pytest.fixture(scope="session")
+def saved_paper(paper, tmp_path_factory):
+    """The folder of the built-in study's files; read only."""
+    return paper.save(tmp_path_factory.mktemp("paper"))
+
+
+@pytest.fixture
+def command(monkeypatch, capfd):
+    """Run `nurecoil` with arguments, as the console script does."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["nurecoil", *map(str, arguments)])
+        capfd.readouterr()
+        try:
+            cli.main()
+            status = 0
+        except SystemExit as leaving:
+            status = leaving.code or 0
+        captured = capfd.readouterr()
+        return Ran(status, captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture
+def write_study(tmp_path):
+    """Write keys (or raw text) to a study file and return its path."""
+
+    def write(content, name="study.yaml"):
+        path = tmp_path / name
+        text = content if isinstance(content, str) else yaml.safe_dump(content, sort_keys=False)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write

@@ -1,0 +1,232 @@
+"""Figures: what is drawn (labels, lines, styles, legends), not its pixels."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import matplotlib
+import numpy as np
+import pytest
+from support import STUDY, changed, near
+
+import nurecoil as nr
+from nurecoil.detection import response as response_module
+from nurecoil.figures import catalogue, style
+from nurecoil.inference.least_squares import LeastSquares
+from nurecoil.studies import study as study_module
+
+
+@pytest.fixture(scope="module")
+def figures(paper):
+    return {spec["name"]: catalogue.draw(paper, spec) for spec in catalogue.figure_specs(paper)}
+
+
+def curves(axes):
+    """The labelled lines of an axes, by legend text."""
+    return {line.get_label(): line for line in axes.lines if not line.get_label().startswith("_")}
+
+
+def legend(axes):
+    return [text.get_text() for text in axes.get_legend().get_texts()]
+
+
+def test_the_paper_has_six(figures):
+    assert list(figures) == [f"figure-{n}" for n in range(1, 7)]
+    assert [len(figure.axes) for figure in figures.values()] == [2, 2, 3, 2, 4, 2]
+
+
+@pytest.mark.parametrize("name", [f"figure-{n}" for n in range(1, 7)])
+def test_every_panel_is_labelled_with_units(name, figures):
+    for axes in figures[name].axes:
+        assert axes.get_xlabel()
+        assert axes.get_ylabel()
+        assert axes.get_legend() is not None
+        assert "(" in axes.get_xlabel()  # a unit
+
+
+def test_figure_1_has_the_line_styles_of_the_paper(figures):
+    left, right = figures["figure-1"].axes
+    for axes, symbol in ((left, "q_{ee}"), (right, r"q_{\mu\mu}")):
+        assert symbol in axes.get_xlabel()
+        assert "10\u207b\u2079 e" in axes.get_xlabel()
+        assert axes.get_ylabel() == "\u0394\u03c7\u00b2"
+        drawn = curves(axes)
+        assert {name: line.get_linestyle() for name, line in drawn.items()} == {"CsI": "-", "Xe": "--", "Ge": "-."}
+        assert legend(axes) == ["CsI", "Xe", "Ge"]
+        assert len({line.get_color() for line in drawn.values()}) == 3
+        (level,) = [line for line in axes.lines if line.get_label() not in drawn]
+        assert level.get_ydata()[0] == near(2.705543454095414, 1e-12)
+        assert any("90%" in text.get_text() for text in axes.texts)
+    assert left.get_xlim() == (near(-10, 1e-9), near(30, 1e-9))
+
+
+def test_figure_1_shows_the_second_minimum(figures, paper):
+    drawn = curves(figures["figure-1"].axes[0])["Ge"]
+    x, y = np.asarray(drawn.get_xdata()), np.asarray(drawn.get_ydata())
+    assert x[np.argmin(np.where(x > 18, y, np.inf))] == pytest.approx(20.6, abs=0.15)
+    assert figures["figure-1"].axes[0].get_ylim()[1] > 9.92
+    low, high = paper.limit("ess-ge", "q_ee").segments[0]
+    assert np.array_equal(y < 2.705543454095414, (x > low * 1e9) & (x < high * 1e9))
+
+
+def test_figure_2_has_the_standard_model_and_four_charges(figures):
+    for axes, name in zip(figures["figure-2"].axes, ("Ge", "Cs"), strict=True):
+        assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
+        assert name in axes.get_title()
+        assert "40 MeV" in axes.get_title()
+        assert axes.get_xlabel() == "T (keV)"
+        assert "cm\u00b2/keV" in axes.get_ylabel()
+        assert legend(axes)[0] == "SM"
+        assert len(legend(axes)) == 5
+        assert len({(line.get_color(), str(line.get_linestyle())) for line in curves(axes).values()}) == 5
+
+
+def test_figure_3_has_the_transition_charges(figures):
+    symbols = [r"q_{e\mu}", r"q_{e\tau}", r"q_{\mu\tau}"]
+    for axes, symbol in zip(figures["figure-3"].axes, symbols, strict=True):
+        assert symbol in axes.get_xlabel()
+        for line in curves(axes).values():
+            assert np.asarray(line.get_ydata()) == pytest.approx(np.asarray(line.get_ydata())[::-1], rel=1e-6, abs=1e-9)
+
+
+def test_figure_4_has_a_contour_per_detector_and_the_standard_model(figures, paper):
+    for axes in figures["figure-4"].axes:
+        assert legend(axes) == ["CsI", "Xe", "Ge"]
+        assert axes.get_legend().get_title().get_text() == "90% CL"
+        assert any(line.get_marker() == "+" for line in axes.lines)
+        assert len(axes.patches) == 3
+    (contour,) = [c for c in paper.contours if (c.detector, c.coupling_x) == ("ess-ge", "q_ee")]
+    line = curves(figures["figure-4"].axes[0])["Ge"]
+    assert np.asarray(line.get_xdata()) == pytest.approx(contour.polygons[0][:, 0] * 1e9)
+
+
+def test_figure_5_has_both_channels_at_both_energies(figures):
+    panels = figures["figure-5"].axes
+    assert ["40 MeV" in axes.get_title() for axes in panels] == [True, True, False, False]
+    assert ["10 MeV" in axes.get_title() for axes in panels] == [False, False, True, True]
+    for axes in panels:
+        drawn = curves(axes)
+        assert len(drawn) == 4
+        for name, line in drawn.items():
+            assert line.get_linestyle() == ("-" if name.endswith("SM") else "--")
+        assert len({line.get_color() for line in drawn.values()}) == 2
+    assert any("\u22121" in text for text in legend(panels[0]))
+    assert not any("\u22121" in text for text in legend(panels[1]))
+
+
+def test_figure_6_has_electron_scattering(figures):
+    left, right = figures["figure-6"].axes
+    assert [line.get_linestyle() for line in curves(left).values()] == ["-", "--"]
+    assert legend(left) == ["$q_{ee}$", r"$q_{\mu\mu}$"]
+    assert "10\u207b\u00b9\u2070 e" in left.get_xlabel()
+    assert len(right.patches) == 1
+
+
+@pytest.fixture(scope="module")
+def plain():
+    """A study that lists no figures: one of each kind is made."""
+    keys = changed(
+        {
+            "contours": [["q_ee", "q_emu"]],
+            "profiles": [{"coupling": "q_ee", "from": -1e-8, "to": 1e-8}],
+            "cross_sections": [{"target": "Ge", "energy_mev": 30, "coupling": "q_ee", "values": [1e-8]}],
+        }
+    )
+    return nr.study_from_dict(keys).run()
+
+
+def test_a_study_without_a_list_gets_one_of_each_kind(plain):
+    specs = {spec["name"]: spec for spec in catalogue.figure_specs(plain)}
+    assert set(specs) == {"spectra", "limits", "profiles", "contours", "cross-sections"}
+    assert [spec["name"] for spec in catalogue.figure_specs(nr.study_from_dict(STUDY).run())] == ["spectra", "limits"]
+
+
+def test_spectrum_panel(plain):
+    (axes,) = catalogue.draw(plain, {"name": "x", "panels": [{"spectrum": "my-ge"}]}).axes
+    assert legend(axes) == ["background", style.CHANNEL_LABELS["cevns"]]
+    top = axes.patches[-1].get_data()
+    (spectrum,) = plain.spectra
+    width = np.diff(spectrum.bin_edges_kev)
+    assert top.values == pytest.approx((spectrum.cevns + spectrum.background) / width)
+    assert top.edges == pytest.approx(spectrum.bin_edges_kev)
+    assert "keV" in axes.get_xlabel()
+
+
+def test_limits_panel_shows_every_piece():
+    keys = changed({"detectors": [{"preset": "ess-ge"}], "intervals": {"confidence_level": 0.9982}})
+    result = nr.study_from_dict(keys).run()
+    (axes,) = catalogue.draw(result, {"name": "x", "panels": [{"limits": "q_ee"}]}).axes
+    bars = [line.get_xdata() for line in axes.lines if len(set(line.get_ydata())) == 1]
+    pieces = result.limit("ess-ge", "q_ee").segments
+    assert len(pieces) == 2
+    exponent = 10.0 ** round(np.log10(pieces[0][0] / bars[0][0]))
+    assert [tuple(bar) for bar in bars] == [
+        (near(low / exponent, 1e-9), near(high / exponent, 1e-9)) for low, high in pieces
+    ]
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["Ge"]
+
+
+def test_open_ends_can_be_drawn():
+    result = nr.study_from_dict(changed({"detectors.0.mass_kg": 1e-7, "uncertainties.signal": 1.0})).run()
+    (axes,) = catalogue.draw(result, {"name": "x", "panels": [{"limits": "q_ee"}]}).axes
+    assert np.all(np.isfinite(axes.get_xlim()))
+
+
+def test_redrawn_without_computing(command, plain, tmp_path, monkeypatch):
+    folder = plain.save(tmp_path / "out")
+    drawn = {path.name: path.read_bytes() for path in (folder / "figures").iterdir()}
+    rest = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    for path in (folder / "figures").iterdir():
+        path.unlink()
+
+    def forbidden(*_, **__):
+        raise AssertionError("figures compute nothing")
+
+    monkeypatch.setattr(study_module, "response", forbidden)
+    monkeypatch.setattr(response_module, "response", forbidden)
+    monkeypatch.setattr(LeastSquares, "of", forbidden)
+    ran = command("figures", folder)
+    assert (ran.status, ran.err) == (0, "")
+    assert {path.name: path.read_bytes() for path in (folder / "figures").iterdir()} == drawn
+    assert all(name in ran.out for name in drawn)
+    assert {path: path.read_bytes() for path in folder.iterdir() if path.is_file()} == rest
+
+
+def test_redrawn_in_a_style_of_ones_own(command, plain, tmp_path):
+    folder = plain.save(tmp_path / "out")
+    before = (folder / "figures" / "profiles.png").read_bytes()
+    own = tmp_path / "large.mplstyle"
+    own.write_text("font.size: 16\naxes.labelsize: 18\n", encoding="utf-8")
+    assert command("figures", folder, "--style", own).status == 0
+    assert (folder / "figures" / "profiles.png").read_bytes() != before
+
+
+def test_drawing_leaves_matplotlib_alone(plain):
+    before = dict(matplotlib.rcParams)
+    for spec in catalogue.figure_specs(plain):
+        catalogue.draw(plain, spec)
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_pyplot_is_never_imported(plain, tmp_path):
+    code = """
+import pathlib, sys
+from nurecoil.reports.drawing import redraw
+redraw(pathlib.Path(sys.argv[1]))
+print('matplotlib.pyplot' in sys.modules, 'matplotlib.figure' in sys.modules)
+"""
+    command = [sys.executable, "-c", code, plain.save(tmp_path)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert ran.stdout.split() == ["False", "True"]
+
+
+def test_files_are_pdf_and_png(saved_paper):
+    for n in range(1, 7):
+        assert (saved_paper / "figures" / f"figure-{n}.pdf").read_bytes().startswith(b"%PDF")
+        assert (saved_paper / "figures" / f"figure-{n}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_detector_colours_are_told_apart():
+    assert len(set(style.DETECTOR_COLOURS)) == len(style.DETECTOR_COLOURS) >= 5
+    assert style.LINE_STYLES[:3] == ("-", "--", "-.")

@@ -1,0 +1,219 @@
+"""Intervals: reference limits, every crossing of a dense scan, disjoint pieces, open ends."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from scipy.optimize import brentq
+from support import GOLDEN, GOLDEN_DETECTORS, MILLICHARGES, near, preset_response
+
+import nurecoil as nr
+from nurecoil.inference.intervals import best_fit, interval
+from nurecoil.inference.least_squares import LeastSquares
+from nurecoil.inference.levels import delta_chi2_level
+from nurecoil.inference.rational import negative_segments
+
+LIMITS = GOLDEN["limits_90CL"]["values"]
+
+
+@pytest.fixture(scope="module")
+def statistics():
+    return {name: LeastSquares.of(preset_response(name), 0.1, 0.01) for name in set(GOLDEN_DETECTORS.values())}
+
+
+def level_to_confidence(level):
+    """The confidence level of which a delta chi^2 of one parameter is the level."""
+    return math.erf(math.sqrt(level / 2))
+
+
+def crossings(chi2, level, low, high, points=40001):
+    """All roots of chi2 - level between low and high: a dense scan, then brentq."""
+    grid = np.linspace(low, high, points)
+    above = chi2(grid) > level
+    return [
+        brentq(lambda q: float(chi2(q)) - level, grid[i], grid[i + 1], xtol=1e-24, rtol=1e-13)
+        for i in np.flatnonzero(above[1:] != above[:-1])
+    ]
+
+
+@pytest.mark.parametrize(
+    ("detector", "name"), [(detector, name) for detector in LIMITS for name in LIMITS[detector]], ids=str
+)
+def test_reference_limits(detector, name, statistics):
+    found = interval(statistics[GOLDEN_DETECTORS[detector]].along([f"q_{name}"]), 0.90)
+    assert len(found.segments) == 1
+    assert found.segments[0] == tuple(near(end, 1e-9) for end in LIMITS[detector][name])
+    assert found.delta_chi2 == near(GOLDEN["analysis_config"]["dchi2"], 1e-12)
+    assert found.best_fit == 0.0
+    if name in ("emu", "etau", "mutau"):
+        assert found.segments[0][0] == -found.segments[0][1]
+
+
+@pytest.mark.parametrize("confidence", [0.6827, 0.90, 0.95, 0.9973, 0.9999])
+@pytest.mark.parametrize("name", MILLICHARGES)
+@pytest.mark.parametrize("preset", ["ess-csi", "ess-xe", "ess-ge"])
+def test_every_crossing_of_a_dense_scan(preset, name, confidence, statistics):
+    chi2 = statistics[preset].along([name])
+    found = interval(chi2, confidence)
+    expected = crossings(chi2, delta_chi2_level(confidence, 1), -3e-7, 3e-7)
+    assert [end for piece in found.segments for end in piece] == [near(root, 1e-9) for root in expected]
+
+
+@pytest.mark.parametrize("level", [9.65, 9.75, 9.90])
+def test_disjoint_pieces_come_out_whole(level, statistics):
+    """Ge q_ee: between the second minimum and the local maximum before it the interval has two pieces."""
+    chi2 = statistics["ess-ge"].along(["q_ee"])
+    found = interval(chi2, level_to_confidence(level))
+    assert found.delta_chi2 == near(level, 1e-9)
+    expected = crossings(chi2, level, -1e-7, 1e-7)
+    assert len(found.segments) == 2
+    assert [end for piece in found.segments for end in piece] == [near(root, 1e-7) for root in expected]
+    (_, first_end), (second, _) = found.segments
+    assert first_end < 16.4e-9 < second < 20.6e-9
+    connected = interval(chi2, level_to_confidence(level), "connected")
+    assert connected.segments == found.segments[:1]
+
+
+@pytest.mark.parametrize(("level", "pieces"), [(9.60, 1), (9.94, 1)])
+def test_one_piece_on_either_side(level, pieces, statistics):
+    assert len(interval(statistics["ess-ge"].along(["q_ee"]), level_to_confidence(level)).segments) == pieces
+
+
+def test_second_minimum_of_germanium(statistics):
+    chi2 = statistics["ess-ge"].along(["q_ee"])
+    (first, lowest), (second, value) = chi2.minima()
+    assert first == pytest.approx(0.0, abs=1e-15)
+    assert lowest == pytest.approx(0.0, abs=1e-12)
+    assert second == pytest.approx(20.6e-9, abs=0.06e-9)
+    assert value == pytest.approx(9.62, abs=0.006)
+    between = np.linspace(first, second, 20001)
+    highest = between[np.argmax(chi2(between))]
+    assert highest == pytest.approx(16.4e-9, abs=0.06e-9)
+    assert float(chi2(highest)) == pytest.approx(9.92, abs=0.006)
+
+
+@pytest.mark.parametrize(("preset", "where", "value"), [("ess-csi", 69.1e-9, 13.7), ("ess-xe", 51.7e-9, 24.6)])
+def test_second_minima_of_the_others(preset, where, value, statistics):
+    (_, _), (second, chi2) = statistics[preset].along(["q_ee"]).minima()
+    assert second == pytest.approx(where, abs=0.06e-9)
+    assert chi2 == pytest.approx(value, abs=0.06)
+
+
+def test_muon_charge_of_germanium_has_one_minimum(statistics):
+    ((where, value),) = statistics["ess-ge"].along(["q_mumu"]).minima()
+    assert (where, value) == (pytest.approx(0.0, abs=1e-15), pytest.approx(0.0, abs=1e-12))
+
+
+@pytest.fixture(scope="module")
+def weak():
+    """A month of a gram, its signal known to 100 %: chi2 saturates below every usual level."""
+    return LeastSquares.of(preset_response("ess-csi", years=1e-5), 1.0, 0.01)
+
+
+def test_open_ends(weak):
+    chi2 = weak.along(["q_ee"])
+    assert float(chi2(1e-4)) < delta_chi2_level(0.9, 1)
+    assert interval(chi2, 0.90).segments == ((-math.inf, math.inf),)
+
+
+def test_open_ends_of_separate_pieces(weak):
+    """Just below the value at infinity the interval is bounded, just above it is open."""
+    chi2 = weak.along(["q_mumu"])
+    far = float(chi2.numerator[4] / chi2.denominator[4])
+    bounded = interval(chi2, level_to_confidence(0.999 * far))
+    opened = interval(chi2, level_to_confidence(1.001 * far))
+    assert all(math.isfinite(end) for piece in bounded.segments for end in piece)
+    assert opened.segments[0][0] == -math.inf
+    assert opened.segments[-1][1] == math.inf
+    for found in (bounded, opened):
+        ends = [end for piece in found.segments for end in piece if math.isfinite(end)]
+        for end in ends:
+            assert float(chi2(end)) == near(found.delta_chi2, 1e-8)
+
+
+@pytest.mark.parametrize(
+    ("coefficients", "segments"),
+    [
+        ([-1.0], [(-math.inf, math.inf)]),
+        ([1.0], []),
+        ([-4.0, 0.0, 1.0], [(-2.0, 2.0)]),
+        ([4.0, 0.0, -1.0], [(-math.inf, -2.0), (2.0, math.inf)]),
+        ([-6.0, 3.0], [(-math.inf, 2.0)]),
+        ([4.0, 0.0, -5.0, 0.0, 1.0], [(-2.0, -1.0), (1.0, 2.0)]),
+        ([0.0, 0.0, -4.0, 0.0, 1.0], [(-2.0, 2.0)]),  # touches zero at zero from below
+        ([-12.0, 4.0, 3.0, -1.0], [(-2.0, 2.0), (3.0, math.inf)]),
+        ([1.0, 0.0, 1.0], []),
+        ([-1e-30, 0.0, 1e-12], [(-1e-9, 1e-9)]),
+    ],
+    ids=str,
+)
+def test_where_a_polynomial_is_negative(coefficients, segments):
+    found = negative_segments(np.array(coefficients))
+    assert [end for piece in found for end in piece] == [near(end, 1e-9) for piece in segments for end in piece]
+
+
+@given(roots=st.lists(st.floats(-50, 50), min_size=4, max_size=4))
+def test_any_quartic_against_its_roots(roots):
+    ordered = sorted(roots)
+    assume(min(b - a for a, b in itertools.pairwise(ordered)) > 0.05)
+    assume(min(abs(root) for root in ordered) > 1e-3)
+    found = negative_segments(np.polynomial.polynomial.polyfromroots(ordered))
+    expected = [tuple(ordered[:2]), tuple(ordered[2:])]
+    assert len(found) == 2
+    for piece, wanted in zip(found, expected, strict=True):
+        assert piece == pytest.approx(wanted, rel=1e-5, abs=1e-7)
+
+
+@pytest.fixture(scope="module")
+def germanium():
+    return preset_response("ess-ge")
+
+
+@given(seed=st.integers(0, 10**6), confidence=st.floats(0.5, 0.999))
+def test_an_interval_contains_the_best_fit(germanium, seed, confidence):
+    expected = germanium.counts() + germanium.background
+    data = np.random.default_rng(seed).poisson(expected) + 1.0
+    for name in MILLICHARGES:
+        chi2 = LeastSquares.of(germanium, 0.1, 0.01, data).along([name])
+        for minimum in ("global", "connected"):
+            found = interval(chi2, confidence, minimum)
+            assert any(low < found.best_fit < high for low, high in found.segments)
+            _, lowest = best_fit(chi2, minimum)
+            for end in (end for piece in found.segments for end in piece):
+                assert float(chi2(end)) == near(lowest + found.delta_chi2, 1e-7)
+
+
+@given(seed=st.integers(0, 10**6))
+def test_the_minimum_is_the_lowest_of_a_dense_scan(germanium, seed):
+    data = np.random.default_rng(seed).poisson(germanium.counts() + germanium.background) + 1.0
+    chi2 = LeastSquares.of(germanium, 0.1, 0.01, data).along(["q_ee"])
+    best, lowest = best_fit(chi2)
+    scanned = chi2(np.linspace(-5e-8, 1e-7, 30001))
+    assert lowest <= scanned.min()
+    assert lowest == near(scanned.min(), 1e-4)
+    assert float(chi2(best)) == near(lowest, 1e-12)
+
+
+@given(years=st.floats(0.05, 20), factor=st.floats(1.05, 5))
+def test_more_exposure_never_widens(years, factor):
+    source, detector = nr.load_source("ess"), nr.load_detector("ess-csi")
+    for name in ("q_ee", "q_emu"):
+        responses = [nr.response(source, detector, couplings=[name], years=y) for y in (years, years * factor)]
+        short, long = (interval(LeastSquares.of(r, 0.1, 0.01).along([name]), 0.9) for r in responses)
+        for low, high in long.segments:
+            assert any(a <= low and high <= b for a, b in short.segments)
+        assert long.segments != short.segments
+
+
+@given(low=st.floats(0.5, 0.98), more=st.floats(0.001, 0.015))
+def test_more_confidence_never_shrinks(statistics, low, more):
+    for preset in ("ess-ge", "ess-csi-electron"):
+        chi2 = statistics[preset].along(["q_ee"])
+        narrow, wide = interval(chi2, low), interval(chi2, low + more)
+        assert wide.segments[0][0] < narrow.segments[0][0]
+        assert wide.segments[0][1] > narrow.segments[0][1]

@@ -1,0 +1,74 @@
+"""The frozen constants against the reference file, scipy (CODATA) and particle (PDG), to their precision."""
+
+from __future__ import annotations
+
+import pytest
+import scipy.constants
+from particle import literals
+from support import GOLDEN, near
+
+from nurecoil.physics import constants
+
+GOLDEN_NAMES = {
+    "GF_MeV_m2": constants.FERMI_CONSTANT,
+    "alpha_inv": 1 / constants.FINE_STRUCTURE,
+    "hbarc_MeV_fm": constants.HBAR_C_MEV_FM,
+    "u_MeV": constants.ATOMIC_MASS_UNIT_MEV,
+    "m_e_MeV": constants.ELECTRON_MASS_MEV,
+    "m_mu_MeV": constants.MUON_MASS_MEV,
+    "m_pi_MeV": constants.CHARGED_PION_MASS_MEV,
+    "N_A": constants.AVOGADRO,
+    "sin2thetaW": constants.SIN2_THETA_W,
+}
+
+
+@pytest.mark.parametrize("name", GOLDEN_NAMES)
+def test_equal_to_the_reference(name):
+    assert GOLDEN_NAMES[name] == near(GOLDEN["constants"][name], rel=1e-11)
+
+
+@pytest.mark.parametrize(
+    ("name", "ours", "unit", "relative"),
+    [
+        ("inverse fine-structure constant", 1 / constants.FINE_STRUCTURE, 1, 2e-9),
+        ("electron mass energy equivalent in MeV", constants.ELECTRON_MASS_MEV, 1, 2e-9),
+        ("muon mass energy equivalent in MeV", constants.MUON_MASS_MEV, 1, 5e-8),
+        ("atomic mass constant energy equivalent in MeV", constants.ATOMIC_MASS_UNIT_MEV, 1, 2e-9),
+        ("Avogadro constant", constants.AVOGADRO, 1, 1e-15),
+        ("reduced Planck constant times c in MeV fm", constants.HBAR_C_MEV_FM, 1, 1e-9),
+        # PDG 2024 has 1.1663788, CODATA 1.1663787: they differ in the eighth digit.
+        ("Fermi coupling constant", constants.FERMI_CONSTANT, 1e-6, 2e-7),
+    ],
+)
+def test_against_codata(name, ours, unit, relative):
+    assert ours == near(scipy.constants.physical_constants[name][0] * unit, rel=relative)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (constants.ELECTRON_MASS_MEV, literals.e_minus),
+        (constants.MUON_MASS_MEV, literals.mu_minus),
+        (constants.CHARGED_PION_MASS_MEV, literals.pi_plus),
+    ],
+    ids=["electron", "muon", "pion"],
+)
+def test_against_the_particle_data_group(ours, theirs):
+    assert abs(ours - theirs.mass) <= max(2 * theirs.mass_upper, 1e-8 * theirs.mass)
+
+
+def test_the_mixing_angle_is_the_low_energy_one():
+    on_shell = scipy.constants.physical_constants["weak mixing angle"][0]
+    assert constants.SIN2_THETA_W - on_shell > 0.01
+    assert 0.235 < constants.SIN2_THETA_W < 0.240
+    assert pytest.approx(0.5 - 2 * 0.23857) == constants.G_P
+    assert constants.G_N == -0.5
+
+
+def test_conversion_to_square_centimetres():
+    assert near(3.8937937e-22, rel=1e-8) == constants.INVERSE_MEV2_TO_CM2
+
+
+def test_provenance_has_every_independent_constant():
+    recorded = constants.as_dict()
+    assert sorted(recorded.values()) == near(sorted(GOLDEN_NAMES.values()), rel=1e-14)

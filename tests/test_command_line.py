@@ -1,0 +1,130 @@
+"""The commands, as a user types them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+import yaml
+from support import STUDY, changed
+
+import nurecoil as nr
+from nurecoil.studies import presets
+
+
+def test_reproduce_prints_ours_beside_the_published(command, tmp_path):
+    ran = command("reproduce", "-o", tmp_path / "out")
+    assert (ran.status, ran.err) == (0, "")
+    lines = [line.split() for line in ran.out.splitlines()]
+    assert any({"detector", "coupling", "ours", "published", "difference"} <= set(line) for line in lines)
+    assert any(line[:4] == ["ess-ge", "q_ee", "-3.85", "-3.9"] for line in lines)
+    assert sum("differs" in line for line in lines) == 3
+    assert "16 of 19" in ran.out
+    assert str(tmp_path / "out" / "parada2024") in ran.out
+    assert (tmp_path / "out" / "parada2024" / "figures" / "figure-6.pdf").stat().st_size > 5000
+
+
+def test_run_writes_under_results_by_default(command, write_study, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ran = command("run", write_study(STUDY))
+    assert (ran.status, ran.err) == (0, "")
+    assert "my-ge" in ran.out
+    assert (tmp_path / "results" / "my-study" / "limits.csv").exists()
+
+
+def test_check_says_what_it_would_compute_and_writes_nothing(command, write_study, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    keys = changed(
+        {
+            "contours": [["q_ee", "q_emu"]],
+            "profiles": [{"coupling": "q_ee", "from": -1e-8, "to": 1e-8, "points": 77}],
+            "cross_sections": [{"target": "Ge", "energy_mev": 30, "coupling": "q_ee", "values": [1e-8]}],
+        }
+    )
+    path = write_study(keys)
+    ran = command("check", path)
+    assert (ran.status, ran.err) == (0, "")
+    for word in ("my-study", "my-ge", "5 kg", "15 m", "8 bins", "q_emu", "90 %", "77 points", "30 MeV", "contours"):
+        assert word in ran.out
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+
+
+def test_presets_lists_everything(command):
+    ran = command("presets")
+    assert ran.status == 0
+    for kind in presets.KINDS:
+        assert all(name in ran.out for name in presets.names(kind))
+    for name, new in nr.couplings.COUPLINGS.items():
+        (line,) = [line for line in ran.out.splitlines() if line.split()[:1] == [name]]
+        assert f"({new.unit})" in line
+
+
+@pytest.mark.parametrize("kind", presets.KINDS)
+def test_presets_print_as_yaml_ready_to_edit(kind, command, write_study):
+    for name in presets.names(kind):
+        ran = command("presets", name)
+        assert ran.status == 0
+        path = write_study(ran.out, f"{name}.yaml")
+        if kind == "studies":
+            assert nr.load_study(path).sha256 == nr.load_study(name).sha256
+        elif kind == "detectors":
+            assert nr.load_detector(path).target == nr.load_detector(name).target
+        else:
+            assert nr.load_source(path) == nr.load_source(name)
+
+
+@pytest.mark.parametrize("name", nr.couplings.COUPLINGS)
+def test_a_coupling_prints_its_declaration(name, command):
+    declared = yaml.safe_load(command("presets", name).out)
+    assert declared["name"] == name
+    assert declared["unit"] == nr.couplings.COUPLINGS[name].unit
+
+
+def test_version(command):
+    ran = command("--version")
+    assert (ran.status, ran.out.strip()) == (0, f"nurecoil {nr.__version__}")
+
+
+@pytest.mark.parametrize("arguments", [["reproduce", "--nonsense"], ["nonsense"], ["run"]], ids=" ".join)
+def test_wrong_usage_is_status_2(arguments, command):
+    ran = command(*arguments)
+    assert ran.status == 2
+    assert ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_help_names_the_commands(command):
+    ran = command("--help")
+    assert ran.status == 0
+    assert all(name in ran.out for name in ("reproduce", "run", "figures", "check", "presets"))
+
+
+def test_a_fault_of_the_package_is_no_mistake_of_the_user(command, write_study, tmp_path, monkeypatch):
+    """Anything that is not a NurecoilError escapes as what it is: Python then ends with status 1."""
+
+    def broken(*_, **__):
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr("nurecoil.studies.study.response", broken)
+    with pytest.raises(RuntimeError, match="a fault of ours"):
+        command("run", write_study(STUDY), "-o", tmp_path / "out")
+
+
+def test_as_a_module():
+    ran = subprocess.run(
+        [sys.executable, "-m", "nurecoil", "--version"], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert ran.stdout.strip() == f"nurecoil {nr.__version__}"
+
+
+def test_the_cold_start_imports_little():
+    """`import nurecoil` and the command's help cost nothing that a study may not need."""
+    code = "import sys, nurecoil, nurecoil.cli; print(sorted({name.split('.')[0] for name in sys.modules}))"
+    environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60, env=environment
+    )
+    for heavy in ("matplotlib", "scipy", "periodictable", "contourpy", "pydantic"):
+        assert f"'{heavy}'" not in ran.stdout
