@@ -2,12 +2,16 @@
 
 Nothing here is a test: times depend on the machine and on what else it does, so they are only printed. Ratios travel
 better than times, and are what to compare between machines. `README.md` beside this file says what each row means.
+Linear algebra runs on one thread in all rows, floors and peers included.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
+
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before numpy is loaded; processes that are started inherit it
+
+import argparse
 import platform
 import statistics
 import subprocess
@@ -26,13 +30,19 @@ from rich.table import Table
 
 import nurecoil as nr
 from nurecoil.detection import quadrature
+from nurecoil.inference.global_fit import delta_chi2_at_truth, grid_for
 from nurecoil.inference.intervals import interval
 from nurecoil.inference.least_squares import LeastSquares
+from nurecoil.inference.toys import Experiment, draw, draw_compressed, expected_variance, reduce_counts
+from nurecoil.studies import blocks, feldman_cousins
+from nurecoil.studies.analysis import analyses
 
 DETECTORS = ("ess-csi", "ess-xe", "ess-ge")
 COUPLINGS = ("q_ee", "q_mumu", "q_emu", "q_mutau", "q_etau")
 SIGNAL, BACKGROUND, LEVEL = 0.10, 0.01, 0.90
 GRID_POINTS, PEER_ROWS = 400, 20
+TOYS, TOYS_PER_POINT = 5000, 1000
+EXACT_PER_SECOND, COMPRESSED_PER_SECOND = 1e5, 1e6
 
 BARE_PROCESS = """
 import sys
@@ -220,6 +230,58 @@ def scan(repeats: int) -> list[Row]:
     ]
 
 
+def pseudo_experiments(name: str, repeats: int) -> list[Row]:
+    """Toys of q_ee = 0 with a global fit each: exact counts, the same compiled, and compressed."""
+    response = nr.response(SOURCE, nr.load_detector(name), couplings=["q_ee"], years=3)
+    experiment, truth = Experiment.of([response], ("q_ee",), SIGNAL, (BACKGROUND,)), (0.0,)
+    expected = expected_variance(experiment, truth)
+    rng = np.random.default_rng(1)
+
+    def exact(fast: bool) -> np.ndarray:
+        statistics = reduce_counts(experiment, draw(experiment, truth, TOYS, rng, "drawn"), fast=fast)
+        grid = grid_for(experiment, truth, expected)
+        return delta_chi2_at_truth(experiment, statistics, truth, grid, fast=fast)
+
+    def compressed() -> np.ndarray:
+        statistics = draw_compressed(experiment, truth, TOYS, rng, "drawn", expected)
+        return delta_chi2_at_truth(experiment, statistics, truth, grid_for(experiment, truth, expected))
+
+    poisson = median_time(lambda: rng.poisson(expected, (TOYS, len(expected))).astype(float), repeats)
+    numbers = len(experiment.signal) + 1 + len(experiment.backgrounds)
+    normals = median_time(lambda: rng.standard_normal((TOYS, numbers)), repeats)
+    poisson_name = f"floor: numpy's Poisson counts of {len(expected)} bins"
+    made = [
+        ("exact counts", lambda: exact(fast=False), poisson_name, poisson, EXACT_PER_SECOND),
+        ("exact counts, --fast", lambda: exact(fast=True), poisson_name, poisson, EXACT_PER_SECOND),
+        ("compressed", compressed, f"floor: {numbers} normals of numpy", normals, COMPRESSED_PER_SECOND),
+    ]
+    rows = []
+    for what, work, beside, floor, reach in made:
+        mine = median_time(work, repeats)
+        per_second = f"{TOYS / mine:.2g} per second"
+        text = f"{TOYS} toys of {name}, {what} ({per_second})"
+        rows.append(Row(text, mine, beside, floor, f"{reach:.0e} per second", TOYS / mine > reach))
+    return rows
+
+
+def region_map() -> Row:
+    """A map of Feldman-Cousins critical values of two couplings, once."""
+    analysis, names = analyses(nr.load_study("parada2024"))["ess-ge"], ("q_ee", "q_mumu")
+    options = feldman_cousins.Options(LEVEL, TOYS_PER_POINT, 1, "drawn", "global", False)
+    started = time.perf_counter()
+    feldman_cousins.regions([(analysis, names)], options, None, blocks.in_turn)
+    mine = time.perf_counter() - started
+    points = feldman_cousins.REGION_POINTS
+    toys = points**2 * TOYS_PER_POINT
+    expected = expected_variance(analysis.experiment(*names), (0.0, 0.0))
+    rng = np.random.default_rng(1)
+    share = points  # one row of the map is timed
+    peer = share * median_time(lambda: rng.poisson(expected, (toys // share, len(expected))), 3)
+    work = f"{points} x {points} Feldman-Cousins map, {TOYS_PER_POINT} toys a point ({toys / mine:.2g} per second)"
+    reach = f"{COMPRESSED_PER_SECOND:.0e} toys per second"
+    return Row(work, mine, "peer: as many exact counts, not fitted", peer, reach, toys / mine > COMPRESSED_PER_SECOND)
+
+
 def seconds_text(seconds: float) -> str:
     unit, factor = ("s", 1.0) if seconds >= 1 else ("ms", 1e3) if seconds >= 1e-3 else ("us", 1e6)
     return f"{seconds * factor:.3g} {unit}"
@@ -231,6 +293,7 @@ def main() -> None:
     quick = parser.parse_args().quick
     repeats = 5 if quick else 25
     rows = [reproduce(1 if quick else 7), responses(repeats), limit(repeats), *scan(repeats)]
+    rows += [*pseudo_experiments("ess-ge", repeats), *pseudo_experiments("ess-csi", repeats), region_map()]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     table = Table(
         title=f"{platform.machine()}, {cores} cores, Python {platform.python_version()}", title_justify="left"

@@ -6,6 +6,8 @@ Exit status: 0 done; 2 the input is wrong (one message on standard error); 1 any
 from __future__ import annotations
 
 import enum
+import gc
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +16,9 @@ import typer
 
 from nurecoil.errors import NurecoilError
 from nurecoil.version import __version__
+
+# All matrices here are small: more threads would wait for each other, and change the last bit from run to run.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 app = typer.Typer(
     name="nurecoil",
@@ -59,17 +64,20 @@ StudyPath = Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="A study f
 
 
 def _run(study_name: str | Path, output: Path, workers: int, scheduler: str | None, fast: bool) -> None:
-    from nurecoil.reports.files import prepare
-    from nurecoil.reports.tables import comparison_table
-    from nurecoil.studies.blocks import discard
-    from nurecoil.studies.study import load_study
+    from nurecoil.reports.drawing import helper
 
-    study = load_study(study_name)
-    study.responses()  # the last place where the input can be wrong: nothing is written before
-    folder = prepare(output, study.name)
-    result = study.run(store=folder / BLOCKS, workers=workers, scheduler=scheduler, fast=fast)
-    result.save(output)
-    discard(folder / BLOCKS)
+    with helper() as drawing_helper:
+        from nurecoil.reports.files import prepare, save
+        from nurecoil.reports.tables import comparison_table
+        from nurecoil.studies.blocks import discard
+        from nurecoil.studies.study import load_study
+
+        study = load_study(study_name)
+        study.responses()  # the last place where the input can be wrong: nothing is written before
+        folder = prepare(output, study.name)
+        result = study.run(store=folder / BLOCKS, workers=workers, scheduler=scheduler, fast=fast)
+        save(result, output, drawn_by=drawing_helper)
+        discard(folder / BLOCKS)
     typer.echo(comparison_table(result))
     typer.echo(f"\nTables, figures and provenance: {folder}")
 
@@ -155,10 +163,11 @@ def figures(
     style: Style = None,
 ) -> None:
     """Redraw a study's figures from its saved results, computing nothing."""
-    from nurecoil.reports.drawing import redraw
+    from nurecoil.reports.drawing import helper, redraw
 
-    for path in redraw(directory, style):
-        typer.echo(path)
+    with helper() as drawing_helper:
+        for path in redraw(directory, style, drawing_helper):
+            typer.echo(path)
 
 
 @app.command()
@@ -197,6 +206,8 @@ def _options(
 
 def main() -> None:
     """Entry point: faults of the input become one message and exit status 2."""
+    # matplotlib makes many objects and few cycles: looking for cycles all the time costs a tenth of a short run.
+    gc.set_threshold(200_000)
     try:
         app()
     except NurecoilError as fault:

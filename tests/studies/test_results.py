@@ -357,10 +357,10 @@ def test_two_runs_write_the_same_bytes(tmp_path):
     assert len(names) >= 9
     for name in names:
         one, two = ((folder / name).read_bytes() for folder in folders)
-        if name.endswith(".json"):
+        if name == "provenance.json":  # the only file that knows the date
             one, two = (json.loads(text) for text in (one, two))
             for content in (one, two):
-                content.get("provenance", content).pop("date")
+                content.pop("date")
         assert one == two, name
 
 

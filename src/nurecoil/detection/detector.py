@@ -20,7 +20,7 @@ class Resolution:
 
     sigma(T) = sigma_kev (T/at_kev)^p with p = 1/2 (``"sqrt"``), 0 (``"constant"``) or 1 (``"linear"``).
     At the reconstructed energy instead, the 1/T^2 rate of a millicharge would diverge as T -> 0; for the same
-    reason a constant width needs `minimum_true_kev`, below which recoils are taken as lost.
+    reason a constant width needs `minimum_true_kev`. Recoils below it are taken as lost, whatever the law.
     """
 
     sigma_kev: float

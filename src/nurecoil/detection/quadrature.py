@@ -19,10 +19,12 @@ from nurecoil.errors import PhysicsError
 FloatArray = NDArray[np.float64]
 
 NODES_PER_PANEL = 16
-SIGMAS_PER_PANEL = 3.5
+SIGMAS_PER_PANEL = 5.0
 """With these two the bins of every preset agree with twice the panels to 1e-11 of the detector's total."""
 MINIMUM_PANELS = 12
 """Over the whole range: what form factors and kinematics need where the resolution is coarse."""
+LOW_ENERGY_SPLITS = tuple(4.0**power for power in range(1, 8))
+"""Panels end at these multiples of the lowest true energy too: a rate of 1/T^2 has its pole near there."""
 TAIL_SIGMAS = 8.5
 """A Gaussian tail beyond this, 1e-17, is dropped."""
 
@@ -65,9 +67,14 @@ class _Variable:
 
 def _true_range(edges: FloatArray, resolution: Resolution | None) -> tuple[float, float]:
     """True recoil energies that can be reconstructed between the first and the last edge."""
-    low, high = float(edges[0]), float(edges[-1])
     if resolution is None:
-        return low, high
+        return float(edges[0]), float(edges[-1])
+    low, high = _reach(float(edges[0]), float(edges[-1]), resolution)
+    return max(low, resolution.minimum_true_kev or 0.0), high
+
+
+def _reach(low: float, high: float, resolution: Resolution) -> tuple[float, float]:
+    """The lowest and highest true energy whose Gaussian tail touches the interval."""
     if resolution.law == "sqrt":
         # Solve low = T + z sigma_1 sqrt T and high = T - z sigma_1 sqrt T for sqrt T.
         spread = TAIL_SIGMAS * resolution.sigma_kev / np.sqrt(resolution.at_kev)
@@ -78,8 +85,7 @@ def _true_range(edges: FloatArray, resolution: Resolution | None) -> tuple[float
         spread = TAIL_SIGMAS * resolution.sigma_kev / resolution.at_kev
         return low / (1 + spread), high / (1 - spread) if spread < 1 else np.inf
     spread = TAIL_SIGMAS * resolution.sigma_kev
-    assert resolution.minimum_true_kev is not None  # Resolution refuses a constant width without it
-    return max(low - spread, resolution.minimum_true_kev), high + spread
+    return low - spread, high + spread
 
 
 def recoil_nodes(
@@ -105,6 +111,7 @@ def recoil_nodes(
         )
     variable = _Variable(resolution)
     splits = {kink for kink in kinks if low < kink < high}
+    splits |= {low * factor for factor in LOW_ENERGY_SPLITS if low * factor < high}
     if resolution is None:
         splits |= {float(edge) for edge in edges if low < edge < high}
     borders = variable.of(np.array([low, *sorted(splits), high]))

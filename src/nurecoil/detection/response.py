@@ -86,7 +86,8 @@ class Response:
         own = {new.name: new for new in self.couplings}
         strengths = dict.fromkeys(range(len(self.couplings)), 0.0)
         for name, value in values.items():
-            strengths[list(own).index(coupling(name, own).name)] = own[name].check(value)
+            new = coupling(name, own)
+            strengths[self.couplings.index(new)] = new.check(value)
         products = [np.prod([strengths[a] for a in monomial]) for monomial in self.monomials]
         return np.asarray(np.array(products, dtype=float) @ self.signal)
 

@@ -26,6 +26,16 @@ def _scale(info: CouplingInfo, largest: float) -> tuple[float, str]:
     return 10.0**-exponent, label
 
 
+def _legend(axes: Axes, place: str, size: float = 9) -> None:
+    """A legend, unless an earlier panel of the figure has the same one."""
+    labels = axes.get_legend_handles_labels()[1]
+    for other in axes.figure.axes:
+        if other is not axes and other.get_legend_handles_labels()[1] == labels and other.get_legend() is not None:
+            return
+    options: Any = {"loc": place, "fontsize": size}
+    axes.legend(**options)
+
+
 def _detector_styles(result: Result) -> dict[str, tuple[str, Any]]:
     """Colour and line style of every detector, the same in all figures of a study."""
     return {
@@ -64,10 +74,11 @@ def profile(axes: Axes, result: Result, spec: Spec) -> None:
     axes.set_ylim(0, spec.get("maximum") or min(30.0, max(float(p.delta_chi2[inside].max()) for p, inside in shown)))
     axes.annotate(
         f"{100 * confidence:g}% CL",
-        (0.02, delta_chi2_level(confidence, 1)),
+        (0.98, delta_chi2_level(confidence, 1)),
         xycoords=("axes fraction", "data"),
         xytext=(0, 2),
         textcoords="offset points",
+        horizontalalignment="right",
         fontsize=9,
         color="0.3",
     )
@@ -76,11 +87,13 @@ def profile(axes: Axes, result: Result, spec: Spec) -> None:
     axes.set_xlabel(label)
     axes.set_ylabel("\u0394\u03c7\u00b2")
     if len(shown) > 1:
-        axes.legend(loc="upper center" if spec.get("maximum") else "best")
+        _legend(axes, spec.get("legend") or "upper center")
 
 
 def contour(axes: Axes, result: Result, spec: Spec) -> None:
     """The regions of two couplings, one per detector, and the Standard Model's point."""
+    from matplotlib.patches import Polygon
+
     x, y = spec["contour"]
     detectors = spec.get("detectors") or list(result.detectors)
     drawn = [c for c in result.contours if (c.coupling_x, c.coupling_y) == (x, y) and c.detector in detectors]
@@ -90,19 +103,24 @@ def contour(axes: Axes, result: Result, spec: Spec) -> None:
     factor_y, label_y = _scale(result.couplings[y], largest[1])
     styles = _detector_styles(result)
     for c in drawn:
-        colour, line = styles[c.detector]
+        colour, line = styles[c.detector] if len(drawn) > 1 else (style.DETECTOR_COLOURS[0], "-")
         text: str | None = style.formula_text(result.detectors[c.detector].label)
         for polygon in c.polygons:
             px, py = polygon[:, 0] * factor_x, polygon[:, 1] * factor_y
-            axes.fill(px, py, color=colour, alpha=0.12, linewidth=0)
+            # `axes.fill` would measure every vertex once more for the limits, which the outline gives.
+            axes.add_artist(Polygon(np.column_stack([px, py]), color=colour, alpha=0.12, linewidth=0))
             axes.plot(px, py, color=colour, linestyle=line, label=text)
             text = None
     axes.plot(0, 0, marker="+", color="black", markersize=7, linestyle="none")
     axes.set_xlabel(label_x)
     axes.set_ylabel(label_y)
     axes.margins(0.08)
-    title = f"{100 * drawn[0].confidence_level:g}% CL" if drawn else None
-    axes.legend(loc="best", title=title)
+    title = f"{100 * drawn[0].confidence_level:g}% CL"
+    if len(drawn) == 1:
+        title = f"{style.formula_text(result.detectors[drawn[0].detector].label)}, {title}"
+    else:
+        _legend(axes, spec.get("legend") or "best")
+    axes.set_title(spec.get("title") or title)
 
 
 def _value_text(info: CouplingInfo, value: float) -> str:
@@ -145,7 +163,7 @@ def cross_section(axes: Axes, result: Result, spec: Spec) -> None:
     axes.set_title(
         spec.get("title") or f"{style.formula_text(spec['cross_section'])}, {spec['energy_mev']:g} MeV neutrinos"
     )
-    axes.legend(loc="best", fontsize=8)
+    _legend(axes, spec.get("legend") or ("upper right" if len(channels) == 1 else "center left"), size=8)
 
 
 def _curve_style(curve: CrossSectionCurve, values: list[float], channels: list[str]) -> tuple[str, Any]:
@@ -180,7 +198,7 @@ def spectrum(axes: Axes, result: Result, spec: Spec) -> None:
     axes.set_xlabel("reconstructed recoil energy (keV)")
     axes.set_ylabel("counts per keV")
     axes.set_title(spec.get("title") or style.formula_text(result.detectors[found.detector].label))
-    axes.legend(loc="upper right")
+    _legend(axes, spec.get("legend") or "upper right")
 
 
 def limits(axes: Axes, result: Result, spec: Spec) -> None:
@@ -221,7 +239,7 @@ def critical_values(axes: Axes, result: Result, spec: Spec) -> None:
     axes.set_xlabel(label)
     axes.set_ylabel(f"critical \u0394\u03c7\u00b2, {100 * found[0].confidence_level:g}% CL")
     axes.set_title(found[0].convention)
-    axes.legend(loc="best")
+    _legend(axes, "best")
 
 
 def scan(axes: Axes, result: Result, spec: Spec) -> None:
@@ -248,7 +266,7 @@ def scan(axes: Axes, result: Result, spec: Spec) -> None:
     axes.set_xlabel(found[0].key)
     axes.set_ylabel(label)
     axes.set_title(f"{100 * found[0].limit.confidence_level:g}% CL")
-    axes.legend(loc="best")
+    _legend(axes, "best")
 
 
 PANELS = {

@@ -61,7 +61,7 @@ def read_style(path: Path) -> dict[str, Any]:
 
     class _Collect(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            complaints.append(record.getMessage().strip().splitlines()[-1])
+            complaints.append(record.getMessage().strip().splitlines()[0])
 
     logger, handler = logging.getLogger("matplotlib"), _Collect(logging.WARNING)
     logger.addHandler(handler)
@@ -125,7 +125,7 @@ def finish(axes: Axes) -> None:
         axis.set_major_locator(LogLocator(numticks=8))
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"10{superscript(round(math.log10(value)))}"))
         axis.set_minor_formatter(NullFormatter())
-        if decades > 6:
+        if decades > 3:
             axis.set_minor_locator(NullLocator())
     axes.tick_params(which="minor", labelbottom=False, labelleft=False)
     # A title with a place of its own is not moved out of the way of ticks, for which every text would be measured.

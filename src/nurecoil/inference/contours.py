@@ -71,13 +71,21 @@ def trace(x: FloatArray, y: FloatArray, surface: FloatArray, level: float) -> tu
 
 
 def _polish(chi2: Chi2, line: FloatArray, level: float) -> FloatArray:
-    """Move vertices onto the level set, in coordinates where both axes span the polygon equally."""
+    """Move vertices onto the level set, in coordinates where both axes span the polygon equally.
+
+    A vertex stays where it is if a step would leave its cell (the gradient vanishes near a saddle, and on a bound the
+    level is not met) or the bounds.
+    """
     points = np.array(line, dtype=float)
     span = np.ptp(points, axis=0)
+    bounds = np.array([axis.bounds for axis in chi2.axes])
     for _ in range(3):
         value, slope_x, slope_y = chi2.value_and_gradient(points[:, 0], points[:, 1])
         gradient = np.stack([slope_x, slope_y], axis=1) * span
         step = ((value - level) / np.sum(gradient**2, axis=1))[:, None] * gradient
-        # Near a saddle the gradient vanishes, and on a bound the level is not met: there the grid's point stays.
-        points -= np.where(np.abs(step) < 1 / COSTLY_GRID_POINTS, step, 0.0) * span
-    return points
+        moved = points - step * span
+        allowed = np.all(
+            (np.abs(step) < 1 / COSTLY_GRID_POINTS) & (moved >= bounds[:, 0]) & (moved <= bounds[:, 1]), axis=1
+        )
+        points[allowed] = moved[allowed]
+    return np.asarray(np.clip(points, bounds[:, 0], bounds[:, 1]))

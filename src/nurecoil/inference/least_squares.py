@@ -145,8 +145,10 @@ def _constant(like: FloatArray, value: float) -> FloatArray:
 
 def _square_of_quadratic(polynomial: FloatArray) -> FloatArray:
     """The square of a polynomial of total degree two, kept to degree four in each variable."""
+    if polynomial.ndim == 1:
+        return np.convolve(polynomial[:3], polynomial[:3])
     square = np.zeros_like(polynomial)
     for index in np.argwhere(polynomial):
-        for other in np.argwhere(polynomial):
-            square[tuple(index + other)] += polynomial[tuple(index)] * polynomial[tuple(other)]
+        shift = tuple(slice(start, start + 3) for start in index)
+        square[shift] += polynomial[tuple(index)] * polynomial[(slice(3),) * polynomial.ndim]
     return square

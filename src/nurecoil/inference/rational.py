@@ -31,11 +31,11 @@ def real_roots(coefficients: FloatArray) -> FloatArray:
 
     An even polynomial is solved in the square of its variable, so that its roots are exactly symmetric.
     """
-    trimmed = np.trim_zeros(np.asarray(coefficients, dtype=float), "b")
-    if len(trimmed) < 2:
+    present = np.flatnonzero(coefficients)
+    if not len(present) or present[-1] == 0:
         return np.empty(0)
-    first = int(np.flatnonzero(trimmed)[0])
-    core = trimmed[first:]
+    first = int(present[0])
+    core = coefficients[first : present[-1] + 1]
     if len(core) > 2 and len(core) % 2 == 1 and not core[1::2].any():
         squares = real_roots(core[::2])
         positive = np.sqrt(squares[squares > 0])

@@ -1,4 +1,8 @@
-"""All figures of a result, as PDF and PNG."""
+"""All figures of a result, as PDF and PNG.
+
+Drawing is most of a short study's time, all of it matplotlib's. The command line therefore starts a helper, a copy of
+its process, before it computes anything: the helper imports matplotlib meanwhile and then draws every other figure.
+"""
 
 from __future__ import annotations
 
@@ -6,85 +10,146 @@ import multiprocessing
 import os
 import sys
 import threading
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from nurecoil.figures.style import RC, read_style
-from nurecoil.progress import track
-from nurecoil.studies.results import Result
+from nurecoil.progress import progress_bar
+
+if TYPE_CHECKING:
+    from nurecoil.studies.results import Result
 
 Specs = Sequence[Mapping[str, Any]]
+Settings = Mapping[str, Any]
 
 
-def draw_all(result: Result, folder: Path, style: str | Path | None = None) -> list[str]:
-    """Draw every figure into `folder` and return the file names; `style` is a matplotlib style file."""
-    settings: Any = {**RC, **(read_style(Path(style)) if style else {})}
-    import matplotlib
+class Helper:
+    """A forked process that shares the drawing; figures are handed out one by one through a common counter."""
+
+    def __init__(self) -> None:
+        context = multiprocessing.get_context("fork")
+        self._next = context.Value("i", 0)
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_help, args=(theirs, self._pipe, self._next), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def begin(self, result: Result, specs: Specs, folder: Path, settings: Settings) -> None:
+        """Let the helper draw too."""
+        self._pipe.send((result, specs, folder, settings))
+
+    def positions(self, count: int) -> Iterator[int]:
+        """Positions that no one has taken yet."""
+        yield from _take(self._next, count)
+
+    def wait(self) -> set[int]:
+        """The positions that the helper has drawn whole; empty should it have died."""
+        try:
+            drawn: set[int] = self._pipe.recv()
+        except EOFError:
+            drawn = set()
+        return drawn
+
+    def close(self) -> None:
+        """End the helper, whatever it is doing."""
+        self._pipe.close()
+        self._process.terminate()
+        self._process.join()
+
+
+def _take(counter: Any, count: int) -> Iterator[int]:
+    while True:
+        with counter.get_lock():
+            position = counter.value
+            counter.value += 1
+        if position >= count:
+            return
+        yield position
+
+
+def _help(pipe: Any, other_end: Any, counter: Any) -> None:
+    """What the helper does: import, wait for a result, draw, report."""
+    other_end.close()
     import matplotlib.backends.backend_agg
     import matplotlib.backends.backend_pdf
 
-    from nurecoil.figures.catalogue import figure_specs
+    import nurecoil.figures.catalogue  # noqa: F401  # imported now, while there is nothing to draw
 
-    folder.mkdir(parents=True, exist_ok=True)
-    specs = figure_specs(result)
+    try:
+        result, specs, folder, settings = pipe.recv()
+    except EOFError:
+        return
+    drawn = set()
     with matplotlib.rc_context(settings):
-        if _may_fork() and len(specs) > 2:
-            _draw_on_two_cores(result, specs, folder)
-        else:
-            _draw_in_turn(result, specs, folder)
+        for position in _take(counter, len(specs)):
+            draw_one(result, specs[position], folder)
+            drawn.add(position)
+    pipe.send(drawn)
+
+
+@contextmanager
+def helper() -> Iterator[Helper | None]:
+    """A helper where one can be had: on Linux, with a second core, outside threads; else None."""
+    if sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2 or threading.active_count() > 1:
+        yield None
+        return
+    made = Helper()
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def draw_one(result: Result, spec: Mapping[str, Any], folder: Path) -> None:
+    """One figure as PDF and PNG, in the settings that hold."""
+    from nurecoil.figures.catalogue import draw
+
+    figure = draw(result, spec)
+    # Without a creation date the same result gives the same bytes.
+    figure.savefig(folder / f"{spec['name']}.pdf", metadata={"CreationDate": None})
+    # The strongest compression takes a third of the time of a figure and saves a tenth of its size.
+    figure.savefig(folder / f"{spec['name']}.png", pil_kwargs={"compress_level": 1})
+
+
+def draw_all(result: Result, folder: Path, style: str | Path | None = None, by: Helper | None = None) -> list[str]:
+    """Draw every figure into `folder` and return the file names.
+
+    Parameters
+    ----------
+    style : a matplotlib style file.
+    by : a helper that draws too. What it did not draw is drawn here, so that any fault is raised here.
+
+    """
+    from nurecoil.figures.catalogue import figure_specs
+    from nurecoil.figures.style import RC, read_style
+
+    settings: Any = {**RC, **(read_style(Path(style)) if style else {})}
+    folder.mkdir(parents=True, exist_ok=True)
+    # The heaviest first: then the two processes end together.
+    specs = sorted(figure_specs(result), key=lambda spec: -len(spec["panels"]))
+    if by is not None:
+        by.begin(result, specs, folder, settings)
+    import matplotlib
+
+    with matplotlib.rc_context(settings), progress_bar("drawing figures", len(specs)) as advance:
+        mine = set()
+        for position in range(len(specs)) if by is None else by.positions(len(specs)):
+            draw_one(result, specs[position], folder)
+            mine.add(position)
+            advance(1)
+        drawn = mine if by is None else mine | by.wait()
+        for position in set(range(len(specs))) - drawn:
+            draw_one(result, specs[position], folder)
     return [f"{spec['name']}.{ending}" for spec in specs for ending in ("pdf", "png")]
 
 
-def _draw_in_turn(result: Result, specs: Specs, folder: Path) -> None:
-    from nurecoil.figures.catalogue import draw
-
-    for spec in track(specs, "drawing figures"):
-        figure = draw(result, spec)
-        # Without a creation date the same result gives the same bytes.
-        figure.savefig(folder / f"{spec['name']}.pdf", metadata={"CreationDate": None})
-        figure.savefig(folder / f"{spec['name']}.png")
-
-
-def _may_fork() -> bool:
-    """Whether a copy of this process can draw: on Linux, with a second core, outside threads and daemons."""
-    return (
-        sys.platform == "linux"
-        and len(os.sched_getaffinity(0)) > 1
-        and threading.active_count() == 1
-        and not multiprocessing.current_process().daemon
-    )
-
-
-def _draw_on_two_cores(result: Result, specs: Specs, folder: Path) -> None:
-    """Drawing is most of a study's time, all of it matplotlib's: half of the panels go to a copy of this process.
-
-    A figure that the copy could not draw is drawn here, so that any fault is raised here.
-    """
-    shares: tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]] = ([], [])
-    panels = [0, 0]
-    for spec in sorted(specs, key=lambda spec: -len(spec["panels"])):
-        lighter = int(panels[1] < panels[0])
-        shares[lighter].append(spec)
-        panels[lighter] += len(spec["panels"])
-    with warnings.catch_warnings():
-        # Python warns of forking beside threads; the only ones here are BLAS's, which survive it.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        copy = multiprocessing.get_context("fork").Process(target=_draw_in_turn, args=(result, shares[1], folder))
-        copy.start()
-    _draw_in_turn(result, shares[0], folder)
-    copy.join()
-    if copy.exitcode != 0:
-        _draw_in_turn(result, shares[1], folder)
-
-
-def redraw(folder: Path, style: str | Path | None = None) -> list[Path]:
+def redraw(folder: Path, style: str | Path | None = None, by: Helper | None = None) -> list[Path]:
     """Redraw the figures of saved results, computing nothing; returns the files."""
     from nurecoil.reports.files import load_result, prepare, staged
 
     result = load_result(folder)
     prepare(folder.parent, folder.name)
     with staged(folder) as staging:
-        names = draw_all(result, staging / "figures", style)
-    return [folder / "figures" / name for name in names]
+        names = draw_all(result, staging / "figures", style, by)
+    return [folder / "figures" / name for name in sorted(names)]

@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -37,6 +37,9 @@ TABLES = {
     "scans.csv": "scan,key,value,detector,channels,statistic,coupling,confidence_level,segment,lower,upper",
 }
 """The columns of every table: a contract."""
+
+if TYPE_CHECKING:
+    from nurecoil.reports.drawing import Helper
 
 Row = tuple[object, ...]
 
@@ -72,8 +75,8 @@ def staged(folder: Path) -> Iterator[Path]:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def save(result: Result, directory: Path, *, style: str | Path | None = None) -> Path:
-    """Write all files of a result under `directory`/<name>/ and return that folder."""
+def save(result: Result, directory: Path, *, style: str | Path | None = None, drawn_by: Helper | None = None) -> Path:
+    """Write all files of a result under `directory`/<name>/ and return that folder; a helper may share the drawing."""
     from nurecoil.reports.drawing import draw_all
 
     folder = prepare(directory, result.name)
@@ -89,7 +92,7 @@ def save(result: Result, directory: Path, *, style: str | Path | None = None) ->
         (staging / "result.json").write_text(json.dumps(content, allow_nan=False) + "\n", encoding="utf-8")
         provenance = json.dumps(result.provenance, indent=1, allow_nan=False)
         (staging / "provenance.json").write_text(provenance + "\n", encoding="utf-8")
-        drawn = draw_all(result, staging / "figures", style)
+        drawn = draw_all(result, staging / "figures", style, drawn_by)
     for stale in set((folder / "figures").glob("*.p[dn][fg]")) - {folder / "figures" / name for name in drawn}:
         stale.unlink()  # a figure of an earlier run of this study, which this result does not have
     return folder
@@ -174,6 +177,8 @@ def load_result(folder: str | Path) -> Result:
     """Read back what `save` wrote; `InputFileError` where the folder holds no result."""
     path = Path(folder) / "result.json"
     content = _read_json(path)
+    if "limits" not in content:
+        raise InputFileError(f"{path} is no result of nurecoil")
     provenance = _read_json(path.with_name("provenance.json"))
     try:
         return _from_plain({**content, "provenance": provenance})
@@ -185,12 +190,12 @@ def load_result(folder: str | Path) -> Result:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as fault:
         raise InputFileError(f"cannot read the results {path}: {fault.strerror or fault}") from None
     except ValueError:
         raise InputFileError(f"{path} is no result of nurecoil: it is not JSON") from None
-    return content
+    return content if isinstance(content, dict) else {}
 
 
 def _limit(row: Mapping[str, Any]) -> results.Limit:

@@ -188,6 +188,10 @@ class Panel(_Model):
         None, description="of the horizontal axis, in plain units; all that was computed unless given"
     )
     maximum: Positive | None = Field(None, description="of the vertical axis of a profile")
+    legend: (
+        Literal["upper left", "upper center", "upper right", "center left", "center right", "lower left", "lower right"]
+        | None
+    ) = Field(None, description="where the legend stands")
     title: str | None = None
 
 

@@ -60,6 +60,8 @@ class Study:
     """A validated study. `file` holds the keys, presets filled in; the rest is made of them."""
 
     file: schema.StudyFile
+    where: str
+    """What messages about it start with: its file, usually."""
     base: Path
     """The folder that file names in the study are relative to."""
     setups: tuple[DetectorSetup, ...]
@@ -84,7 +86,7 @@ class Study:
         """The response of every detector to all couplings of the study, by detector name."""
         made = {}
         for setup in self.setups:
-            with located(f"detectors.{setup.name}"):
+            with located(f"{self.where}: detectors.{setup.name}"):
                 made[setup.name] = setup.response(self.couplings)
         return made
 
@@ -122,7 +124,7 @@ def study_from_dict(content: Mapping[str, Any], *, where: str = "study", base: P
             with located("couplings"):
                 couplings.append(coupling(name))
         check_across_keys(file)
-        study = Study(file, base, tuple(_setup(file, spec, base) for spec in file.detectors), tuple(couplings))
+        study = Study(file, where, base, tuple(_setup(file, spec, base) for spec in file.detectors), tuple(couplings))
         if file.scans:
             from nurecoil.studies.scans import check_scans
 

@@ -19,6 +19,8 @@ class _Loader(_Base):  # type: ignore[misc]  # the C loader exists only where li
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
         for key_node, _ in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                continue
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, str):
                 raise StudyError(f"line {key_node.start_mark.line + 1}: a key must be a word, got {key!r}")

@@ -1,0 +1,263 @@
+"""The numbers of `coverage.md`: simulated, kept in `data/`, drawn, and written into the page between its markers.
+
+`python docs/coverage_study.py` runs the commands that the page lists (some minutes on one core), `--write` only
+writes the page from `data/`, `--check` says whether page and data agree. Nothing on the page is typed by hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import nurecoil as nr
+
+DOCS = Path(__file__).resolve().parent
+PAGE, DATA, FIGURES = DOCS / "coverage.md", DOCS / "data", DOCS / "figures"
+COVERAGE, LIMITS = DATA / "coverage.csv", DATA / "feldman_cousins_limits.csv"
+ERRORS = DATA / "feldman_cousins_errors.csv"
+
+STUDY, SIMULATED, TOYS, SEED = "parada2024", "ess-feldman-cousins", 40_000, 1
+VALUES = {
+    ("ess-ge", "q_ee"): "-8e-9 -3.85e-9 -2e-9 0 2e-9 4.87e-9 8e-9 12e-9 16.4e-9 20.6e-9 25e-9",
+    ("ess-ge", "q_mumu"): "-4e-9 -2e-9 -1e-9 0 1e-9 2.1e-9 4e-9",
+    ("ess-ge", "q_emu"): "0 2e-9 4e-9 6e-9 8e-9 12e-9",
+    ("ess-ge", "q_etau"): "0 3.5e-9 7e-9 10.5e-9 14e-9 21e-9",
+    ("ess-ge", "q_mutau"): "0 2.5e-9 5e-9 7.3e-9 10e-9 15e-9",
+    ("ess-csi", "q_ee"): "-12e-9 -6e-9 -3e-9 0 3e-9 6.5e-9 12e-9 25e-9",
+    ("ess-csi", "q_mumu"): "-6e-9 -3e-9 -1.5e-9 0 1.5e-9 3e-9 6e-9",
+    ("ess-csi", "q_emu"): "0 4e-9 8e-9 12.2e-9 16e-9 24e-9",
+    ("ess-csi", "q_etau"): "0 7e-9 14e-9 21.5e-9 28e-9 42e-9",
+    ("ess-csi", "q_mutau"): "0 5e-9 10e-9 14.8e-9 20e-9 30e-9",
+}
+"""True values: zero, the limits of both sides and beyond; for q_ee of germanium up to its second minimum."""
+LEAST_SQUARES = "least-squares", "global minimum; normalisations drawn"
+CONNECTED = "least-squares", "connected minimum; normalisations drawn"
+CENTRES = "least-squares", "global minimum; constraint centres fluctuated"
+POISSON = "poisson", "global minimum; normalisations drawn"
+
+
+def commands() -> list[list[str]]:
+    """Every command of the page, in order; the last one is Feldman-Cousins."""
+
+    def coverage(detector: str, coupling: str, values: str, *more: str) -> list[str]:
+        at = [word for value in values.split() for word in ("--at", value)]
+        options = ["--toys", str(TOYS), "--seed", str(SEED), *more]
+        return ["nurecoil", "coverage", STUDY, "--detector", detector, "--coupling", coupling, *at, *options]
+
+    made = [coverage(detector, coupling, values) for (detector, coupling), values in VALUES.items()]
+    for detector in ("ess-ge", "ess-csi"):
+        made.append(coverage(detector, "q_ee", VALUES[detector, "q_ee"], "--minimum", "connected"))
+        made += [coverage(detector, name, "0", "--statistic", "poisson") for name in ("q_ee", "q_etau")]
+    made.append(coverage("ess-ge", "q_ee", "0 20.6e-9", "--ensemble", "centres"))
+    return [*made, ["nurecoil", "reproduce", SIMULATED]]
+
+
+def simulate(output: Path, options: Sequence[str]) -> None:
+    """Run the commands, each in a folder of its own, and keep what the page needs of their files.
+
+    A command whose table is there already is not run again.
+    """
+    tables = []
+    for number, words in enumerate(commands(), start=1):
+        print(shlex.join(words), flush=True)
+        folder = output / f"{number:02}"
+        study, name = (SIMULATED, "limits.csv") if words[1] == "reproduce" else (STUDY, "coverage.csv")
+        if not (folder / study / name).exists():
+            subprocess.run([sys.executable, "-m", *words, "-o", str(folder), *options], check=True)
+        tables.append(folder / study / name)
+    for folder in (DATA, FIGURES):
+        folder.mkdir(exist_ok=True)
+    *coverages, limits = tables
+    lines = [path.read_text(encoding="utf-8").splitlines() for path in coverages]
+    text = "\n".join([lines[0][0], *(line for _, *points in lines for line in points)]) + "\n"
+    COVERAGE.write_text(text, encoding="utf-8")
+    shutil.copyfile(limits, LIMITS)
+    shutil.copyfile(limits.with_name("figures") / "critical-values.png", FIGURES / "critical-values.png")
+    content = json.loads(limits.with_name("result.json").read_text(encoding="utf-8"))
+    with ERRORS.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        names = "lowest_critical_value,highest_critical_value,largest_error,interpolation_error"
+        writer.writerow(f"detector,coupling,toys,convention,{names}".split(","))
+        for row in content["critical_values"]:
+            values, error = row["critical_value"], max(row["critical_value_error"])
+            numbers = min(values), max(values), error, row["interpolation_error"]
+            writer.writerow([row["detector"], row["coupling"], row["toys"], row["convention"], *numbers])
+    draw()
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    """A CSV file."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def draw() -> None:
+    """Coverage against the true value, a panel per coupling."""
+    import matplotlib
+
+    from nurecoil.figures import style
+
+    symbols = {name: new.symbol for name, new in ((n, nr.couplings.coupling(n)) for _, n in VALUES)}
+    labels = {"ess-ge": "Ge", "ess-csi": "CsI"}
+    made = rows(COVERAGE)
+    with matplotlib.rc_context(style.RC):
+        figure, grid = style.panel_grid(len(symbols), 3)
+        for axes, (name, symbol) in zip(grid, symbols.items(), strict=True):
+            for (detector, convention), colour, marker in (
+                (("ess-ge", LEAST_SQUARES), style.DETECTOR_COLOURS[0], "o"),
+                (("ess-csi", LEAST_SQUARES), style.DETECTOR_COLOURS[3], "s"),
+                (("ess-ge", CONNECTED), style.DETECTOR_COLOURS[1], "^"),
+            ):
+                own = [r for r in made if (r["detector"], r["coupling"]) == (detector, name)]
+                own = [r for r in own if (r["statistic"], r["convention"]) == convention]
+                if not own:
+                    continue
+                label = labels[detector] + (", connected minimum" if convention == CONNECTED else "")
+                axes.errorbar(
+                    [float(r["true_value"]) * 1e9 for r in own],
+                    [100 * float(r["coverage"]) for r in own],
+                    yerr=[100 * float(r["coverage_error"]) for r in own],
+                    color=colour,
+                    marker=marker,
+                    markersize=4,
+                    linewidth=1,
+                    label=label,
+                )
+            axes.axhline(90, color="0.45", linewidth=0.9, linestyle=(0, (1, 2)))
+            axes.set_ylim(84.5, 96.5)
+            axes.set_xlabel(f"true ${symbol}$ ({style.unit_text('e', -9)})")
+            axes.set_ylabel("coverage of the 90% CL interval (%)")
+            axes.legend(loc="upper right")
+            style.finish(axes)
+        figure.savefig(FIGURES / "coverage.png")
+
+
+def table(columns: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; all but the first two columns are aligned to the right."""
+    rule = ["---" if number < 2 else "---:" for number in range(len(columns))]
+    return "\n".join("| " + " | ".join(line) + " |" for line in (columns, rule, *lines))
+
+
+def percent(row: dict[str, str]) -> str:
+    """Coverage and its error."""
+    return f"{100 * float(row['coverage']):.2f} ± {100 * float(row['coverage_error']):.2f}"
+
+
+def coverage_table() -> str:
+    """Least squares against the global minimum; for q_ee also the connected one."""
+    made = rows(COVERAGE)
+    connected = {
+        (r["detector"], r["coupling"], r["true_value"]): percent(r)
+        for r in made
+        if (r["statistic"], r["convention"]) == CONNECTED
+    }
+    lines = []
+    for row in made:
+        if (row["statistic"], row["convention"]) == LEAST_SQUARES:
+            beside = connected.get((row["detector"], row["coupling"], row["true_value"]), "")
+            value, critical = f"{float(row['true_value']) * 1e9:g}", f"{float(row['critical_value']):.2f}"
+            lines.append([row["detector"], row["coupling"], value, percent(row), critical, beside])
+    columns = ["detector", "coupling", "true value (1e-9 e)", "coverage (%)", "critical value"]
+    return table([*columns, "connected minimum (%)"], lines)
+
+
+def variants_table() -> str:
+    """The other statistic and the other ensemble beside the default."""
+    made = rows(COVERAGE)
+    lines = []
+    for row in made:
+        if (row["statistic"], row["convention"]) in (POISSON, CENTRES):
+            same = ("detector", "coupling", "true_value")
+            default = next(
+                r
+                for r in made
+                if [r[key] for key in same] == [row[key] for key in same]
+                and (r["statistic"], r["convention"]) == LEAST_SQUARES
+            )
+            changed = "Poisson" if row["statistic"] == "poisson" else "constraint centres fluctuated"
+            value = f"{float(row['true_value']) * 1e9:g}"
+            lines.append([row["detector"], row["coupling"], value, changed, percent(row), percent(default)])
+    return table(["detector", "coupling", "true value (1e-9 e)", "changed", "coverage (%)", "default (%)"], lines)
+
+
+def intervals_table() -> str:
+    """Feldman-Cousins beside delta chi^2, which is computed anew; simulated critical values and their errors."""
+    result = nr.load_study(STUDY).run()
+    errors = {(r["detector"], r["coupling"]): r for r in rows(ERRORS)}
+    pieces: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for row in rows(LIMITS):
+        pieces.setdefault((row["detector"], row["coupling"]), []).append((float(row["lower"]), float(row["upper"])))
+    lines = []
+    for (detector, coupling), simulated in pieces.items():
+
+        def text(segments: Iterable[tuple[float, float]]) -> str:
+            return " or ".join(f"[{low * 1e9:.2f}, {high * 1e9:.2f}]" for low, high in segments)
+
+        row = errors[detector, coupling]
+        low, high, error, between = (float(row[key]) for key in list(row)[-4:])
+        known = text(result.limit(detector, coupling).segments)
+        found = f"{low:.2f} to {high:.2f}", f"{error:.2f}", f"{between:.2f}"
+        lines.append([detector, coupling, known, text(simulated), *found])
+    columns = ["detector", "coupling", "Δχ² < 2.71 (1e-9 e)", "Feldman-Cousins (1e-9 e)"]
+    return table([*columns, "critical values", "their error", "interpolation"], lines)
+
+
+def command_block() -> str:
+    """The commands, ready to paste."""
+    return "\n".join(f"    {shlex.join(words)}" for words in commands())
+
+
+BLOCKS = {
+    "commands": command_block,
+    "coverage": coverage_table,
+    "variants": variants_table,
+    "intervals": intervals_table,
+}
+
+
+def page() -> str:
+    """The page with its marked blocks made anew."""
+    text = PAGE.read_text(encoding="utf-8")
+    for name, block in BLOCKS.items():
+        made = f"<!-- {name}: by coverage_study.py -->\n\n{block()}\n\n<!-- end of {name} -->"
+        marked = rf"<!-- {name}: by coverage_study.py -->.*?<!-- end of {name} -->"
+        text, found = re.subn(marked, lambda _, made=made: made, text, flags=re.DOTALL)
+        if found != 1:
+            raise SystemExit(f"{PAGE}: the markers of {name} are missing")
+    return text
+
+
+def main() -> None:
+    """Simulate, write or check."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="say whether page and data agree; exit status 1 if not")
+    parser.add_argument("--write", action="store_true", help="write page and figure from the data, simulating nothing")
+    parser.add_argument(
+        "-o", "--output", type=Path, help="keep the commands' files there, so that a killed run resumes"
+    )
+    arguments, options = parser.parse_known_args()  # the rest, such as --workers 8, goes to the commands
+    if arguments.check:
+        if page() != PAGE.read_text(encoding="utf-8"):
+            raise SystemExit("docs/coverage.md is not what docs/data gives: python docs/coverage_study.py --write")
+        return
+    if arguments.write:
+        draw()
+    elif arguments.output:
+        simulate(arguments.output, options)
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            simulate(Path(folder), options)
+    PAGE.write_text(page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

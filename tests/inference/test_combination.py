@@ -1,0 +1,201 @@
+"""Combined detectors: Gram matrices that add against sums over all bins, and what a combination must obey."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from iminuit import Minuit
+from scipy.special import xlogy
+from support import MILLICHARGES, near, preset_response
+
+from nurecoil.errors import StatisticsError
+from nurecoil.inference.combination import IndependentSum, combine
+from nurecoil.inference.contours import contour
+from nurecoil.inference.intervals import interval
+from nurecoil.inference.least_squares import LeastSquares
+from nurecoil.inference.poisson import Poisson
+
+PRESETS = ("ess-csi", "ess-xe", "ess-ge")
+SIGMA_A = 0.1
+SIGMA_B = (0.01, 0.03, 0.02)
+KINDS = {"least-squares": LeastSquares, "poisson": Poisson}
+
+
+@pytest.fixture(scope="module")
+def responses():
+    return [preset_response(name) for name in PRESETS]
+
+
+@pytest.fixture(scope="module")
+def data(responses):
+    random = np.random.default_rng(12)
+    return [random.poisson(r.counts() + r.background).astype(float) + 1 for r in responses]
+
+
+def members(kind, responses, data=None, sigma_a=SIGMA_A):
+    given = data or [None] * len(responses)
+    return [
+        KINDS[kind].of(r, sigma_a, sigma_b, observed)
+        for r, sigma_b, observed in zip(responses, SIGMA_B, given, strict=True)
+    ]
+
+
+def all_bins(responses, data, couplings):
+    """One a, three b: design matrix, expectation, data."""
+    signal = np.concatenate([r.counts(**couplings) for r in responses])
+    sizes = np.cumsum([0, *(len(r.background) for r in responses)])
+    backgrounds = np.zeros((3, sizes[-1]))
+    for row, response in enumerate(responses):
+        backgrounds[row, sizes[row] : sizes[row + 1]] = response.background
+    return signal, backgrounds, np.concatenate(data)
+
+
+def direct_least_squares(responses, data, **couplings):
+    signal, backgrounds, observed = all_bins(responses, data, couplings)
+    weight = 1 / np.sqrt(observed)
+    columns = np.vstack([signal, backgrounds]) * weight
+    rows = np.vstack([columns.T, np.diag(1 / np.array([SIGMA_A, *SIGMA_B]))])
+    wanted = np.concatenate([(observed - signal - backgrounds.sum(axis=0)) * weight, np.zeros(4)])
+    nuisances = np.linalg.lstsq(rows, wanted, rcond=None)[0]
+    return float(np.sum((rows @ nuisances - wanted) ** 2))
+
+
+def direct_poisson(responses, data, **couplings):
+    signal, backgrounds, observed = all_bins(responses, data, couplings)
+
+    def chi2(nuisances):
+        expected = signal * (1 + nuisances[0]) + (1 + nuisances[1:]) @ backgrounds
+        terms = expected - observed + xlogy(observed, observed) - xlogy(observed, expected)
+        return 2 * np.sum(terms) + np.sum((nuisances / np.array([SIGMA_A, *SIGMA_B])) ** 2)
+
+    fit = Minuit(chi2, np.zeros(4))
+    fit.limits = (-0.9, 5)
+    fit.strategy, fit.tol = 2, 1e-7
+    fit.migrad()
+    return fit.fval
+
+
+@pytest.mark.parametrize("name", MILLICHARGES)
+def test_correlated_least_squares_against_all_bins(name, responses, data):
+    chi2 = combine(members("least-squares", responses, data), "correlated").along([name])
+    for value in (0.0, 3e-9, -1.2e-8, 5e-8):
+        assert float(chi2(value)) == near(direct_least_squares(responses, data, **{name: value}), 1e-8)
+
+
+@pytest.mark.parametrize("name", ["q_ee", "q_mutau"])
+def test_correlated_poisson_against_iminuit(name, responses, data):
+    chi2 = combine(members("poisson", responses, data), "correlated").along([name])
+    for value in (0.0, 5e-9, 2e-8):
+        assert float(chi2(value)) == near(direct_poisson(responses, data, **{name: value}), 1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_independent_sum_is_the_sum(kind, responses, data):
+    parts = members(kind, responses, data)
+    together = combine(parts, "independent")
+    values = np.linspace(-1e-8, 4e-8, 9)
+    expected = sum(part.along(["q_ee"])(values) for part in parts)
+    assert together.along(("q_ee",))(values) == near(expected, 1e-13)
+    pair = ("q_ee", "q_mumu")
+    expected = sum(part.along(pair).on_grid(values, values[:4]) for part in parts)
+    assert together.along(pair).on_grid(values, values[:4]) == near(expected, 1e-13)
+    summed = together.along(pair).value_and_gradient(values, values)
+    each = [part.along(pair).value_and_gradient(values, values) for part in parts]
+    for number in range(3):
+        assert summed[number] == near(sum(one[number] for one in each), 1e-12)
+    assert together.along(pair).closed_form == (kind == "least-squares")
+
+
+@pytest.mark.parametrize("signal", ["correlated", "independent"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_narrower_than_every_member(kind, signal, responses):
+    """On Asimov data, where all members agree on the best fit."""
+    parts = members(kind, responses)
+    for name in ("q_ee", "q_mumu", "q_etau"):
+        ((low, high),) = interval(combine(parts, signal).along((name,)), 0.90).segments
+        for part in parts:
+            single = interval(part.along((name,)), 0.90).segments
+            assert single[0][0] < low
+            assert high < single[-1][1]
+
+
+def test_without_a_signal_uncertainty_there_is_nothing_to_correlate(responses, data):
+    parts = members("least-squares", responses, data, sigma_a=0.0)
+    values = np.linspace(-1e-8, 4e-8, 9)
+    both = [combine(parts, signal).along(("q_ee",))(values) for signal in ("correlated", "independent")]
+    assert both[0] == near(both[1], 1e-10)
+
+
+@pytest.mark.parametrize("signal", ["correlated", "independent"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_member_is_itself(kind, signal, responses, data):
+    (part, *_) = members(kind, responses, data)
+    values = np.linspace(-1e-8, 4e-8, 5)
+    assert combine([part], signal).along(("q_ee",))(values) == near(part.along(("q_ee",))(values), 1e-13)
+    wanted = interval(part.along(("q_ee",)), 0.9).segments
+    found = interval(combine([part], signal).along(("q_ee",)), 0.9).segments
+    assert [end for piece in found for end in piece] == [near(end, 1e-9) for piece in wanted for end in piece]
+
+
+@pytest.mark.parametrize("signal", ["correlated", "independent"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_order_does_not_matter(kind, signal, responses, data):
+    parts = members(kind, responses, data)
+    expected = interval(combine(parts, signal).along(("q_ee",)), 0.9)
+    for order in list(itertools.permutations(parts))[1:4]:
+        found = interval(combine(order, signal).along(("q_ee",)), 0.9)
+        assert found.segments == tuple(tuple(near(end, 1e-8) for end in piece) for piece in expected.segments)
+
+
+def test_detectors_with_different_channels(data):
+    """Members whose monomials differ: CsI with electrons beside germanium."""
+    pair = [preset_response("ess-csi-electron"), preset_response("ess-ge")]
+    parts = [LeastSquares.of(r, 0.1, 0.01) for r in pair]
+    chi2 = combine(parts, "correlated").along(("q_ee",))
+    value = 1e-10
+    signal = [r.counts(q_ee=value) for r in pair]
+    background = [r.background for r in pair]
+    observed = [r.counts() + r.background for r in pair]
+    weight = 1 / np.sqrt(np.concatenate(observed))
+    blocks = np.vstack(
+        [
+            np.concatenate(signal),
+            np.concatenate([background[0], np.zeros_like(background[1])]),
+            np.concatenate([np.zeros_like(background[0]), background[1]]),
+        ]
+    )
+    rows = np.vstack([(blocks * weight).T, np.diag([10.0, 100.0, 100.0])])
+    wanted = np.concatenate([(np.concatenate(observed) - blocks.sum(axis=0)) * weight, np.zeros(3)])
+    fitted = np.linalg.lstsq(rows, wanted, rcond=None)[0]
+    assert float(chi2(value)) == near(np.sum((rows @ fitted - wanted) ** 2), 1e-8)
+
+
+def test_mixtures_are_refused(responses):
+    least_squares, poisson = members("least-squares", responses), members("poisson", responses)
+    other = LeastSquares.of(responses[1], 0.2, 0.01)
+    with pytest.raises(StatisticsError, match="one statistic"):
+        combine([least_squares[0], poisson[1]], "correlated")
+    with pytest.raises(StatisticsError, match="one signal uncertainty"):
+        combine([least_squares[0], other], "correlated")
+    with pytest.raises(StatisticsError, match="one signal uncertainty"):
+        combine([poisson[0], Poisson.of(responses[1], 0.2, 0.01)], "correlated")
+    mixed = combine([least_squares[0], poisson[1]], "independent")
+    assert isinstance(mixed, IndependentSum)
+    expected = float(least_squares[0].along(["q_ee"])(4e-9)) + float(poisson[1].along(["q_ee"])(4e-9))
+    assert float(mixed.along(("q_ee",))(4e-9)) == near(expected, 1e-12)
+
+
+@pytest.mark.parametrize("signal", ["correlated", "independent"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_contours_lie_on_the_level_set(kind, signal, responses):
+    pair = ("q_ee", "q_mumu")
+    chi2 = combine(members(kind, responses), signal).along(pair)
+    found = contour(chi2, 0.90)
+    assert len(found.polygons) == 1
+    (polygon,) = found.polygons
+    value, _, _ = chi2.value_and_gradient(polygon[:, 0], polygon[:, 1])
+    assert value == near(np.full(len(value), found.delta_chi2), 1e-6)
+    angles = np.unwrap(np.arctan2(polygon[:, 1], polygon[:, 0]))
+    assert abs(angles[-1] - angles[0]) == near(2 * np.pi, 1e-9)
