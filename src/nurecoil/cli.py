@@ -67,7 +67,8 @@ def _run(study_name: str | Path, output: Path, workers: int, scheduler: str | No
     from nurecoil.reports.drawing import helper
 
     with helper() as drawing_helper:
-        from nurecoil.reports.files import prepare, save
+        from nurecoil.reports.files import save
+        from nurecoil.reports.storage import prepare
         from nurecoil.reports.tables import comparison_table
         from nurecoil.studies.blocks import discard
         from nurecoil.studies.study import load_study
@@ -134,7 +135,7 @@ def coverage(
 ) -> None:
     """Simulate how often an interval covers the truth."""
     from nurecoil.reports.coverage import coverage_table, save_coverage
-    from nurecoil.reports.files import prepare
+    from nurecoil.reports.storage import prepare
     from nurecoil.studies.blocks import discard
     from nurecoil.studies.coverage import check_request
     from nurecoil.studies.coverage import coverage as simulate
@@ -163,9 +164,11 @@ def figures(
     style: Style = None,
 ) -> None:
     """Redraw a study's figures from its saved results, computing nothing."""
-    from nurecoil.reports.drawing import helper, redraw
+    from nurecoil.reports.drawing import helper
 
     with helper() as drawing_helper:
+        from nurecoil.reports.files import redraw
+
         for path in redraw(directory, style, drawing_helper):
             typer.echo(path)
 

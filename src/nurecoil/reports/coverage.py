@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nurecoil.figures.style import RC
-from nurecoil.reports.files import prepare, staged
+from nurecoil.reports.storage import prepare, staged
 from nurecoil.studies.coverage import Coverage, CoveragePoint
 
 COLUMNS = tuple(field.name for field in dataclasses.fields(CoveragePoint))

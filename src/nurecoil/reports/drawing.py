@@ -142,14 +142,3 @@ def draw_all(result: Result, folder: Path, style: str | Path | None = None, by: 
         for position in set(range(len(specs))) - drawn:
             draw_one(result, specs[position], folder)
     return [f"{spec['name']}.{ending}" for spec in specs for ending in ("pdf", "png")]
-
-
-def redraw(folder: Path, style: str | Path | None = None, by: Helper | None = None) -> list[Path]:
-    """Redraw the figures of saved results, computing nothing; returns the files."""
-    from nurecoil.reports.files import load_result, prepare, staged
-
-    result = load_result(folder)
-    prepare(folder.parent, folder.name)
-    with staged(folder) as staging:
-        names = draw_all(result, staging / "figures", style, by)
-    return [folder / "figures" / name for name in sorted(names)]

@@ -1,7 +1,4 @@
-"""The files of a study: written whole or not at all, and read back to be redrawn.
-
-Everything is first made in a hidden folder beside its place, then renamed into it file by file.
-"""
+"""The files of a study: tables, JSON and figures, and their way back."""
 
 from __future__ import annotations
 
@@ -9,17 +6,15 @@ import csv
 import dataclasses
 import io
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from nurecoil.errors import InputFileError, OutputError
+from nurecoil.errors import InputFileError
+from nurecoil.reports.drawing import Helper, draw_all
+from nurecoil.reports.storage import prepare, staged
 from nurecoil.studies import results
 from nurecoil.studies.results import Result
 
@@ -38,47 +33,11 @@ TABLES = {
 }
 """The columns of every table: a contract."""
 
-if TYPE_CHECKING:
-    from nurecoil.reports.drawing import Helper
-
 Row = tuple[object, ...]
-
-
-def prepare(directory: Path, name: str) -> Path:
-    """Make the folder of a study; `OutputError` where it cannot be written. Called before anything is computed."""
-    folder = directory / name
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as fault:
-        raise OutputError(
-            f"cannot write results to {folder}: {fault.strerror or fault}; choose another with -o"
-        ) from None
-    return folder
-
-
-@contextmanager
-def staged(folder: Path) -> Iterator[Path]:
-    """A hidden folder whose files are renamed into `folder` at the end, or dropped if anything fails."""
-    staging = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder))
-    try:
-        yield staging
-        for path in sorted(staging.rglob("*")):
-            if path.is_file():
-                place = folder / path.relative_to(staging)
-                place.parent.mkdir(parents=True, exist_ok=True)
-                os.replace(path, place)
-    except OSError as fault:
-        raise OutputError(f"cannot write results to {folder}: {fault.strerror or fault}") from None
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
 
 
 def save(result: Result, directory: Path, *, style: str | Path | None = None, drawn_by: Helper | None = None) -> Path:
     """Write all files of a result under `directory`/<name>/ and return that folder; a helper may share the drawing."""
-    from nurecoil.reports.drawing import draw_all
-
     folder = prepare(directory, result.name)
     with staged(folder) as staging:
         for name, rows in tables(result).items():
@@ -227,3 +186,12 @@ def _from_plain(content: Mapping[str, Any]) -> Result:
         scans=tuple(results.ScanPoint(**{**row, "limit": _limit(row["limit"])}) for row in content["scans"]),
         provenance=content["provenance"],
     )
+
+
+def redraw(folder: Path, style: str | Path | None = None, by: Helper | None = None) -> list[Path]:
+    """Redraw the figures of saved results, computing nothing; returns the files."""
+    result = load_result(folder)
+    prepare(folder.parent, folder.name)
+    with staged(folder) as staging:
+        names = draw_all(result, staging / "figures", style, by)
+    return [folder / "figures" / name for name in sorted(names)]

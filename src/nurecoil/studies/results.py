@@ -39,7 +39,7 @@ class Limit:
 
 @dataclass(frozen=True, eq=False)
 class Spectrum:
-    """Standard Model counts per bin for the whole exposure."""
+    """Standard Model counts per bin for the whole exposure; zero in a channel that the study leaves out."""
 
     detector: str
     bin_edges_kev: FloatArray

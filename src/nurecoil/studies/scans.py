@@ -16,7 +16,8 @@ def vary(study: Study, key: str, value: float) -> tuple[Study, set[str]]:
     ``uncertainties.signal``. Raises `StudyError` for a key that the study does not have or that is no number, and
     for a value that the key does not allow.
     """
-    content = study.as_dict()
+    # Defaults are filled in, so that a key can be scanned whether or not the file gives it.
+    content = study.file.model_dump(mode="json", by_alias=True, exclude_none=True)
     content.pop("scans", None)
     holder, last, detector = _find(content, key)
     present = holder[last]
