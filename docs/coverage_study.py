@@ -116,12 +116,13 @@ def draw() -> None:
                 (("ess-ge", LEAST_SQUARES), style.DETECTOR_COLOURS[0], "o"),
                 (("ess-csi", LEAST_SQUARES), style.DETECTOR_COLOURS[3], "s"),
                 (("ess-ge", CONNECTED), style.DETECTOR_COLOURS[1], "^"),
+                (("ess-csi", CONNECTED), style.DETECTOR_COLOURS[5], "v"),
             ):
                 own = [r for r in made if (r["detector"], r["coupling"]) == (detector, name)]
                 own = [r for r in own if (r["statistic"], r["convention"]) == convention]
                 if not own:
                     continue
-                label = labels[detector] + (", connected minimum" if convention == CONNECTED else "")
+                label = labels[detector] + (", connected" if convention == CONNECTED else "")
                 axes.errorbar(
                     [float(r["true_value"]) * 1e9 for r in own],
                     [100 * float(r["coverage"]) for r in own],

@@ -237,9 +237,9 @@ def test_the_region_fit_against_a_dense_scan(names, truth, responses):
         axis = np.linspace(-45, 45, 361)
         points = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
         scanned = dense(experiment, statistics, truth, points)
-        assert np.all(found >= scanned - 1e-3)
-        assert np.all(found - scanned < 0.15)
-        assert np.median(found - scanned) < 0.02
+        # The refinement is short of the top by 0.02 in narrow valleys, the scan by half a step.
+        assert np.all(np.abs(found - scanned) < 0.04)
+        assert np.abs(np.median(found - scanned)) < 0.003
 
 
 @pytest.mark.parametrize("ensemble", ENSEMBLES)
@@ -298,8 +298,12 @@ def test_several_detectors_share_one_normalisation(responses):
     pair = [responses["ess-csi"], responses["ess-ge"]]
     experiment = Experiment.of(pair, ("q_ee",), 0.1, (0.01, 0.02))
     toys = drawn(experiment, (0.0,), 80)
-    total = [toys.counts[:, :20].sum(axis=1), toys.counts[:, 20:].sum(axis=1)]
-    assert np.corrcoef(*total)[0, 1] > 0.5
+    signals = [response.counts().sum() for response in pair]
+    spreads = [toys.counts[:, part].sum(axis=1).std() for part in (slice(0, 20), slice(20, None))]
+    many = drawn(experiment, (0.0,), 4000).counts
+    found = np.corrcoef(many[:, :20].sum(axis=1), many[:, 20:].sum(axis=1))[0, 1]
+    assert found == pytest.approx(0.1**2 * signals[0] * signals[1] / (spreads[0] * spreads[1]), abs=0.12)
+    assert found > 5 / np.sqrt(4000)
     found = fitted(experiment, toys, (0.0,))
     for counts, value in zip(toys.counts, found, strict=True):
         if counts.min() > 0:

@@ -265,7 +265,8 @@ def scan(axes: Axes, result: Result, spec: Spec) -> None:
     axes.axhline(0, color="0.6", linewidth=0.8)
     axes.set_xlabel(found[0].key)
     axes.set_ylabel(label)
-    axes.set_title(f"{100 * found[0].limit.confidence_level:g}% CL")
+    levels = {p.limit.confidence_level for p in found}
+    axes.set_title(" to ".join(f"{100 * level:g}%" for level in sorted({min(levels), max(levels)})) + " CL")
     _legend(axes, "best")
 
 

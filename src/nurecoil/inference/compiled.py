@@ -25,24 +25,19 @@ def require_numba() -> Any:
 
 @functools.cache
 def inner_products() -> Callable[[FloatArray, FloatArray], FloatArray]:
-    """(counts, vectors) -> sum_i v_p v_q/max(N, 1) of every toy: shape (toys, vectors, vectors)."""
+    """(counts, pairs of shape (bins, pairs)) -> sum_i pair_i/max(N_i, 1) of every toy: shape (toys, pairs)."""
     numba = require_numba()
 
     @numba.njit(cache=True)  # type: ignore[untyped-decorator]
-    def kernel(counts: FloatArray, vectors: FloatArray) -> FloatArray:
+    def kernel(counts: FloatArray, pairs: FloatArray) -> FloatArray:
         toys, bins = counts.shape
-        size = vectors.shape[0]
-        products = np.zeros((toys, size, size))
+        products = np.zeros((toys, pairs.shape[1]))
         for toy in range(toys):
+            row = products[toy]
             for i in range(bins):
                 weight = 1.0 / max(counts[toy, i], 1.0)
-                for p in range(size):
-                    scaled = weight * vectors[p, i]
-                    for q in range(p + 1):
-                        products[toy, p, q] += scaled * vectors[q, i]
-            for p in range(size):
-                for q in range(p):
-                    products[toy, q, p] = products[toy, p, q]
+                for p in range(pairs.shape[1]):
+                    row[p] += weight * pairs[i, p]
         return products
 
     found: Callable[[FloatArray, FloatArray], FloatArray] = kernel
@@ -51,30 +46,36 @@ def inner_products() -> Callable[[FloatArray, FloatArray], FloatArray]:
 
 @functools.cache
 def highest_gain() -> Callable[..., tuple[NDArray[np.int64], FloatArray]]:
-    """(along, gram, centre, monomials, k) -> index and value of the highest gain on the grid, for every toy."""
+    """(linear, square, x, quotient) -> index and value of the highest gain on the grid x, for every toy.
+
+    `linear` (toys, degrees) and `square` (toys or 1, degrees) are polynomial coefficients; the gain is
+    linear^2/square, or 2 linear - square where `quotient` is false.
+    """
     numba = require_numba()
 
     @numba.njit(cache=True)  # type: ignore[untyped-decorator]
     def kernel(
-        along: FloatArray, gram: FloatArray, centre: FloatArray, monomials: FloatArray, k: float
+        linear: FloatArray, square: FloatArray, x: FloatArray, quotient: bool
     ) -> tuple[NDArray[np.int64], FloatArray]:
-        toys, size = along.shape
+        toys, size = linear.shape
         best = np.zeros(toys, dtype=np.int64)
-        highest = np.full(toys, -np.inf)
+        highest = np.empty(toys)
+        above, below = np.empty(len(x)), np.empty(len(x))
         for toy in range(toys):
-            own = gram[toy if gram.shape[0] > 1 else 0]
-            for point in range(monomials.shape[0]):
-                linear = k * centre[toy]
-                square = k
-                for m in range(size):
-                    value = monomials[point, m]
-                    linear += along[toy, m] * value
-                    for n in range(size):
-                        square += own[m, n] * value * monomials[point, n]
-                gained = linear * linear / square if k > 0 else 2 * linear - square
-                if gained > highest[toy]:
-                    highest[toy] = gained
-                    best[toy] = point
+            row = square[toy if square.shape[0] > 1 else 0]
+            # The grid is the inner loop of both Horner sweeps, so that they run on whole vectors.
+            above[:] = linear[toy, size - 1]
+            below[:] = row[-1]
+            for degree in range(size - 2, -1, -1):
+                for j in range(len(x)):
+                    above[j] = above[j] * x[j] + linear[toy, degree]
+            for degree in range(len(row) - 2, -1, -1):
+                for j in range(len(x)):
+                    below[j] = below[j] * x[j] + row[degree]
+            for j in range(len(x)):
+                above[j] = above[j] * above[j] / below[j] if quotient else 2 * above[j] - below[j]
+            best[toy] = np.argmax(above)
+            highest[toy] = above[best[toy]]
         return best, highest
 
     found: Callable[..., tuple[NDArray[np.int64], FloatArray]] = kernel

@@ -13,6 +13,8 @@ minimum.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -86,34 +88,24 @@ def delta_chi2_at_truth(
     that may not leave its cell. ``"connected"``: less that of the minimum nearest the Standard Model, or the barrier on
     the way from there to the truth where that is higher, since only the connected piece belongs to the interval.
     """
+    power = 2 if experiment.even else 1
+    axis = grid**power
+    polynomials = _Polynomials.of(experiment, statistics)
     scaled = truth[0] / experiment.axes[0].scale
-    at_truth = gain(experiment, statistics, experiment.monomials_at(np.array([[scaled]])))[:, 0]
+    at_truth = polynomials.on_grid(np.array([scaled**power]))[:, 0]
     if minimum == "global":
-        best, highest = _highest(experiment, statistics, grid, fast)
-        highest = np.maximum(highest, _refine(experiment, statistics, grid, best))
+        best, highest = polynomials.highest(axis, fast)
+        highest = np.maximum(highest, polynomials.refined(axis, best))
         return np.asarray(np.maximum(highest, at_truth) - at_truth)
-    at_grid = gain(experiment, statistics, experiment.monomials_at(grid[:, None]))
+    at_grid = polynomials.on_grid(axis)
     best = _nearest_zero(at_grid, grid)
     highest = np.take_along_axis(at_grid, best[:, None], axis=1)[:, 0]
-    highest = np.maximum(highest, _refine(experiment, statistics, grid, best))
+    highest = np.maximum(highest, polynomials.refined(axis, best))
     place = int(np.searchsorted(grid, abs(scaled) if experiment.even else scaled))
     index = np.arange(len(grid))
     between = (index >= np.minimum(best, place)[:, None]) & (index < np.maximum(best + 1, place)[:, None])
     lowest = np.where(between, at_grid, np.inf).min(axis=1)
     return np.asarray(np.maximum(highest - np.minimum(lowest, at_truth), 0.0))
-
-
-def _highest(
-    experiment: Experiment, statistics: Statistics, grid: FloatArray, fast: bool
-) -> tuple[NDArray[np.int64], FloatArray]:
-    """Index and gain of every toy's best grid point."""
-    monomials = experiment.monomials_at(grid[:, None])
-    if fast:
-        k = experiment.signal_uncertainty**-2 if experiment.signal_uncertainty > 0 else 0.0
-        return highest_gain()(statistics.along, statistics.gram, statistics.centre, monomials, k)
-    at_grid = gain(experiment, statistics, monomials)
-    best = np.argmax(at_grid, axis=1)
-    return best, np.take_along_axis(at_grid, best[:, None], axis=1)[:, 0]
 
 
 def _peaks(at_grid: FloatArray) -> NDArray[np.bool_]:
@@ -206,40 +198,70 @@ def _poisson_chi2(experiment: Experiment, toys: Toys, toy: NDArray[np.int64], co
     return np.concatenate(pieces)
 
 
-def _refine(experiment: Experiment, statistics: Statistics, grid: FloatArray, best: NDArray[np.int64]) -> FloatArray:
-    """The gain at the top of the cells around each toy's best grid point."""
-    power = 2 if experiment.even else 1
-    axis = grid**power
-    degrees = experiment.exponents[:, 0] // power
-    size = int(degrees.max()) + 1
-    toys = len(statistics.along)
-    linear = np.zeros((toys, size))
-    for m, degree in enumerate(degrees):
-        linear[:, degree] += statistics.along[:, m]
-    square = np.zeros((len(statistics.gram), 2 * size - 1))
-    for m, first in enumerate(degrees):
-        for n, second in enumerate(degrees):
-            square[:, first + second] += statistics.gram[:, m, n]
-    k = 0.0
-    if experiment.signal_uncertainty > 0:
-        k = experiment.signal_uncertainty**-2
-        linear[:, 0] += k * statistics.centre
-        square[:, 0] += k
-    low, high = axis[np.maximum(best - 1, 0)], axis[np.minimum(best + 1, len(axis) - 1)]
-    x = axis[best]
-    for _ in range(3):
-        l0, l1, l2 = _derivatives(linear, x)
-        s0, s1, s2 = _derivatives(square, x)
-        if k:
-            # gain = l^2/s; its logarithm has the same top and simpler derivatives.
-            slope = 2 * l1 / l0 - s1 / s0
-            curvature = 2 * (l2 / l0 - (l1 / l0) ** 2) - s2 / s0 + (s1 / s0) ** 2
-        else:
-            slope, curvature = 2 * l1 - s1, 2 * l2 - s2
-        step = np.divide(-slope, curvature, out=np.zeros_like(slope), where=curvature < 0)
-        x = np.clip(x + step, low, high)
-    l0, s0 = _derivatives(linear, x)[0], _derivatives(square, x)[0]
-    return np.asarray(l0 * l0 / s0 if k else 2 * l0 - s0)
+@dataclass(frozen=True, eq=False)
+class _Polynomials:
+    """<n,y> + k A_0 and <n,n> + k of toys of one coupling, in the variable that is fitted: its square if even."""
+
+    linear: FloatArray
+    """Shape (toys, degrees)."""
+    square: FloatArray
+    """Shape (toys or 1, degrees)."""
+    quotient: bool
+    """Whether the gain is linear^2/square, or (signal normalisation fixed) 2 linear - square."""
+
+    @classmethod
+    def of(cls, experiment: Experiment, statistics: Statistics) -> _Polynomials:
+        degrees = experiment.exponents[:, 0] // (2 if experiment.even else 1)
+        size = int(degrees.max()) + 1
+        linear = np.zeros((len(statistics.along), size))
+        square = np.zeros((len(statistics.gram), 2 * size - 1))
+        for m, first in enumerate(degrees):
+            linear[:, first] += statistics.along[:, m]
+            for n, second in enumerate(degrees):
+                square[:, first + second] += statistics.gram[:, m, n]
+        quotient = experiment.signal_uncertainty > 0
+        if quotient:
+            k = experiment.signal_uncertainty**-2
+            linear[:, 0] += k * statistics.centre
+            square[:, 0] += k
+        return cls(linear, square, quotient)
+
+    def on_grid(self, axis: FloatArray) -> FloatArray:
+        """The gain, shape (toys, points)."""
+        powers = np.vander(axis, self.square.shape[1], increasing=True).T
+        above = self.linear @ powers[: self.linear.shape[1]]
+        below = self.square @ powers
+        if not self.quotient:
+            return np.asarray(2 * above - below)
+        above *= above
+        above /= below
+        return above
+
+    def highest(self, axis: FloatArray, fast: bool) -> tuple[NDArray[np.int64], FloatArray]:
+        """Index and gain of every toy's best grid point."""
+        if fast:
+            return highest_gain()(self.linear, self.square, axis, self.quotient)
+        at_grid = self.on_grid(axis)
+        best = np.argmax(at_grid, axis=1)
+        return best, np.take_along_axis(at_grid, best[:, None], axis=1)[:, 0]
+
+    def refined(self, axis: FloatArray, best: NDArray[np.int64]) -> FloatArray:
+        """The gain at the top of the cells around each toy's best grid point, by three Newton steps inside them."""
+        low, high = axis[np.maximum(best - 1, 0)], axis[np.minimum(best + 1, len(axis) - 1)]
+        x = axis[best]
+        for _ in range(3):
+            l0, l1, l2 = _derivatives(self.linear, x)
+            s0, s1, s2 = _derivatives(self.square, x)
+            if self.quotient:
+                # gain = l^2/s; its logarithm has the same top and simpler derivatives.
+                slope = 2 * l1 / l0 - s1 / s0
+                curvature = 2 * (l2 / l0 - (l1 / l0) ** 2) - s2 / s0 + (s1 / s0) ** 2
+            else:
+                slope, curvature = 2 * l1 - s1, 2 * l2 - s2
+            step = np.divide(-slope, curvature, out=np.zeros_like(slope), where=curvature < 0)
+            x = np.clip(x + step, low, high)
+        l0, s0 = _derivatives(self.linear, x)[0], _derivatives(self.square, x)[0]
+        return np.asarray(l0 * l0 / s0 if self.quotient else 2 * l0 - s0)
 
 
 def _derivatives(coefficients: FloatArray, x: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -252,8 +274,10 @@ def _derivatives(coefficients: FloatArray, x: FloatArray) -> tuple[FloatArray, F
     return value, first, 2 * half_second
 
 
-REGION_GRID_POINTS = 61
+REGION_GRID_POINTS = 31
 """Along each of two couplings, between the ends of the region in which a toy's fit can lie."""
+REGION_SEARCH_POINTS = 40
+"""Per side of each coupling in the first look for that region."""
 REGION_REACH = 40.0
 
 
@@ -279,7 +303,7 @@ def _region_grid(
     """Points near which toys of this truth can have their minimum, and the cell of the grid they lie on."""
     signal = experiment.signal_at(truth)
     constant = Statistics(_along_of(experiment, statistics, signal), statistics.gram[:1], np.ones(1))
-    axes = [axis.search_points(60) / axis.scale for axis in experiment.axes]
+    axes = [axis.search_points(REGION_SEARCH_POINTS) / axis.scale for axis in experiment.axes]
     wide = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 2)
     for _ in range(2):
         values = gain(experiment, constant, experiment.monomials_at(wide))[0]

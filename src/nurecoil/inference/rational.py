@@ -16,7 +16,7 @@ FloatArray = NDArray[np.float64]
 
 def horner(coefficients: FloatArray, x: FloatArray) -> FloatArray:
     """A polynomial at points; `numpy.polynomial` spends ten times as long on checks of a few points."""
-    value = np.zeros_like(x)
+    value = 0.0 * x
     for coefficient in coefficients[::-1]:
         value = value * x + coefficient
     return value
@@ -100,7 +100,7 @@ class RationalChi2:
     def __call__(self, value: ArrayLike) -> FloatArray:
         """chi^2 at values of a single coupling in its plain unit, any shape."""
         x = np.asarray(value, dtype=float) / self.axes[0].scale
-        return np.asarray(poly.polyval(x, self.numerator) / poly.polyval(x, self.denominator))
+        return np.asarray(horner(self.numerator, x) / horner(self.denominator, x))
 
     def on_grid(self, x: FloatArray, y: FloatArray) -> FloatArray:
         """chi^2 of two couplings on the product of two axes (plain units): shape (len(y), len(x)).

@@ -156,11 +156,13 @@ def reduce_counts(
     monomials, backgrounds = len(experiment.signal), len(experiment.backgrounds)
     vectors = np.vstack([experiment.signal, experiment.backgrounds])
     weights = 1 / np.maximum(toys.counts, 1.0) if variance is None else (1 / variance)[None, :]
-    if fast and variance is None:
-        products = inner_products()(toys.counts, vectors)
-    else:
-        pairs = (vectors[:, None, :] * vectors).reshape(-1, vectors.shape[1])
-        products = (weights @ pairs.T).reshape(len(weights), monomials + backgrounds, monomials + backgrounds)
+    # Each pair of vectors once; the products are then spread over a symmetric matrix.
+    first, second = np.triu_indices(len(vectors))
+    pairs = np.ascontiguousarray((vectors[first] * vectors[second]).T)
+    once = inner_products()(toys.counts, pairs) if fast and variance is None else weights @ pairs
+    products = np.empty((len(once), len(vectors), len(vectors)))
+    products[:, first, second] = once
+    products[:, second, first] = once
     data = toys.counts - (1 + toys.centres[:, 1:]) @ experiment.backgrounds
     along = (data * weights) @ vectors.T
     gram, solved = _profiled(

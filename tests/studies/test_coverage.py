@@ -1,0 +1,159 @@
+"""Coverage studies: what the command writes, and what the paper's intervals really cover."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from support import STUDY, changed
+
+import nurecoil as nr
+from nurecoil.errors import StudyError
+from nurecoil.studies.coverage import coverage
+
+COLUMNS = (
+    "detector,channels,coupling,true_value,confidence_level,statistic,convention,toys,"
+    "coverage,coverage_error,critical_value"
+)
+DRAWN = "global minimum; normalisations drawn"
+
+
+def rows(folder):
+    text = (folder / "coverage.csv").read_text(encoding="utf-8")
+    assert text.splitlines()[0] == COLUMNS
+    return list(csv.DictReader(text.splitlines()))
+
+
+@pytest.fixture
+def simulate(command, write_study, tmp_path):
+    path = write_study(STUDY)
+
+    def run(*options, coupling="q_ee", toys=200):
+        ran = command(
+            *("coverage", path, "--detector", "my-ge", "--coupling", coupling),
+            *("--toys", toys, "--seed", 2, *options, "-o", tmp_path / "out"),
+        )
+        assert (ran.status, ran.err) == (0, "")
+        return ran, tmp_path / "out" / "my-study"
+
+    return run
+
+
+def test_the_files(simulate):
+    ran, folder = simulate("--at", "0", "--at", "-3e-9", "--at", "5e-9")
+    (low, zero, high) = rows(folder)
+    assert [float(row["true_value"]) for row in (low, zero, high)] == [-3e-9, 0.0, 5e-9]
+    for row in (low, zero, high):
+        assert (row["detector"], row["channels"], row["coupling"]) == ("my-ge", "cevns", "q_ee")
+        assert (row["confidence_level"], row["statistic"], row["toys"]) == ("0.9", "least-squares", "200")
+        assert row["convention"] == DRAWN
+        covered, error = float(row["coverage"]), float(row["coverage_error"])
+        assert 0.75 < covered <= 1
+        assert error == pytest.approx(np.sqrt(covered * (1 - covered) / 200), rel=1e-9)
+        assert (float(row["critical_value"]) > 2.70554) == (covered < 0.9)
+    assert DRAWN in ran.out
+    assert {path.name for path in (folder / "figures").iterdir()} >= {"coverage.pdf", "coverage.png"}
+    assert (folder / "figures" / "coverage.pdf").stat().st_size > 3000
+    assert not (folder / ".blocks").exists()
+
+
+def test_a_second_command_adds_its_points(simulate):
+    _, folder = simulate("--at", "0")
+    simulate("--at", "0", coupling="q_emu")
+    simulate("--at", "0", "--statistic", "poisson")
+    simulate("--at", "0", "--ensemble", "centres")
+    simulate("--at", "0", "--minimum", "connected")
+    before = rows(folder)
+    assert {(row["coupling"], row["statistic"], row["convention"]) for row in before} == {
+        ("q_ee", "least-squares", DRAWN),
+        ("q_emu", "least-squares", DRAWN),
+        ("q_ee", "poisson", DRAWN),
+        ("q_ee", "least-squares", "global minimum; constraint centres fluctuated"),
+        ("q_ee", "least-squares", "connected minimum; normalisations drawn"),
+    }
+    assert len(before) == 5
+    simulate("--at", "0", toys=300)
+    after = rows(folder)
+    assert len(after) == 5
+    assert [row["toys"] for row in after].count("300") == 1
+
+
+def test_points_of_another_study_do_not_stay(simulate, command, write_study, tmp_path):
+    _, folder = simulate("--at", "0")
+    path = write_study(changed({"exposure_years": 4}), "other.yaml")
+    options = ["--detector", "my-ge", "--coupling", "q_ee", "--at", "1e-9", "--toys", 100]
+    assert command("coverage", path, *options, "-o", tmp_path / "out").status == 0
+    assert [float(row["true_value"]) for row in rows(folder)] == [1e-9]
+
+
+def test_the_same_seed_gives_the_same_bytes(simulate):
+    _, folder = simulate("--at", "0")
+    first = (folder / "coverage.csv").read_bytes()
+    (folder / "coverage.csv").unlink()
+    simulate("--at", "0")
+    assert (folder / "coverage.csv").read_bytes() == first
+    study = nr.study_from_dict(STUDY)
+    points = [coverage(study, "my-ge", "q_ee", [0.0], toys=200, seed=seed).points[0] for seed in (2, 3)]
+    assert repr(points[0].coverage) == rows(folder)[0]["coverage"]
+    assert points[0].critical_value != points[1].critical_value
+
+
+@pytest.fixture(scope="module")
+def paper_study():
+    return nr.load_study("parada2024")
+
+
+def test_what_the_papers_intervals_cover(paper_study):
+    """q_ee of germanium at zero covers 86 to 89 %, a transition charge about 95 %; 4000 toys, three sigma."""
+    (charge,) = coverage(paper_study, "ess-ge", "q_ee", [0.0], toys=4000, seed=1).points
+    assert 0.86 - 3 * charge.coverage_error < charge.coverage < 0.89 + 3 * charge.coverage_error
+    assert charge.coverage < 0.90 - 3 * charge.coverage_error
+    assert charge.critical_value > 2.8
+    (transition,) = coverage(paper_study, "ess-ge", "q_etau", [0.0], toys=4000, seed=1).points
+    assert abs(transition.coverage - 0.95) < 3 * transition.coverage_error + 0.005
+    assert transition.critical_value < 2.5
+
+
+def test_the_connected_minimum_covers_otherwise(paper_study):
+    points = [
+        coverage(paper_study, "ess-ge", "q_ee", [0.0], toys=4000, seed=1, minimum=minimum).points[0]
+        for minimum in ("global", "connected")
+    ]
+    assert points[1].convention == "connected minimum; normalisations drawn"
+    assert points[1].coverage > points[0].coverage + 0.005
+
+
+def test_poisson(paper_study):
+    options = {"toys": 300, "seed": 1, "statistic": "poisson"}
+    (point,) = coverage(paper_study, "ess-csi", "q_mumu", [0.0], **options).points
+    assert point.statistic == "poisson"
+    assert abs(point.coverage - 0.90) < 4 * np.sqrt(0.09 / 300)
+
+
+def test_compiled_kernels_cover_the_same(paper_study):
+    plain, fast = (
+        coverage(paper_study, "ess-ge", "q_ee", [0.0], toys=500, seed=1, fast=compiled).points[0]
+        for compiled in (False, True)
+    )
+    assert replace(fast, critical_value=plain.critical_value) == plain
+    assert fast.critical_value == pytest.approx(plain.critical_value, abs=1e-9)
+
+
+def test_a_combination():
+    study = nr.load_study("ess-combined")
+    (point,) = coverage(study, "correlated-flux", "q_mumu", [0.0], toys=300, seed=1).points
+    assert point.detector == "correlated-flux"
+    assert 0.8 < point.coverage < 0.99
+    with pytest.raises(StudyError, match="correlated"):
+        coverage(study, "independent-flux", "q_mumu", [0.0], toys=300, seed=1)
+
+
+def test_a_month_of_germanium_with_poisson():
+    """Few counts, many empty bins: no toy may end the study."""
+    study = nr.study_from_dict(
+        changed({"exposure_years": 0.01, "statistic": "poisson", "detectors": [{"preset": "ess-ge"}]})
+    )
+    (point,) = coverage(study, "ess-ge", "q_ee", [0.0], toys=200, seed=1).points
+    assert 0.8 < point.coverage <= 1

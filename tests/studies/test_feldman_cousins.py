@@ -1,0 +1,218 @@
+"""Feldman-Cousins intervals and regions, and a run that is killed in the middle."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import yaml
+from support import REMOVED, STUDY, changed
+
+import nurecoil as nr
+from nurecoil.inference.levels import delta_chi2_level
+
+COLUMNS = "detector,channels,coupling,confidence_level,convention,toys,value,critical_value,critical_value_error"
+
+
+def study_keys(toys=1000, **changes):
+    keys = {"couplings": ["q_ee", "q_etau"], "detectors": [{"preset": "ess-csi"}], **changes}
+    return {**changed(keys), "intervals": {"method": "feldman-cousins", "toys": toys, "seed": 3}}
+
+
+@pytest.fixture(scope="module")
+def simulated():
+    return nr.study_from_dict(study_keys()).run()
+
+
+def test_near_the_delta_chi2_intervals(simulated):
+    """q_ee undercovers, so that its interval grows; a transition charge overcovers, so that it shrinks."""
+    plain = nr.study_from_dict(changed({"intervals": REMOVED}, study_keys())).run()
+    for name, low, high in (("q_ee", 1.0, 1.35), ("q_etau", 0.9, 1.02)):
+        limit = simulated.limit("ess-csi", name)
+        assert (limit.method, limit.delta_chi2) == ("feldman-cousins", None)
+        assert limit.delta_chi2_segments == plain.limit("ess-csi", name).segments
+        assert limit.segments[0][0] < 0 < limit.segments[0][1]
+        ratios = np.array(limit.segments[0]) / np.array(limit.delta_chi2_segments[0])
+        assert np.all((ratios > low) & (ratios < high))
+    assert simulated.limit("ess-csi", "q_etau").segments[0][0] == -simulated.limit("ess-csi", "q_etau").segments[0][1]
+
+
+def test_critical_values(simulated):
+    wilks = delta_chi2_level(0.90, 1)
+    charge, transition = simulated.critical_values
+    for values in simulated.critical_values:
+        assert (values.toys, values.convention) == (1000, "global minimum; normalisations drawn")
+        assert np.all(values.critical_value_error > 0)
+        assert np.all(values.critical_value_error < 0.15 * values.critical_value)
+        assert 0 < values.interpolation_error < 1
+    near_zero = np.abs(charge.value) < 5e-9
+    error = np.mean(charge.critical_value_error) / np.sqrt(near_zero.sum())
+    assert np.mean(charge.critical_value[near_zero]) > wilks + 3 * error
+    assert transition.value[0] == 0
+    assert transition.critical_value[0] < wilks - 2 * transition.critical_value_error[0]
+
+
+def test_ends_are_where_delta_chi2_meets_the_critical_value(simulated):
+    source, detector = nr.load_source("ess"), nr.load_detector("ess-csi")
+    from nurecoil.inference.least_squares import LeastSquares
+
+    response = nr.response(source, detector, couplings=["q_ee", "q_etau"], years=3)
+    statistic = LeastSquares.of(response, 0.1, 0.01)
+    for values in simulated.critical_values:
+        chi2 = statistic.along([values.coupling])
+        for piece in simulated.limit("ess-csi", values.coupling).segments:
+            for end in piece:
+                x = abs(end) if values.value.min() >= 0 else end
+                allowed = np.interp(x, values.value, values.critical_value)
+                assert float(chi2(end)) == pytest.approx(allowed, rel=1e-3)
+
+
+def test_reproducible_and_seeded(simulated):
+    again = nr.study_from_dict(study_keys()).run()
+    assert again.limits == simulated.limits
+    other = study_keys()
+    other["intervals"]["seed"] = 4
+    different = nr.study_from_dict(other).run()
+    assert different.limit("ess-csi", "q_ee").segments != simulated.limit("ess-csi", "q_ee").segments
+    errors = [values.critical_value_error.max() for values in simulated.critical_values]
+    for first, second, error in zip(different.critical_values, simulated.critical_values, errors, strict=True):
+        assert np.max(np.abs(first.critical_value - second.critical_value)) < 5 * np.sqrt(2) * error
+
+
+@pytest.mark.parametrize(("key", "value"), [("ensemble", "centres"), ("minimum", "connected")])
+def test_conventions_are_said(key, value):
+    keys = study_keys(toys=200, couplings=["q_ee"])
+    keys["intervals"][key] = value
+    result = nr.study_from_dict(keys).run()
+    word = {"centres": "constraint centres fluctuated", "connected": "connected minimum"}[value]
+    assert word in result.critical_values[0].convention
+    assert word in str(result)
+    assert len(result.limits[0].segments) >= 1
+
+
+def test_poisson_and_combinations():
+    keys = study_keys(toys=100, couplings=["q_mumu"])
+    keys["detectors"] = [{"preset": "ess-csi", "statistic": "poisson"}, {"preset": "ess-xe"}, {"preset": "ess-ge"}]
+    keys["combinations"] = [{"name": "two", "detectors": ["ess-xe", "ess-ge"], "signal": "correlated"}]
+    result = nr.study_from_dict(keys).run()
+    assert [(limit.detector, limit.statistic) for limit in result.limits] == [
+        ("ess-csi", "poisson"),
+        ("ess-xe", "least-squares"),
+        ("ess-ge", "least-squares"),
+        ("two", "least-squares"),
+    ]
+    for limit in result.limits:
+        # So few toys may cut off a piece: the hull is compared.
+        hulls = [np.array([pieces[0][0], pieces[-1][1]]) for pieces in (limit.segments, limit.delta_chi2_segments)]
+        assert np.all((hulls[0] / hulls[1] > 0.7) & (hulls[0] / hulls[1] < 1.4))
+
+
+def test_the_files(command, write_study, tmp_path):
+    ran = command("run", write_study(study_keys(toys=100)), "-o", tmp_path / "out")
+    assert (ran.status, ran.err) == (0, "")
+    for word in ("Feldman-Cousins", "delta chi^2", "100 toys", "global minimum; normalisations drawn", "interpolation"):
+        assert word in ran.out
+    folder = tmp_path / "out" / "my-study"
+    text = (folder / "critical_values.csv").read_text(encoding="utf-8")
+    assert text.splitlines()[0] == COLUMNS
+    rows = list(csv.DictReader(text.splitlines()))
+    assert {(row["detector"], row["coupling"], row["toys"], row["convention"]) for row in rows} == {
+        ("ess-csi", name, "100", "global minimum; normalisations drawn") for name in ("q_ee", "q_etau")
+    }
+    with (folder / "limits.csv").open(encoding="utf-8") as file:
+        limits = list(csv.DictReader(file))
+    assert {row["coupling"] for row in limits} == {"q_ee", "q_etau"}
+    assert {(row["method"], row["delta_chi2"]) for row in limits} == {("feldman-cousins", "")}
+    assert any("critical" in path.name for path in (folder / "figures").glob("*.pdf"))
+    assert not (folder / ".blocks").exists()
+    assert nr.load_result(folder).limits[0].delta_chi2_segments is not None
+
+
+def test_a_region():
+    """Near the delta chi^2 contour, around the Standard Model, closed."""
+    keys = study_keys(toys=100, contours=[["q_ee", "q_mumu"]], couplings=["q_ee", "q_mumu"])
+    found = nr.study_from_dict(keys).run().contours
+    plain = nr.study_from_dict(changed({"intervals": REMOVED}, keys)).run().contours
+    assert len(found) == len(plain) == 1
+    largest = max(found[0].polygons, key=len)
+    assert largest[0] == pytest.approx(largest[-1], rel=1e-9)
+    angles = np.unwrap(np.arctan2(*(largest / np.abs(largest).max(axis=0)).T))
+    assert abs(angles[-1] - angles[0]) == pytest.approx(2 * np.pi, rel=1e-6)
+
+    def area(polygons):
+        return sum(abs(np.sum(p[:-1, 0] * p[1:, 1] - p[1:, 0] * p[:-1, 1])) / 2 for p in polygons)
+
+    assert 0.7 < area(found[0].polygons) / area(plain[0].polygons) < 1.6
+
+
+SATURATING = {
+    "uncertainties.signal": 0.3,
+    "exposure_years": 0.03,
+    "detectors": [{"preset": "ess-csi"}, {"preset": "ess-ge", "name": "one-bin", "bins": 1}],
+}
+
+
+def test_where_delta_chi2_saturates():
+    """A weak detector whose signal is known to 30 %: chi2 stays below the simulated reach at any coupling."""
+    result = nr.study_from_dict(study_keys(**SATURATING)).run()
+    for limit in result.limits:
+        assert limit.segments, f"{limit.detector} {limit.coupling}: the interval is empty"
+        assert any(low <= 0 <= high for low, high in limit.segments)
+        ratio = limit.segments[-1][1] / limit.delta_chi2_segments[-1][1]
+        assert 0.8 < ratio < 1.3, f"{limit.detector} {limit.coupling}"
+
+
+TOYS = 15_000
+
+
+def start(path, output):
+    arguments = [sys.executable, "-m", "nurecoil", "run", str(path), "-o", str(output)]
+    return subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def finish(process):
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    return out
+
+
+def contents(folder):
+    assert not (folder / ".blocks").exists()
+    files = {path.name: path.read_bytes() for path in (*folder.glob("*.csv"), folder / "result.json")}
+    assert {"limits.csv", "critical_values.csv", "result.json"} <= set(files)
+    return files
+
+
+def test_a_real_kill_and_a_resume_end_with_the_same_bytes(tmp_path):
+    keys = study_keys(toys=TOYS, couplings=["q_ee", "q_mumu"], detectors=STUDY["detectors"])
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump(keys), encoding="utf-8")
+    killed = start(path, tmp_path / "killed")
+    store = tmp_path / "killed" / "my-study" / ".blocks"
+    deadline = time.monotonic() + 60
+    while len(list(store.glob("*.npy"))) < 10:
+        assert killed.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.communicate()
+    assert killed.returncode == -signal.SIGKILL
+    kept = {place.name: place.stat().st_mtime_ns for place in store.glob("*.npy")}
+    assert 10 <= len(kept) < 2 * 33 * 3
+    assert not (store.parent / "limits.csv").exists()
+    # The second run takes the kept blocks: they are there, untouched, while it works.
+    second = start(path, tmp_path / "killed")
+    while len(list(store.glob("*.npy"))) < len(kept) + 5:
+        assert second.poll() is None
+        time.sleep(0.005)
+    now = {place.name: place.stat().st_mtime_ns for place in store.glob("*.npy")}
+    assert {name: now[name] for name in kept} == kept
+    first, undisturbed = finish(second), finish(start(path, tmp_path / "undisturbed"))
+    assert first.replace("killed", "undisturbed") == undisturbed
+    assert contents(tmp_path / "killed" / "my-study") == contents(tmp_path / "undisturbed" / "my-study")

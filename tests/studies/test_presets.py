@@ -1,0 +1,42 @@
+"""Every built-in study loads, and `check` says all that it would compute."""
+
+from __future__ import annotations
+
+import pytest
+
+import nurecoil as nr
+from nurecoil.reports.describe import describe
+from nurecoil.studies import presets
+
+
+@pytest.mark.parametrize("name", presets.names("studies"))
+def test_a_built_in_study_describes_itself(name):
+    study = nr.load_study(name)
+    text = describe(study)
+    words = [name, study.file.intervals.method, *(setup.name for setup in study.setups)]
+    words += [new.name for new in study.couplings]
+    words += [combination.name for combination in study.file.combinations]
+    words += [scan.key for scan in study.file.scans]
+    if study.file.intervals.toys:
+        words.append(str(study.file.intervals.toys))
+    assert [word for word in words if word not in text] == []
+    assert nr.study_from_dict(study.as_dict()).sha256 == study.sha256
+
+
+def test_the_combined_study_is_the_papers_three_detectors_both_ways():
+    file = nr.load_study("ess-combined").file
+    assert {combination.signal for combination in file.combinations} == {"correlated", "independent"}
+    for combination in file.combinations:
+        assert sorted(combination.detectors) == ["ess-csi", "ess-ge", "ess-xe"]
+
+
+def test_the_combined_study_runs():
+    result = nr.load_study("ess-combined").run()
+    for name in ("correlated-flux", "independent-flux"):
+        for new in ("q_ee", "q_etau"):
+            ((low, high),) = result.limit(name, new).segments
+            for single in ("ess-csi", "ess-xe", "ess-ge"):
+                piece = result.limit(single, new).segments[0]
+                assert piece[0] < low < 0 < high < piece[1]
+        assert result.limit(name, "q_ee").channels == "cevns"
+        assert {c.coupling_x for c in result.contours if c.detector == name} == {"q_ee", "q_etau"}
