@@ -35,6 +35,9 @@ Workers = Annotated[int, typer.Option("--workers", min=0, help="Processes for ps
 Scheduler = Annotated[str | None, typer.Option("--scheduler", help="Address of a Dask scheduler.")]
 Fast = Annotated[bool, typer.Option("--fast", help="Compiled kernels for pseudo-experiments (needs numba).")]
 
+# The base of all complaints about the command line; typer brings it from click or from a copy of its own.
+UsageFault: type[Exception] = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
+
 BLOCKS = ".blocks"
 """Folder, beside the results, of the finished blocks of a run that has not ended."""
 
@@ -60,25 +63,25 @@ class EnsembleChoice(enum.StrEnum):
     CENTRES = "centres"
 
 
-StudyPath = Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="A study file.")]
+StudyPath = Annotated[str, typer.Argument(metavar="STUDY.yaml", help="A study file, or a built-in study.")]
 
 
-def _run(study_name: str | Path, output: Path, workers: int, scheduler: str | None, fast: bool) -> None:
+def _run(study_name: str, output: Path, workers: int, scheduler: str | None, fast: bool) -> None:
     from nurecoil.reports.drawing import helper
 
     with helper() as drawing_helper:
         from nurecoil.reports.files import save
-        from nurecoil.reports.storage import prepare
+        from nurecoil.reports.storage import result_folder
         from nurecoil.reports.tables import comparison_table
-        from nurecoil.studies.blocks import discard
+        from nurecoil.studies.blocks import check_options
         from nurecoil.studies.study import load_study
 
         study = load_study(study_name)
-        study.responses()  # the last place where the input can be wrong: nothing is written before
-        folder = prepare(output, study.name)
-        result = study.run(store=folder / BLOCKS, workers=workers, scheduler=scheduler, fast=fast)
-        save(result, output, drawn_by=drawing_helper)
-        discard(folder / BLOCKS)
+        check_options(study, workers, scheduler, fast)
+        study.responses()
+        with result_folder(output, study.name, BLOCKS, f"run {study.sha256} {fast}") as (folder, store):
+            result = study.run(store=store, workers=workers, scheduler=scheduler, fast=fast)
+            save(result, output, drawn_by=drawing_helper)
     typer.echo(comparison_table(result))
     typer.echo(f"\nTables, figures and provenance: {folder}")
 
@@ -135,8 +138,7 @@ def coverage(
 ) -> None:
     """Simulate how often an interval covers the truth."""
     from nurecoil.reports.coverage import coverage_table, save_coverage
-    from nurecoil.reports.storage import prepare
-    from nurecoil.studies.blocks import discard
+    from nurecoil.reports.storage import result_folder
     from nurecoil.studies.coverage import check_request
     from nurecoil.studies.coverage import coverage as simulate
     from nurecoil.studies.study import load_study
@@ -148,12 +150,14 @@ def coverage(
         "statistic": None if statistic is None else statistic.value,
         "minimum": None if minimum is None else minimum.value,
     }
-    check_request(loaded, detector, coupling, at, **request)
-    folder = prepare(output, loaded.name)
-    where: Any = {"store": folder / BLOCKS, "workers": workers, "scheduler": scheduler, "fast": fast}
-    result = simulate(loaded, detector, coupling, at, **request, ensemble=ensemble.value, **where)
-    save_coverage(result, output)
-    discard(folder / BLOCKS)
+    check_request(loaded, detector, coupling, at, **request, fast=fast)
+    told = repr((detector, coupling, at, request, ensemble.value, fast))
+    with result_folder(output, loaded.name, BLOCKS, f"coverage {loaded.sha256} {told}") as (_, store):
+        where: Any = {"store": store, "workers": workers, "scheduler": scheduler, "fast": fast}
+        result = simulate(loaded, detector, coupling, at, **request, ensemble=ensemble.value, **where)
+        folder, dropped = save_coverage(result, output)
+    if dropped:
+        typer.echo(f"{dropped} points of another version of this study were replaced.")
     typer.echo(coverage_table(result))
     typer.echo(f"\nTable and figure: {folder}")
 
@@ -212,10 +216,17 @@ def main() -> None:
     # matplotlib makes many objects and few cycles: looking for cycles all the time costs a tenth of a short run.
     gc.set_threshold(200_000)
     try:
-        app()
+        status = app(standalone_mode=False)
     except NurecoilError as fault:
         print(f"nurecoil: {fault}", file=sys.stderr)
         sys.exit(fault.exit_status)
-    except KeyboardInterrupt:
+    except UsageFault as fault:
+        message = fault.format_message()  # type: ignore[attr-defined]
+        # Without any argument the message is the help itself.
+        said = message if message.startswith("Usage:") else f"nurecoil: {message} (see nurecoil --help)"
+        print(said, file=sys.stderr)
+        sys.exit(2)
+    except (KeyboardInterrupt, typer.Abort):
         print("nurecoil: interrupted", file=sys.stderr)
         sys.exit(1)
+    sys.exit(status if isinstance(status, int) else 0)

@@ -11,9 +11,12 @@ _Item = TypeVar("_Item")
 
 
 @contextmanager
-def progress_bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar on standard error with the time left, moved by the function that it gives."""
-    if not sys.stderr.isatty() or total < 2:
+def progress_bar(what: str, total: int, *, always: bool = False) -> Iterator[Callable[[int], None]]:
+    """A bar on standard error with the time left, moved by the function that it gives.
+
+    A single step has none unless `always`.
+    """
+    if not sys.stderr.isatty() or (total < 2 and not always):
         yield lambda steps: None
         return
     from rich.console import Console

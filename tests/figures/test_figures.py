@@ -224,7 +224,7 @@ def test_drawing_leaves_matplotlib_alone(plain):
 def test_pyplot_is_never_imported(plain, tmp_path):
     code = """
 import pathlib, sys
-from nurecoil.reports.drawing import redraw
+from nurecoil.reports.files import redraw
 redraw(pathlib.Path(sys.argv[1]))
 print('matplotlib.pyplot' in sys.modules, 'matplotlib.figure' in sys.modules)
 """

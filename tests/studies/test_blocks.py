@@ -99,10 +99,6 @@ def test_a_store_resumes(tasks, expected, tmp_path):
     ran.clear()
     assert same(blocks.run_tasks(tasks, store, counted), expected)
     assert ran == []
-    blocks.discard(store)
-    assert not store.exists()
-    blocks.discard(store)
-    blocks.discard(None)
 
 
 @pytest.mark.parametrize("damage", ["partial", "truncated", "empty"])

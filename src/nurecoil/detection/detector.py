@@ -56,7 +56,8 @@ class EfficiencyTable:
         if low_kev < self.energy_kev[0] or high_kev > self.energy_kev[-1]:
             raise PhysicsError(
                 f"the efficiency table covers {self.energy_kev[0]:g} to {self.energy_kev[-1]:g} keV, but "
-                f"{self.axis} energies from {low_kev:.4g} to {high_kev:.4g} keV are needed; extend the table"
+                f"{self.axis} energies from {low_kev:.4g} to {high_kev:.4g} keV are needed (true recoils reach the "
+                "bins through the resolution); extend the table, with 0 where nothing is seen"
             )
 
     def __call__(self, energy_kev: ArrayLike) -> FloatArray:

@@ -115,7 +115,11 @@ def response(
     channel is not one of the two.
 
     """
+    if not years > 0:
+        raise PhysicsError(f"the exposure must be above 0 years, got {years:g}")
     declared = tuple(coupling(new, registry) if isinstance(new, str) else new for new in couplings)
+    if len(set(declared)) != len(declared):
+        raise PhysicsError(f"couplings must be unique, got {', '.join(new.name for new in declared)}")
     if not channels or len(set(channels)) != len(channels) or not set(channels) <= set(CHANNELS):
         raise PhysicsError(
             f"channels must be one or both of {', '.join(CHANNELS)}, got {', '.join(channels) or 'none'}"
@@ -156,19 +160,15 @@ def _channel_terms(
     windows = bin_windows(detector.bin_edges_kev, detector.resolution, detector.efficiency, nodes.recoil_energy_kev)
     recoil = nodes.recoil_energy_kev * recoil_per_axis
     fluence = source.fluence_per_cm2(detector.distance_m, years)
-    units_per_kg = detector.mass_kg * 1e3 * _formula_units_per_gram(detector)
+    first = detector.target.constituents[0]
+    formula_units = detector.mass_kg * detector.target.nuclei_per_kg(first) / first.per_formula_unit
     integrands: dict[Monomial, FloatArray] = {}
     for particle, per_unit in particles:
-        measure = nodes.weight_kev * (recoil_per_axis * fluence * units_per_kg * per_unit)
+        measure = nodes.weight_kev * (recoil_per_axis * fluence * formula_units * per_unit)
         _add_integrands(integrands, particle, components, couplings, recoil, measure)
     monomials = list(integrands)
     folded = np.stack([integrands[monomial] for monomial in monomials]) @ windows.T
     return dict(zip(monomials, folded, strict=True))
-
-
-def _formula_units_per_gram(detector: Detector) -> float:
-    first = detector.target.constituents[0]
-    return detector.target.nuclei_per_kg(first) / first.per_formula_unit / 1e3
 
 
 def _nodes(
@@ -187,8 +187,10 @@ def _nodes(
     for particle, _ in particles:
         if isinstance(particle, AtomicElectrons):
             kinks += list(binding_energies_kev(particle.symbol) / recoil_per_axis)
-    if isinstance(detector.efficiency, EfficiencyTable) and detector.efficiency.axis == "recoil":
-        kinks += detector.efficiency.energy_kev
+    # With perfect resolution the reconstructed energy is the true one, and bends there bend the integrand too.
+    table = detector.efficiency
+    if isinstance(table, EfficiencyTable) and (table.axis == "recoil" or detector.resolution is None):
+        kinks += table.energy_kev
     return recoil_nodes(detector.bin_edges_kev, detector.resolution, max(endpoints), kinks)
 
 

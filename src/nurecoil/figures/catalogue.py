@@ -22,6 +22,9 @@ def figure_specs(result: Result) -> list[Mapping[str, Any]]:
     critical = dict.fromkeys(c.coupling for c in result.critical_values)
     if critical:
         specs.append(_figure("critical-values", [{"critical_values": name} for name in critical]))
+    if result.critical_maps:
+        maps = [(m.detector, m.coupling_x, m.coupling_y) for m in result.critical_maps]
+        specs.append(_figure("critical-maps", [{"critical_map": key} for key in maps]))
     for name in dict.fromkeys(point.scan for point in result.scans):
         scanned = dict.fromkeys(point.limit.coupling for point in result.scans if point.scan == name)
         specs.append(_figure(f"scan-{name}", [{"scan": (name, coupling)} for coupling in scanned]))

@@ -18,7 +18,7 @@ Spec = Mapping[str, Any]
 """A panel as the study file describes it."""
 
 
-def _scale(info: CouplingInfo, largest: float) -> tuple[float, str]:
+def axis_scale(info: CouplingInfo, largest: float) -> tuple[float, str]:
     """Factor from plain units to the axis, and the axis label."""
     exponent = style.power_of_ten(largest, natural_exponent(info.scale))
     unit = style.unit_text(info.unit, exponent)
@@ -55,7 +55,7 @@ def profile(axes: Axes, result: Result, spec: Spec) -> None:
     shown = [(p, (p.value >= low) & (p.value <= high)) for p in curves]
     shown = [(p, inside) for p, inside in shown if inside.any()]
     largest = max(float(np.abs(p.value[inside]).max()) for p, inside in shown)
-    factor, label = _scale(result.couplings[couplings[0]], largest)
+    factor, label = axis_scale(result.couplings[couplings[0]], largest)
     styles = _detector_styles(result)
     several = len(couplings) > 1
     for p, inside in shown:
@@ -99,8 +99,8 @@ def contour(axes: Axes, result: Result, spec: Spec) -> None:
     drawn = [c for c in result.contours if (c.coupling_x, c.coupling_y) == (x, y) and c.detector in detectors]
     points = [polygon for c in drawn for polygon in c.polygons]
     largest = [max((float(np.abs(p[:, axis]).max()) for p in points), default=0.0) for axis in (0, 1)]
-    factor_x, label_x = _scale(result.couplings[x], largest[0])
-    factor_y, label_y = _scale(result.couplings[y], largest[1])
+    factor_x, label_x = axis_scale(result.couplings[x], largest[0])
+    factor_y, label_y = axis_scale(result.couplings[y], largest[1])
     styles = _detector_styles(result)
     for c in drawn:
         colour, line = styles[c.detector] if len(drawn) > 1 else (style.DETECTOR_COLOURS[0], "-")
@@ -206,7 +206,7 @@ def limits(axes: Axes, result: Result, spec: Spec) -> None:
     coupling = spec["limits"]
     found = [limit for limit in result.limits if limit.coupling == coupling]
     ends = [abs(end) for limit in found for piece in limit.segments for end in piece if np.isfinite(end)]
-    factor, label = _scale(result.couplings[coupling], max(ends, default=0.0))
+    factor, label = axis_scale(result.couplings[coupling], max(ends, default=0.0))
     styles = _detector_styles(result)
     reach = 1.15 * max(ends, default=1.0) * factor
     for row, limit in enumerate(found):
@@ -225,7 +225,7 @@ def limits(axes: Axes, result: Result, spec: Spec) -> None:
 def critical_values(axes: Axes, result: Result, spec: Spec) -> None:
     """Simulated critical values along one coupling, with their errors, against Wilks' value."""
     found = [c for c in result.critical_values if c.coupling == spec["critical_values"]]
-    factor, label = _scale(result.couplings[found[0].coupling], max(float(np.abs(c.value).max()) for c in found))
+    factor, label = axis_scale(result.couplings[found[0].coupling], max(float(np.abs(c.value).max()) for c in found))
     styles = _detector_styles(result)
     for c in found:
         colour, line = styles[c.detector]
@@ -238,8 +238,29 @@ def critical_values(axes: Axes, result: Result, spec: Spec) -> None:
     axes.set_ylim(0, 1.3 * max(wilks, *(float(c.critical_value.max()) for c in found)))
     axes.set_xlabel(label)
     axes.set_ylabel(f"critical \u0394\u03c7\u00b2, {100 * found[0].confidence_level:g}% CL")
-    axes.set_title(found[0].convention)
+    axes.set_title(found[0].convention.split(";")[0] + f", {found[0].toys} toys")
     _legend(axes, "best")
+
+
+def critical_map(axes: Axes, result: Result, spec: Spec) -> None:
+    """Simulated critical values in the plane of two couplings, and the region that they give."""
+    detector, x, y = spec["critical_map"]
+    found = next(m for m in result.critical_maps if (m.detector, m.coupling_x, m.coupling_y) == (detector, x, y))
+    factor_x, label_x = axis_scale(result.couplings[x], float(np.abs(found.x).max()))
+    factor_y, label_y = axis_scale(result.couplings[y], float(np.abs(found.y).max()))
+    drawn = axes.pcolormesh(
+        found.x * factor_x, found.y * factor_y, found.critical_value, cmap="cividis", shading="gouraud", rasterized=True
+    )
+    axes.figure.colorbar(drawn, ax=axes, label="critical \u0394\u03c7\u00b2")
+    for contour_lines in result.contours:
+        if (contour_lines.detector, contour_lines.coupling_x, contour_lines.coupling_y) == (detector, x, y):
+            for polygon in contour_lines.polygons:
+                axes.plot(polygon[:, 0] * factor_x, polygon[:, 1] * factor_y, color="white")
+    wilks = delta_chi2_level(found.confidence_level, 2)
+    label = style.formula_text(result.detectors[detector].label)
+    axes.set_title(f"{label}, {100 * found.confidence_level:g}% CL, Wilks {wilks:.2f}")
+    axes.set_xlabel(label_x)
+    axes.set_ylabel(label_y)
 
 
 def scan(axes: Axes, result: Result, spec: Spec) -> None:
@@ -247,7 +268,7 @@ def scan(axes: Axes, result: Result, spec: Spec) -> None:
     name, coupling = spec["scan"]
     found = [p for p in result.scans if p.scan == name and p.limit.coupling == coupling]
     ends = [abs(end) for p in found for piece in p.limit.segments for end in piece if np.isfinite(end)]
-    factor, label = _scale(result.couplings[coupling], max(ends, default=0.0))
+    factor, label = axis_scale(result.couplings[coupling], max(ends, default=0.0))
     styles = _detector_styles(result)
     for detector in dict.fromkeys(p.limit.detector for p in found):
         colour, line = styles[detector]
@@ -266,12 +287,14 @@ def scan(axes: Axes, result: Result, spec: Spec) -> None:
     axes.set_xlabel(found[0].key)
     axes.set_ylabel(label)
     levels = {p.limit.confidence_level for p in found}
-    axes.set_title(" to ".join(f"{100 * level:g}%" for level in sorted({min(levels), max(levels)})) + " CL")
+    text_levels = " to ".join(f"{100 * level:g}%" for level in sorted({min(levels), max(levels)}))
+    axes.set_title(f"{text_levels} CL, \u0394\u03c7\u00b2")
     _legend(axes, "best")
 
 
 PANELS = {
     "critical_values": critical_values,
+    "critical_map": critical_map,
     "scan": scan,
     "profile": profile,
     "contour": contour,

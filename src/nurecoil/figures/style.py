@@ -123,7 +123,9 @@ def finish(axes: Axes) -> None:
         low, high = axis.get_view_interval()
         decades = math.log10(high / low)
         axis.set_major_locator(LogLocator(numticks=8))
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"10{superscript(round(math.log10(value)))}"))
+        axis.set_major_formatter(
+            FuncFormatter(lambda value, _: f"10{superscript(round(math.log10(value)))}" if value > 0 else "")
+        )
         axis.set_minor_formatter(NullFormatter())
         if decades > 3:
             axis.set_minor_locator(NullLocator())

@@ -22,11 +22,12 @@ class Axis:
 
     def search_points(self, per_side: int, smallest_decade: int = -4) -> FloatArray:
         """Points on every decade from `smallest_decade` of the scale to the bounds, both signs, and zero."""
-        low, high = self.bounds
-        sides = [
-            self.scale * np.geomspace(10.0**smallest_decade, abs(end) / self.scale, per_side) for end in (low, high)
-        ]
-        return np.unique(np.concatenate([-sides[0] if low < 0 else [], [0.0], sides[1] if high > 0 else []]))
+        points = [np.zeros(1)]
+        for end in self.bounds:
+            if end != 0:
+                side = self.scale * np.geomspace(10.0**smallest_decade, abs(end) / self.scale, per_side)
+                points.append(np.sign(end) * side)
+        return np.unique(np.concatenate(points))
 
 
 class Chi2(Protocol):

@@ -40,8 +40,9 @@ def _extent(axis: FloatArray, inside: NDArray[np.bool_]) -> tuple[float, float]:
 def contour(chi2: Chi2, confidence_level: float) -> Contour:
     """The confidence region of two couplings, at the level of two parameters.
 
-    A grid over many decades finds every island; a grid over their common box is then traced, and its vertices
-    are moved onto the level set by Newton steps along the gradient, so that they do not depend on the grid.
+    A grid over many decades finds the islands (one narrower than its step, a tenth of the distance from zero or a third
+    for a costly chi^2, can be missed); a grid over their common box is then traced, and its vertices are moved onto the
+    level set by Newton steps along the gradient, so that they do not depend on the grid.
     A region that reaches the bounds of a coupling is closed along them.
     """
     level = delta_chi2_level(confidence_level, 2)

@@ -21,13 +21,15 @@ from numpy.typing import NDArray
 from nurecoil.inference.compiled import highest_gain
 from nurecoil.inference.intervals import Minimum
 from nurecoil.inference.poisson import LARGEST_BATCH, profile
-from nurecoil.inference.toys import Experiment, Statistics, Toys, reduce_counts
+from nurecoil.inference.toys import Experiment, Statistics, Toys, expected_variance, reduce_counts
 
 FloatArray = NDArray[np.float64]
 
 GRID_POINTS = 160
 GRID_REACH = 60.0
-"""The grid covers all values whose Asimov delta chi^2 against the truth is below this."""
+"""The grid is uniform, `GRID_POINTS` to a piece, where the Asimov delta chi^2 against the truth is below this."""
+DECADES_REACH, DECADES_STEP = 1000.0, 4
+"""Up to this it goes on decade by decade: toys whose normalisations lie far off have their minimum there."""
 
 
 def gain(experiment: Experiment, statistics: Statistics, monomials: FloatArray) -> FloatArray:
@@ -44,29 +46,49 @@ def gain(experiment: Experiment, statistics: Statistics, monomials: FloatArray) 
     return linear
 
 
-def grid_for(experiment: Experiment, truth: tuple[float, ...], variance: FloatArray) -> FloatArray:
+def grid_for(
+    experiment: Experiment, truth: tuple[float, ...], variance: FloatArray, minimum: Minimum = "global"
+) -> FloatArray:
     """Points (in units of the scale) that cover every value a fit of toys of one coupling can prefer.
 
-    All pieces in which the Asimov delta chi^2 against the truth stays below `GRID_REACH`; the grid is uniform in each,
-    in the square of the coupling where only that enters.
+    For the connected minimum the valley of the Standard Model and the way from there to the truth belong to them too.
+    Uniform in all pieces in which the Asimov delta chi^2 against the truth stays below `GRID_REACH` (in the square of
+    the coupling where only that enters), decade by decade beyond them.
     """
+    if minimum == "connected":
+        origin = (0.0,)
+        way = np.linspace(0.0, truth[0] / experiment.axes[0].scale, GRID_POINTS)
+        # The nearest minimum may be one that the data all but exclude: it is looked for on every decade.
+        decades = experiment.axes[0].search_points(100) / experiment.axes[0].scale
+        return np.unique(
+            np.concatenate(
+                [
+                    grid_for(experiment, truth, variance),
+                    grid_for(experiment, origin, expected_variance(experiment, origin)),
+                    np.abs(way) if experiment.even else way,
+                    decades[decades >= 0] if experiment.even else decades,
+                ]
+            )
+        )
     axis = experiment.axes[0]
     asimov = Toys(
         (experiment.signal_at(truth) + experiment.backgrounds.sum(axis=0))[None, :],
         np.zeros((1, 1 + len(experiment.backgrounds))),
     )
     statistics = reduce_counts(experiment, asimov, variance)
-    points = axis.search_points(400) / axis.scale
     truth_point = truth[0] / axis.scale
+    points = axis.search_points(400) / axis.scale
     if experiment.even:
-        points = points[points >= 0]
-    points = np.union1d(points, [truth_point, 0.0] if not experiment.even else [abs(truth_point), 0.0])
+        truth_point, points = abs(truth_point), points[points >= 0]
+    points = np.union1d(points, [truth_point, 0.0])
     values = gain(experiment, statistics, experiment.monomials_at(points[:, None]))[0]
-    inside = np.flatnonzero(values > values.max() - GRID_REACH)
-    pieces = np.split(inside, np.flatnonzero(np.diff(inside) > 1) + 1)
+    below = values.max() - values
+    # Where delta chi^2 saturates before the reach, the uniform part ends half way to its value far out.
+    reach = min(GRID_REACH, 0.5 * float(max(below[0] if not experiment.even else 0.0, below[-1])))
     power = 2 if experiment.even else 1
-    made = []
-    for piece in pieces:
+    made = [points[below < DECADES_REACH][::DECADES_STEP] ** power]
+    inside = np.flatnonzero(below < reach)
+    for piece in np.split(inside, np.flatnonzero(np.diff(inside) > 1) + 1):
         low, high = points[max(piece[0] - 1, 0)], points[min(piece[-1] + 1, len(points) - 1)]
         made.append(np.linspace(low**power, high**power, GRID_POINTS))
     grid = np.unique(np.concatenate(made))
@@ -120,8 +142,9 @@ def _nearest_zero(at_grid: FloatArray, grid: FloatArray) -> NDArray[np.int64]:
     return np.asarray(np.argmin(distance, axis=1))
 
 
-POISSON_CANDIDATES = 2
-"""The highest least-squares peaks of a toy from which the Poisson likelihood is minimised."""
+POISSON_GRID_POINTS = 40
+"""Points of the fit's grid at which the Poisson likelihood itself is taken, half a standard deviation apart or less."""
+POISSON_PARABOLAS = 6
 
 
 def poisson_delta_chi2_at_truth(
@@ -129,39 +152,39 @@ def poisson_delta_chi2_at_truth(
 ) -> FloatArray:
     """The same, global, for the Poisson likelihood: shape (toys,).
 
-    Every peak of the least-squares gain is followed by three parabolas of shrinking width; the lowest minimum wins.
+    The likelihood is profiled on a coarse grid over the whole range, not only where least squares has its minima,
+    which differ at low counts. Every dip is followed by parabolas of shrinking width; the lowest minimum wins.
     """
-    statistics = reduce_counts(experiment, toys)
-    at_grid = gain(experiment, statistics, experiment.monomials_at(grid[:, None]))
-    heights = np.where(_peaks(at_grid), at_grid, -np.inf)
-    order = np.argsort(heights, axis=1)[:, ::-1][:, :POISSON_CANDIDATES]
-    found = np.take_along_axis(heights, order, axis=1) > -np.inf
-    toy, rank = np.nonzero(found)
     power = 2 if experiment.even else 1
-    axis = grid**power
-    x = axis[order[toy, rank]]
+    coarse = np.unique(grid[np.linspace(0, len(grid) - 1, min(POISSON_GRID_POINTS, len(grid))).astype(int)])
+    axis = coarse**power
+    everyone = np.arange(len(toys.counts))
+    at_grid = np.stack(
+        [_poisson_chi2(experiment, toys, everyone, np.full(len(everyone), point)) for point in coarse], axis=1
+    )
+    toy, place = np.nonzero(_peaks(-at_grid))
+    x, centre = axis[place], at_grid[toy, place]
+    steps = np.diff(axis)
+    width = np.maximum(steps[np.maximum(place - 1, 0)], steps[np.minimum(place, len(steps) - 1)])
     sign = np.sign(truth[0]) or 1.0
+    lowest = 0.0 if experiment.even else -np.inf
 
     def chi2(points: FloatArray) -> FloatArray:
         couplings = sign * np.sqrt(points) if experiment.even else points
         return _poisson_chi2(experiment, toys, toy, couplings)
 
-    cell = float(np.median(np.diff(axis)))
-    lowest = 0.0 if experiment.even else -np.inf
-    centre = chi2(x)
-    for width in (4 * cell, cell, 0.25 * cell):
+    for _ in range(POISSON_PARABOLAS):
         left, right = np.maximum(x - width, lowest), x + width
         below, above = chi2(left), chi2(right)
         vertex = _parabola_top(left, x, right, below, centre, above)
         vertex = np.clip(vertex, np.maximum(x - 2 * width, lowest), x + 2 * width)
-        at_vertex = chi2(vertex)
         # Of the four points tried the lowest is kept: no step can go uphill.
-        points, values = np.stack([left, x, right, vertex]), np.stack([below, centre, above, at_vertex])
+        points, values = np.stack([left, x, right, vertex]), np.stack([below, centre, above, chi2(vertex)])
         pick = np.argmin(values, axis=0)
         x, centre = points[pick, np.arange(len(x))], values[pick, np.arange(len(x))]
+        width = width / 3
     best = np.full(len(toys.counts), np.inf)
     np.minimum.at(best, toy, centre)
-    everyone = np.arange(len(toys.counts))
     at_truth = _poisson_chi2(experiment, toys, everyone, np.full(len(everyone), truth[0] / experiment.axes[0].scale))
     return np.asarray(np.maximum(at_truth - best, 0.0))
 
@@ -274,7 +297,7 @@ def _derivatives(coefficients: FloatArray, x: FloatArray) -> tuple[FloatArray, F
     return value, first, 2 * half_second
 
 
-REGION_GRID_POINTS = 31
+REGION_GRID_POINTS = 61
 """Along each of two couplings, between the ends of the region in which a toy's fit can lie."""
 REGION_SEARCH_POINTS = 40
 """Per side of each coupling in the first look for that region."""
@@ -305,11 +328,11 @@ def _region_grid(
     constant = Statistics(_along_of(experiment, statistics, signal), statistics.gram[:1], np.ones(1))
     axes = [axis.search_points(REGION_SEARCH_POINTS) / axis.scale for axis in experiment.axes]
     wide = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 2)
-    for _ in range(2):
+    for margin in (0.3, 0.02):  # the first look is coarse: leave room for what its step hides
         values = gain(experiment, constant, experiment.monomials_at(wide))[0]
         inside = wide[values > values.max() - REGION_REACH]
         low, high = inside.min(axis=0), inside.max(axis=0)
-        room = 0.02 * (high - low) + 1e-12
+        room = margin * (high - low) + 1e-12
         axes = [np.linspace(low[i] - room[i], high[i] + room[i], REGION_GRID_POINTS) for i in range(2)]
         wide = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 2)
     values = gain(experiment, constant, experiment.monomials_at(wide))[0]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from nurecoil.inference.chi2 import Chi2, Segment
 from nurecoil.inference.levels import delta_chi2_level
 
@@ -33,8 +35,17 @@ def best_fit(chi2: Chi2, minimum: Minimum = "global") -> tuple[float, float]:
     return min(candidates, key=lambda pair: abs(pair[0]))
 
 
+def _within(pieces: list[Segment], bounds: tuple[float, float]) -> list[Segment]:
+    """Pieces inside the bounds of sense; an end beyond a bound is open, since nothing is said out there."""
+    low_bound, high_bound = bounds
+    kept = [(low, high) for low, high in pieces if high >= low_bound and low <= high_bound]
+    return [(low if low >= low_bound else -np.inf, high if high <= high_bound else np.inf) for low, high in kept]
+
+
 def interval(chi2: Chi2, confidence_level: float, minimum: Minimum = "global") -> Interval:
     """All values of a coupling with chi^2 - chi^2_min below the level of the confidence level.
+
+    An end beyond the coupling's bounds of sense is infinite.
 
     Parameters
     ----------
@@ -45,7 +56,10 @@ def interval(chi2: Chi2, confidence_level: float, minimum: Minimum = "global") -
     """
     level = delta_chi2_level(confidence_level, 1)
     best, lowest = best_fit(chi2, minimum)
-    pieces = chi2.pieces_below(level + lowest)
+    pieces = _within(chi2.pieces_below(level + lowest), chi2.axes[0].bounds)
     if minimum == "connected":
-        pieces = [(low, high) for low, high in pieces if low <= best <= high]
+        # Where only the square enters, +value and -value are the same best fit.
+        mirrored = np.isclose(float(chi2(-best)), lowest, rtol=1e-9, atol=1e-12)
+        fits = (best, -best) if mirrored else (best,)
+        pieces = [(low, high) for low, high in pieces if any(low <= fit <= high for fit in fits)]
     return Interval(chi2.axes[0].name, confidence_level, level, best, tuple(pieces))

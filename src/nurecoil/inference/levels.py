@@ -18,6 +18,4 @@ def delta_chi2_level(confidence_level: float, parameters: int) -> float:
         return NormalDist().inv_cdf((1 + confidence_level) / 2) ** 2
     if parameters == 2:
         return -2 * math.log1p(-confidence_level)
-    from scipy.special import chdtri
-
-    return float(chdtri(parameters, 1 - confidence_level))
+    raise ValueError(f"levels are for one or two parameters, got {parameters}")

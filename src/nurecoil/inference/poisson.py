@@ -221,25 +221,31 @@ def profile(
     stiffness = np.diag(widths[free] ** -2.0)
     counts = np.broadcast_to(observed, signal.shape)
     expected = ((1 + nuisances)[:, None, :] @ templates)[:, 0]
-    # The first step is least squares with the counts as variances; Newton's own curvature N/mu^2 after it.
-    curvature = 1 / np.maximum(counts, 1.0)
     if not len(free):
         return deviance(counts, expected), nuisances
+    # The first step is least squares with the counts as variances; Newton's own curvature N/mu^2 after it.
+    curvature = 1 / np.maximum(counts, 1.0)
+    occupied = counts > 0
     for iteration in range(MOST_ITERATIONS):
         pull = (expected - counts) * curvature if iteration == 0 else 1 - _ratio(counts, expected)
-        slope = (moving @ pull[..., None])[..., 0]
-        slope += (nuisances[:, free] - middle) @ stiffness
+        slope = (moving @ pull[..., None])[..., 0] + (nuisances[:, free] - middle) @ stiffness
         hessian = (moving * curvature[:, None, :]) @ moving.transpose(0, 2, 1) + stiffness
+        # No normalisation is negative: one that is at zero and pushed below rests there.
+        resting = (nuisances[:, free] <= -1) & (slope > 0)
+        slope = np.where(resting, 0.0, slope)
+        hessian = np.where(resting[:, :, None] | resting[:, None, :], stiffness, hessian)
         step = -np.linalg.solve(hessian, slope[..., None])[..., 0]
         change = (step[:, None, :] @ moving)[:, 0]
-        # Stay where every expectation keeps at least a tenth of itself: the likelihood is defined there.
-        shrink = np.divide(0.9 * expected, -change, out=np.ones_like(change), where=change < -0.9 * expected)
+        # Where counts are the likelihood ends at zero expectation: every one keeps at least a tenth of itself.
+        ends = occupied & (change < -0.9 * expected)
+        shrink = np.divide(0.9 * expected, -change, out=np.ones_like(change), where=ends)
         length = np.minimum(1.0, shrink.min(axis=1))[:, None]
-        nuisances[:, free] += length * step
-        expected = expected + length * change
+        before = nuisances[:, free]
+        nuisances[:, free] = np.maximum(before + length * step, -1.0)
+        expected = ((1 + nuisances)[:, None, :] @ templates)[:, 0]
         curvature = np.divide(counts, expected**2, out=np.zeros_like(expected), where=expected > 0)
         # Newton doubles the digits: after a full step this small the next would be below rounding.
-        if np.all((np.abs(step) < 1e-9 * widths[free]) & (length == 1)):
+        if np.all((np.abs(nuisances[:, free] - before) < 1e-9 * widths[free]) & (length == 1)):
             break
     else:
         raise StatisticsError("the Poisson likelihood did not converge; are background or signal counts negative?")

@@ -30,7 +30,8 @@ def minima(curve: Curve, axis: Axis) -> list[tuple[float, float]]:
     if not len(dips):
         return []
     brackets = points[dips - 1], points[dips], points[dips + 1]
-    found = find_minimum(curve, brackets)
+    with np.errstate(all="ignore"):
+        found = find_minimum(curve, brackets)
     # Where rounding makes a bracket flat the grid's own point is the minimum.
     at = np.where(found.success, found.x, points[dips])
     return [(float(x), float(chi2)) for x, chi2 in zip(at, curve(at), strict=True)]
@@ -46,11 +47,12 @@ def pieces_below(curve: Curve, level: float, axis: Axis) -> list[Segment]:
     changes = np.flatnonzero(below[1:] != below[:-1])
     crossings: list[float] = []
     if len(changes):
-        found = find_root(
-            lambda x: curve(x) - level,
-            (points[changes], points[changes + 1]),
-            tolerances={"xrtol": 1e-13, "xatol": 0.0},
-        )
+        with np.errstate(all="ignore"):  # the search divides by differences that reach zero when it is done
+            found = find_root(
+                lambda x: curve(x) - level,
+                (points[changes], points[changes + 1]),
+                tolerances={"xrtol": 1e-13, "xatol": 0.0},
+            )
         crossings = [float(x) for x in found.x]
     borders = ([-np.inf] if below[0] else []) + crossings + ([np.inf] if below[-1] else [])
     return list(zip(borders[::2], borders[1::2], strict=True))

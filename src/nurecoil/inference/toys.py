@@ -19,8 +19,8 @@ FloatArray = NDArray[np.float64]
 Ensemble = Literal["drawn", "centres"]
 """``"drawn"``: true normalisations from their priors, constraint centres at zero; ``"centres"``: true normalisations
 fixed, constraint centres fluctuated."""
-Metric = Literal["own", "fixed"]
-"""Variances of least squares: the toy's own counts (Eq. 15 of arXiv:2409.10652), or the expectation's for all toys."""
+LARGEST_DRAWN_UNCERTAINTY = 1 / 3
+"""Of a normalisation whose truth is drawn: wider priors would give negative counts in more than a toy of a thousand."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,13 +109,25 @@ def draw(
     truth : values of the couplings in plain units.
     rng : advanced by as many numbers as the counts take; give each block of toys a generator of its own.
 
+    Raises `StatisticsError` for an uncertainty with which drawn normalisations would be negative.
+
     """
+    _check_widths(experiment, ensemble)
     widths = np.array([experiment.signal_uncertainty, *experiment.background_uncertainties])
     pulls = rng.standard_normal((toys, len(widths))) * widths
     normalisations = 1 + pulls if ensemble == "drawn" else np.ones_like(pulls)
     expected = normalisations[:, :1] * experiment.signal_at(truth) + normalisations[:, 1:] @ experiment.backgrounds
-    counts = rng.poisson(np.maximum(expected, 0.0)).astype(float)
+    counts = rng.poisson(np.maximum(expected, 0.0)).astype(float)  # beyond three standard deviations, see above
     return Toys(counts, pulls if ensemble == "centres" else np.zeros_like(pulls))
+
+
+def _check_widths(experiment: Experiment, ensemble: Ensemble) -> None:
+    widest = max(experiment.signal_uncertainty, *experiment.background_uncertainties)
+    if ensemble == "drawn" and widest > LARGEST_DRAWN_UNCERTAINTY:
+        raise StatisticsError(
+            f"an uncertainty of {widest:g} would draw negative normalisations: pseudo-experiments need at most "
+            f"{LARGEST_DRAWN_UNCERTAINTY:.2f}, or the ensemble of fluctuated constraint centres"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,9 +163,10 @@ def reduce_counts(
 ) -> Statistics:
     """Counts to sufficient statistics; with the toys' own counts as variances unless `variance` (bins,) is given.
 
-    A bin without counts has variance 1 then, as is usual with Neyman's chi^2. `fast` uses the compiled kernel.
+    A bin without counts has variance 1 then, as is usual with Neyman's chi^2 (`LeastSquares.of` refuses such data: a
+    user can take wider bins). `fast` uses the compiled kernel.
     """
-    monomials, backgrounds = len(experiment.signal), len(experiment.backgrounds)
+    monomials = len(experiment.signal)
     vectors = np.vstack([experiment.signal, experiment.backgrounds])
     weights = 1 / np.maximum(toys.counts, 1.0) if variance is None else (1 / variance)[None, :]
     # Each pair of vectors once; the products are then spread over a symmetric matrix.
@@ -187,6 +200,7 @@ def draw_compressed(
 
     <C_m, y> is linear in the counts; its mean and covariance follow from the Poisson law and the normalisations.
     """
+    _check_widths(experiment, ensemble)
     monomials = len(experiment.signal)
     weighted = np.vstack([experiment.signal, experiment.backgrounds]) / variance
     products = weighted @ np.vstack([experiment.signal, experiment.backgrounds]).T

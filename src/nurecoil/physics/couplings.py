@@ -120,6 +120,14 @@ COUPLINGS: Mapping[str, Coupling] = MappingProxyType(
 """The couplings by name; functions that look one up take another registry as an argument."""
 
 
+PLANNED = frozenset(
+    ["mu_e", "mu_mu", "sin2_theta_w", "neutron_radius"]
+    + [f"r2_{pair}" for pair in ("ee", "mumu", "emu", "etau", "mutau")]
+    + [f"eps_{pair}_{quark}" for pair in ("ee", "mumu", "emu", "etau", "mutau") for quark in "ud"]
+)
+"""Names that the study file reserves for couplings to come."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """The end of a message about an unknown name: the nearest known one, or all of them.
 
@@ -137,6 +145,8 @@ def coupling(name: str, registry: Mapping[str, Coupling] = COUPLINGS) -> Couplin
     >>> coupling("q_emu").unit
     'e'
     """
+    if name in PLANNED and name not in registry:
+        raise UnknownNameError(f"the coupling '{name}' is not available in this version of nurecoil")
     if name not in registry:
         raise UnknownNameError(f"no coupling '{name}'; {nearest(name, registry)}")
     return registry[name]

@@ -18,7 +18,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nurecoil.errors import UnknownNameError
+from nurecoil.errors import PhysicsError, UnknownNameError
 from nurecoil.physics.atoms import effective_charge
 from nurecoil.physics.constants import (
     ELECTRON_MASS_MEV,
@@ -243,6 +243,8 @@ def differential(
     recoil, energy = np.broadcast_arrays(
         np.asarray(recoil_energy_kev, dtype=float), np.asarray(neutrino_energy_mev, dtype=float)
     )
+    if not np.all(recoil > 0) or not np.all(energy > 0):
+        raise PhysicsError("recoil energies and neutrino energies must be above 0")
     total = np.zeros(recoil.shape)
     for scatterer, count in scatterers(resolved, channel, form_factor):
         total += count * _cross_section(scatterer, recoil, energy, values, incoming, antineutrino)

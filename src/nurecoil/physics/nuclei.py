@@ -153,6 +153,8 @@ def parse_formula(formula: str) -> dict[str, float]:
     for atom, count in atoms.items():
         if not count > 0:
             raise UnknownNameError(f"'{formula}' holds no atoms; {hint}")
+        if not hasattr(atom, "isotopes"):
+            raise UnknownNameError(f"'{formula}' names the isotope {atom}: single isotopes are not available; {hint}")
         counts[str(atom.symbol)] = float(count)
     if not counts:
         raise UnknownNameError(f"'{formula}' is no chemical formula; {hint}")

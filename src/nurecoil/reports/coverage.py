@@ -1,4 +1,4 @@
-"""The files of a coverage study: a table that grows point by point, its figure, its provenance."""
+"""The files of a coverage study: a table that grows command by command, its figure, its provenance."""
 
 from __future__ import annotations
 
@@ -9,44 +9,70 @@ import json
 from pathlib import Path
 from typing import Any
 
-from nurecoil.figures.style import RC
+from nurecoil.errors import InputFileError
+from nurecoil.reports.drawing import settings_checked
 from nurecoil.reports.storage import prepare, staged
 from nurecoil.studies.coverage import Coverage, CoveragePoint
 
-COLUMNS = tuple(field.name for field in dataclasses.fields(CoveragePoint))
+COLUMNS = tuple(field.name for field in dataclasses.fields(CoveragePoint) if field.name != "seed")
 """The columns of `coverage.csv`: a contract."""
 
 
-def save_coverage(coverage: Coverage, directory: Path) -> Path:
-    """Write `coverage.csv`, its JSON and its figure under `directory`/<study>/ and return that folder.
+def save_coverage(coverage: Coverage, directory: Path) -> tuple[Path, int]:
+    """Write `coverage.csv`, its JSON and its figure under `directory`/<study>/; the folder, and points dropped.
 
     Points that the folder holds already, from the same study and version, stay in the table unless they are the
-    same points: a study of many couplings is made by one command each.
+    same points: a study of many couplings is made by one command each. Points of another study are dropped.
     """
-    import matplotlib
-
-    from nurecoil.figures.coverage import draw_coverage
-
     folder = prepare(directory, coverage.name)
-    merged = dataclasses.replace(coverage, points=_with_earlier(coverage, folder / "coverage.json"))
+    earlier = load_coverage(folder)
+    kept: tuple[CoveragePoint, ...] = ()
+    if earlier is not None and all(
+        earlier.provenance.get(key) == coverage.provenance[key] for key in ("study_sha256", "nurecoil")
+    ):
+        kept = earlier.points
+    made = {_identity(point): point for point in (*kept, *coverage.points)}
+    points = sorted(made.values(), key=lambda p: (p.detector, p.channels, p.coupling, p.true_value))
+    merged = dataclasses.replace(coverage, points=tuple(points))
     with staged(folder) as staging:
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(COLUMNS)
-        writer.writerows(dataclasses.astuple(point) for point in merged.points)
+        writer.writerows([getattr(point, column) for column in COLUMNS] for point in merged.points)
         (staging / "coverage.csv").write_text(text.getvalue(), encoding="utf-8")
-        content = {
-            "points": [dataclasses.asdict(point) for point in merged.points],
-            "provenance": merged.provenance,
-        }
-        (staging / "coverage.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        (staging / "coverage.json").write_text(
+            json.dumps(dataclasses.asdict(merged), indent=1) + "\n", encoding="utf-8"
+        )
         (staging / "figures").mkdir()
-        settings: Any = RC
-        with matplotlib.rc_context(settings):
-            figure = draw_coverage(merged)
-            figure.savefig(staging / "figures" / "coverage.pdf", metadata={"CreationDate": None})
-            figure.savefig(staging / "figures" / "coverage.png")
-    return folder
+        draw_coverage_into(merged, staging / "figures")
+    return folder, 0 if earlier is None or kept else len(earlier.points)
+
+
+def draw_coverage_into(coverage: Coverage, folder: Path, style: str | Path | None = None) -> list[str]:
+    """Draw the figure of a coverage study into a folder and return the file names."""
+    settings: Any = settings_checked(style)
+    import matplotlib
+
+    from nurecoil.figures.coverage import draw_coverage
+
+    with matplotlib.rc_context(settings):
+        figure = draw_coverage(coverage)
+        figure.savefig(folder / "coverage.pdf", metadata={"CreationDate": None})
+        figure.savefig(folder / "coverage.png")
+    return ["coverage.pdf", "coverage.png"]
+
+
+def load_coverage(folder: Path) -> Coverage | None:
+    """The coverage study that a folder holds, None where there is none; `InputFileError` for a spoilt one."""
+    path = folder / "coverage.json"
+    if not path.exists():
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        points = tuple(CoveragePoint(**row) for row in content.pop("points"))
+        return Coverage(**content, points=points)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as fault:
+        raise InputFileError(f"{path} is no coverage study of this version of nurecoil ({fault})") from None
 
 
 def _identity(point: CoveragePoint) -> tuple[Any, ...]:
@@ -54,17 +80,6 @@ def _identity(point: CoveragePoint) -> tuple[Any, ...]:
         *(point.detector, point.channels, point.coupling, point.true_value),
         *(point.confidence_level, point.statistic, point.convention),
     )
-
-
-def _with_earlier(coverage: Coverage, path: Path) -> tuple[CoveragePoint, ...]:
-    try:
-        earlier = json.loads(path.read_text(encoding="utf-8"))
-        same = all(earlier["provenance"][key] == coverage.provenance[key] for key in ("study_sha256", "nurecoil"))
-        points = [CoveragePoint(**row) for row in earlier["points"]] if same else []
-    except (OSError, ValueError, KeyError, TypeError):
-        points = []  # nothing there, or nothing of ours: the table starts anew
-    made = {_identity(point): point for point in (*points, *coverage.points)}
-    return tuple(sorted(made.values(), key=lambda p: (p.detector, p.channels, p.coupling, p.true_value)))
 
 
 def coverage_table(coverage: Coverage) -> str:

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+from nurecoil.studies.feldman_cousins import Options
 from nurecoil.studies.study import DetectorSetup, Study
 
 
 def describe(study: Study) -> str:
     """What a study would compute, one fact a line."""
     file = study.file
+    analysed = len(study.setups) + len(file.combinations)
     lines = [
         f"{study.name}: {file.title}" if file.title else study.name,
-        f"  {len(study.setups)} detectors, {len(study.couplings)} couplings: "
-        f"{len(study.setups) * len(study.couplings)} intervals at {100 * file.intervals.confidence_level:g} % CL "
+        f"  {len(study.setups)} detectors, {len(file.combinations)} combinations, {len(study.couplings)} couplings: "
+        f"{analysed * len(study.couplings)} intervals at {100 * file.intervals.confidence_level:g} % CL "
         f"({file.intervals.method}, {file.intervals.minimum} minimum)",
     ]
+    if file.intervals.method == "feldman-cousins":
+        options = Options.of(file.intervals)
+        lines.append(
+            f"  critical values from {options.toys} pseudo-experiments per true value, seed {options.seed}; "
+            f"{options.convention}"
+        )
     lines += [f"  coupling {new.name} ({new.unit}): {new.description}" for new in study.couplings]
     lines += [line for setup in study.setups for line in _describe_detector(setup)]
+    for combination in file.combinations:
+        lines.append(
+            f"  combination {combination.name}: {', '.join(combination.detectors)} with {combination.signal} signal "
+            "normalisations"
+        )
+    for scan in file.scans:
+        values = ", ".join(f"{value:g}" for value in scan.values)
+        lines.append(f"  scan {scan.name}: delta chi^2 limits with {scan.key} = {values}")
     for x, y in file.contours:
-        lines.append(f"  contours of {x} and {y}, every detector")
+        lines.append(f"  contours of {x} and {y}, every detector and combination")
     for profile in file.profiles:
         where = ", ".join(profile.detectors or []) or "every detector"
         lines.append(

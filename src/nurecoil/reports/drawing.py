@@ -112,6 +112,20 @@ def draw_one(result: Result, spec: Mapping[str, Any], folder: Path) -> None:
     figure.savefig(folder / f"{spec['name']}.png", pil_kwargs={"compress_level": 1})
 
 
+def settings_checked(style: str | Path | None) -> dict[str, Any]:
+    """The rcParams of the package with a user's style file on top; `InputFileError` for a bad one."""
+    from nurecoil.figures.style import RC, read_style
+
+    return {**RC, **(read_style(Path(style)) if style else {})}
+
+
+def figure_files(result: Result) -> set[str]:
+    """The names of the files that the figures of a result make."""
+    from nurecoil.figures.catalogue import figure_specs
+
+    return {f"{spec['name']}.{ending}" for spec in figure_specs(result) for ending in ("pdf", "png")}
+
+
 def draw_all(result: Result, folder: Path, style: str | Path | None = None, by: Helper | None = None) -> list[str]:
     """Draw every figure into `folder` and return the file names.
 
@@ -122,9 +136,8 @@ def draw_all(result: Result, folder: Path, style: str | Path | None = None, by: 
 
     """
     from nurecoil.figures.catalogue import figure_specs
-    from nurecoil.figures.style import RC, read_style
 
-    settings: Any = {**RC, **(read_style(Path(style)) if style else {})}
+    settings: Any = settings_checked(style)
     folder.mkdir(parents=True, exist_ok=True)
     # The heaviest first: then the two processes end together.
     specs = sorted(figure_specs(result), key=lambda spec: -len(spec["panels"]))
@@ -141,4 +154,4 @@ def draw_all(result: Result, folder: Path, style: str | Path | None = None, by: 
         drawn = mine if by is None else mine | by.wait()
         for position in set(range(len(specs))) - drawn:
             draw_one(result, specs[position], folder)
-    return [f"{spec['name']}.{ending}" for spec in specs for ending in ("pdf", "png")]
+    return sorted(figure_files(result))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from nurecoil.errors import InputFileError
-from nurecoil.reports.drawing import Helper, draw_all
+from nurecoil.reports.drawing import Helper, draw_all, figure_files, settings_checked
 from nurecoil.reports.storage import prepare, staged
 from nurecoil.studies import results
 from nurecoil.studies.results import Result
@@ -38,7 +38,9 @@ Row = tuple[object, ...]
 
 def save(result: Result, directory: Path, *, style: str | Path | None = None, drawn_by: Helper | None = None) -> Path:
     """Write all files of a result under `directory`/<name>/ and return that folder; a helper may share the drawing."""
+    settings_checked(style)
     folder = prepare(directory, result.name)
+    earlier = _drawn_earlier(folder)
     with staged(folder) as staging:
         for name, rows in tables(result).items():
             text = io.StringIO()
@@ -52,9 +54,18 @@ def save(result: Result, directory: Path, *, style: str | Path | None = None, dr
         provenance = json.dumps(result.provenance, indent=1, allow_nan=False)
         (staging / "provenance.json").write_text(provenance + "\n", encoding="utf-8")
         drawn = draw_all(result, staging / "figures", style, drawn_by)
-    for stale in set((folder / "figures").glob("*.p[dn][fg]")) - {folder / "figures" / name for name in drawn}:
-        stale.unlink()  # a figure of an earlier run of this study, which this result does not have
+    for name in earlier - set(drawn):
+        (folder / "figures" / name).unlink(missing_ok=True)
     return folder
+
+
+def _drawn_earlier(folder: Path) -> set[str]:
+    """The figure files of the result that stands in a folder: those that a new one does not have must go."""
+    try:
+        earlier = load_result(folder)
+    except InputFileError:
+        return set()
+    return figure_files(earlier)
 
 
 def tables(result: Result) -> dict[str, Iterable[Row]]:
@@ -182,6 +193,7 @@ def _from_plain(content: Mapping[str, Any]) -> Result:
             for row in content["contours"]
         ),
         cross_sections=tuple(results.CrossSectionCurve(**arrays(row)) for row in content["cross_sections"]),
+        critical_maps=tuple(results.CriticalMap(**arrays(row)) for row in content["critical_maps"]),
         critical_values=tuple(results.CriticalValues(**arrays(row)) for row in content["critical_values"]),
         scans=tuple(results.ScanPoint(**{**row, "limit": _limit(row["limit"])}) for row in content["scans"]),
         provenance=content["provenance"],
@@ -190,8 +202,17 @@ def _from_plain(content: Mapping[str, Any]) -> Result:
 
 def redraw(folder: Path, style: str | Path | None = None, by: Helper | None = None) -> list[Path]:
     """Redraw the figures of saved results, computing nothing; returns the files."""
-    result = load_result(folder)
+    from nurecoil.reports.coverage import draw_coverage_into, load_coverage
+
+    settings_checked(style)
+    covered = load_coverage(folder)
+    result = None if covered is not None and not (folder / "result.json").exists() else load_result(folder)
     prepare(folder.parent, folder.name)
+    names: list[str] = []
     with staged(folder) as staging:
-        names = draw_all(result, staging / "figures", style, by)
-    return [folder / "figures" / name for name in sorted(names)]
+        (staging / "figures").mkdir()
+        if result is not None:
+            names += draw_all(result, staging / "figures", style, by)
+        if covered is not None:
+            names += draw_coverage_into(covered, staging / "figures", style)
+    return [folder / "figures" / name for name in names]

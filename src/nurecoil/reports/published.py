@@ -43,9 +43,22 @@ def published(name: str) -> Mapping[str, Any] | None:
     return entry
 
 
+def published_for(result: Result) -> Mapping[str, Any] | None:
+    """The published numbers that a result can be compared with: it must be the built-in study itself, unchanged."""
+    from nurecoil.studies import presets
+    from nurecoil.studies.study import load_study
+
+    if result.name not in presets.names("studies"):
+        return None
+    entry = published(result.name)
+    if entry is None or load_study(result.name).sha256 != result.provenance.get("study_sha256"):
+        return None
+    return entry
+
+
 def compare(result: Result) -> list[Comparison]:
     """The ends of every limit of a result beside the published ones; of a transition charge the upper end only."""
-    entry = published(result.name)
+    entry = published_for(result)
     rows: Mapping[str, Any] = entry["rows"] if entry else {}
     comparisons = []
     for limit in result.limits:

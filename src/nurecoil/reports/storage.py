@@ -5,11 +5,12 @@ Everything is first made in a hidden folder beside its place, then renamed into 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from nurecoil.errors import OutputError
@@ -27,6 +28,24 @@ def prepare(directory: Path, name: str) -> Path:
             f"cannot write results to {folder}: {fault.strerror or fault}; choose another with -o"
         ) from None
     return folder
+
+
+@contextmanager
+def result_folder(directory: Path, name: str, blocks: str, task: str) -> Iterator[tuple[Path, Path]]:
+    """The folder of a study while it is made, and a place in it for the finished blocks of one task.
+
+    The blocks of this task go when all is well, and stay otherwise; a folder that nothing was written to goes too.
+    """
+    missing = [place for place in (directory / name, *(directory / name).parents) if not place.exists()]
+    folder = prepare(directory, name)
+    store = folder / blocks / hashlib.sha256(task.encode()).hexdigest()[:16]
+    try:
+        yield folder, store
+        shutil.rmtree(store, ignore_errors=True)
+    finally:
+        for place in (folder / blocks, *missing):
+            with suppress(OSError):  # not there, or in use
+                place.rmdir()
 
 
 @contextmanager

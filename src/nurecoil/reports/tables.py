@@ -6,7 +6,7 @@ import io
 import math
 from dataclasses import replace
 
-from nurecoil.reports.published import compare, published
+from nurecoil.reports.published import compare, published_for
 from nurecoil.studies.results import Limit, Result, natural_exponent
 
 
@@ -86,7 +86,7 @@ def limits_table(result: Result) -> str:
 
 def comparison_table(result: Result) -> str:
     """Ours beside the published numbers where there are any, else every limit."""
-    entry = published(result.name)
+    entry = published_for(result)
     if entry is None:
         return limits_table(result)
     limits = {(limit.detector, limit.coupling): limit for limit in result.limits}

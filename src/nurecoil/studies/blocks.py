@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
+import queue
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -19,7 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nurecoil.errors import ClusterError, MissingExtraError
+from nurecoil.errors import ClusterError, MissingExtraError, StudyError
+from nurecoil.inference.compiled import require_numba
 from nurecoil.inference.global_fit import (
     delta_chi2_at_truth,
     grid_for,
@@ -29,6 +31,7 @@ from nurecoil.inference.global_fit import (
 from nurecoil.inference.intervals import Minimum
 from nurecoil.inference.toys import Ensemble, Experiment, draw, draw_compressed, expected_variance, reduce_counts
 from nurecoil.progress import progress_bar
+from nurecoil.studies.study import Study
 from nurecoil.version import __version__
 
 FloatArray = NDArray[np.float64]
@@ -63,9 +66,13 @@ class ToyTask:
         """Number of blocks."""
         return -(-self.toys // TOYS_PER_BLOCK)
 
+    def toys_in(self, block: int) -> int:
+        """Toys of one block: the last may hold fewer."""
+        return min(TOYS_PER_BLOCK, self.toys - block * TOYS_PER_BLOCK)
+
     def digest(self) -> str:
         """A name for the stored blocks that no other task has."""
-        text = hashlib.sha256(__version__.encode())
+        text = hashlib.sha256(f"{__version__} {TOYS_PER_BLOCK}".encode())
         for value in (getattr(self, field.name) for field in fields(self) if field.name != "experiment"):
             text.update(repr(value).encode())
         for field in fields(self.experiment):
@@ -78,7 +85,7 @@ def run_block(task: ToyTask, block: int) -> FloatArray:
     """Delta chi^2 at the truth of the toys of one block."""
     from threadpoolctl import threadpool_limits
 
-    toys = min(TOYS_PER_BLOCK, task.toys - block * TOYS_PER_BLOCK)
+    toys = task.toys_in(block)
     rng = np.random.default_rng(np.random.SeedSequence(task.seed, spawn_key=(*task.key, block)))
     experiment, truth = task.experiment, task.truth
     # More than one BLAS thread may change the last bit from machine load to machine load.
@@ -94,7 +101,7 @@ def run_block(task: ToyTask, block: int) -> FloatArray:
             statistics = reduce_counts(experiment, drawn, variance, fast=task.fast)
         if len(truth) == 2:
             return region_delta_chi2_at_truth(experiment, statistics, truth)
-        grid = grid_for(experiment, truth, expected_variance(experiment, truth))
+        grid = grid_for(experiment, truth, expected_variance(experiment, truth), task.minimum)
         return delta_chi2_at_truth(experiment, statistics, truth, grid, task.minimum, fast=task.fast)
 
 
@@ -117,24 +124,15 @@ def backend(workers: int = 0, scheduler: str | None = None) -> Iterator[Mapper]:
     if workers == 0 and scheduler is None:
         yield in_turn
         return
-    try:
-        from distributed import Client, LocalCluster, as_completed
-    except ImportError:
-        raise MissingExtraError(
-            "--workers and --scheduler need Dask, which is not installed: pip install 'nurecoil[distributed]'"
-        ) from None
+    if workers and scheduler is not None:
+        raise StudyError("--workers and --scheduler: give one of them; a cluster brings its own workers")
+    dask = _require_dask()
     if scheduler is not None:
-        try:
-            client = Client(scheduler, timeout=SCHEDULER_TIMEOUT_S)
-        except (OSError, TimeoutError, ValueError) as fault:
-            raise ClusterError(
-                f"the scheduler {scheduler} did not answer within {SCHEDULER_TIMEOUT_S} s ({type(fault).__name__}); "
-                "is the address right, such as tcp://host:8786, and the scheduler running?"
-            ) from None
+        client = _connected(dask.Client, scheduler)
         cluster = None
     else:
-        cluster = LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
-        client = Client(cluster)
+        cluster = dask.LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
+        client = dask.Client(cluster)
 
     def mapped(jobs: Sequence[tuple[ToyTask, int]]) -> Iterator[tuple[int, FloatArray]]:
         # A worker that dies costs its block: the block alone is tried again.
@@ -142,7 +140,7 @@ def backend(workers: int = 0, scheduler: str | None = None) -> Iterator[Mapper]:
             client.submit(run_block, task, block, pure=False, retries=3): position
             for position, (task, block) in enumerate(jobs)
         }
-        for future in as_completed(list(futures)):
+        for future in dask.as_completed(list(futures)):
             yield futures[future], future.result()
 
     try:
@@ -151,6 +149,54 @@ def backend(workers: int = 0, scheduler: str | None = None) -> Iterator[Mapper]:
         client.close()
         if cluster is not None:
             cluster.close()
+
+
+def check_options(study: Study, workers: int, scheduler: str | None, fast: bool) -> None:
+    """Refuse options that a study would not use, before anything is written."""
+    if study.file.intervals.method != "feldman-cousins" and (workers or scheduler or fast):
+        raise StudyError("--workers, --scheduler and --fast are for pseudo-experiments, which this study has none of")
+    if fast:
+        require_numba()
+        if any(setup.statistic == "poisson" for setup in study.setups):
+            raise StudyError("--fast: there are no compiled kernels for poisson")
+    if workers or scheduler:
+        _require_dask()
+
+
+def _require_dask() -> Any:
+    try:
+        import distributed
+    except ImportError:
+        raise MissingExtraError(
+            "--workers and --scheduler need Dask, which is not installed: pip install 'nurecoil[distributed]'"
+        ) from None
+    return distributed
+
+
+def _connected(client_class: Any, scheduler: str) -> Any:
+    """A client of a scheduler, or `ClusterError` once the time limit is over.
+
+    The connection is made on a thread, since a port that accepts and then says nothing keeps it waiting for ever.
+    """
+    hint = "is the address right, such as tcp://host:8786, and the scheduler running?"
+    answer: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def connect() -> None:
+        try:
+            answer.put(client_class(scheduler, timeout=SCHEDULER_TIMEOUT_S))
+        except (OSError, TimeoutError, ValueError) as fault:
+            answer.put(fault)
+
+    threading.Thread(target=connect, daemon=True).start()
+    try:
+        found = answer.get(timeout=SCHEDULER_TIMEOUT_S + 1)
+    except queue.Empty:
+        found = TimeoutError()
+    if isinstance(found, ValueError):
+        raise ClusterError(f"the scheduler's address {scheduler} cannot be used ({found}); {hint}")
+    if isinstance(found, Exception):
+        raise ClusterError(f"the scheduler {scheduler} did not answer within {SCHEDULER_TIMEOUT_S} s; {hint}")
+    return found
 
 
 def run_tasks(
@@ -162,9 +208,11 @@ def run_tasks(
     """
     jobs = [(task, block) for task in tasks for block in range(task.blocks)]
     places = [_place(store, task, block) for task, block in jobs]
-    results: list[FloatArray | None] = [_stored(place) for place in places]
+    results: list[FloatArray | None] = [
+        _stored(place, task.toys_in(block)) for place, (task, block) in zip(places, jobs, strict=True)
+    ]
     missing = [position for position, result in enumerate(results) if result is None]
-    with progress_bar(what, len(jobs)) as advance:
+    with progress_bar(what, len(jobs), always=True) as advance:
         advance(len(jobs) - len(missing))
         for index, result in mapper([jobs[position] for position in missing]):
             position = missing[index]
@@ -179,11 +227,14 @@ def _place(store: Path | None, task: ToyTask, block: int) -> Path | None:
     return None if store is None else store / f"{task.digest()}-{block}.npy"
 
 
-def _stored(place: Path | None) -> FloatArray | None:
+def _stored(place: Path | None, toys: int) -> FloatArray | None:
     if place is None or not place.exists():
         return None
-    kept: Any = np.load(place)
-    return np.asarray(kept, dtype=float)
+    try:
+        kept: Any = np.load(place)
+    except (OSError, ValueError, EOFError):
+        return None  # a block that was cut short is simulated again
+    return np.asarray(kept, dtype=float) if np.shape(kept) == (toys,) else None
 
 
 def _keep(place: Path | None, result: FloatArray) -> None:
@@ -195,9 +246,3 @@ def _keep(place: Path | None, result: FloatArray) -> None:
     with partial.open("wb") as file:
         np.save(file, result)
     os.replace(partial, place)
-
-
-def discard(store: Path | None) -> None:
-    """Drop the kept blocks once the results are written."""
-    if store is not None:
-        shutil.rmtree(store, ignore_errors=True)

@@ -39,8 +39,10 @@ _ALTERNATIVES = (
 
 def merge_preset(entry: Mapping[str, Any]) -> dict[str, Any]:
     """A detector's keys with its preset's for all that it does not give; `UnknownNameError` for the preset."""
-    if not isinstance(entry.get("preset"), str):
+    if entry.get("preset") is None:
         return dict(entry)
+    if not isinstance(entry["preset"], str):
+        raise StudyError(f"must be a detector preset's name, got {entry['preset']!r}")
     defaults = presets.load("detectors", entry["preset"])
     for groups in _ALTERNATIVES:
         given = [group for group in groups if any(key in entry for key in group)]

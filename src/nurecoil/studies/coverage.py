@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from nurecoil.errors import PhysicsError, StudyError, UnknownNameError, located
+from nurecoil.inference.compiled import require_numba
 from nurecoil.inference.intervals import Minimum
 from nurecoil.inference.levels import delta_chi2_level
 from nurecoil.inference.toys import Ensemble, Experiment
@@ -40,9 +42,10 @@ class CoveragePoint:
     coverage: float
     """The fraction of toys whose interval holds the truth."""
     coverage_error: float
-    """Its binomial standard deviation."""
+    """Its binomial standard deviation, at least that of one toy."""
     critical_value: float
     """The delta chi^2 that would have given the confidence level."""
+    seed: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +53,8 @@ class Coverage:
     """A coverage study's points and where they come from."""
 
     name: str
-    symbols: dict[str, str]
+    couplings: dict[str, dict[str, Any]]
+    """Symbol, unit and scale of each, for figures."""
     labels: dict[str, str]
     points: tuple[CoveragePoint, ...]
     provenance: dict[str, Any]
@@ -88,7 +92,7 @@ def coverage(
 
     """
     analysis, experiment, chosen_statistic, chosen_minimum = check_request(
-        study, detector, name, values, toys=toys, seed=seed, statistic=statistic, minimum=minimum
+        study, detector, name, values, toys=toys, seed=seed, statistic=statistic, minimum=minimum, fast=fast
     )
     tasks = [
         blocks.ToyTask(
@@ -102,9 +106,10 @@ def coverage(
             toys=toys,
             seed=seed,
             fast=fast,
-            key=(position,),
+            # A point's random numbers are its own: they depend on what it is, not on its place in the command.
+            key=(zlib.crc32(f"{detector} {name} {float(value)!r}".encode()),),
         )
-        for position, value in enumerate(values)
+        for value in values
     ]
     with blocks.backend(workers, scheduler) as mapper:
         samples = blocks.run_tasks(tasks, store, mapper, "coverage")
@@ -123,16 +128,17 @@ def coverage(
                 convention=convention(chosen_minimum, ensemble),
                 toys=toys,
                 coverage=covered,
-                coverage_error=float(np.sqrt(covered * (1 - covered) / toys)),
+                coverage_error=max(float(np.sqrt(covered * (1 - covered) / toys)), 1 / toys),
                 critical_value=float(np.quantile(sample, study.file.intervals.confidence_level)),
+                seed=seed,
             )
         )
     return Coverage(
         study.name,
-        {new.name: new.symbol for new in study.couplings},
+        {new.name: {"symbol": new.symbol, "unit": new.unit, "scale": new.scale} for new in study.couplings},
         {setup.name: setup.detector.label for setup in study.setups},
         tuple(points),
-        {**provenance(study), "seed": seed},
+        provenance(study, fast=fast),
     )
 
 
@@ -146,6 +152,7 @@ def check_request(
     seed: int,
     statistic: str | None = None,
     minimum: Minimum | None = None,
+    fast: bool = False,
 ) -> tuple[Analysis, Experiment, str, Minimum]:
     """What a coverage study would use, or the `NurecoilError` that says what is wrong with the request."""
     if toys < FEWEST_TOYS:
@@ -154,6 +161,10 @@ def check_request(
         raise StudyError(f"seed: must be a whole number from 0 on, got {seed}")
     if not values:
         raise StudyError("at: at least one true value is needed")
+    if len(set(values)) != len(values):
+        raise StudyError("at: a true value is given twice")
+    if fast:
+        require_numba()
     made = analyses(study)
     if detector not in made:
         raise UnknownNameError(f"no detector '{detector}' in the study {study.name}; {nearest(detector, made)}")
@@ -168,6 +179,8 @@ def check_request(
     analysis = made[detector]
     chosen_statistic = statistic or analysis.statistic_name
     chosen_minimum: Minimum = minimum or study.file.intervals.minimum
+    if chosen_statistic == "poisson" and fast:
+        raise StudyError("--fast: there are no compiled kernels for poisson")
     if chosen_statistic == "poisson" and chosen_minimum == "connected":
         raise StudyError("minimum: connected is not available for poisson pseudo-experiments; use global")
     return analysis, analysis.experiment(name), chosen_statistic, chosen_minimum

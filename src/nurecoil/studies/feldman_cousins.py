@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nurecoil.errors import StatisticsError
-from nurecoil.inference.chi2 import Segment
+from nurecoil.errors import StatisticsError, located
+from nurecoil.inference.chi2 import Chi2, Segment
 from nurecoil.inference.contours import contour, trace
 from nurecoil.inference.intervals import Minimum, best_fit
 from nurecoil.inference.levels import delta_chi2_level
-from nurecoil.inference.toys import Ensemble
+from nurecoil.inference.toys import Ensemble, expected_variance
 from nurecoil.studies import blocks, results, schema
 from nurecoil.studies.analysis import Analysis
 
@@ -33,6 +33,8 @@ REACH = 4.0
 FINE_POINTS = 4001
 REGION_POINTS = 24
 """True values along each axis of a two-coupling region."""
+FEWEST_COMPRESSED_COUNTS = 25.0
+"""Regions draw sufficient statistics as normals where every bin expects at least this; else exact counts."""
 REGION_ROOM = 0.25
 """The region's box is the delta chi^2 contour's, larger by this part on every side."""
 
@@ -125,7 +127,7 @@ def _plan(analysis: Analysis, limit: results.Limit, options: Options, number: in
         if experiment.even and inside[1] <= 0:
             continue
         start = max(inside[0], 0.0) if experiment.even else inside[0]
-        pieces.append(np.linspace(start, inside[1], POINTS_PER_PIECE))
+        pieces.append(_along(chi2, start, inside[1], reach, POINTS_PER_PIECE))
     truths = np.concatenate(pieces)
     least_squares = analysis.statistic_name == "least-squares"
     tasks = tuple(
@@ -147,19 +149,31 @@ def _plan(analysis: Analysis, limit: results.Limit, options: Options, number: in
     return _Plan(analysis, limit, tuple(pieces), experiment.even, tasks)
 
 
+def _along(chi2: Chi2, low: float, high: float, reach: float, points: int) -> FloatArray:
+    """Values from low to high, even along the curve of delta chi^2: close where it changes, whatever the decade."""
+    axis = chi2.axes[0]
+    dense = np.union1d(np.linspace(low, high, 400), axis.search_points(100))
+    dense = np.union1d(dense[(dense >= low) & (dense <= high)], [low, high])
+    rise = np.abs(np.diff(np.minimum(chi2(dense), reach))) / reach
+    arc = np.concatenate([[0.0], np.cumsum(rise + np.diff(dense) / (high - low))])
+    return np.asarray(np.interp(np.linspace(0, arc[-1], points), arc, dense))
+
+
 def _limit(plan: _Plan, critical: FloatArray, options: Options) -> results.Limit:
     """All pieces in which the observed delta chi^2 is below the interpolated critical value."""
     chi2 = plan.analysis.statistic.along((plan.limit.coupling,))
     best, lowest = best_fit(chi2, options.minimum)
     bounds = chi2.axes[0].bounds
+    reach = REACH * delta_chi2_level(options.confidence_level, 1)
     segments: list[Segment] = []
     start = 0
     for piece in plan.pieces:
-        values = np.linspace(piece[0], piece[-1], FINE_POINTS)
+        values = np.union1d(_along(chi2, piece[0], piece[-1], lowest + reach, FINE_POINTS), piece)
         allowed = np.interp(values, piece, critical[start : start + len(piece)])
         start += len(piece)
         excess = chi2(values) - lowest - allowed
-        segments += _below_zero(values, excess, bounds, mirrored=plan.even)
+        with located(f"{plan.analysis.name}, {plan.limit.coupling}"):
+            segments += _below_zero(values, excess, bounds, mirrored=plan.even)
     if options.minimum == "connected":
         segments = [(low, high) for low, high in segments if low <= best <= high]
     return replace(
@@ -176,7 +190,10 @@ def _below_zero(values: FloatArray, excess: FloatArray, bounds: tuple[float, flo
     below = excess < 0
     for end, inside in ((values[0], below[0]), (values[-1], below[-1])):
         if inside and end not in bounds and not (mirrored and end == 0):
-            raise StatisticsError("a critical value exceeds the range that was simulated: use more toys")
+            raise StatisticsError(
+                f"the simulated critical values reach the end of the range that is searched, delta chi^2 up to "
+                f"{REACH:g} times Wilks' value; use more toys or another statistic"
+            )
     changes = np.flatnonzero(below[1:] != below[:-1])
     step = np.diff(values)[changes]
     crossings = values[changes] - excess[changes] * step / (excess[changes + 1] - excess[changes])
@@ -217,8 +234,11 @@ def _critical_values(plan: _Plan, critical: FloatArray, errors: FloatArray, opti
 
 def regions(
     made: Sequence[tuple[Analysis, tuple[str, str]]], options: Options, store: Path | None, mapper: blocks.Mapper
-) -> list[results.ContourLines]:
-    """Two-coupling regions from a coarse map of critical values, interpolated; toys from the compressed generator."""
+) -> tuple[list[results.ContourLines], list[results.CriticalMap]]:
+    """Two-coupling regions, and the coarse maps of critical values from which they are interpolated.
+
+    The minimum is the global one. Toys come from the compressed generator where every bin expects enough counts.
+    """
     grids, tasks = [], []
     for number, (analysis, names) in enumerate(made):
         wilks = contour(analysis.statistic.along(names), options.confidence_level)
@@ -233,7 +253,7 @@ def regions(
                 truth=(float(x), float(y)),
                 statistic="least-squares",
                 metric=(0.0, 0.0),
-                compressed=True,
+                compressed=bool(expected_variance(experiment, (0.0, 0.0)).min() >= FEWEST_COMPRESSED_COUNTS),
                 ensemble=options.ensemble,
                 minimum="global",
                 toys=options.toys,
@@ -245,12 +265,34 @@ def regions(
             for column, x in enumerate(axes[0])
         ]
     simulated = iter(blocks.run_tasks(tasks, store, mapper, "regions"))
-    lines = []
+    lines, maps = [], []
     for (analysis, names), (x, y) in zip(made, grids, strict=True):
-        critical = np.array([np.quantile(next(simulated), options.confidence_level) for _ in range(len(x) * len(y))])
-        polygons = _region(analysis, names, x, y, critical.reshape(len(y), len(x)))
+        samples = [next(simulated) for _ in range(len(x) * len(y))]
+        critical = np.array([np.quantile(sample, options.confidence_level) for sample in samples])
+        critical = critical.reshape(len(y), len(x))
+        errors = [_quantile_error(sample, options.confidence_level) for sample in samples]
+        maps.append(
+            results.CriticalMap(
+                detector=analysis.name,
+                channels=analysis.channels,
+                coupling_x=names[0],
+                coupling_y=names[1],
+                confidence_level=options.confidence_level,
+                convention=options.convention,
+                toys=options.toys,
+                x=x,
+                y=y,
+                critical_value=critical,
+                largest_error=max(errors),
+                interpolation_error=float(
+                    np.max(np.abs(critical[1:-1, 1:-1] - (critical[:-2, 1:-1] + critical[2:, 1:-1]) / 2))
+                ),
+            )
+        )
+        with located(f"{analysis.name}, {names[0]} and {names[1]}"):
+            polygons = _region(analysis, names, x, y, critical)
         lines.append(results.ContourLines(analysis.name, analysis.channels, *names, options.confidence_level, polygons))
-    return lines
+    return lines, maps
 
 
 def _region(
@@ -262,4 +304,7 @@ def _region(
     grid = np.stack(np.meshgrid(fine_y, fine_x, indexing="ij"), axis=-1)
     allowed = RegularGridInterpolator((y, x), critical)(grid)
     observed = analysis.statistic.along(names).on_grid(fine_x, fine_y)
-    return trace(fine_x, fine_y, observed - observed.min() - allowed, 0.0)
+    excess = observed - observed.min() - allowed
+    if min(excess[0].min(), excess[-1].min(), excess[:, 0].min(), excess[:, -1].min()) < 0:
+        raise StatisticsError("the region reaches the end of the simulated map; use more toys")
+    return trace(fine_x, fine_y, excess, 0.0)

@@ -16,13 +16,21 @@ if TYPE_CHECKING:
 LIBRARIES = ("numpy", "scipy", "periodictable", "pydantic", "PyYAML", "contourpy", "matplotlib")
 
 
-def provenance(study: Study) -> dict[str, Any]:
-    """The record that goes beside every result."""
+def provenance(study: Study, *, fast: bool = False) -> dict[str, Any]:
+    """The record that goes beside every result; `fast` says whether compiled kernels were used."""
+    intervals = study.file.intervals
     return {
         "nurecoil": __version__,
         "python": platform.python_version(),
         "machine": platform.machine(),
         "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
+        "compiled_kernels": importlib.metadata.version("numba") if fast else None,
+        "conventions": {
+            "intervals": f"{intervals.method}, compared with the {intervals.minimum} minimum",
+            "scans": "delta-chi2, whatever the method of the intervals",
+            "pseudo_experiments": intervals.ensemble or "drawn",
+            "least_squares_on_toys": "variances: own counts (coverage), the Standard Model's (feldman-cousins)",
+        },
         "constants": constants.as_dict(),
         "study_name": study.name,
         "study_sha256": study.sha256,

@@ -100,7 +100,28 @@ class CriticalValues:
     critical_value_error: FloatArray
     """Of the finite number of toys."""
     interpolation_error: float
-    """Largest distance of a critical value from the line through its neighbours: it bounds the interpolation's."""
+    """Largest distance of a critical value from the line through its neighbours: an estimate, toy noise included."""
+
+
+@dataclass(frozen=True, eq=False)
+class CriticalMap:
+    """Simulated critical values of delta chi^2 in the plane of two couplings."""
+
+    detector: str
+    channels: str
+    coupling_x: str
+    coupling_y: str
+    confidence_level: float
+    convention: str
+    toys: int
+    x: FloatArray
+    y: FloatArray
+    critical_value: FloatArray
+    """Shape (len(y), len(x))."""
+    largest_error: float
+    """Of the finite number of toys."""
+    interpolation_error: float
+    """Largest distance of a critical value from the line through its neighbours: an estimate, toy noise included."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +166,7 @@ class Result:
     contours: tuple[ContourLines, ...]
     cross_sections: tuple[CrossSectionCurve, ...]
     critical_values: tuple[CriticalValues, ...]
+    critical_maps: tuple[CriticalMap, ...]
     scans: tuple[ScanPoint, ...]
     provenance: Mapping[str, Any]
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 from nurecoil.errors import StudyError, located
 from nurecoil.physics.couplings import coupling, nearest
-from nurecoil.physics.nuclei import target
-from nurecoil.studies.schema import Panel, StudyFile
+from nurecoil.physics.cross_sections import scatterers
+from nurecoil.physics.nuclei import Target, target
+from nurecoil.studies.schema import CrossSection, Panel, StudyFile
 
 
 def check_across_keys(file: StudyFile) -> None:
@@ -19,6 +21,8 @@ def check_across_keys(file: StudyFile) -> None:
         if spec.channels is not None:
             _unique(f"detectors.{spec.name}.channels", spec.channels)
     _unique("channels", file.channels)
+    if file.radiative_corrections:
+        raise StudyError("radiative_corrections: true is not available in this version of nurecoil")
     _check_intervals(file)
     _check_combinations(file)
     analysed = detectors + [combination.name for combination in file.combinations]
@@ -43,11 +47,33 @@ def check_across_keys(file: StudyFile) -> None:
             for value in curve.values:
                 new.check(value)
         with located(f"{path}.target"):
-            target(curve.target, convention=file.nuclei)
+            of = target(curve.target, rms_radius_fm=curve.rms_radius_fm, convention=file.nuclei)
+        with located(path):
+            recoil_range(curve, of, file.form_factor)
     for figure in file.figures or []:
         for number, panel in enumerate(figure.panels, start=1):
             _check_panel(file, panel, f"figures.{figure.name}.panels.{number}")
     _unique("figures", [figure.name for figure in file.figures or []])
+
+
+LARGEST_ELECTRON_RECOIL_KEV = 100.0
+
+
+def recoil_range(curve: CrossSection, of: Target, form_factor: str) -> tuple[float, float]:
+    """The recoil energies between which a cross section is drawn; `StudyError` where there are none.
+
+    Up to the endpoint unless the study says less; electrons to 100 keV at most.
+    """
+    particles = scatterers(of, curve.channel, form_factor)
+    endpoint = max(particle.maximum_recoil_kev(curve.energy_mev) for particle, _ in particles)
+    default = min(endpoint, LARGEST_ELECTRON_RECOIL_KEV) if curve.channel == "electron" else endpoint
+    high = curve.recoil_to_kev or default
+    if curve.recoil_from_kev >= min(high, endpoint):
+        raise StudyError(
+            f"recoil_from_kev: must be below recoil_to_kev and the endpoint, {endpoint:.4g} keV at "
+            f"{curve.energy_mev:g} MeV, got {curve.recoil_from_kev:g}"
+        )
+    return curve.recoil_from_kev, high
 
 
 def _check_intervals(file: StudyFile) -> None:
@@ -56,6 +82,8 @@ def _check_intervals(file: StudyFile) -> None:
             if getattr(file.intervals, key) is not None:
                 raise StudyError(f"intervals.{key}: only with method: feldman-cousins; delta-chi2 uses no toys")
     statistics = {file.statistic, *(spec.statistic for spec in file.detectors)}
+    if file.intervals.method == "feldman-cousins" and file.intervals.minimum == "connected" and file.contours:
+        raise StudyError("contours: feldman-cousins regions compare with the global minimum; remove them or use global")
     if "poisson" in statistics and file.intervals.method == "feldman-cousins":
         if file.intervals.minimum == "connected":
             raise StudyError("intervals.minimum: connected is not available for poisson pseudo-experiments; use global")
@@ -105,8 +133,33 @@ def _check_panel(file: StudyFile, panel: Panel, path: str) -> None:
                     f"in the channel {channel} is not among the study's cross_sections"
                 )
     _known(f"{path}.spectrum", [panel.spectrum] if panel.spectrum else [], detectors, "detector of this study")
+    if panel.profile is not None:
+        _check_profile_panel(file, panel, analysed, path)
+    if panel.cross_section is not None and panel.values is not None:
+        values = {
+            value
+            for c in file.cross_sections
+            if (c.target, c.energy_mev) == (panel.cross_section, panel.energy_mev)
+            for value in c.values
+        }
+        for value in panel.values:
+            if value not in values:
+                shown = ", ".join(f"{known:g}" for known in sorted(values))
+                raise StudyError(f"{path}.values: {value:g} is not among the computed ones ({shown})")
     if panel.range and panel.range[0] >= panel.range[1]:
         raise StudyError(f"{path}.range: must rise, got {panel.range[0]:g} and {panel.range[1]:g}")
+
+
+def _check_profile_panel(file: StudyFile, panel: Panel, analysed: Sequence[str], path: str) -> None:
+    """Every coupling and detector of the panel needs a profile, inside the panel's range."""
+    low, high = panel.range or (-math.inf, math.inf)
+    for coupling_name in panel.profile or []:
+        for detector in panel.detectors or analysed:
+            made = [p for p in file.profiles if p.coupling == coupling_name and detector in (p.detectors or analysed)]
+            if panel.detectors and not made:
+                raise StudyError(f"{path}.detectors: {detector} has no profile of {coupling_name} under `profiles`")
+            if made and not any(p.from_ < high and p.to > low for p in made):
+                raise StudyError(f"{path}.range: no profile of {coupling_name} for {detector} reaches into it")
 
 
 def _unique(path: str, names: Iterable[str]) -> None:

@@ -9,17 +9,17 @@ import numpy as np
 from nurecoil.inference.contours import contour
 from nurecoil.inference.intervals import best_fit, interval
 from nurecoil.physics.couplings import coupling
-from nurecoil.physics.cross_sections import differential, scatterers
+from nurecoil.physics.cross_sections import differential
 from nurecoil.physics.nuclei import target
 from nurecoil.progress import track
 from nurecoil.studies import results, schema
 from nurecoil.studies.analysis import Analysis, analyses
 from nurecoil.studies.provenance import provenance
+from nurecoil.studies.rules import recoil_range
 from nurecoil.studies.scans import vary
 from nurecoil.studies.study import Study
 
 CROSS_SECTION_POINTS = 300
-LARGEST_ELECTRON_RECOIL_KEV = 100.0
 
 
 def run(
@@ -39,6 +39,7 @@ def run(
         limit(study, analysis, new.name) for analysis in track(list(made.values()), "limits") for new in study.couplings
     ]
     critical_values: list[results.CriticalValues] = []
+    critical_maps: list[results.CriticalMap] = []
     if study.file.intervals.method == "feldman-cousins":
         from nurecoil.studies import feldman_cousins
         from nurecoil.studies.blocks import backend
@@ -49,13 +50,16 @@ def run(
                 [(made[found.detector], found) for found in limits], options, store, mapper
             )
             wanted = [(analysis, (x, y)) for x, y in study.file.contours for analysis in made.values()]
-            contours = feldman_cousins.regions(wanted, options, store, mapper)
+            contours, critical_maps = feldman_cousins.regions(wanted, options, store, mapper)
     else:
         contours = _contours(study, made)
     return results.Result(
         name=study.name,
         study=study.as_dict(),
-        couplings={new.name: results.CouplingInfo(new.symbol, new.unit, new.scale) for new in study.couplings},
+        couplings={
+            name: results.CouplingInfo(coupling(name).symbol, coupling(name).unit, coupling(name).scale)
+            for name in dict.fromkeys([*study.file.couplings, *(c.coupling for c in study.file.cross_sections)])
+        },
         detectors={name: results.DetectorInfo(analysis.label, analysis.channels) for name, analysis in made.items()},
         limits=tuple(limits),
         spectra=_spectra(made),
@@ -63,8 +67,9 @@ def run(
         contours=tuple(contours),
         cross_sections=tuple(curve for wanted in study.file.cross_sections for curve in _cross_sections(study, wanted)),
         critical_values=tuple(critical_values),
+        critical_maps=tuple(critical_maps),
         scans=_scans(study),
-        provenance=provenance(study),
+        provenance=provenance(study, fast=fast),
     )
 
 
@@ -141,15 +146,8 @@ def _scans(study: Study) -> tuple[results.ScanPoint, ...]:
 
 def _cross_sections(study: Study, wanted: schema.CrossSection) -> list[results.CrossSectionCurve]:
     """The Standard Model's curve and one per value, log-spaced up to the endpoint."""
-    of = target(wanted.target, convention=study.file.nuclei)
-    highest = max(
-        particle.maximum_recoil_kev(wanted.energy_mev)
-        for particle, _ in scatterers(of, wanted.channel, study.file.form_factor)
-    )
-    if wanted.channel == "electron":
-        highest = min(highest, LARGEST_ELECTRON_RECOIL_KEV)
-    highest = wanted.recoil_to_kev or highest
-    recoil = np.geomspace(min(wanted.recoil_from_kev, highest / 2), highest, CROSS_SECTION_POINTS)
+    of = target(wanted.target, rms_radius_fm=wanted.rms_radius_fm, convention=study.file.nuclei)
+    recoil = np.geomspace(*recoil_range(wanted, of, study.file.form_factor), CROSS_SECTION_POINTS)
     curves = []
     for value in dict.fromkeys([0.0, *wanted.values]):
         cross_section = differential(

@@ -39,9 +39,14 @@ def _find(content: dict[str, Any], key: str) -> tuple[dict[str, Any], str, str |
         if isinstance(holder, list):
             named = [entry for entry in holder if isinstance(entry, dict) and rest.startswith(f"{entry.get('name')}.")]
             if not named:
+                if any(isinstance(entry, dict) and entry.get("name") == rest for entry in holder):
+                    raise StudyError(
+                        f"{key}: only a number can be scanned; name one of its keys, such as {key}.mass_kg"
+                    )
                 names = [str(entry["name"]) for entry in holder if isinstance(entry, dict) and "name" in entry]
                 word = rest.split(".")[0]
-                raise StudyError(f"{key}: no '{word}' under {said}; {nearest(word, names)}")
+                hint = f"; {nearest(word, names)}" if names else ", whose entries have no names"
+                raise StudyError(f"{key}: no '{word}' under {said}{hint}")
             entry = max(named, key=lambda found: len(found["name"]))
             detector = entry["name"] if said == "detectors" else detector
             rest, holder, said = rest[len(entry["name"]) + 1 :], entry, entry["name"]

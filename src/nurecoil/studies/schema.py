@@ -11,7 +11,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,79}$")]
-Positive = Annotated[float, Field(gt=0)]
+Positive = Annotated[float, Field(gt=0, le=1e30)]
+Text = Annotated[str, Field(pattern=r"^[^$\n]{1,120}$")]
+"""Words for figures and tables; a dollar sign would start a formula."""
 NonNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(gt=0, le=1)]
 Channel = Literal["cevns", "electron"]
@@ -57,7 +59,7 @@ class Uncertainties(_Model):
 class Intervals(_Model):
     """How intervals are made."""
 
-    confidence_level: Annotated[float, Field(gt=0, lt=1)] = 0.90
+    confidence_level: Annotated[float, Field(ge=0.01, le=0.9999999)] = 0.90
     method: Literal["delta-chi2", "feldman-cousins"] = "delta-chi2"
     minimum: Literal["global", "connected"] = Field(
         "global", description="compare with the lowest minimum, or with the one nearest the Standard Model"
@@ -110,7 +112,7 @@ class Detector(_Model):
 
     preset: str | None = Field(None, description="built-in detector whose keys are the defaults")
     name: Name = Field(description="unique, safe as a file name; the preset's unless given")
-    label: str | None = Field(None, description="how figures name it; the target unless given")
+    label: Text | None = Field(None, description="how figures name it; the target unless given")
     target: str = Field(description="element or compound formula")
     mass_kg: Positive
     distance_m: Positive
@@ -129,7 +131,7 @@ class Detector(_Model):
         None, description="nuclear-recoil light over electron-recoil light; same-axis for no conversion"
     )
     source: SourceOrPreset | None = None
-    exposure_years: Positive | None = None
+    exposure_years: Annotated[float, Field(gt=0, le=1e4)] | None = None
     channels: Annotated[list[Channel], Field(min_length=1)] | None = None
     statistic: Statistic | None = None
     uncertainties: Uncertainties | None = None
@@ -149,11 +151,12 @@ class CrossSection(_Model):
     """Curves of d(sigma)/dT at one neutrino energy; the Standard Model is always drawn too."""
 
     target: str
-    energy_mev: Positive
+    energy_mev: Annotated[float, Field(gt=0, le=1000)]
     channel: Channel = "cevns"
     coupling: str
     values: Annotated[list[float], Field(min_length=1)]
     recoil_from_kev: Positive = 0.1
+    rms_radius_fm: Radius | None = Field(None, description="as in a detector; from the nuclide table unless given")
     recoil_to_kev: Positive | None = Field(None, description="the endpoint unless given; at most 100 keV for electrons")
 
 
@@ -192,7 +195,7 @@ class Panel(_Model):
         Literal["upper left", "upper center", "upper right", "center left", "center right", "lower left", "lower right"]
         | None
     ) = Field(None, description="where the legend stands")
-    title: str | None = None
+    title: Text | None = None
 
 
 class Figure(_Model):
@@ -207,9 +210,9 @@ class StudyFile(_Model):
     """The whole file."""
 
     name: Name = Field(description="safe as a file name")
-    title: str | None = None
+    title: Text | None = None
     source: SourceOrPreset = Field(description="a preset, or a mapping with `type`")
-    exposure_years: Positive
+    exposure_years: Annotated[float, Field(gt=0, le=1e4)]
     channels: Annotated[list[Channel], Field(min_length=1)] = Field(default=["cevns"])
     couplings: Annotated[list[str], Field(min_length=1)]
     uncertainties: Uncertainties
@@ -224,7 +227,7 @@ class StudyFile(_Model):
     figures: list[Figure] | None = Field(None, description="chosen from what the study computes unless given")
     form_factor: Literal["helm", "klein-nystrand", "symmetrised-fermi"] = "helm"
     nuclei: Literal["standard-weight", "isotopes"] = "standard-weight"
-    radiative_corrections: Literal[False] = False
+    radiative_corrections: bool = False
 
 
 NOT_AVAILABLE = {

@@ -74,12 +74,27 @@ class Study:
 
     def as_dict(self) -> dict[str, Any]:
         """The keys as plain values, presets filled in: a study file that gives the same study."""
-        return self.file.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_unset=True)
+        content = self.file.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_unset=True)
+        for detector in content["detectors"]:
+            # Files are named from anywhere, since the saved study stands in another folder than the user's.
+            if isinstance(detector.get("efficiency"), dict):
+                detector["efficiency"]["file"] = str((self.base / detector["efficiency"]["file"]).resolve())
+            if "background_file" in detector:
+                detector["background_file"] = str((self.base / detector["background_file"]).resolve())
+        return content
 
     @property
     def sha256(self) -> str:
-        """A hash of the keys, independent of their order and of comments."""
-        text = json.dumps(self.as_dict(), sort_keys=True, separators=(",", ":"))
+        """A hash of what the study computes: keys and the contents of files, but no order, comment, title or figure."""
+        content = self.file.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_unset=True)
+        for key in ("title", "figures"):
+            content.pop(key, None)
+        for detector, setup in zip(content["detectors"], self.setups, strict=True):
+            detector.pop("label", None)
+            detector.pop("background_file", None)
+            detector["efficiency"] = repr(setup.detector.efficiency)
+            detector["background"] = setup.detector.background_per_kg_day.tolist()
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
     def responses(self) -> dict[str, Response]:
@@ -102,14 +117,14 @@ class Study:
 def load_study(name_or_path: str | os.PathLike[str]) -> Study:
     """A built-in study by name, or a study file by path.
 
-    A string that ends in .yaml or .yml, or holds a path separator, is a path. Raises a `NurecoilError` whose message
-    names the file, the key's path, the fault and what is allowed.
+    A string that ends in .yaml or .yml, holds a path separator, or names a file is a path. Raises a `NurecoilError`
+    whose message names the file, the key's path, the fault and what is allowed.
 
     >>> load_study("parada2024").name
     'parada2024'
     """
     text = os.fspath(name_or_path)
-    if presets.is_path(name_or_path):
+    if presets.is_path(name_or_path) or (text not in presets.names("studies") and Path(text).is_file()):
         path = Path(text)
         return study_from_dict(read_yaml(path), where=str(path), base=path.parent)
     return study_from_dict(presets.load("studies", text), where=f"study preset {text}")

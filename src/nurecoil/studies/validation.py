@@ -56,10 +56,15 @@ def _message(model: type[BaseModel], content: Mapping[str, Any], error: Any) -> 
         options = context["expected"].replace("'", "")
         return f"{path}: must be {options}{shown}"
     if kind == "string_pattern_mismatch":
+        if context.get("pattern", "").startswith("^[^$"):
+            return f"{path}: must be 1 to 120 characters without '$'{shown}"
         return f"{path}: must be safe as a file name (letters, digits, '-', '_', '.', '+', at most 80){shown}"
     if kind in ("too_short", "too_long"):
         bound = f"at least {context['min_length']}" if kind == "too_short" else f"at most {context['max_length']}"
-        return f"{path}: needs {bound} entries, got {context.get('actual_length', 'more')}"
+        entries = "entry" if bound.endswith(" 1") else "entries"
+        return f"{path}: needs {bound} {entries}, got {context.get('actual_length', 'more')}"
+    if kind == "string_type" and location[:1] == ("couplings",) and isinstance(given, dict):
+        return f"{path}: couplings with parameters are not available in this version of nurecoil"
     expected = {
         "float_type": "a number",
         "int_type": "a whole number",

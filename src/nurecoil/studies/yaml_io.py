@@ -30,11 +30,11 @@ class _Loader(_Base):  # type: ignore[misc]  # the C loader exists only where li
         return dict(super().construct_mapping(node, deep))
 
 
-# YAML 1.1 reads `1e-7` as text and yes/no/on/off as booleans; every resolver is made anew from 1.2's rules.
+# YAML 1.1 reads `1e-7` as text, `010` as eight, `1:30` as ninety and yes/no/on/off as booleans: floats, integers and
+# booleans are resolved by the rules of YAML 1.2 instead.
+_REPLACED = ("tag:yaml.org,2002:float", "tag:yaml.org,2002:int", "tag:yaml.org,2002:bool")
 _Loader.yaml_implicit_resolvers = {
-    first: [
-        (tag, regexp) for tag, regexp in resolvers if tag not in ("tag:yaml.org,2002:float", "tag:yaml.org,2002:bool")
-    ]
+    first: [(tag, regexp) for tag, regexp in resolvers if tag not in _REPLACED]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 _Loader.add_implicit_resolver(
@@ -47,6 +47,10 @@ _Loader.add_implicit_resolver(
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
 )
+
+
+_Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"^[-+]?\d+$"), list("-+0123456789"))
+_Loader.add_constructor("tag:yaml.org,2002:int", lambda _, node: int(node.value))
 
 
 def parse_yaml(text: str, where: str) -> dict[str, Any]:
