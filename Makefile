@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 OUTPUT ?= results
 
-.PHONY: reproduce test lint benchmark clean
+.PHONY: reproduce test benchmark coverage clean
 
 reproduce: $(VENV)/installed
 	$(BIN)/nurecoil reproduce -o $(OUTPUT)
@@ -17,6 +17,10 @@ test: $(VENV)/installed-test
 
 benchmark: $(VENV)/installed-test
 	$(BIN)/python benchmarks/run.py
+
+# The coverage study of docs/coverage.md, some minutes.
+coverage: $(VENV)/installed-test
+	$(BIN)/python docs/coverage_study.py -o $(OUTPUT)/coverage-study
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "nurecoil needs Python 3.11 or newer: make PYTHON=python3.11")'

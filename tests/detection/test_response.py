@@ -313,3 +313,23 @@ def test_detectors_are_checked_and_frozen():
         replace(ge, bin_edges_kev=np.array([1.0, 1.0]), background_per_kg_day=np.zeros(1))
     with pytest.raises(PhysicsError, match="background"):
         replace(ge, background_per_kg_day=np.zeros(3))
+
+
+def test_with_perfect_resolution_both_axes_of_an_efficiency_are_the_same():
+    """A bend of the efficiency inside a bin: the true and the reconstructed energy are one."""
+    ge = nr.load_detector("ess-ge")
+    edges = np.linspace(0.6, 40, 9)
+    found = []
+    for axis in ("recoil", "reconstructed"):
+        table = EfficiencyTable((0.1, 3.0, 7.3, 90.0), (0.0, 0.3, 0.9, 0.7), axis)
+        detector = replace(perfect(ge, edges), efficiency=table)
+        found.append(nr.response(nr.load_source("ess"), detector, couplings=["q_ee"], years=3).signal)
+    assert found[0] == near(found[1], 1e-9)
+
+
+def test_an_exposure_must_be_positive_and_couplings_unique():
+    source, detector = nr.load_source("ess"), nr.load_detector("ess-ge")
+    with pytest.raises(PhysicsError, match="above 0 years"):
+        nr.response(source, detector, years=-3)
+    with pytest.raises(PhysicsError, match="unique"):
+        nr.response(source, detector, couplings=["q_ee", "q_ee"], years=3)

@@ -217,3 +217,9 @@ def test_more_confidence_never_shrinks(statistics, low, more):
         narrow, wide = interval(chi2, low), interval(chi2, low + more)
         assert wide.segments[0][0] < narrow.segments[0][0]
         assert wide.segments[0][1] > narrow.segments[0][1]
+
+
+def test_an_end_beyond_the_bounds_of_sense_is_open():
+    weak = preset_response("ess-ge", couplings=["q_ee"], years=1e-18)
+    found = interval(LeastSquares.of(weak, 0.1, 0.01).along(["q_ee"]), 0.9)
+    assert found.segments == ((-np.inf, np.inf),)

@@ -316,3 +316,59 @@ def test_in_a_process_of_its_own(changes, word, write_study, tmp_path):
     assert ran.stdout == ""
     assert "Traceback" not in ran.stderr
     assert not output.exists()
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({"radiative_corrections": True}, ("radiative_corrections", "not available")),
+        ({"couplings": ["mu_e"]}, ("mu_e", "not available")),
+        ({"couplings": [{"name": "light_vector", "mass_mev": 10}]}, ("couplings", "not available")),
+        ({"intervals": {"confidence_level": 0.99999999999}}, ("intervals.confidence_level",)),
+        ({"title": "$bad$"}, ("title", "$")),
+        (
+            {"cross_sections": [{"target": "Ge", "energy_mev": 10, "coupling": "q_ee", "values": [1e-8],
+                                 "recoil_from_kev": 50}]},
+            ("cross_sections.1", "endpoint"),
+        ),
+        (
+            {"profiles": [{"coupling": "q_ee", "from": -1e-8, "to": 1e-8}],
+             "figures": [{"name": "f", "panels": [{"profile": ["q_ee"], "range": [2e-8, 3e-8]}]}]},
+            ("figures.f.panels.1.range",),
+        ),
+    ],
+)  # fmt: skip
+def test_more_that_is_refused_before_anything_is_written(keys, words, command, write_study, tmp_path):
+    ran = command("run", write_study(changed(keys)), "-o", tmp_path / "out")
+    assert ran.status == 2
+    assert all(word in ran.err for word in words), ran.err
+    assert "Traceback" not in ran.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_isotope_is_no_target(command, write_study, tmp_path):
+    ran = command("check", write_study(changed({"detectors.0.target": "D2O", "detectors.0.rms_radius_fm": 2.5})))
+    assert ran.status == 2
+    assert "isotope" in ran.err
+
+
+def test_options_that_would_be_ignored_are_refused(command, write_study, tmp_path):
+    for option in (("--workers", 2), ("--fast",), ("--scheduler", "tcp://127.0.0.1:1")):
+        ran = command("run", write_study(changed({})), "-o", tmp_path / "out", *option)
+        assert ran.status == 2
+        assert "pseudo-experiments" in ran.err
+        assert not (tmp_path / "out").exists()
+
+
+def test_a_changed_copy_of_the_paper_study_is_not_compared_with_the_paper(command, write_study, tmp_path):
+    ran = command("run", write_study(changed({"name": "parada2024"})), "-o", tmp_path / "out")
+    assert ran.status == 0
+    assert "published" not in ran.out.lower()
+
+
+def test_a_cross_section_of_a_coupling_without_limits_is_drawn(command, write_study, tmp_path):
+    curve = {"target": "NaI", "energy_mev": 30, "coupling": "q_mutau", "values": [1e-8]}
+    curve["rms_radius_fm"] = {"Na": 2.99, "I": 4.83}
+    ran = command("run", write_study(changed({"cross_sections": [curve]})), "-o", tmp_path / "out")
+    assert (ran.status, ran.err) == (0, "")
+    assert (tmp_path / "out" / "my-study" / "figures" / "cross-sections.pdf").exists()

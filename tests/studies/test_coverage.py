@@ -10,7 +10,7 @@ import pytest
 from support import STUDY, changed
 
 import nurecoil as nr
-from nurecoil.errors import StudyError
+from nurecoil.errors import StatisticsError, StudyError
 from nurecoil.studies.coverage import coverage
 
 COLUMNS = (
@@ -157,3 +157,51 @@ def test_a_month_of_germanium_with_poisson():
     )
     (point,) = coverage(study, "ess-ge", "q_ee", [0.0], toys=200, seed=1).points
     assert 0.8 < point.coverage <= 1
+
+
+def test_the_connected_interval_of_a_charge_beyond_the_barrier_never_covers():
+    study = nr.load_study("parada2024")
+    far = coverage(study, "ess-ge", "q_ee", [6e-8], toys=500, minimum="connected")
+    near_zero = coverage(study, "ess-ge", "q_ee", [0.0], toys=2000, minimum="connected")
+    assert far.points[0].coverage == 0
+    assert far.points[0].coverage_error == 1 / 500
+    assert abs(near_zero.points[0].coverage - 0.9) < 4 * near_zero.points[0].coverage_error
+
+
+def test_a_point_does_not_depend_on_its_place_in_the_command():
+    study = nr.load_study("parada2024")
+    one, two = (coverage(study, "ess-csi", "q_ee", values, toys=300).points for values in ([0.0, 3e-9], [3e-9]))
+    assert one[1] == two[0]
+
+
+def test_points_of_another_efficiency_file_are_dropped_and_the_user_is_told(command, write_study, tmp_path):
+    table = tmp_path / "efficiency.txt"
+    keys = changed({"detectors.0.efficiency": {"file": str(table), "axis": "reconstructed"}})
+    path = write_study(keys)
+    common = ("coverage", path, "--detector", "my-ge", "--coupling", "q_ee", "--toys", 200, "-o", tmp_path / "out")
+    table.write_text("0.1 0.8\n200 0.8\n", encoding="utf-8")
+    assert command(*common, "--at", "0").status == 0
+    table.write_text("0.1 0.4\n200 0.4\n", encoding="utf-8")
+    ran = command(*common, "--at", "1e-9")
+    assert "1 points of another version" in ran.out
+    assert [float(row["true_value"]) for row in rows(tmp_path / "out" / "my-study")] == [1e-9]
+
+
+def test_a_run_keeps_the_coverage_figure_and_figures_redraws_it(simulate, command, write_study, tmp_path):
+    _, folder = simulate("--at", "0")
+    mine = folder / "figures" / "mine.png"
+    mine.write_bytes(b"my own")
+    assert command("run", write_study(STUDY), "-o", tmp_path / "out").status == 0
+    assert mine.read_bytes() == b"my own"
+    assert (folder / "figures" / "coverage.pdf").exists()
+    (folder / "figures" / "coverage.pdf").unlink()
+    assert command("figures", folder).status == 0
+    assert (folder / "figures" / "coverage.pdf").exists()
+
+
+def test_normalisations_that_would_be_negative_are_refused():
+    study = nr.study_from_dict(changed({"uncertainties": {"signal": 1.0, "background": 0.01}}))
+    with pytest.raises(StatisticsError, match="negative normalisations"):
+        coverage(study, "my-ge", "q_ee", [0.0], toys=200)
+    fluctuated = coverage(study, "my-ge", "q_ee", [0.0], toys=200, ensemble="centres")
+    assert 0 < fluctuated.points[0].coverage <= 1

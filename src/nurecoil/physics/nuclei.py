@@ -153,7 +153,7 @@ def parse_formula(formula: str) -> dict[str, float]:
     for atom, count in atoms.items():
         if not count > 0:
             raise UnknownNameError(f"'{formula}' holds no atoms; {hint}")
-        if not hasattr(atom, "isotopes"):
+        if isinstance(atom, periodictable.core.Isotope):
             raise UnknownNameError(f"'{formula}' names the isotope {atom}: single isotopes are not available; {hint}")
         counts[str(atom.symbol)] = float(count)
     if not counts:

@@ -131,7 +131,7 @@ def backend(workers: int = 0, scheduler: str | None = None) -> Iterator[Mapper]:
         client = _connected(dask.Client, scheduler)
         cluster = None
     else:
-        cluster = dask.LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
+        cluster = dask.LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0")
         client = dask.Client(cluster)
 
     def mapped(jobs: Sequence[tuple[ToyTask, int]]) -> Iterator[tuple[int, FloatArray]]:
