@@ -56,9 +56,12 @@ def published_for(result: Result) -> Mapping[str, Any] | None:
     return entry
 
 
-def compare(result: Result) -> list[Comparison]:
-    """The ends of every limit of a result beside the published ones; of a transition charge the upper end only."""
-    entry = published_for(result)
+def compare(result: Result, entry: Mapping[str, Any] | None = None) -> list[Comparison]:
+    """The ends of every limit of a result beside the published ones; of a transition charge the upper end only.
+
+    `entry` is what `published` gives: by default that of the result's own study, if it is unchanged.
+    """
+    entry = published_for(result) if entry is None else entry
     rows: Mapping[str, Any] = entry["rows"] if entry else {}
     comparisons = []
     for limit in result.limits:
