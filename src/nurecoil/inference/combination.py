@@ -57,7 +57,10 @@ class SummedChi2:
 
     def on_grid(self, x: FloatArray, y: FloatArray) -> FloatArray:
         """chi^2 of two couplings on a grid."""
-        return np.asarray(sum(member.on_grid(x, y) for member in self.members))
+        surface = np.zeros((len(y), len(x)))
+        for member in self.members:
+            surface += member.on_grid(x, y)
+        return surface
 
     def value_and_gradient(self, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """chi^2 and its derivatives at points."""

@@ -264,9 +264,15 @@ class _Polynomials:
         """Index and gain of every toy's best grid point."""
         if fast:
             return highest_gain()(self.linear, self.square, axis, self.quotient)
-        at_grid = self.on_grid(axis)
-        best = np.argmax(at_grid, axis=1)
-        return best, np.take_along_axis(at_grid, best[:, None], axis=1)[:, 0]
+        toys = len(self.linear)
+        best, highest = np.empty(toys, dtype=np.int64), np.empty(toys)
+        for start in range(0, toys, TOYS_AT_ONCE):
+            part = slice(start, start + TOYS_AT_ONCE)
+            square = self.square[part] if len(self.square) > 1 else self.square
+            at_grid = _Polynomials(self.linear[part], square, self.quotient).on_grid(axis)
+            best[part] = np.argmax(at_grid, axis=1)
+            highest[part] = np.take_along_axis(at_grid, best[part, None], axis=1)[:, 0]
+        return best, highest
 
     def refined(self, axis: FloatArray, best: NDArray[np.int64]) -> FloatArray:
         """The gain at the top of the cells around each toy's best grid point, by three Newton steps inside them."""
@@ -297,6 +303,9 @@ def _derivatives(coefficients: FloatArray, x: FloatArray) -> tuple[FloatArray, F
     return value, first, 2 * half_second
 
 
+TOYS_AT_ONCE = 256
+"""Toys whose gains on the grid stay in the cache together."""
+
 REGION_GRID_POINTS = 61
 """Along each of two couplings, between the ends of the region in which a toy's fit can lie."""
 REGION_SEARCH_POINTS = 40
@@ -311,9 +320,14 @@ def region_delta_chi2_at_truth(experiment: Experiment, statistics: Statistics, t
     highest is refined by three Newton steps that may not leave its cell.
     """
     points, cell = _region_grid(experiment, statistics, truth)
-    at_grid = gain(experiment, statistics, experiment.monomials_at(points))
-    best = np.argmax(at_grid, axis=1)
-    highest = np.take_along_axis(at_grid, best[:, None], axis=1)[:, 0]
+    monomials = experiment.monomials_at(points)
+    best, highest = np.empty(len(statistics.along), dtype=np.int64), np.empty(len(statistics.along))
+    for start in range(0, len(best), TOYS_AT_ONCE):
+        part = slice(start, start + TOYS_AT_ONCE)
+        gram = statistics.gram[part] if len(statistics.gram) > 1 else statistics.gram
+        at_grid = gain(experiment, Statistics(statistics.along[part], gram, statistics.centre[part]), monomials)
+        best[part] = np.argmax(at_grid, axis=1)
+        highest[part] = np.take_along_axis(at_grid, best[part, None], axis=1)[:, 0]
     scaled = np.array([[value / axis.scale for value, axis in zip(truth, experiment.axes, strict=True)]])
     at_truth = gain(experiment, statistics, experiment.monomials_at(scaled))[:, 0]
     fitted = _refine_region(experiment, statistics, points[best], cell)
