@@ -214,7 +214,7 @@ def scan(repeats: int) -> list[Row]:
     def ours() -> np.ndarray:
         total[:] = 0
         for statistic in statistics_:
-            total += statistic.along(["q_ee", "q_mumu"]).on_grid(x, y)
+            np.add(total, statistic.along(["q_ee", "q_mumu"]).on_grid(x, y), out=total)
         return total
 
     numerator, denominator = np.random.default_rng(1).uniform(1, 2, (2, GRID_POINTS, GRID_POINTS))
