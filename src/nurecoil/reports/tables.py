@@ -80,6 +80,13 @@ def limits_table(result: Result) -> str:
             f"Critical values from {first.toys} toys a point ({first.convention}); their error is {worst:.2f} at most, "
             f"that of the interpolation {between:.2f}."
         )
+    if result.critical_maps:
+        worst = max(m.largest_error for m in result.critical_maps)
+        between = max(m.interpolation_error for m in result.critical_maps)
+        notes.append(
+            f"Regions from maps of {result.critical_maps[0].critical_value.size} true values: error of the critical "
+            f"values {worst:.2f} at most, of the interpolation {between:.2f}; always the global minimum."
+        )
     notes.append(f"Intervals compare with the {result.limits[0].minimum} minimum.")
     return rendered(_title(result), columns, rows, set(), notes)
 
