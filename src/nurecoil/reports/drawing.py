@@ -11,9 +11,10 @@ import os
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from nurecoil.progress import progress_bar
 
@@ -37,7 +38,8 @@ class Helper:
 
     def begin(self, result: Result, specs: Specs, folder: Path, settings: Settings) -> None:
         """Let the helper draw too."""
-        self._pipe.send((result, specs, folder, settings))
+        with suppress(OSError):  # should it have died, everything is drawn here
+            self._pipe.send((result, specs, folder, settings))
 
     def positions(self, count: int) -> Iterator[int]:
         """Positions that no one has taken yet."""
@@ -47,7 +49,7 @@ class Helper:
         """The positions that the helper has drawn whole; empty should it have died."""
         try:
             drawn: set[int] = self._pipe.recv()
-        except EOFError:
+        except (EOFError, OSError):
             drawn = set()
         return drawn
 
@@ -126,32 +128,44 @@ def figure_files(result: Result) -> set[str]:
     return {f"{spec['name']}.{ending}" for spec in figure_specs(result) for ending in ("pdf", "png")}
 
 
-def draw_all(result: Result, folder: Path, style: str | Path | None = None, by: Helper | None = None) -> list[str]:
-    """Draw every figure into `folder` and return the file names.
+@dataclass(frozen=True)
+class Drawing:
+    """Figures on their way: begun by a helper, if there is one, and still to be finished here."""
 
-    Parameters
-    ----------
-    style : a matplotlib style file.
-    by : a helper that draws too. What it did not draw is drawn here, so that any fault is raised here.
+    result: Result
+    specs: Specs
+    folder: Path
+    settings: Settings
+    by: Helper | None
 
-    """
-    from nurecoil.figures.catalogue import figure_specs
+    @classmethod
+    def begin(cls, result: Result, folder: Path, style: str | Path | None = None, by: Helper | None = None) -> Drawing:
+        """Let the helper start on the figures of a result, into `folder`; `style` is a matplotlib style file."""
+        from nurecoil.figures.catalogue import figure_specs
 
-    settings: Any = settings_checked(style)
-    folder.mkdir(parents=True, exist_ok=True)
-    # The heaviest first: then the two processes end together.
-    specs = sorted(figure_specs(result), key=lambda spec: -len(spec["panels"]))
-    if by is not None:
-        by.begin(result, specs, folder, settings)
-    import matplotlib
+        settings = settings_checked(style)
+        folder.mkdir(parents=True, exist_ok=True)
+        # The heaviest first: then the two processes end together.
+        specs = sorted(figure_specs(result), key=lambda spec: -len(spec["panels"]))
+        if by is not None:
+            by.begin(result, specs, folder, settings)
+        return cls(result, specs, folder, settings, by)
 
-    with matplotlib.rc_context(settings), progress_bar("drawing figures", len(specs)) as advance:
-        mine = set()
-        for position in range(len(specs)) if by is None else by.positions(len(specs)):
-            draw_one(result, specs[position], folder)
-            mine.add(position)
-            advance(1)
-        drawn = mine if by is None else mine | by.wait()
-        for position in set(range(len(specs))) - drawn:
-            draw_one(result, specs[position], folder)
-    return sorted(figure_files(result))
+    def finish(self) -> list[str]:
+        """Draw what is left and return all file names.
+
+        What the helper took and did not draw is drawn here too, so that any fault is raised here.
+        """
+        import matplotlib
+
+        count, settings = len(self.specs), cast("Any", self.settings)
+        with matplotlib.rc_context(settings), progress_bar("drawing figures", count) as advance:
+            mine = set()
+            for position in range(count) if self.by is None else self.by.positions(count):
+                draw_one(self.result, self.specs[position], self.folder)
+                mine.add(position)
+                advance(1)
+            drawn = mine if self.by is None else mine | self.by.wait()
+            for position in set(range(count)) - drawn:
+                draw_one(self.result, self.specs[position], self.folder)
+        return sorted(figure_files(self.result))

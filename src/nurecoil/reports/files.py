@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from nurecoil.errors import InputFileError
-from nurecoil.reports.drawing import Helper, draw_all, figure_files, settings_checked
+from nurecoil.reports.drawing import Drawing, Helper, figure_files, settings_checked
 from nurecoil.reports.storage import prepare, staged
 from nurecoil.studies import results
 from nurecoil.studies.results import Result
@@ -42,6 +42,8 @@ def save(result: Result, directory: Path, *, style: str | Path | None = None, dr
     folder = prepare(directory, result.name)
     earlier = _drawn_earlier(folder)
     with staged(folder) as staging:
+        # The helper draws while the tables are written here.
+        drawing = Drawing.begin(result, staging / "figures", style, drawn_by)
         for name, rows in tables(result).items():
             text = io.StringIO()
             writer = csv.writer(text, lineterminator="\n")
@@ -53,7 +55,7 @@ def save(result: Result, directory: Path, *, style: str | Path | None = None, dr
         (staging / "result.json").write_text(json.dumps(content, allow_nan=False) + "\n", encoding="utf-8")
         provenance = json.dumps(result.provenance, indent=1, allow_nan=False)
         (staging / "provenance.json").write_text(provenance + "\n", encoding="utf-8")
-        drawn = draw_all(result, staging / "figures", style, drawn_by)
+        drawn = drawing.finish()
     for name in earlier - set(drawn):
         (folder / "figures" / name).unlink(missing_ok=True)
     return folder
@@ -212,7 +214,7 @@ def redraw(folder: Path, style: str | Path | None = None, by: Helper | None = No
     with staged(folder) as staging:
         (staging / "figures").mkdir()
         if result is not None:
-            names += draw_all(result, staging / "figures", style, by)
+            names += Drawing.begin(result, staging / "figures", style, by).finish()
         if covered is not None:
             names += draw_coverage_into(covered, staging / "figures", style)
     return [folder / "figures" / name for name in names]

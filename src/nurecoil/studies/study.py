@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -127,7 +128,13 @@ def load_study(name_or_path: str | os.PathLike[str]) -> Study:
     if presets.is_path(name_or_path) or (text not in presets.names("studies") and Path(text).is_file()):
         path = Path(text)
         return study_from_dict(read_yaml(path), where=str(path), base=path.parent)
-    return study_from_dict(presets.load("studies", text), where=f"study preset {text}")
+    return _built_in(text)
+
+
+@functools.cache
+def _built_in(name: str) -> Study:
+    """A built-in study, made once: it is frozen, and results are compared with it again."""
+    return study_from_dict(presets.load("studies", name), where=f"study preset {name}")
 
 
 def study_from_dict(content: Mapping[str, Any], *, where: str = "study", base: Path = Path()) -> Study:
