@@ -6,7 +6,6 @@ Exit status: 0 done; 2 the input is wrong (one message on standard error); 1 any
 from __future__ import annotations
 
 import enum
-import gc
 import os
 import sys
 from pathlib import Path
@@ -213,8 +212,6 @@ def _options(
 
 def main() -> None:
     """Entry point: faults of the input become one message and exit status 2."""
-    # matplotlib makes many objects and few cycles: looking for cycles all the time costs a tenth of a short run.
-    gc.set_threshold(200_000)
     try:
         status = app(standalone_mode=False)
     except NurecoilError as fault:

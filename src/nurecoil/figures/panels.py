@@ -153,7 +153,7 @@ def cross_section(axes: Axes, result: Result, spec: Spec) -> None:
         axes.plot(c.recoil_kev, c.dsigma_dt_cm2_per_kev, color=colour, linestyle=line, label=text)
     axes.set_xscale("log")
     axes.set_yscale("log")
-    # The end of a spectrum falls to zero: the axis ends where 90 % of the recoils (in log) have been drawn.
+    # The end of a spectrum falls to zero: its last points do not set the range of the axis.
     body = [c.dsigma_dt_cm2_per_kev[: int(0.97 * len(c.recoil_kev))] for c in curves if c.value == 0]
     highest = max(float(c.dsigma_dt_cm2_per_kev.max()) for c in curves)
     axes.set_ylim(min(float(part[part > 0].min()) for part in body) / 3, highest * 3)

@@ -110,7 +110,7 @@ def draw_one(result: Result, spec: Mapping[str, Any], folder: Path) -> None:
     figure = draw(result, spec)
     # Without a creation date the same result gives the same bytes.
     figure.savefig(folder / f"{spec['name']}.pdf", metadata={"CreationDate": None})
-    # The strongest compression takes a third of the time of a figure and saves a tenth of its size.
+    # Light compression: the encoder is a good part of a figure's time, and the files grow by a tenth or two.
     figure.savefig(folder / f"{spec['name']}.png", pil_kwargs={"compress_level": 1})
 
 
