@@ -53,7 +53,7 @@ class OneFlavour(PionDecayAtRest):
             source.neutrinos_per_proton,
             source.hours_per_year,
             source.duty_factor,
-            only,
+            only=only,
         )
 
 

@@ -226,7 +226,9 @@ def test_counts_that_cannot_be_are_refused(responses):
     with pytest.raises(StatisticsError, match="one per bin"):
         Poisson.of(response, 0.1, 0.01, np.ones(3))
     silent = replace(
-        response, background=np.zeros(20), coefficients={"cevns": response.coefficients["cevns"] * (np.arange(20) > 0)}
+        response,
+        backgrounds={"background": np.zeros(20)},
+        coefficients={"cevns": response.coefficients["cevns"] * (np.arange(20) > 0)},
     )
     with pytest.raises(StatisticsError, match="none are expected"):
         Poisson.of(silent, 0.1, 0.01, np.ones(20))

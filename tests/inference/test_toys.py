@@ -351,7 +351,7 @@ def test_the_fit_where_chi2_saturates(case, name):
     if bins:
         response = replace(
             response,
-            background=response.background.sum(keepdims=True),
+            backgrounds={"background": response.background.sum(keepdims=True)},
             coefficients={"cevns": response.coefficients["cevns"].sum(axis=1, keepdims=True)},
         )
     experiment = experiment_of(response, name, widths=(0.3, 0.01))

@@ -84,6 +84,8 @@ class Detector:
     """Light of a nuclear recoil over that of an electron recoil of the same energy; 1 is a common axis."""
     label: str = ""
     """How figures name it."""
+    time_bin_edges_us: FloatArray | None = None
+    """Bins of the arrival time at a pulsed source, shape (time bins + 1,); None: times are not used."""
 
     def __post_init__(self) -> None:
         edges = np.asarray(self.bin_edges_kev, dtype=float)
@@ -92,10 +94,14 @@ class Detector:
             raise PhysicsError(f"detector {self.name}: bin edges must be positive and rise")
         if background.shape != (len(edges) - 1,):
             raise PhysicsError(f"detector {self.name}: one background value per bin is needed")
-        for array in (edges, background):
+        times = None if self.time_bin_edges_us is None else np.asarray(self.time_bin_edges_us, dtype=float)
+        if times is not None and (times.ndim != 1 or len(times) < 2 or not np.all(np.diff(times) > 0)):
+            raise PhysicsError(f"detector {self.name}: time bin edges must rise")
+        for array in (edges, background, *([] if times is None else [times])):
             array.flags.writeable = False
         object.__setattr__(self, "bin_edges_kev", edges)
         object.__setattr__(self, "background_per_kg_day", background)
+        object.__setattr__(self, "time_bin_edges_us", times)
 
 
 def flat_background(bin_edges_kev: FloatArray, counts_per_kev_kg_day: float) -> FloatArray:

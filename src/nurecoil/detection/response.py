@@ -20,23 +20,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nurecoil.detection.detector import Detector, EfficiencyTable
+from nurecoil.detection.folding import Monomial, fold, sorted_monomials
 from nurecoil.detection.quadrature import RecoilNodes, bin_windows, recoil_nodes
 from nurecoil.errors import PhysicsError
+from nurecoil.physics.arrival_times import arrival_fractions
 from nurecoil.physics.atoms import binding_energies_kev
 from nurecoil.physics.couplings import COUPLINGS, Coupling, coupling
-from nurecoil.physics.cross_sections import Amplitudes, AtomicElectrons, Scatterer, outgoing_basis, scatterers
-from nurecoil.physics.sources import FluxComponent, PionDecayAtRest
+from nurecoil.physics.cross_sections import AtomicElectrons, Scatterer, scatterers
+from nurecoil.physics.sources import FluxComponent, PionDecayAtRest, components_by_arrival
 
 FloatArray = NDArray[np.float64]
-Monomial = tuple[int, ...]
-"""Which couplings are multiplied, by their index: () the Standard Model, (a,) linear, (a, b) quadratic."""
 
 CHANNELS = ("cevns", "electron")
 
 
 @dataclass(frozen=True, eq=False)
+class BinAxis:
+    """One direction in which counts are binned."""
+
+    name: str
+    """With its unit, such as ``recoil_energy_kev`` or ``time_us``."""
+    edges: FloatArray
+    """Shape (bins + 1,), rising."""
+
+    def __len__(self) -> int:
+        return len(self.edges) - 1
+
+
+@dataclass(frozen=True, eq=False)
 class Response:
     """Expected counts of one detector for a whole exposure, as a polynomial in the couplings.
+
+    Counts of several axes stand in one row, the last axis fastest.
 
     >>> import nurecoil as nr
     >>> ge = nr.response(nr.load_source("ess"), nr.load_detector("ess-ge"), couplings=["q_ee"], years=3)
@@ -46,15 +61,17 @@ class Response:
     3776.7
     """
 
-    detector: Detector
+    name: str
+    """The detector's."""
+    axes: tuple[BinAxis, ...]
     couplings: tuple[Coupling, ...]
     channels: tuple[str, ...]
     monomials: tuple[Monomial, ...]
     """The products of couplings that contribute; () first."""
     coefficients: Mapping[str, FloatArray]
     """Per channel, counts per unit of each product: shape (monomials, bins)."""
-    background: FloatArray
-    """Background counts, shape (bins,)."""
+    backgrounds: Mapping[str, FloatArray]
+    """Counts of each background, shape (bins,)."""
 
     @property
     def channel_label(self) -> str:
@@ -63,8 +80,27 @@ class Response:
 
     @property
     def bin_edges_kev(self) -> FloatArray:
-        """Reconstructed bin edges, shape (bins + 1,)."""
-        return self.detector.bin_edges_kev
+        """Reconstructed bin edges of the first axis, shape (bins + 1,)."""
+        return self.axes[0].edges
+
+    @cached_property
+    def background(self) -> FloatArray:
+        """All backgrounds together, shape (bins,)."""
+        return np.asarray(np.sum(list(self.backgrounds.values()), axis=0))
+
+    def projected(self, counts: FloatArray, axis: int = 0) -> FloatArray:
+        """Counts summed over all axes but one: shape (bins of that axis,)."""
+        shaped = counts.reshape([len(each) for each in self.axes])
+        return np.asarray(shaped.sum(axis=tuple(other for other in range(len(self.axes)) if other != axis)))
+
+    def bin_text(self, number: int) -> str:
+        """Where a bin lies, for messages: ``the bin with recoil_energy_kev from 1 to 2``."""
+        positions = np.unravel_index(number, [len(axis) for axis in self.axes])
+        places = [
+            f"{axis.name} from {axis.edges[at]:.4g} to {axis.edges[at + 1]:.4g}"
+            for axis, at in zip(self.axes, positions, strict=True)
+        ]
+        return f"the bin with {', '.join(places)}"
 
     @cached_property
     def signal(self) -> FloatArray:
@@ -125,18 +161,29 @@ def response(
             f"channels must be one or both of {', '.join(CHANNELS)}, got {', '.join(channels) or 'none'}"
         )
     terms = {channel: _channel_terms(source, detector, declared, years, channel, form_factor) for channel in channels}
-    monomials = sorted({monomial for by_monomial in terms.values() for monomial in by_monomial} | {()}, key=_order)
-    nothing = np.zeros(len(detector.bin_edges_kev) - 1)
+    monomials = sorted_monomials(list(terms.values()))
+    axes = [BinAxis("recoil_energy_kev", detector.bin_edges_kev)]
+    background = detector.background_per_kg_day * detector.mass_kg
+    if detector.time_bin_edges_us is None:
+        background = background * source.beam_days(years)
+    else:
+        axes.append(BinAxis("time_us", detector.time_bin_edges_us))
+        days = source.days_in_time_bins(detector.time_bin_edges_us, years)
+        background = np.outer(background, days).ravel()
+    nothing = np.zeros(len(background))
     coefficients = {
         channel: np.array([by_monomial.get(monomial, nothing) for monomial in monomials])
         for channel, by_monomial in terms.items()
     }
-    background = detector.background_per_kg_day * detector.mass_kg * source.beam_days(years)
-    return Response(detector, declared, tuple(channels), tuple(monomials), coefficients, background)
-
-
-def _order(monomial: Monomial) -> tuple[int, Monomial]:
-    return len(monomial), monomial
+    return Response(
+        detector.name,
+        tuple(axes),
+        declared,
+        tuple(channels),
+        tuple(monomials),
+        coefficients,
+        {"background": background},
+    )
 
 
 def _channel_terms(
@@ -158,17 +205,38 @@ def _channel_terms(
     components = source.components
     nodes = _nodes(detector, particles, components, recoil_per_axis)
     windows = bin_windows(detector.bin_edges_kev, detector.resolution, detector.efficiency, nodes.recoil_energy_kev)
-    recoil = nodes.recoil_energy_kev * recoil_per_axis
-    fluence = source.fluence_per_cm2(detector.distance_m, years)
     first = detector.target.constituents[0]
     formula_units = detector.mass_kg * detector.target.nuclei_per_kg(first) / first.per_formula_unit
-    integrands: dict[Monomial, FloatArray] = {}
-    for particle, per_unit in particles:
-        measure = nodes.weight_kev * (recoil_per_axis * fluence * formula_units * per_unit)
-        _add_integrands(integrands, particle, components, couplings, recoil, measure)
-    monomials = list(integrands)
-    folded = np.stack([integrands[monomial] for monomial in monomials]) @ windows.T
-    return dict(zip(monomials, folded, strict=True))
+    luminosity = source.fluence_per_cm2(detector.distance_m, years) * formula_units
+    total: dict[Monomial, FloatArray] = {}
+    for group, fractions in _by_arrival(source, detector):
+        terms = fold(
+            particles,
+            group,
+            couplings,
+            nodes,
+            windows,
+            luminosity_per_cm2=luminosity,
+            recoil_per_axis=recoil_per_axis,
+        )
+        for monomial, counts in terms.items():
+            binned = counts if fractions is None else np.outer(counts, fractions).ravel()
+            total[monomial] = total[monomial] + binned if monomial in total else binned
+    return total
+
+
+def _by_arrival(
+    source: PionDecayAtRest, detector: Detector
+) -> list[tuple[tuple[FluxComponent, ...], FloatArray | None]]:
+    """The flux components that arrive together, each group with its share in every time bin."""
+    if detector.time_bin_edges_us is None:
+        return [(source.components, None)]
+    if source.pulse is None:
+        raise PhysicsError(f"source {source.name}: time bins need its pulse and repetition_hz")
+    return [
+        (group, arrival_fractions(source.pulse, lifetimes, detector.time_bin_edges_us))
+        for lifetimes, group in components_by_arrival(source.components)
+    ]
 
 
 def _nodes(
@@ -192,55 +260,3 @@ def _nodes(
     if isinstance(table, EfficiencyTable) and (table.axis == "recoil" or detector.resolution is None):
         kinks += table.energy_kev
     return recoil_nodes(detector.bin_edges_kev, detector.resolution, max(endpoints), kinks)
-
-
-def _add_integrands(
-    integrands: dict[Monomial, FloatArray],
-    particle: Scatterer,
-    components: tuple[FluxComponent, ...],
-    couplings: tuple[Coupling, ...],
-    recoil: FloatArray,
-    measure: FloatArray,
-) -> None:
-    """Add w_alpha(T) K_a(T) K_b(T) of one kind of target particle to the integrand of each monomial."""
-    index = {new: position for position, new in enumerate(couplings)}
-    cached: dict[tuple[object, object], Amplitudes] = {}
-
-    def amplitudes(new: Coupling | None, flavour: str) -> Amplitudes:
-        # Couplings that share their kernels (all millicharges do) share the evaluation.
-        key = (None, flavour) if new is None else (new.nucleus, new.electron)
-        if key not in cached:
-            cached[key] = particle.standard_model(flavour, recoil) if new is None else particle.kernel(new, recoil)
-        return cached[key]
-
-    minimum_energy = particle.minimum_energy_mev(recoil)
-    for component in components:
-        moments = component.spectrum.inverse_energy_moments(minimum_energy)
-        for pair, energy_coefficients in particle.kinematics(recoil, component.antineutrino).items():
-            weight = measure * np.einsum("kt,kt->t", energy_coefficients, moments)
-            products: dict[tuple[int, int], FloatArray | None] = {}
-            for _, basis in outgoing_basis(component.flavour, list(couplings)):
-                for i, first in enumerate(basis):
-                    for second in basis[i:]:
-                        left, right = amplitudes(first, component.flavour), amplitudes(second, component.flavour)
-                        ids = (id(left), id(right))
-                        if ids not in products:
-                            products[ids] = _component_product(pair, left, right, weight)
-                        product = products[ids]
-                        if product is None:
-                            continue
-                        monomial = tuple(index[new] for new in (first, second) if new is not None)
-                        # theta_a theta_b and theta_b theta_a are the same product.
-                        term = product if first is second else 2 * product
-                        integrands[monomial] = integrands[monomial] + term if monomial in integrands else term
-
-
-def _component_product(
-    pair: tuple[str, str], left: Amplitudes, right: Amplitudes, weight: FloatArray
-) -> FloatArray | None:
-    """weight(T) times the symmetrised product of two amplitudes in a pair of components; None if they have none."""
-    first, second = pair
-    if first == second:
-        return weight * left[first] * right[first] if first in left and first in right else None
-    parts = [weight * a[first] * b[second] for a, b in ((left, right), (right, left)) if first in a and second in b]
-    return np.sum(parts, axis=0) if parts else None

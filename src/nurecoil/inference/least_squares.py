@@ -4,8 +4,9 @@ Eq. (15) of arXiv:2409.10652, with signal n(theta), background B, data N and var
 
     chi^2 = min over a, b of sum_i [n_i (1 + a) + B_i (1 + b) - N_i]^2/N_i + (a/sigma_a)^2 + (b/sigma_b)^2
 
-The background is profiled into the metric, W' = W - W B B^T W/(B^T W B + 1/sigma_b^2), W = diag(1/N). Then, with
-k = 1/sigma_a^2, y = N - B, the residual e(theta) = n(theta) - y and <.,.> the product in W',
+The background is profiled into the metric, W' = W - W B B^T W/(B^T W B + 1/sigma_b^2), W = diag(1/N); several
+backgrounds likewise, with a matrix in the place of the division. Then, with k = 1/sigma_a^2, y = N - B, the residual
+e(theta) = n(theta) - y and <.,.> the product in W',
 
     chi^2(theta) = [(k + <y,y>) <e,e> - <y,e>^2] / (k + <y + e, y + e>),
 
@@ -22,7 +23,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nurecoil.detection.response import Monomial, Response
+from nurecoil.detection.folding import Monomial
+from nurecoil.detection.response import Response
 from nurecoil.errors import StatisticsError
 from nurecoil.inference.chi2 import Axis
 from nurecoil.inference.rational import RationalChi2
@@ -33,6 +35,19 @@ FloatArray = NDArray[np.float64]
 def response_axes(response: Response) -> tuple[Axis, ...]:
     """The couplings of a response as inference sees them."""
     return tuple(Axis(new.name, new.scale, new.bounds) for new in response.couplings)
+
+
+def background_widths(response: Response, uncertainty: float | Sequence[float]) -> FloatArray:
+    """The relative width of every background's normalisation; `StatisticsError` for another number of them."""
+    widths = np.broadcast_to(
+        np.asarray(uncertainty, dtype=float), np.shape(uncertainty) or (len(response.backgrounds),)
+    )
+    if len(widths) != len(response.backgrounds):
+        raise StatisticsError(
+            f"detector {response.name}: {len(response.backgrounds)} background uncertainties are needed, "
+            f"got {len(widths)}"
+        )
+    return widths
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,14 +68,15 @@ class LeastSquares:
         cls,
         response: Response,
         signal_uncertainty: float,
-        background_uncertainty: float,
+        background_uncertainty: float | Sequence[float],
         data: FloatArray | None = None,
     ) -> LeastSquares:
         """The statistic of one response.
 
         Parameters
         ----------
-        signal_uncertainty, background_uncertainty : relative widths; 0 fixes a normalisation.
+        signal_uncertainty, background_uncertainty : relative widths; 0 fixes a normalisation. One width for all
+            backgrounds of the response, or one each.
         data : observed counts per bin, also the variances; the Standard Model expectation (Asimov) unless given.
 
         Raises `StatisticsError` for a bin with no counts in which signal is possible.
@@ -72,9 +88,8 @@ class LeastSquares:
             raise StatisticsError(f"{len(background)} counts are needed, one per bin; got shape {observed.shape}")
         empty = observed <= 0
         if np.any(response.signal[:, empty]) or np.any(background[empty]):
-            edges = response.bin_edges_kev[np.flatnonzero(empty)[0] :][:2]
             raise StatisticsError(
-                f"detector {response.detector.name}: the bin from {edges[0]:.4g} to {edges[1]:.4g} keV has no counts, "
+                f"detector {response.name}: {response.bin_text(int(np.flatnonzero(empty)[0]))} has no counts, "
                 "so least squares has no variance for it; use wider bins"
             )
         weights = np.divide(1.0, observed, out=np.zeros_like(observed), where=~empty)
@@ -86,10 +101,12 @@ class LeastSquares:
         # With Asimov data the constant residual is exactly zero, not a rounded difference.
         vectors[1] = 0.0 if data is None else vectors[1] - vectors[0]
         gram = (vectors * weights) @ vectors.T
-        if background_uncertainty > 0:
-            weighted = background * weights
-            along = vectors @ weighted
-            gram -= np.outer(along, along) / (background @ weighted + background_uncertainty**-2)
+        widths = background_widths(response, background_uncertainty)
+        free = widths > 0
+        if free.any():
+            rows = np.array(list(response.backgrounds.values()))[free]
+            along = vectors @ (rows * weights).T
+            gram -= along @ np.linalg.solve((rows * weights) @ rows.T + np.diag(widths[free] ** -2.0), along.T)
         return cls(axes, response.monomials, gram, signal_uncertainty)
 
     def __add__(self, other: LeastSquares) -> LeastSquares:

@@ -16,11 +16,12 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nurecoil.detection.response import Monomial, Response
+from nurecoil.detection.folding import Monomial
+from nurecoil.detection.response import Response
 from nurecoil.errors import StatisticsError
 from nurecoil.inference import search
 from nurecoil.inference.chi2 import Axis, Segment
-from nurecoil.inference.least_squares import response_axes
+from nurecoil.inference.least_squares import background_widths, response_axes
 
 FloatArray = NDArray[np.float64]
 
@@ -48,26 +49,27 @@ class Poisson:
         cls,
         response: Response,
         signal_uncertainty: float,
-        background_uncertainty: float,
+        background_uncertainty: float | Sequence[float],
         data: FloatArray | None = None,
     ) -> Poisson:
         """The statistic of one response; Asimov data of the Standard Model unless counts are given.
 
+        `background_uncertainty` is one relative width for all its backgrounds, or one each.
         Raises `StatisticsError` for counts where neither signal nor background can be.
         """
         observed = response.signal[0] + response.background if data is None else np.asarray(data, dtype=float)
         if observed.shape != response.background.shape:
             raise StatisticsError(f"{len(response.background)} counts are needed, one per bin; got {observed.shape}")
         if np.any((response.signal[0] + response.background <= 0) & (observed > 0)):
-            raise StatisticsError(f"detector {response.detector.name}: counts where none are expected")
+            raise StatisticsError(f"detector {response.name}: counts where none are expected")
         return cls(
             response_axes(response),
             response.monomials,
             response.signal,
-            response.background[None, :],
+            np.array(list(response.backgrounds.values())),
             observed,
             signal_uncertainty,
-            (background_uncertainty,),
+            tuple(background_widths(response, background_uncertainty).tolist()),
         )
 
     def __add__(self, other: Poisson) -> Poisson:

@@ -22,6 +22,12 @@ MUON_MASS_MEV = 105.6583755
 CHARGED_PION_MASS_MEV = 139.57039
 """PDG 2024."""
 
+CHARGED_PION_LIFETIME_US = 0.026033
+"""PDG 2024."""
+
+MUON_LIFETIME_US = 2.1969811
+"""PDG 2024."""
+
 ATOMIC_MASS_UNIT_MEV = 931.49410372
 """CODATA 2022."""
 
@@ -59,6 +65,8 @@ def as_dict() -> dict[str, float]:
         "electron_mass_mev": ELECTRON_MASS_MEV,
         "muon_mass_mev": MUON_MASS_MEV,
         "charged_pion_mass_mev": CHARGED_PION_MASS_MEV,
+        "charged_pion_lifetime_us": CHARGED_PION_LIFETIME_US,
+        "muon_lifetime_us": MUON_LIFETIME_US,
         "atomic_mass_unit_mev": ATOMIC_MASS_UNIT_MEV,
         "avogadro": AVOGADRO,
         "hbar_c_mev_fm": HBAR_C_MEV_FM,

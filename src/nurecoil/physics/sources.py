@@ -9,13 +9,21 @@ which each spectrum gives exactly.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nurecoil.physics.constants import CHARGED_PION_MASS_MEV, MUON_MASS_MEV
+from nurecoil.errors import PhysicsError
+from nurecoil.physics.arrival_times import Pulse
+from nurecoil.physics.constants import (
+    CHARGED_PION_LIFETIME_US,
+    CHARGED_PION_MASS_MEV,
+    MUON_LIFETIME_US,
+    MUON_MASS_MEV,
+)
 
 FloatArray = NDArray[np.float64]
 
@@ -102,14 +110,29 @@ class FluxComponent:
     """``"e"``, ``"mu"`` or ``"tau"``."""
     antineutrino: bool
     spectrum: Spectrum
+    lifetimes_us: tuple[float, ...] = ()
+    """Of the decays that it waits for after the proton; needed where arrival times are."""
 
+
+PROMPT_LIFETIMES_US = (CHARGED_PION_LIFETIME_US,)
+DELAYED_LIFETIMES_US = (CHARGED_PION_LIFETIME_US, MUON_LIFETIME_US)
 
 PION_DECAY_AT_REST = (
-    FluxComponent("prompt nu_mu", "mu", False, LineSpectrum(PROMPT_ENERGY_MEV)),
-    FluxComponent("delayed anti-nu_mu", "mu", True, ANTI_NU_MU_SPECTRUM),
-    FluxComponent("delayed nu_e", "e", False, NU_E_SPECTRUM),
+    FluxComponent("prompt nu_mu", "mu", False, LineSpectrum(PROMPT_ENERGY_MEV), PROMPT_LIFETIMES_US),
+    FluxComponent("delayed anti-nu_mu", "mu", True, ANTI_NU_MU_SPECTRUM, DELAYED_LIFETIMES_US),
+    FluxComponent("delayed nu_e", "e", False, NU_E_SPECTRUM, DELAYED_LIFETIMES_US),
 )
 """What the decay at rest of one pi+ and its muon emits."""
+
+
+def components_by_arrival(
+    components: Sequence[FluxComponent],
+) -> list[tuple[tuple[float, ...], tuple[FluxComponent, ...]]]:
+    """Flux components grouped by the decays that they wait for."""
+    groups: dict[tuple[float, ...], list[FluxComponent]] = {}
+    for component in components:
+        groups.setdefault(component.lifetimes_us, []).append(component)
+    return [(lifetimes, tuple(group)) for lifetimes, group in groups.items()]
 
 
 @dataclass(frozen=True)
@@ -117,7 +140,8 @@ class PionDecayAtRest:
     """A pulsed source of pions that decay at rest, such as the ESS or the SNS.
 
     Attributes are per calendar year of operation; `duty_factor` is the share of the live time in which the
-    beam is on, by which steady backgrounds are multiplied.
+    beam is on, by which steady backgrounds are multiplied. Detectors that bin arrival times need `pulse` and
+    `repetition_hz`; their steady backgrounds are multiplied by the share of the time in each bin instead.
     """
 
     name: str
@@ -125,6 +149,8 @@ class PionDecayAtRest:
     neutrinos_per_proton: float
     hours_per_year: float
     duty_factor: float
+    pulse: Pulse | None = None
+    repetition_hz: float | None = None
 
     @property
     def components(self) -> tuple[FluxComponent, ...]:
@@ -144,3 +170,18 @@ class PionDecayAtRest:
     def beam_days(self, years: float) -> float:
         """Days in which the beam is on: live time times duty factor."""
         return self.hours_per_year / 24 * years * self.duty_factor
+
+    def days_in_time_bins(self, edges_us: ArrayLike, years: float) -> FloatArray:
+        """Live days spent in each bin of the time after the beam, all pulses together: shape (bins,).
+
+        Raises `PhysicsError` for a source without pulses, or a window longer than the time between them.
+        """
+        if self.pulse is None or self.repetition_hz is None:
+            raise PhysicsError(f"source {self.name}: time bins need its pulse and repetition_hz")
+        edges = np.asarray(edges_us, dtype=float)
+        if edges[-1] - edges[0] > 1e6 / self.repetition_hz:
+            raise PhysicsError(
+                f"source {self.name}: time bins over {edges[-1] - edges[0]:g} us, but pulses follow each other after "
+                f"{1e6 / self.repetition_hz:g} us"
+            )
+        return np.diff(edges) * 1e-6 * self.repetition_hz * self.hours_per_year / 24 * years

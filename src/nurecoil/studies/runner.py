@@ -96,11 +96,11 @@ def _spectra(made: dict[str, Analysis]) -> tuple[results.Spectrum, ...]:
     single = [analysis.responses[0] for analysis in made.values() if len(analysis.responses) == 1]
     return tuple(
         results.Spectrum(
-            detector=response.detector.name,
+            detector=response.name,
             bin_edges_kev=response.bin_edges_kev,
-            cevns=response.standard_model("cevns"),
-            electron=response.standard_model("electron"),
-            background=response.background,
+            cevns=response.projected(response.standard_model("cevns")),
+            electron=response.projected(response.standard_model("electron")),
+            background=response.projected(response.background),
         )
         for response in single
     )
