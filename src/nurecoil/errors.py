@@ -45,6 +45,12 @@ class MissingExtraError(NurecoilError):
     """An optional dependency that is not installed; the message names the extra."""
 
 
+class DownloadError(NurecoilError):
+    """Published data that cannot be fetched: the input may be right, the world is not."""
+
+    exit_status = 1
+
+
 class ClusterError(NurecoilError):
     """A cluster that cannot be reached: the input may be right, the world is not."""
 

@@ -18,6 +18,10 @@ def germanium():
     return LeastSquares.of(preset_response("ess-ge"), 0.1, 0.01)
 
 
+def pieces_below(curve, level, axis):
+    return search.pieces_below(curve, level, axis, search.minima(curve, axis))
+
+
 def flat(pieces):
     return [end for piece in pieces for end in piece]
 
@@ -28,7 +32,7 @@ def test_pieces_against_the_closed_form(name, level, germanium):
     chi2 = germanium.along([name])
     expected = chi2.pieces_below(level)
     assert (len(expected) == 2) == (name == "q_ee" and 9.62 < level < 9.92)
-    assert flat(search.pieces_below(chi2, level, chi2.axes[0])) == [near(end, 1e-9) for end in flat(expected)]
+    assert flat(pieces_below(chi2, level, chi2.axes[0])) == [near(end, 1e-9) for end in flat(expected)]
 
 
 @pytest.mark.parametrize("preset", ["ess-csi", "ess-xe", "ess-ge"])
@@ -48,9 +52,9 @@ def test_open_ends():
     """A month of a gram whose signal is known to 100 %: chi2 saturates."""
     chi2 = LeastSquares.of(preset_response("ess-csi", years=1e-5), 1.0, 0.01).along(["q_mumu"])
     far = float(chi2.numerator[4] / chi2.denominator[4])
-    everything = search.pieces_below(chi2, 1.1 * far + 1, chi2.axes[0])
+    everything = pieces_below(chi2, 1.1 * far + 1, chi2.axes[0])
     assert everything == [(-math.inf, math.inf)]
-    opened = search.pieces_below(chi2, 1.001 * far, chi2.axes[0])
+    opened = pieces_below(chi2, 1.001 * far, chi2.axes[0])
     assert opened[0][0] == -math.inf
     assert opened[-1][1] == math.inf
     assert flat(opened)[1:-1] == [near(end, 1e-6) for end in flat(chi2.pieces_below(1.001 * far))[1:-1]]
@@ -58,7 +62,7 @@ def test_open_ends():
 
 def test_nothing_below():
     axis = Axis("x", 1.0, (-100.0, 100.0))
-    assert search.pieces_below(lambda x: (x - 3) ** 2 + 1, 1.0, axis) == []
+    assert pieces_below(lambda x: (x - 3) ** 2 + 1, 1.0, axis) == []
     assert search.minima(lambda x: x, axis) == []
 
 
@@ -68,7 +72,7 @@ def test_a_curve_with_three_dips():
 
     axis = Axis("x", 1.0, (-100.0, 100.0))
     assert [x for x, _ in search.minima(curve, axis)] == [near(x, 1e-6) for x in (-5, 0.02, 30)]
-    pieces = search.pieces_below(curve, 1e-3, axis)
+    pieces = pieces_below(curve, 1e-3, axis)
     assert len(pieces) == 3
     for (low, high), inside in zip(pieces, (-5, 0.02, 30), strict=True):
         assert low < inside < high
@@ -77,4 +81,4 @@ def test_a_curve_with_three_dips():
 
 def test_an_axis_with_one_side():
     axis = Axis("g", 1e-5, (0.0, 1.0))
-    assert search.pieces_below(lambda x: (x / 1e-5) ** 2, 4.0, axis) == [(-math.inf, near(2e-5, 1e-9))]
+    assert pieces_below(lambda x: (x / 1e-5) ** 2, 4.0, axis) == [(-math.inf, near(2e-5, 1e-9))]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from typing import Literal
 
 import numpy as np
@@ -70,11 +70,15 @@ class SummedChi2:
 
     def minima(self) -> list[tuple[float, float]]:
         """Every local minimum of a single coupling that the search grid shows."""
+        return list(self._minima)
+
+    @cached_property
+    def _minima(self) -> list[tuple[float, float]]:
         return search.minima(self, self.axes[0])
 
     def pieces_below(self, level: float) -> list[Segment]:
         """All intervals of a single coupling in which chi^2 < level."""
-        return search.pieces_below(self, level, self.axes[0])
+        return search.pieces_below(self, level, self.axes[0], self._minima)
 
 
 def combine(statistics: Sequence[Statistic], signal: Literal["correlated", "independent"]) -> Statistic:

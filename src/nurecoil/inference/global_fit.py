@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from nurecoil.inference.compiled import highest_gain
 from nurecoil.inference.intervals import Minimum
-from nurecoil.inference.poisson import LARGEST_BATCH, profile
+from nurecoil.inference.pointwise import LARGEST_BATCH
+from nurecoil.inference.poisson import profile
 from nurecoil.inference.toys import Experiment, Statistics, Toys, expected_variance, reduce_counts
 
 FloatArray = NDArray[np.float64]

@@ -10,23 +10,20 @@ solution and kept inside mu > 0, finds the one minimum; all values of theta are 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from nurecoil.detection.folding import Monomial
 from nurecoil.detection.response import Response
 from nurecoil.errors import StatisticsError
-from nurecoil.inference import search
-from nurecoil.inference.chi2 import Axis, Segment
+from nurecoil.inference.chi2 import Axis
 from nurecoil.inference.least_squares import background_widths, response_axes
+from nurecoil.inference.pointwise import PointwiseChi2, along
 
 FloatArray = NDArray[np.float64]
 
-LARGEST_BATCH = 2_000_000
-"""Numbers (points times bins) that are minimised over at once."""
 MOST_ITERATIONS = 60
 
 
@@ -99,82 +96,35 @@ class Poisson:
             self.background_uncertainties + other.background_uncertainties,
         )
 
-    def along(self, names: Sequence[str]) -> PoissonChi2:
+    def along(self, names: Sequence[str]) -> PointwiseChi2:
         """chi^2 as a function of one or two couplings, all others zero."""
-        known = [axis.name for axis in self.axes]
-        chosen = [known.index(name) for name in names]
-        kept = [(row, m) for row, m in enumerate(self.monomials) if set(m) <= set(chosen)]
-        exponents = np.array([[m.count(index) for index in chosen] for _, m in kept])
-        return PoissonChi2(
-            tuple(self.axes[index] for index in chosen), self, self.signal[[row for row, _ in kept]], exponents
-        )
+        axes, kept, exponents = along(self.axes, self.monomials, names)
+        reduced = replace(self, monomials=tuple(self.monomials[row] for row in kept), signal=self.signal[kept])
+        return PointwiseChi2(axes, exponents, reduced)
+
+    @property
+    def numbers_per_point(self) -> int:
+        """How much memory a point takes, in numbers."""
+        return len(self.observed)
+
+    def _profiled(self, monomials: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        counts = monomials @ self.signal
+        widths = self.signal_uncertainty, self.background_uncertainties
+        return counts, *profile(counts, self.backgrounds, self.observed, *widths)
+
+    def minimum(self, monomials: FloatArray) -> FloatArray:
+        """chi^2 at values of the monomials, shape (points,)."""
+        return self._profiled(monomials)[1]
+
+    def minimum_and_slope(self, monomials: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """chi^2, and its derivative with respect to every monomial."""
+        counts, chi2, nuisances = self._profiled(monomials)
+        expected = (1 + nuisances[:, :1]) * counts + (1 + nuisances[:, 1:]) @ self.backgrounds
+        pull = 2 * (1 + nuisances[:, :1]) * (1 - ratio(self.observed, expected))
+        return chi2, pull @ self.signal.T
 
 
-@dataclass(frozen=True, eq=False)
-class PoissonChi2:
-    """chi^2 of one or two couplings: evaluated point by point, searched for minima and crossings."""
-
-    closed_form: ClassVar[bool] = False
-
-    axes: tuple[Axis, ...]
-    likelihood: Poisson
-    signal: FloatArray
-    exponents: NDArray[np.int64]
-
-    def _counts(self, couplings: Sequence[FloatArray]) -> FloatArray:
-        """Signal counts at points, shape (points, bins)."""
-        powers = np.ones((len(couplings[0]), len(self.signal)))
-        for column, value in enumerate(couplings):
-            powers *= value[:, None] ** self.exponents[:, column]
-        return np.asarray(powers @ self.signal)
-
-    def _profiled(self, couplings: Sequence[FloatArray]) -> tuple[FloatArray, FloatArray]:
-        fixed = self.likelihood
-        return profile(
-            self._counts(couplings),
-            fixed.backgrounds,
-            fixed.observed,
-            fixed.signal_uncertainty,
-            fixed.background_uncertainties,
-        )
-
-    def __call__(self, value: ArrayLike) -> FloatArray:
-        """chi^2 of a single coupling at values in its plain unit, any shape."""
-        values = np.asarray(value, dtype=float)
-        step = max(1, LARGEST_BATCH // len(self.likelihood.observed))
-        flat = values.ravel()
-        pieces = [self._profiled([flat[i : i + step]])[0] for i in range(0, len(flat), step)]
-        return np.concatenate(pieces).reshape(values.shape) if pieces else np.empty(values.shape)
-
-    def on_grid(self, x: FloatArray, y: FloatArray) -> FloatArray:
-        """chi^2 of two couplings on the product of two axes: shape (len(y), len(x))."""
-        return np.stack([self._profiled([x, np.full_like(x, row)])[0] for row in y])
-
-    def value_and_gradient(self, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """chi^2 and its derivatives: at the nuisances' minimum only the explicit dependence counts."""
-        chi2, nuisances = self._profiled([x, y])
-        counts = self._counts([x, y])
-        expected = (1 + nuisances[:, :1]) * counts + (1 + nuisances[:, 1:]) @ self.likelihood.backgrounds
-        pull = 2 * (1 + nuisances[:, :1]) * (1 - _ratio(self.likelihood.observed, expected))
-        slopes = []
-        for column in range(2):
-            lowered = self.exponents.copy()
-            factor = lowered[:, column].astype(float)
-            lowered[:, column] = np.maximum(lowered[:, column] - 1, 0)
-            powers = x[:, None] ** lowered[:, 0] * y[:, None] ** lowered[:, 1] * factor
-            slopes.append(np.sum(pull * (powers @ self.signal), axis=1))
-        return chi2, slopes[0], slopes[1]
-
-    def minima(self) -> list[tuple[float, float]]:
-        """Every local minimum of a single coupling that the search grid shows."""
-        return search.minima(self, self.axes[0])
-
-    def pieces_below(self, level: float) -> list[Segment]:
-        """All intervals of a single coupling in which chi^2 < level."""
-        return search.pieces_below(self, level, self.axes[0])
-
-
-def _ratio(observed: FloatArray, expected: FloatArray) -> FloatArray:
+def ratio(observed: FloatArray, expected: FloatArray) -> FloatArray:
     """N/mu with 0/0 = 0."""
     return np.divide(observed, expected, out=np.zeros(np.shape(expected)), where=expected > 0)
 
@@ -229,7 +179,7 @@ def profile(
     curvature = 1 / np.maximum(counts, 1.0)
     occupied = counts > 0
     for iteration in range(MOST_ITERATIONS):
-        pull = (expected - counts) * curvature if iteration == 0 else 1 - _ratio(counts, expected)
+        pull = (expected - counts) * curvature if iteration == 0 else 1 - ratio(counts, expected)
         slope = (moving @ pull[..., None])[..., 0] + (nuisances[:, free] - middle) @ stiffness
         hessian = (moving * curvature[:, None, :]) @ moving.transpose(0, 2, 1) + stiffness
         # No normalisation is negative: one that is at zero and pushed below rests there.

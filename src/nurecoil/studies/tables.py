@@ -5,12 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nurecoil.errors import InputFileError
-from nurecoil.studies.yaml_io import read_text
-
-FloatArray = NDArray[np.float64]
+from nurecoil.textfiles import FloatArray, data_lines
 
 
 def read_two_columns(path: Path, what: str, highest: float = np.inf) -> tuple[FloatArray, FloatArray]:
@@ -20,17 +17,14 @@ def read_two_columns(path: Path, what: str, highest: float = np.inf) -> tuple[Fl
     names the file and line, for anything else.
     """
     rows: list[tuple[float, float]] = []
-    for number, line in enumerate(read_text(path, what).splitlines(), start=1):
-        words = line.split("#", 1)[0].replace(",", " ").split()
-        if not words:
-            continue
+    for number, line, words in data_lines(path, what):
         place = f"{what} {path}, line {number}"
         if len(words) != 2:
             raise InputFileError(f"{place}: two columns are needed (keV and value), got {len(words)}")
         try:
             energy, value = float(words[0]), float(words[1])
         except ValueError:
-            raise InputFileError(f"{place}: two numbers are needed, got '{line.strip()}'") from None
+            raise InputFileError(f"{place}: two numbers are needed, got '{line}'") from None
         if not np.isfinite(energy) or energy < 0 or (rows and energy <= rows[-1][0]):
             raise InputFileError(f"{place}: energies must be finite, not negative and rise, got {words[0]}")
         if not 0 <= value <= highest:

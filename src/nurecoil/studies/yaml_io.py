@@ -8,7 +8,8 @@ from typing import Any
 
 import yaml
 
-from nurecoil.errors import InputFileError, StudyError
+from nurecoil.errors import StudyError
+from nurecoil.textfiles import read_text
 
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -79,13 +80,3 @@ def parse_yaml(text: str, where: str) -> dict[str, Any]:
 def read_yaml(path: Path) -> dict[str, Any]:
     """`parse_yaml` of a file; `InputFileError` where it cannot be read."""
     return parse_yaml(read_text(path, "study file"), str(path))
-
-
-def read_text(path: Path, what: str) -> str:
-    """The text of a file that the user named; `InputFileError` says what was wrong with it."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as fault:
-        raise InputFileError(f"cannot read the {what} {path}: {fault.strerror or fault}") from None
-    except UnicodeDecodeError:
-        raise InputFileError(f"cannot read the {what} {path}: it is not UTF-8 text") from None

@@ -1,0 +1,90 @@
+"""The published files themselves, where NURECOIL_DATA names a folder that holds them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nurecoil.experiments.files import DATASETS, data_folder
+from nurecoil.experiments.tables import read_coefficients, read_cube, read_efficiency, read_events, read_histogram
+
+SUMS = {
+    "cevnspdf.txt": 128.0,
+    "cevnspdf+1sigF90.txt": 128.0,
+    "cevnspdf-1sigF90.txt": 128.0,
+    "cevnspdfCEvNSTimingMeanSyst.txt": 128.0,
+    "brnpdf.txt": 497.0,
+    "brnpdf+1sigEnergy.txt": 497.0,
+    "brnpdf-1sigEnergy.txt": 497.0,
+    "brnpdf+1sigBRNTimingMean.txt": 523.6713,  # alone among the variations not normalised like brnpdf.txt
+    "brnpdf-1sigBRNTimingMean.txt": 497.0,
+    "brnpdfBRNTimingWidthSyst.txt": 497.0,
+    "delbrnpdf.txt": 33.0,
+    "bkgpdf.txt": 3152.0,
+    "datanobkgsub.txt": 3752.0,
+}
+"""Events of every template and of the data."""
+
+
+@pytest.fixture(scope="module")
+def csi(coherent_data):
+    return data_folder("csi-2021", coherent_data)
+
+
+@pytest.fixture(scope="module")
+def lar(coherent_data):
+    return data_folder("lar-2020", coherent_data)
+
+
+def test_both_data_sets_are_the_published_ones(csi, lar):
+    assert (csi.name, lar.name) == ("csi-2021", "lar-2020")
+
+
+def test_sums_of_the_argon_templates(lar):
+    assert set(SUMS) == {file.name for file in DATASETS["lar-2020"].files} - {"CENNS10AnlAEfficiency.txt"}
+    assert {file: read_cube(lar / file).sum() for file in SUMS} == pytest.approx(SUMS, abs=1e-3)
+
+
+def test_argon_data_are_counts_and_the_efficiency_is_on_its_grid(lar):
+    data = read_cube(lar / "datanobkgsub.txt")
+    assert np.array_equal(data, np.round(data))
+    energy, efficiency = read_efficiency(lar / "CENNS10AnlAEfficiency.txt")
+    assert energy == pytest.approx(np.arange(80) * 0.5 + 0.25)
+    assert (efficiency[0], efficiency.max()) == (0, 0.963477)
+
+
+def test_anticoincident_events_in_the_bins_of_the_fit(csi):
+    energy, time = read_events(csi / "dataBeamOnAC.txt").T
+    edges = [0, 8, 12, 16, 20, 24, 32, 40, 50, 60]
+    counts, _ = np.histogram(energy[(energy < 60) & (time < 6)], edges)
+    assert counts.tolist() == [4, 98, 144, 123, 105, 202, 182, 216, 221]
+
+
+def test_coincident_events(csi):
+    energy, time = read_events(csi / "dataBeamOnC.txt").T
+    assert np.sum((energy < 60) & (time < 6)) == 1578
+
+
+@pytest.mark.parametrize("file", ["brnPE.txt", "ninPE.txt"])
+def test_energy_templates(file, csi):
+    centres, density = read_histogram(csi / file)
+    assert centres == pytest.approx(np.arange(250) + 0.5)
+    assert density[centres < 60].sum() == pytest.approx(1, abs=1e-6)
+    assert not density[centres < 7].any()
+
+
+@pytest.mark.parametrize(("file", "highest_us"), [("brnTrec.txt", 0.655), ("ninTrec.txt", None)])
+def test_time_templates(file, highest_us, csi):
+    centres, density = read_histogram(csi / file)
+    assert centres == pytest.approx(np.arange(650) * 0.01 - 0.245)
+    assert not density[centres < 0].any()
+    if highest_us:
+        assert centres[np.argmax(density)] == pytest.approx(highest_us, abs=0.02)
+
+
+def test_coefficients(csi):
+    nominal, more, less = read_coefficients(csi / "effCoefficients.txt", 3)
+    assert (nominal[2], more[2], less[2]) == (10.8646, 9.84596, 11.8832)
+    light = read_coefficients(csi / "scintRespCoefficients.txt", 5)
+    assert light[0].tolist() == [0.0554628, 4.30681, -111.707, 840.384]
+    assert light[1:3].mean(axis=0) == pytest.approx(light[0], rel=1e-3)
