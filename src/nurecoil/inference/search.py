@@ -31,8 +31,8 @@ def minima(curve: Curve, axis: Axis) -> list[tuple[float, float]]:
         return []
     brackets = points[dips - 1], points[dips], points[dips + 1]
     with np.errstate(all="ignore"):
-        # chi^2 is quadratic at a minimum: a relative 1e-6 in the coupling is 1e-12 of its curvature.
-        found = find_minimum(curve, brackets, tolerances={"xrtol": 1e-6, "xatol": 0.0})
+        # chi^2 is quadratic at a minimum: a relative 1e-8 in the coupling is below rounding there.
+        found = find_minimum(curve, brackets, tolerances={"xrtol": 1e-8, "xatol": 0.0})
     # Where rounding makes a bracket flat the grid's own point is the minimum.
     at = np.where(found.success, found.x, points[dips])
     return [(float(x), float(chi2)) for x, chi2 in zip(at, curve(at), strict=True)]
