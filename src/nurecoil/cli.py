@@ -34,6 +34,11 @@ Workers = Annotated[int, typer.Option("--workers", min=0, help="Processes for ps
 Scheduler = Annotated[str | None, typer.Option("--scheduler", help="Address of a Dask scheduler.")]
 Fast = Annotated[bool, typer.Option("--fast", help="Compiled kernels for pseudo-experiments (needs numba).")]
 
+Data = Annotated[
+    Path | None,
+    typer.Option("--data", help="Folder with the data of experiments; else NURECOIL_DATA, or they are downloaded."),
+]
+
 # The base of all complaints about the command line; typer brings it from click or from a copy of its own.
 UsageFault: type[Exception] = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 
@@ -65,7 +70,7 @@ class EnsembleChoice(enum.StrEnum):
 StudyPath = Annotated[str, typer.Argument(metavar="STUDY.yaml", help="A study file, or a built-in study.")]
 
 
-def _run(study_name: str, output: Path, workers: int, scheduler: str | None, fast: bool) -> None:
+def _run(study_name: str, output: Path, workers: int, scheduler: str | None, fast: bool, data: Path | None) -> None:
     from nurecoil.reports.drawing import helper
 
     with helper() as drawing_helper:
@@ -75,7 +80,7 @@ def _run(study_name: str, output: Path, workers: int, scheduler: str | None, fas
         from nurecoil.studies.blocks import check_options
         from nurecoil.studies.study import load_study
 
-        study = load_study(study_name)
+        study = load_study(study_name, data=data)
         check_options(study, workers, scheduler, fast)
         study.responses()
         with result_folder(output, study.name, BLOCKS, f"run {study.sha256} {fast}") as (folder, store):
@@ -92,6 +97,7 @@ def reproduce(
     workers: Workers = 0,
     scheduler: Scheduler = None,
     fast: Fast = False,
+    data: Data = None,
 ) -> None:
     """Run a built-in study and print its limits beside the published ones."""
     from nurecoil.errors import UnknownNameError
@@ -102,7 +108,7 @@ def reproduce(
         raise UnknownNameError(
             f"no built-in study '{name}'; {nearest(name, presets.names('studies'))} (a study file: nurecoil run FILE)"
         )
-    _run(name, output, workers, scheduler, fast)
+    _run(name, output, workers, scheduler, fast, data)
 
 
 @app.command()
@@ -112,9 +118,10 @@ def run(
     workers: Workers = 0,
     scheduler: Scheduler = None,
     fast: Fast = False,
+    data: Data = None,
 ) -> None:
     """Run a study file."""
-    _run(study, output, workers, scheduler, fast)
+    _run(study, output, workers, scheduler, fast, data)
 
 
 @app.command()
@@ -177,12 +184,12 @@ def figures(
 
 
 @app.command()
-def check(study: StudyPath) -> None:
+def check(study: StudyPath, data: Data = None) -> None:
     """Validate a study file and say in words what it would compute."""
     from nurecoil.reports.describe import describe
     from nurecoil.studies.study import load_study
 
-    typer.echo(describe(load_study(study)))
+    typer.echo(describe(load_study(study, data=data)))
 
 
 @app.command()

@@ -1,11 +1,22 @@
-"""The folder of the real COHERENT data, for the tests that need it."""
+"""The folders of the data, real and synthetic, and measurements made of them."""
 
 from __future__ import annotations
 
+import functools
 import os
 from pathlib import Path
 
 import pytest
+from synthetic import write_release
+
+from nurecoil.experiments import csi_2021, lar_2020
+from nurecoil.experiments.files import data_folder
+from nurecoil.experiments.measurement import Setup
+from nurecoil.physics.arrival_times import GaussianPulse
+from nurecoil.physics.couplings import coupling
+from nurecoil.physics.nuclei import target
+
+MILLICHARGES = ("q_ee", "q_mumu", "q_emu", "q_etau", "q_mutau")
 
 
 @pytest.fixture(scope="session")
@@ -15,3 +26,81 @@ def coherent_data():
     if not named:
         pytest.skip("NURECOIL_DATA is not set: the tests on the real COHERENT files did not run")
     return Path(named)
+
+
+def csi_setup(directory, channels=("cevns",), nuisances="normalisation", observed="data"):
+    """Cesium iodide as the reference analysis takes it."""
+    radii = {"rms_radius_fm": {"Cs": 4.821, "I": 4.766}, "neutron_radius_fm": {"Cs": 5.09, "I": 5.03}}
+    return Setup(
+        name="csi",
+        label="CsI",
+        target=target("CsI", **radii),
+        mass_kg=14.6,
+        distance_m=19.3,
+        protons_on_target=3.198e23,
+        neutrinos_per_proton=0.0848,
+        pulse=GaussianPulse(0.471, 0.150),
+        channels=channels,
+        observed=observed,
+        nuisances=nuisances,
+        form_factor="helm",
+        directory=directory,
+    )
+
+
+def lar_setup(directory, channels=("cevns",), nuisances="normalisation", observed="data"):
+    """Liquid argon as the reference analysis takes it."""
+    return Setup(
+        name="lar",
+        label="LAr",
+        target=target("Ar", rms_radius_fm=3.448, neutron_radius_fm=3.55),
+        mass_kg=24.4,
+        distance_m=27.5,
+        protons_on_target=1.38e23,
+        neutrinos_per_proton=0.09,
+        pulse=GaussianPulse(0.440, 0.150),
+        channels=channels,
+        observed=observed,
+        nuisances=nuisances,
+        form_factor="helm",
+        directory=directory,
+    )
+
+
+def _analyses(directory):
+    @functools.cache
+    def make(name, channels=("cevns",), nuisances="normalisation", observed="data"):
+        module, setup = {"csi": (csi_2021, csi_setup), "lar": (lar_2020, lar_setup)}[name]
+        return module.analyse(
+            setup(directory, channels, nuisances, observed), [coupling(charge) for charge in MILLICHARGES]
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def measured(coherent_data):
+    """Measurements of the real data: measured("csi" or "lar", channels, nuisances, observed), each made once."""
+    return _analyses(coherent_data)
+
+
+@pytest.fixture(scope="session")
+def synthetic_release(tmp_path_factory):
+    """The folder of a synthetic release, and the registry that recognises it."""
+    folder = tmp_path_factory.mktemp("synthetic") / "copy"
+    return folder, write_release(folder)
+
+
+@pytest.fixture(scope="session")
+def invented(synthetic_release):
+    """Measurements of the synthetic data, as `measured`."""
+    folder, registry = synthetic_release
+    make = _analyses(folder)
+
+    def recognised(*arguments):
+        with pytest.MonkeyPatch.context() as patch:
+            for module in (csi_2021, lar_2020):
+                patch.setattr(module, "data_folder", functools.partial(data_folder, datasets=registry))
+            return make(*arguments)
+
+    return recognised

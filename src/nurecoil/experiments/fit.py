@@ -83,7 +83,7 @@ def standard_model_fit(measured: Measurement) -> Fit:
     standard_model[0, 0] = 1.0
     _, start = statistic.minimised(standard_model)
     chi2, values, errors = minimise(statistic, standard_model, start[0])
-    nothing, _ = statistic.minimised(0 * standard_model)
+    nothing, _ = statistic.with_widths(**{SIGNAL: 0.0}).minimised(0 * standard_model)
     place = {name: number for number, name in enumerate(statistic.names)}
     at_best = statistic.expected(statistic.contracted(standard_model), values[None, :])[0][0]
     toys = np.random.default_rng(SEED).poisson(at_best, (TOYS, len(at_best))).astype(float)

@@ -41,6 +41,7 @@ def _one_of_each_kind(result: Result) -> list[Mapping[str, Any]]:
     curves = dict.fromkeys((c.target, c.energy_mev, c.channel) for c in result.cross_sections)
     kinds: dict[str, list[Mapping[str, Any]]] = {
         "spectra": [{"spectrum": s.detector} for s in result.spectra],
+        "data": [{"data": s.detector, "axis": s.axis} for s in result.data_spectra],
         "limits": [{"limits": name} for name in dict.fromkeys(x.coupling for x in result.limits)],
         "profiles": [{"profile": [name]} for name in profiled],
         "contours": [{"contour": pair} for pair in pairs],

@@ -112,6 +112,8 @@ def contour(axes: Axes, result: Result, spec: Spec) -> None:
             axes.plot(px, py, color=colour, linestyle=line, label=text)
             text = None
     axes.plot(0, 0, marker="+", color="black", markersize=7, linestyle="none")
+    if spec.get("reference"):
+        _reference(axes, result, spec, (factor_x, factor_y))
     axes.set_xlabel(label_x)
     axes.set_ylabel(label_y)
     axes.margins(0.08)
@@ -121,6 +123,42 @@ def contour(axes: Axes, result: Result, spec: Spec) -> None:
     else:
         _legend(axes, spec.get("legend") or "best")
     axes.set_title(spec.get("title") or title)
+
+
+def _reference(axes: Axes, result: Result, spec: Spec, factors: tuple[float, float]) -> None:
+    """A stored region, dashed; where it dwarfs the study's own, these are shown again in a magnified corner."""
+    found = next(
+        r
+        for r in result.references
+        if (r.detector, r.coupling_x, r.coupling_y) == (spec["reference"], *spec["contour"])
+    )
+    text: str | None = result.reference_labels[found.detector]
+    own = axes.dataLim.frozen()
+    for polygon in found.polygons:
+        points = polygon * np.array(factors)
+        axes.plot(points[:, 0], points[:, 1], color=REFERENCE_COLOUR, linestyle=(0, (4, 2)), linewidth=1.3, label=text)
+        text = None
+    if axes.dataLim.width < MAGNIFIED_BEYOND * own.width:
+        return
+    inset = axes.inset_axes((0.06, 0.06, 0.36, 0.36))
+    drawn = [line for line in axes.lines if line.get_color() != REFERENCE_COLOUR]
+    for line in drawn:
+        inset.plot(
+            *line.get_data(),
+            color=line.get_color(),
+            linestyle=line.get_linestyle(),
+            marker=line.get_marker(),
+            linewidth=1,
+        )
+    inset.set_xlim(own.x0 - 0.1 * own.width, own.x1 + 0.1 * own.width)
+    inset.set_ylim(own.y0 - 0.1 * own.height, own.y1 + 0.1 * own.height)
+    inset.tick_params(labelsize=6, labelbottom=False, labelleft=False)
+    axes.indicate_inset_zoom(inset, edgecolor="0.5")
+
+
+REFERENCE_COLOUR = "#c1272d"
+MAGNIFIED_BEYOND = 5.0
+"""Ratio of widths from which on the study's own regions are magnified."""
 
 
 def _value_text(info: CouplingInfo, value: float) -> str:
@@ -164,6 +202,36 @@ def cross_section(axes: Axes, result: Result, spec: Spec) -> None:
         spec.get("title") or f"{style.formula_text(spec['cross_section'])}, {spec['energy_mev']:g} MeV neutrinos"
     )
     _legend(axes, spec.get("legend") or ("upper right" if len(channels) == 1 else "center left"), size=8)
+
+
+def data(axes: Axes, result: Result, spec: Spec) -> None:
+    """Observed counts of an experiment per unit of one axis, on top of the components of the best fit."""
+    found = next(s for s in result.data_spectra if (s.detector, s.axis) == (spec["data"], spec["axis"]))
+    width, base = np.diff(found.edges), np.zeros(len(found.observed))
+    # The signal on top, where the eye compares it with the points.
+    for name in sorted(found.components, key=list(style.COMPONENTS).index):
+        label, colour = style.COMPONENTS[name]
+        top = base + found.components[name] / width
+        axes.stairs(top, found.edges, baseline=base, fill=True, color=colour, alpha=0.85, label=label, linewidth=0)
+        base = top
+    middle = (found.edges[1:] + found.edges[:-1]) / 2
+    axes.errorbar(
+        middle,
+        found.observed / width,
+        xerr=width / 2,
+        yerr=np.sqrt(found.observed) / width,
+        fmt=".",
+        color="black",
+        linewidth=0.9,
+        label="data" if result.observed_data(found.detector) else "expected",
+    )
+    axes.set_xlim(found.edges[0], found.edges[-1])
+    axes.set_ylim(0, 1.2 * float(np.max((found.observed + np.sqrt(found.observed)) / width)))
+    label, unit = style.AXES[found.axis]
+    axes.set_xlabel(f"{label} ({unit})" if unit else label)
+    axes.set_ylabel(f"counts / {unit}" if unit else "counts / unit")
+    axes.set_title(spec.get("title") or style.formula_text(result.detectors[found.detector].label))
+    _legend(axes, spec.get("legend") or "best", size=8)
 
 
 def _curve_style(curve: CrossSectionCurve, values: list[float], channels: list[str]) -> tuple[str, Any]:
@@ -300,5 +368,6 @@ PANELS = {
     "contour": contour,
     "cross_section": cross_section,
     "spectrum": spectrum,
+    "data": data,
     "limits": limits,
 }

@@ -38,6 +38,23 @@ CHANNEL_COLOURS = {"cevns": "#e07b00", "electron": "#0b4f9e"}
 CHANNEL_LABELS = {"cevns": "CE\u03bdNS", "electron": "E\u03bdES"}
 BACKGROUND_COLOUR = "#b8b8b8"
 
+COMPONENTS = {
+    "steady_state": ("steady state", BACKGROUND_COLOUR),
+    "brn": ("beam neutrons", "#7a9a5f"),
+    "delayed_brn": ("delayed beam neutrons", "#b5c99a"),
+    "nin": ("neutrino-induced neutrons", "#8e3fa8"),
+    "electron": (CHANNEL_LABELS["electron"], CHANNEL_COLOURS["electron"]),
+    "cevns": (CHANNEL_LABELS["cevns"], CHANNEL_COLOURS["cevns"]),
+}
+"""Components of an experiment's counts, from the bottom up: name and colour."""
+AXES = {
+    "energy_pe": ("reconstructed energy", "PE"),
+    "energy_kevee": ("reconstructed energy", "keVee"),
+    "f90": ("F90", ""),
+    "time_us": ("arrival time", "\u03bcs"),
+}
+"""Axes of experiments: name and unit."""
+
 PANEL_SIZE_IN = (4.1, 3.4)
 MARGINS_IN = (0.72, 0.16, 0.56, 0.30)
 """Left, right, bottom, top of every panel."""

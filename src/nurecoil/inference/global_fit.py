@@ -20,11 +20,13 @@ from numpy.typing import NDArray
 
 from nurecoil.inference.compiled import highest_gain
 from nurecoil.inference.intervals import Minimum
-from nurecoil.inference.pointwise import LARGEST_BATCH
 from nurecoil.inference.poisson import profile
 from nurecoil.inference.toys import Experiment, Statistics, Toys, expected_variance, reduce_counts
 
 FloatArray = NDArray[np.float64]
+
+LARGEST_BATCH = 2_000_000
+"""Numbers (points times bins) that are minimised over at once."""
 
 GRID_POINTS = 160
 GRID_REACH = 60.0

@@ -15,8 +15,8 @@ from nurecoil.inference.chi2 import Axis, Segment
 
 FloatArray = NDArray[np.float64]
 
-LARGEST_BATCH = 2_000_000
-"""Numbers (points times numbers per point) that are minimised over at once."""
+LARGEST_BATCH = 500_000
+"""Numbers (points times numbers per point) that are minimised over at once: what stays in a processor's cache."""
 
 
 class Likelihood(Protocol):

@@ -105,7 +105,7 @@ class Poisson:
     @property
     def numbers_per_point(self) -> int:
         """How much memory a point takes, in numbers."""
-        return len(self.observed)
+        return len(self.observed) * (3 + len(self.backgrounds))
 
     def _profiled(self, monomials: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         counts = monomials @ self.signal
@@ -185,7 +185,7 @@ def profile(
         # No normalisation is negative: one that is at zero and pushed below rests there.
         resting = (nuisances[:, free] <= -1) & (slope > 0)
         slope = np.where(resting, 0.0, slope)
-        hessian = np.where(resting[:, :, None] | resting[:, None, :], stiffness, hessian)
+        hessian = np.where(resting[:, :, None] | resting[:, None, :], np.eye(len(free)), hessian)
         step = -np.linalg.solve(hessian, slope[..., None])[..., 0]
         change = (step[:, None, :] @ moving)[:, 0]
         # Where counts are the likelihood ends at zero expectation: every one keeps at least a tenth of itself.

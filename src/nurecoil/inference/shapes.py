@@ -20,7 +20,7 @@ from nurecoil.detection.folding import Monomial
 from nurecoil.errors import StatisticsError
 from nurecoil.inference.chi2 import Axis
 from nurecoil.inference.pointwise import PointwiseChi2, along
-from nurecoil.inference.poisson import deviance, ratio
+from nurecoil.inference.poisson import deviance, profile, ratio
 from nurecoil.inference.templates import OFFSET, Template
 
 FloatArray = NDArray[np.float64]
@@ -73,7 +73,7 @@ class ShapedPoisson:
     def numbers_per_point(self) -> int:
         """How much memory a point takes, in numbers."""
         sizes = [part.nominal.shape[1] * (1 + 2 * len(part.varied)) for part in self.signal]
-        starts = 1 + len(self._further_starts)
+        starts = 1 + len(self._further_starts) if self.shaped else 1
         return starts * int(len(self.observed) * (2 + len(self.widths)) + sum(sizes))
 
     @cached_property
@@ -126,11 +126,43 @@ class ShapedPoisson:
 
     def refitted(self, monomials: FloatArray, observed: FloatArray) -> FloatArray:
         """chi^2 of other counts, shape (toys, bins), at one point each: shape (toys,); started from our own fit."""
+        if not self.shaped:
+            return self._normalised(monomials, observed)[0]
         _, start = self.minimised(monomials[:1])
         return self._descend(self.contracted(monomials), np.repeat(start, len(observed), axis=0), observed)[0]
 
+    @cached_property
+    def shaped(self) -> bool:
+        """Whether any nuisance bends or shifts a template; else the function is convex."""
+        names = {name for name, width in self.widths if width > 0}
+        return bool(names - {SIGNAL, *(name for name, _ in self.backgrounds)})
+
+    def _counts(self, monomials: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Signal at points, shape (points, bins), and backgrounds, shape (backgrounds, bins), of nominal shape."""
+        nothing = dict.fromkeys(self.names, np.zeros(1))
+        unit = np.eye(monomials.shape[1])
+        rows = [
+            sum(part.evaluate(part.contracted(row[None, :]), nothing, np.zeros(1))[0][0] for part in self.signal)
+            for row in unit
+        ]
+        backgrounds = [
+            part.evaluate(part.contracted(np.ones((1, 1))), nothing, np.zeros(1))[0][0] for _, part in self.backgrounds
+        ]
+        return monomials @ np.array(rows), np.array(backgrounds)
+
+    def _normalised(self, monomials: FloatArray, observed: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """The minimum over normalisations alone: Newton's method needs no damping there."""
+        place = [self.names.index(name) for name in (SIGNAL, *(name for name, _ in self.backgrounds))]
+        widths = [self.widths[number][1] for number in place]
+        signal, backgrounds = self._counts(monomials)
+        nuisances = np.zeros((len(monomials), len(self.widths)))
+        chi2, nuisances[:, place] = profile(signal, backgrounds, observed, widths[0], widths[1:])
+        return chi2, nuisances
+
     def minimised(self, monomials: FloatArray) -> tuple[FloatArray, FloatArray]:
         """chi^2, shape (points,), and the nuisances there, shape (points, nuisances)."""
+        if not self.shaped:
+            return self._normalised(monomials, self.observed)
         starts = np.array([np.zeros(len(self.widths)), *self._further_starts])
         # All starts of all points side by side: a few large steps cost less than many small ones.
         contracted = [np.tile(part, (len(starts), 1, 1)) for part in self.contracted(monomials)]
@@ -163,8 +195,6 @@ class ShapedPoisson:
     @cached_property
     def _further_starts(self) -> list[FloatArray]:
         """Where else the search starts: the Standard Model's fit, and both sides of the offset."""
-        if all(not part.varied for part in self.signal) and OFFSET not in self.names:
-            return []  # only normalisations: the function is convex
         standard_model = np.zeros((1, len(self.monomials)))
         standard_model[0, 0] = 1.0
         starts = [self._descend(self.contracted(standard_model), np.zeros((1, len(self.widths))))[1][0]]

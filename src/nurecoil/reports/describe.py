@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from nurecoil.physics.nuclei import Target
 from nurecoil.studies.feldman_cousins import Options
-from nurecoil.studies.study import DetectorSetup, Study
+from nurecoil.studies.setups import DetectorSetup, ExperimentSetup
+from nurecoil.studies.study import Study
 
 
 def describe(study: Study) -> str:
@@ -23,7 +25,11 @@ def describe(study: Study) -> str:
             f"{options.convention}"
         )
     lines += [f"  coupling {new.name} ({new.unit}): {new.description}" for new in study.couplings]
-    lines += [line for setup in study.setups for line in _describe_detector(setup)]
+    for setup in study.setups:
+        if isinstance(setup, ExperimentSetup):
+            lines += _describe_experiment(setup)
+        else:
+            lines += _describe_detector(setup)
     for combination in file.combinations:
         lines.append(
             f"  combination {combination.name}: {', '.join(combination.detectors)} with {combination.signal} signal "
@@ -54,10 +60,6 @@ def describe(study: Study) -> str:
 def _describe_detector(setup: DetectorSetup) -> list[str]:
     detector, source = setup.detector, setup.source
     edges = detector.bin_edges_kev
-    nuclei = ", ".join(
-        f"{c.nucleus.symbol} (A {c.nucleus.mass_u:g}, N {c.nucleus.neutron_number:g}, R {c.nucleus.rms_radius_fm:g} fm)"
-        for c in detector.target.constituents
-    )
     efficiency = detector.efficiency if isinstance(detector.efficiency, float) else "a table"
     resolution = detector.resolution
     width = (
@@ -75,5 +77,38 @@ def _describe_detector(setup: DetectorSetup) -> list[str]:
         f"    background {float(detector.background_per_kg_day.sum()):.4g} counts/kg/day before the duty factor "
         f"{source.duty_factor:g}; uncertainties: signal {100 * setup.signal_uncertainty:g} %, background "
         f"{100 * setup.background_uncertainty:g} %",
-        f"    nuclei: {nuclei}; {setup.form_factor} form factor",
+        *([_describe_times(setup)] if detector.time_bin_edges_us is not None else []),
+        f"    nuclei: {_describe_nuclei(detector.target)}; {setup.form_factor} form factor",
+    ]
+
+
+def _describe_times(setup: DetectorSetup) -> str:
+    edges = setup.detector.time_bin_edges_us
+    assert edges is not None
+    return f"    {len(edges) - 1} bins of the arrival time from {edges[0]:g} to {edges[-1]:g} us, {setup.source.pulse}"
+
+
+def _describe_nuclei(target: Target) -> str:
+    def radii(proton: float, neutron: float) -> str:
+        return f"R {proton:g} fm" if proton == neutron else f"R_p {proton:g} fm, R_n {neutron:g} fm"
+
+    return ", ".join(
+        f"{c.nucleus.symbol} (A {c.nucleus.mass_u:g}, N {c.nucleus.neutron_number:g}, "
+        f"{radii(c.nucleus.rms_radius_fm, c.nucleus.neutron_radius_fm)})"
+        for c in target.constituents
+    )
+
+
+def _describe_experiment(measured: ExperimentSetup) -> list[str]:
+    setup = measured.setup
+    counts = "observed counts" if setup.observed == "data" else "the Standard Model's expectation as counts (asimov)"
+    where = "searched for (--data, NURECOIL_DATA, download)" if setup.directory is None else f"in {setup.directory}"
+    return [
+        f"  detector {setup.name}: {measured.experiment}, {setup.mass_kg:g} kg of {setup.target.formula} at "
+        f"{setup.distance_m:g} m, {setup.protons_on_target:g} protons on target, "
+        f"{setup.neutrinos_per_proton:g} neutrinos of each flavour per proton",
+        f"    {counts}, channels {'+'.join(setup.channels)}, poisson, {setup.nuisances} nuisances; data: {where}",
+        f"    pulse: Gaussian at {setup.pulse.centre_us:g} us, width {setup.pulse.width_us:g} us",
+        f"    nuclei: {_describe_nuclei(setup.target)}; {setup.form_factor} form factor",
+        "    Standard Model fit, and data beside it projected on every axis",
     ]

@@ -29,6 +29,8 @@ TABLES = {
     "critical_values.csv": (
         "detector,channels,coupling,confidence_level,convention,toys,value,critical_value,critical_value_error"
     ),
+    "fit.csv": "detector,parameter,value,error",
+    "data_spectra.csv": "detector,axis,bin_low,bin_high,observed,cevns,electron,brn,nin,delayed_brn,steady_state",
     "scans.csv": "scan,key,value,detector,channels,statistic,coupling,confidence_level,segment,lower,upper",
 }
 """The columns of every table: a contract."""
@@ -102,6 +104,8 @@ def tables(result: Result) -> dict[str, Iterable[Row]]:
             for c in result.critical_values
             for row in zip(c.value.tolist(), c.critical_value.tolist(), c.critical_value_error.tolist(), strict=True)
         ),
+        "fit.csv": ((p.detector, p.parameter, p.value, "" if p.error is None else p.error) for p in result.fit),
+        "data_spectra.csv": _data_rows(result),
         "scans.csv": (
             (
                 *(point.scan, point.key, point.value, point.limit.detector, point.limit.channels),
@@ -111,6 +115,15 @@ def tables(result: Result) -> dict[str, Iterable[Row]]:
             for segment, (low, high) in enumerate(point.limit.segments, start=1)
         ),
     }
+
+
+def _data_rows(result: Result) -> Iterator[Row]:
+    """One column per component; a component that a detector does not have is 0 there."""
+    columns = TABLES["data_spectra.csv"].split(",")[5:]
+    for s in result.data_spectra:
+        counts = [s.components.get(name, np.zeros(len(s.observed))) for name in columns]
+        for row in zip(s.edges[:-1], s.edges[1:], s.observed, *counts, strict=True):
+            yield (s.detector, s.axis, *map(float, row))
 
 
 def _limit_rows(result: Result) -> Iterator[Row]:
@@ -190,15 +203,25 @@ def _from_plain(content: Mapping[str, Any]) -> Result:
         limits=tuple(_limit(row) for row in content["limits"]),
         spectra=tuple(results.Spectrum(**arrays(row)) for row in content["spectra"]),
         profiles=tuple(results.Profile(**arrays(row)) for row in content["profiles"]),
-        contours=tuple(
-            results.ContourLines(**{**row, "polygons": tuple(np.array(p) for p in row["polygons"])})
-            for row in content["contours"]
-        ),
+        contours=_contours(content["contours"]),
         cross_sections=tuple(results.CrossSectionCurve(**arrays(row)) for row in content["cross_sections"]),
         critical_maps=tuple(results.CriticalMap(**arrays(row)) for row in content["critical_maps"]),
         critical_values=tuple(results.CriticalValues(**arrays(row)) for row in content["critical_values"]),
         scans=tuple(results.ScanPoint(**{**row, "limit": _limit(row["limit"])}) for row in content["scans"]),
+        fit=tuple(results.FitParameter(**row) for row in content["fit"]),
+        data_spectra=tuple(
+            results.DataSpectrum(**{**arrays(row), "components": arrays(row["components"])})
+            for row in content["data_spectra"]
+        ),
+        references=_contours(content["references"]),
+        reference_labels=content["reference_labels"],
         provenance=content["provenance"],
+    )
+
+
+def _contours(rows: Iterable[Mapping[str, Any]]) -> tuple[results.ContourLines, ...]:
+    return tuple(
+        results.ContourLines(**{**row, "polygons": tuple(np.array(p) for p in row["polygons"])}) for row in rows
     )
 
 

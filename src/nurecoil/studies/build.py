@@ -4,17 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nurecoil.detection import detector as detection
 from nurecoil.errors import StudyError, located
-from nurecoil.physics.nuclei import NucleiConvention, target
+from nurecoil.physics.arrival_times import GaussianPulse, Pulse, UniformPulse
+from nurecoil.physics.nuclei import NucleiConvention, Target, target
 from nurecoil.physics.sources import PionDecayAtRest
 from nurecoil.studies import presets, schema
 from nurecoil.studies.tables import read_two_columns
 from nurecoil.studies.validation import validated
+
+if TYPE_CHECKING:
+    from nurecoil.experiments.measurement import Setup
+
+
+def _pulse(spec: schema.GaussianPulse | schema.UniformPulse | None) -> Pulse | None:
+    if isinstance(spec, schema.GaussianPulse):
+        return GaussianPulse(spec.centre_us, spec.width_us)
+    return None if spec is None else UniformPulse(spec.start_us, spec.length_us)
 
 
 def build_source(given: str | schema.Source) -> PionDecayAtRest:
@@ -27,6 +37,8 @@ def build_source(given: str | schema.Source) -> PionDecayAtRest:
         neutrinos_per_proton=given.neutrinos_per_proton,
         hours_per_year=given.hours_per_year,
         duty_factor=given.duty_factor,
+        pulse=_pulse(given.pulse),
+        repetition_hz=given.repetition_hz,
     )
 
 
@@ -77,6 +89,13 @@ def bin_edges(spec: schema.Detector) -> np.ndarray[Any, np.dtype[np.float64]]:
     return np.linspace(spec.threshold_kev, spec.maximum_kev, spec.bins + 1)
 
 
+def _time_edges(spec: schema.Detector) -> np.ndarray[Any, np.dtype[np.float64]]:
+    edges = np.array(spec.time_bin_edges_us)
+    if not np.all(np.diff(edges) > 0):
+        raise StudyError(f"detectors.{spec.name}.time_bin_edges_us: edges must rise")
+    return edges
+
+
 def _background(
     spec: schema.Detector, edges: np.ndarray[Any, np.dtype[np.float64]], base: Path
 ) -> detection.FloatArray:
@@ -101,6 +120,43 @@ def _background(
         return detection.tabulated_background(edges, energy, rate)
 
 
+def _target(spec: schema.Detector | schema.Experiment, nuclei: NucleiConvention) -> Target:
+    with located(f"detectors.{spec.name}.target"):
+        return target(
+            spec.target,
+            rms_radius_fm=spec.rms_radius_fm,
+            neutron_radius_fm=spec.neutron_radius_fm,
+            convention=nuclei,
+        )
+
+
+def build_experiment(
+    spec: schema.Experiment,
+    channels: tuple[str, ...],
+    form_factor: str,
+    nuclei: NucleiConvention,
+    directory: Path | None,
+) -> Setup:
+    """How a data set is analysed, from its validated keys; no data are read."""
+    from nurecoil.experiments.measurement import Setup
+
+    return Setup(
+        name=spec.name,
+        label=spec.label or spec.name,
+        target=_target(spec, nuclei),
+        mass_kg=spec.mass_kg,
+        distance_m=spec.distance_m,
+        protons_on_target=spec.protons_on_target,
+        neutrinos_per_proton=spec.neutrinos_per_proton,
+        pulse=GaussianPulse(spec.pulse.centre_us, spec.pulse.width_us),
+        channels=channels,
+        observed=spec.observed,
+        nuisances=spec.nuisances,
+        form_factor=form_factor,
+        directory=directory,
+    )
+
+
 def build_detector(
     spec: schema.Detector, base: Path = Path(), nuclei: NucleiConvention = "standard-weight"
 ) -> detection.Detector:
@@ -110,13 +166,7 @@ def build_detector(
     """
     path = f"detectors.{spec.name}"
     edges = bin_edges(spec)
-    with located(f"{path}.target"):
-        of = target(
-            spec.target,
-            rms_radius_fm=spec.rms_radius_fm,
-            neutron_radius_fm=spec.neutron_radius_fm,
-            convention=nuclei,
-        )
+    of = _target(spec, nuclei)
     resolution = None
     if isinstance(spec.resolution, schema.Resolution):
         with located(f"{path}.resolution"):
@@ -140,4 +190,5 @@ def build_detector(
         background_per_kg_day=_background(spec, edges, base),
         electron_quenching=quenching,
         label=spec.label or spec.target,
+        time_bin_edges_us=None if spec.time_bin_edges_us is None else _time_edges(spec),
     )

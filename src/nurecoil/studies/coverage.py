@@ -136,7 +136,7 @@ def coverage(
     return Coverage(
         study.name,
         {new.name: {"symbol": new.symbol, "unit": new.unit, "scale": new.scale} for new in study.couplings},
-        {setup.name: setup.detector.label for setup in study.setups},
+        {setup.name: setup.label for setup in study.setups},
         tuple(points),
         provenance(study, fast=fast),
     )

@@ -125,6 +125,29 @@ class CriticalMap:
 
 
 @dataclass(frozen=True)
+class FitParameter:
+    """One number of the Standard Model fit to real data."""
+
+    detector: str
+    parameter: str
+    value: float
+    error: float | None
+    """None where it has none."""
+
+
+@dataclass(frozen=True, eq=False)
+class DataSpectrum:
+    """Counts of an experiment projected on one axis, beside the components of the best fit."""
+
+    detector: str
+    axis: str
+    """With its unit, such as ``energy_pe``."""
+    edges: FloatArray
+    observed: FloatArray
+    components: Mapping[str, FloatArray]
+
+
+@dataclass(frozen=True)
 class ScanPoint:
     """One limit at one value of the scanned key."""
 
@@ -168,6 +191,11 @@ class Result:
     critical_values: tuple[CriticalValues, ...]
     critical_maps: tuple[CriticalMap, ...]
     scans: tuple[ScanPoint, ...]
+    fit: tuple[FitParameter, ...]
+    data_spectra: tuple[DataSpectrum, ...]
+    references: tuple[ContourLines, ...]
+    """Stored regions of real data that figures show beside."""
+    reference_labels: Mapping[str, str]
     provenance: Mapping[str, Any]
 
     def limit(self, detector: str, coupling: str) -> Limit:
@@ -176,6 +204,11 @@ class Result:
             if (found.detector, found.coupling) == (detector, coupling):
                 return found
         raise KeyError(f"no limit on {coupling} for {detector}")
+
+    def observed_data(self, detector: str) -> bool:
+        """Whether the counts of an experiment are real ones, not an expectation."""
+        entries = {entry["name"]: entry for entry in self.study["detectors"]}
+        return bool(entries[detector].get("observed", "data") == "data")
 
     def save(self, directory: str | Path = "results", *, style: str | Path | None = None) -> Path:
         """Write tables, JSON and figures under `directory`/<study name>/ and return that folder.

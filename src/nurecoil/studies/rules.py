@@ -9,7 +9,8 @@ from nurecoil.errors import StudyError, located
 from nurecoil.physics.couplings import coupling, nearest
 from nurecoil.physics.cross_sections import scatterers
 from nurecoil.physics.nuclei import Target, target
-from nurecoil.studies.schema import CrossSection, Panel, StudyFile
+from nurecoil.studies import references
+from nurecoil.studies.schema import CrossSection, Detector, Experiment, Panel, StudyFile
 
 
 def check_across_keys(file: StudyFile) -> None:
@@ -81,7 +82,13 @@ def _check_intervals(file: StudyFile) -> None:
         for key in ("toys", "seed", "ensemble"):
             if getattr(file.intervals, key) is not None:
                 raise StudyError(f"intervals.{key}: only with method: feldman-cousins; delta-chi2 uses no toys")
-    statistics = {file.statistic, *(spec.statistic for spec in file.detectors)}
+    projected = [spec for spec in file.detectors if isinstance(spec, Detector)]
+    statistics = {file.statistic, *(spec.statistic for spec in projected)}
+    if file.intervals.method == "feldman-cousins" and len(projected) < len(file.detectors):
+        name = next(spec.name for spec in file.detectors if isinstance(spec, Experiment))
+        raise StudyError(
+            f"detectors.{name}: feldman-cousins is not available for the data of experiments; use method: delta-chi2"
+        )
     if file.intervals.method == "feldman-cousins" and file.intervals.minimum == "connected" and file.contours:
         raise StudyError("contours: feldman-cousins regions compare with the global minimum; remove them or use global")
     if "poisson" in statistics and file.intervals.method == "feldman-cousins":
@@ -103,10 +110,13 @@ def _check_combinations(file: StudyFile) -> None:
             if combination.detectors.count(name) > 1:
                 raise StudyError(f"{path}.detectors: '{name}' cannot be combined with itself")
         if combination.signal == "correlated":
-            members = [detectors[name] for name in combination.detectors]
+            members = [spec for name in combination.detectors if isinstance(spec := detectors[name], Detector)]
+            if len(members) < len(combination.detectors):
+                raise StudyError(f"{path}.signal: experiments have fluxes of their own; use independent")
             if len({spec.statistic or file.statistic for spec in members}) > 1:
                 raise StudyError(f"{path}.signal: correlated needs one statistic for all detectors")
-            if len({(spec.uncertainties or file.uncertainties).signal for spec in members}) > 1:
+            uncertainties = [spec.uncertainties or file.uncertainties for spec in members]
+            if len({each.signal for each in uncertainties if each is not None}) > 1:
                 raise StudyError(f"{path}.signal: correlated needs one signal uncertainty for all detectors")
         elif file.intervals.method == "feldman-cousins":
             raise StudyError(f"{path}.signal: feldman-cousins is available for correlated combinations only")
@@ -115,11 +125,10 @@ def _check_combinations(file: StudyFile) -> None:
 def _check_panel(file: StudyFile, panel: Panel, path: str) -> None:
     detectors = [spec.name for spec in file.detectors]
     analysed = detectors + [combination.name for combination in file.combinations]
-    kinds = [kind for kind in ("profile", "contour", "cross_section", "spectrum") if getattr(panel, kind) is not None]
+    possible = ("profile", "contour", "cross_section", "spectrum", "data")
+    kinds = [kind for kind in possible if getattr(panel, kind) is not None]
     if len(kinds) != 1:
-        raise StudyError(
-            f"{path}: exactly one of profile, contour, cross_section, spectrum, got {', '.join(kinds) or 'none'}"
-        )
+        raise StudyError(f"{path}: exactly one of {', '.join(possible)}, got {', '.join(kinds) or 'none'}")
     _known(f"{path}.detectors", panel.detectors or [], analysed, "detector of this study")
     _known(f"{path}.profile", panel.profile or [], [p.coupling for p in file.profiles], "coupling under `profiles`")
     if panel.contour is not None and panel.contour not in file.contours:
@@ -132,7 +141,19 @@ def _check_panel(file: StudyFile, panel: Panel, path: str) -> None:
                     f"{path}.cross_section: {panel.cross_section} at energy_mev {panel.energy_mev or 'not given'} "
                     f"in the channel {channel} is not among the study's cross_sections"
                 )
-    _known(f"{path}.spectrum", [panel.spectrum] if panel.spectrum else [], detectors, "detector of this study")
+    projected = [spec.name for spec in file.detectors if isinstance(spec, Detector)]
+    measured = [spec.name for spec in file.detectors if isinstance(spec, Experiment)]
+    _known(
+        f"{path}.spectrum", [panel.spectrum] if panel.spectrum else [], projected, "projected detector of this study"
+    )
+    _known(f"{path}.data", [panel.data] if panel.data else [], measured, "experiment of this study")
+    if (panel.data is None) != (panel.axis is None):
+        raise StudyError(f"{path}.axis: goes with data, such as data: coherent-csi-2021, axis: energy_pe")
+    if panel.reference is not None:
+        if panel.contour is None:
+            raise StudyError(f"{path}.reference: is drawn beside a contour only")
+        with located(f"{path}.reference"):
+            references.reference_contour(panel.reference, panel.contour)
     if panel.profile is not None:
         _check_profile_panel(file, panel, analysed, path)
     if panel.cross_section is not None and panel.values is not None:

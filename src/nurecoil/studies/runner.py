@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,11 +13,12 @@ from nurecoil.physics.couplings import coupling
 from nurecoil.physics.cross_sections import differential
 from nurecoil.physics.nuclei import target
 from nurecoil.progress import track
-from nurecoil.studies import results, schema
+from nurecoil.studies import references, results, schema
 from nurecoil.studies.analysis import Analysis, analyses
 from nurecoil.studies.provenance import provenance
 from nurecoil.studies.rules import recoil_range
 from nurecoil.studies.scans import vary
+from nurecoil.studies.setups import DetectorSetup, ExperimentSetup
 from nurecoil.studies.study import Study
 
 CROSS_SECTION_POINTS = 300
@@ -69,6 +71,8 @@ def run(
         critical_values=tuple(critical_values),
         critical_maps=tuple(critical_maps),
         scans=_scans(study),
+        **_measured(study),
+        **_references(study),
         provenance=provenance(study, fast=fast),
     )
 
@@ -93,7 +97,11 @@ def limit(study: Study, analysis: Analysis, name: str) -> results.Limit:
 
 
 def _spectra(made: dict[str, Analysis]) -> tuple[results.Spectrum, ...]:
-    single = [analysis.responses[0] for analysis in made.values() if len(analysis.responses) == 1]
+    single = [
+        analysis.responses[0]
+        for analysis in made.values()
+        if len(analysis.setups) == 1 and isinstance(analysis.setups[0], DetectorSetup)
+    ]
     return tuple(
         results.Spectrum(
             detector=response.name,
@@ -104,6 +112,34 @@ def _spectra(made: dict[str, Analysis]) -> tuple[results.Spectrum, ...]:
         )
         for response in single
     )
+
+
+def _measured(study: Study) -> dict[str, Any]:
+    """The Standard Model fit to every experiment, and its counts projected on every axis."""
+    measured = [setup for setup in study.setups if isinstance(setup, ExperimentSetup)]
+    parameters: list[results.FitParameter] = []
+    spectra: list[results.DataSpectrum] = []
+    for setup in track(measured, "Standard Model fits"):
+        from nurecoil.experiments.fit import standard_model_fit
+
+        found, response = standard_model_fit(setup.measurement), setup.response
+        parameters += [results.FitParameter(setup.name, *row) for row in found.parameters]
+        for number, axis in enumerate(response.axes):
+            components = {name: response.projected(counts, number) for name, counts in found.components.items()}
+            observed = response.projected(setup.measurement.observed, number)
+            spectra.append(results.DataSpectrum(setup.name, axis.name, axis.edges, observed, components))
+    return {"fit": tuple(parameters), "data_spectra": tuple(spectra)}
+
+
+def _references(study: Study) -> dict[str, Any]:
+    """The stored regions that the study's figures show."""
+    panels = [panel for figure in study.file.figures or [] for panel in figure.panels]
+    wanted = {
+        (p.reference, tuple(p.contour)): None for p in panels if p.reference is not None and p.contour is not None
+    }
+    found = tuple(references.reference_contour(name, pair) for name, pair in wanted)
+    labels = {contour.detector: references.stored()["labels"][contour.detector] for contour in found}
+    return {"references": found, "reference_labels": labels}
 
 
 def _profiles(study: Study, made: dict[str, Analysis]) -> tuple[results.Profile, ...]:

@@ -35,6 +35,32 @@ def _kind(value: Any) -> str:
     return "<number>"
 
 
+class GaussianPulse(_Model):
+    """A Gaussian pulse of protons; times are in microseconds after the detector's zero."""
+
+    shape: Literal["gaussian"] = "gaussian"
+    centre_us: Annotated[float, Field(ge=-1e6, le=1e6)]
+    width_us: Positive = Field(description="standard deviation")
+
+
+class UniformPulse(_Model):
+    """A rectangular pulse of protons."""
+
+    shape: Literal["uniform"]
+    start_us: Annotated[float, Field(ge=-1e6, le=1e6)] = 0.0
+    length_us: Positive
+
+
+def _pulse_shape(value: Any) -> str:
+    shape = value.get("shape") if isinstance(value, dict) else getattr(value, "shape", None)
+    return "<uniform>" if shape == "uniform" else "<gaussian>"
+
+
+Pulse = Annotated[
+    Annotated[GaussianPulse, Tag("<gaussian>")] | Annotated[UniformPulse, Tag("<uniform>")], Discriminator(_pulse_shape)
+]
+
+
 class Source(_Model):
     """A pulsed source of pions decaying at rest."""
 
@@ -44,6 +70,8 @@ class Source(_Model):
     neutrinos_per_proton: Positive = Field(description="neutrinos of each flavour per proton")
     hours_per_year: Annotated[float, Field(gt=0, le=8784)] = Field(description="hours of operation in a calendar year")
     duty_factor: Fraction = Field(description="share of the live time in which the beam is on")
+    pulse: Pulse | None = Field(None, description="the protons' time profile, for detectors with time bins")
+    repetition_hz: Positive | None = Field(None, description="pulses a second, for detectors with time bins")
 
 
 SourceOrPreset = Annotated[Annotated[str, Tag("<word>")] | Annotated[Source, Tag("<mapping>")], Discriminator(_kind)]
@@ -130,11 +158,46 @@ class Detector(_Model):
     electron_quenching: Quenching | None = Field(
         None, description="nuclear-recoil light over electron-recoil light; same-axis for no conversion"
     )
+    time_bin_edges_us: Annotated[list[float], Field(min_length=2, max_length=1001)] | None = Field(
+        None, description="bins of the arrival time at a source with a pulse; times are not used unless given"
+    )
     source: SourceOrPreset | None = None
     exposure_years: Annotated[float, Field(gt=0, le=1e4)] | None = None
     channels: Annotated[list[Channel], Field(min_length=1)] | None = None
     statistic: Statistic | None = None
     uncertainties: Uncertainties | None = None
+
+
+class Experiment(_Model):
+    """Real data: a detector that brings its own source, exposure, bins, backgrounds and Poisson likelihood."""
+
+    preset: str | None = Field(None, description="coherent-csi-2021 or coherent-lar-2020")
+    name: Name = Field(description="unique, safe as a file name; the preset's unless given")
+    label: Text | None = Field(None, description="how figures name it; the name unless given")
+    experiment: Literal["coherent-csi-2021", "coherent-lar-2020"] = Field(description="whose data and analysis")
+    observed: Literal["data", "asimov"] = Field("data", description="the counts, or the expectation in their place")
+    nuisances: Literal["normalisation", "shape"] = Field(
+        "normalisation", description="normalisations alone, or efficiency, quenching, radius, times too"
+    )
+    channels: Annotated[list[Channel], Field(min_length=1)] | None = None
+    target: str
+    mass_kg: Positive
+    distance_m: Positive
+    protons_on_target: Positive = Field(description="of the whole run")
+    neutrinos_per_proton: Positive = Field(description="of each flavour")
+    pulse: GaussianPulse
+    rms_radius_fm: Radius | None = None
+    neutron_radius_fm: Radius | None = None
+
+
+def _detector_kind(value: Any) -> str:
+    measured = "experiment" in value if isinstance(value, dict) else isinstance(value, Experiment)
+    return "<experiment>" if measured else "<detector>"
+
+
+DetectorOrExperiment = Annotated[
+    Annotated[Detector, Tag("<detector>")] | Annotated[Experiment, Tag("<experiment>")], Discriminator(_detector_kind)
+]
 
 
 class Profile(_Model):
@@ -164,6 +227,7 @@ class Combination(_Model):
     """Detectors analysed together."""
 
     name: Name
+    label: Text | None = Field(None, description="how figures name it; the name unless given")
     detectors: Annotated[list[str], Field(min_length=2)]
     signal: Literal["correlated", "independent"] = Field(description="one signal normalisation for all, or one each")
 
@@ -177,12 +241,17 @@ class Scan(_Model):
 
 
 class Panel(_Model):
-    """One panel of a figure, made by exactly one of profile, contour, cross_section, spectrum."""
+    """One panel of a figure, made by exactly one of profile, contour, cross_section, spectrum, data."""
 
     profile: Annotated[list[str], Field(min_length=1)] | None = Field(None, description="couplings")
     contour: Annotated[list[str], Field(min_length=2, max_length=2)] | None = Field(None, description="two couplings")
     cross_section: str | None = Field(None, description="a target of cross_sections; needs energy_mev")
     spectrum: str | None = Field(None, description="a detector")
+    data: str | None = Field(None, description="an experiment; needs axis")
+    axis: str | None = Field(None, description="of data: one that the experiment bins, such as energy_pe or time_us")
+    reference: Name | None = Field(
+        None, description="of a contour: a stored result that is drawn dashed, such as coherent-csi-lar"
+    )
     detectors: list[str] | None = Field(None, description="of a profile or contour; all unless given")
     energy_mev: Positive | None = None
     channels: Annotated[list[Channel], Field(min_length=1)] = Field(default=["cevns"])
@@ -211,14 +280,16 @@ class StudyFile(_Model):
 
     name: Name = Field(description="safe as a file name")
     title: Text | None = None
-    source: SourceOrPreset = Field(description="a preset, or a mapping with `type`")
-    exposure_years: Annotated[float, Field(gt=0, le=1e4)]
+    source: SourceOrPreset | None = Field(
+        None, description="a preset, or a mapping with `type`; required by every detector that has none of its own"
+    )
+    exposure_years: Annotated[float, Field(gt=0, le=1e4)] | None = Field(None, description="required likewise")
     channels: Annotated[list[Channel], Field(min_length=1)] = Field(default=["cevns"])
     couplings: Annotated[list[str], Field(min_length=1)]
-    uncertainties: Uncertainties
+    uncertainties: Uncertainties | None = Field(None, description="required likewise")
     statistic: Statistic = "least-squares"
     intervals: Intervals = Field(default_factory=lambda: Intervals.model_validate({}))
-    detectors: Annotated[list[Detector], Field(min_length=1)]
+    detectors: Annotated[list[DetectorOrExperiment], Field(min_length=1)]
     contours: list[Annotated[list[str], Field(min_length=2, max_length=2)]] = Field(default=[])
     profiles: list[Profile] = Field(default=[])
     cross_sections: list[CrossSection] = Field(default=[])

@@ -11,49 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nurecoil.detection.detector import Detector
-from nurecoil.detection.response import Response, response
+from nurecoil.detection.response import Response
 from nurecoil.errors import StudyError, located
 from nurecoil.physics.couplings import Coupling, coupling
-from nurecoil.physics.sources import PionDecayAtRest
 from nurecoil.studies import presets, schema
-from nurecoil.studies.build import build_detector, build_source, merge_preset
+from nurecoil.studies.build import build_detector, build_experiment, build_source, merge_preset
 from nurecoil.studies.rules import check_across_keys
+from nurecoil.studies.setups import AnySetup, DetectorSetup, ExperimentSetup
 from nurecoil.studies.validation import validated
 from nurecoil.studies.yaml_io import read_yaml
 
 if TYPE_CHECKING:
     from nurecoil.studies.results import Result
-
-
-@dataclass(frozen=True, eq=False)
-class DetectorSetup:
-    """A detector with all that the study, or the detector itself, says about its running."""
-
-    detector: Detector
-    source: PionDecayAtRest
-    exposure_years: float
-    channels: tuple[str, ...]
-    form_factor: str
-    signal_uncertainty: float
-    background_uncertainty: float
-    statistic: str
-
-    @property
-    def name(self) -> str:
-        """The detector's name."""
-        return self.detector.name
-
-    def response(self, couplings: tuple[Coupling, ...]) -> Response:
-        """Counts for the exposure as a function of the couplings."""
-        return response(
-            self.source,
-            self.detector,
-            couplings=couplings,
-            years=self.exposure_years,
-            channels=self.channels,
-            form_factor=self.form_factor,
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,8 +34,10 @@ class Study:
     """What messages about it start with: its file, usually."""
     base: Path
     """The folder that file names in the study are relative to."""
-    setups: tuple[DetectorSetup, ...]
+    setups: tuple[AnySetup, ...]
     couplings: tuple[Coupling, ...]
+    data: Path | None = None
+    """Where experiments' data lie; searched for unless given."""
 
     @property
     def name(self) -> str:
@@ -93,18 +64,14 @@ class Study:
         for detector, setup in zip(content["detectors"], self.setups, strict=True):
             detector.pop("label", None)
             detector.pop("background_file", None)
-            detector["efficiency"] = repr(setup.detector.efficiency)
-            detector["background"] = setup.detector.background_per_kg_day.tolist()
+            detector.update(setup.computed_content())
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
     def responses(self) -> dict[str, Response]:
         """The response of every detector to all couplings of the study, by detector name."""
-        made = {}
-        for setup in self.setups:
-            with located(f"{self.where}: detectors.{setup.name}"):
-                made[setup.name] = setup.response(self.couplings)
-        return made
+        with located(self.where):
+            return {setup.name: setup.response for setup in self.setups}
 
     def run(
         self, *, store: Path | None = None, workers: int = 0, scheduler: str | None = None, fast: bool = False
@@ -115,8 +82,11 @@ class Study:
         return run(self, store=store, workers=workers, scheduler=scheduler, fast=fast)
 
 
-def load_study(name_or_path: str | os.PathLike[str]) -> Study:
+def load_study(name_or_path: str | os.PathLike[str], *, data: str | os.PathLike[str] | None = None) -> Study:
     """A built-in study by name, or a study file by path.
+
+    `data` is the folder with the data of experiments; unless given it is that of the environment variable
+    NURECOIL_DATA, or they are downloaded.
 
     A string that ends in .yaml or .yml, holds a path separator, or names a file is a path. Raises a `NurecoilError`
     whose message names the file, the key's path, the fault and what is allowed.
@@ -127,18 +97,25 @@ def load_study(name_or_path: str | os.PathLike[str]) -> Study:
     text = os.fspath(name_or_path)
     if presets.is_path(name_or_path) or (text not in presets.names("studies") and Path(text).is_file()):
         path = Path(text)
-        return study_from_dict(read_yaml(path), where=str(path), base=path.parent)
-    return _built_in(text)
+        return study_from_dict(read_yaml(path), where=str(path), base=path.parent, data=data)
+    return _built_in(text, None if data is None else os.fspath(data))
 
 
 @functools.cache
-def _built_in(name: str) -> Study:
+def _built_in(name: str, data: str | None = None) -> Study:
     """A built-in study, made once: it is frozen, and results are compared with it again."""
-    return study_from_dict(presets.load("studies", name), where=f"study preset {name}")
+    return study_from_dict(presets.load("studies", name), where=f"study preset {name}", data=data)
 
 
-def study_from_dict(content: Mapping[str, Any], *, where: str = "study", base: Path = Path()) -> Study:
+def study_from_dict(
+    content: Mapping[str, Any],
+    *,
+    where: str = "study",
+    base: Path = Path(),
+    data: str | os.PathLike[str] | None = None,
+) -> Study:
     """A study from its keys; file names in it are relative to `base`. Raises as `load_study`."""
+    directory = None if data is None else Path(data)
     with located(where):
         file = validated(schema.StudyFile, _with_presets(content))
         couplings = []
@@ -146,7 +123,8 @@ def study_from_dict(content: Mapping[str, Any], *, where: str = "study", base: P
             with located("couplings"):
                 couplings.append(coupling(name))
         check_across_keys(file)
-        study = Study(file, where, base, tuple(_setup(file, spec, base) for spec in file.detectors), tuple(couplings))
+        setups = tuple(_setup(file, spec, base, tuple(couplings), directory) for spec in file.detectors)
+        study = Study(file, where, base, setups, tuple(couplings), directory)
         if file.scans:
             from nurecoil.studies.scans import check_scans
 
@@ -165,22 +143,39 @@ def _with_presets(content: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _setup(file: schema.StudyFile, spec: schema.Detector, base: Path) -> DetectorSetup:
+def _setup(
+    file: schema.StudyFile,
+    spec: schema.Detector | schema.Experiment,
+    base: Path,
+    couplings: tuple[Coupling, ...],
+    data: Path | None,
+) -> AnySetup:
     """One detector with the study's values for all that it does not say itself."""
     path = f"detectors.{spec.name}"
-    with located(f"{path}.source" if spec.source else "source"):
-        source = build_source(spec.source or file.source)
     channels = tuple(spec.channels or file.channels)
+    if isinstance(spec, schema.Experiment):
+        setup = build_experiment(spec, channels, file.form_factor, file.nuclei, data)
+        return ExperimentSetup(spec.experiment, setup, couplings)
+    source_given, years = spec.source or file.source, spec.exposure_years or file.exposure_years
+    uncertainties = spec.uncertainties or file.uncertainties
+    if source_given is None or years is None or uncertainties is None:
+        missing = {"source": source_given, "exposure_years": years, "uncertainties": uncertainties}
+        raise StudyError(f"{next(key for key, value in missing.items() if value is None)}: this key is required")
+    with located(f"{path}.source" if spec.source else "source"):
+        source = build_source(source_given)
     if "electron" in channels and spec.electron_quenching is None:
         raise StudyError(f"{path}.electron_quenching: required with the channel electron (a number, or same-axis)")
-    uncertainties = spec.uncertainties or file.uncertainties
+    if spec.time_bin_edges_us is not None:
+        with located(f"{path}.time_bin_edges_us"):
+            source.days_in_time_bins(spec.time_bin_edges_us, years)
     return DetectorSetup(
         detector=build_detector(spec, base, file.nuclei),
         source=source,
-        exposure_years=spec.exposure_years or file.exposure_years,
+        exposure_years=years,
         channels=channels,
         form_factor=file.form_factor,
         signal_uncertainty=uncertainties.signal,
         background_uncertainty=uncertainties.background,
         statistic=spec.statistic or file.statistic,
+        couplings=couplings,
     )

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from nurecoil.errors import StudyError
 from nurecoil.physics.couplings import nearest
-from nurecoil.studies.schema import NOT_AVAILABLE
+from nurecoil.studies.schema import NOT_AVAILABLE, Detector, Experiment
 
 _MOST_MESSAGES = 5
 
@@ -41,7 +41,7 @@ def _message(model: type[BaseModel], content: Mapping[str, Any], error: Any) -> 
         key = str(location[-1])
         if len(location) == 1 and key in NOT_AVAILABLE:
             return f"{path}: {NOT_AVAILABLE[key]} are not available in this version of nurecoil"
-        return f"{path}: unknown key; {nearest(key, _known_keys(model, location[:-1]))}"
+        return f"{path}: unknown key; {nearest(key, _known_keys(model, location[:-1], content))}"
     if kind == "missing":
         return f"{path}: this key is required"
     limits = {
@@ -112,10 +112,16 @@ def key_path(location: Sequence[Any], content: Any) -> str:
     return ".".join(parts)
 
 
-def _known_keys(model: type[BaseModel], location: Sequence[Any]) -> list[str]:
+def _known_keys(model: type[BaseModel], location: Sequence[Any], content: Any) -> list[str]:
     """The keys of the model that a location leads to."""
     current: type[BaseModel] = model
     for part in location:
+        if isinstance(content, Mapping):
+            content = content.get(part)
+        elif isinstance(content, Sequence) and isinstance(part, int):
+            content = content[part]
+        if isinstance(part, int) and current is Detector and isinstance(content, Mapping) and "experiment" in content:
+            current = Experiment
         if isinstance(part, int) or part not in _keys(current):
             continue
         field = next(info for name, info in current.model_fields.items() if (info.alias or name) == part)
