@@ -116,11 +116,11 @@ def contour(axes: Axes, result: Result, spec: Spec) -> None:
         _reference(axes, result, spec, (factor_x, factor_y))
     axes.set_xlabel(label_x)
     axes.set_ylabel(label_y)
-    axes.margins(0.08)
+    axes.margins(x=0.08, y=0.18 if spec.get("reference") else 0.08)
     title = f"{100 * drawn[0].confidence_level:g}% CL"
     if len(drawn) == 1:
         title = f"{style.formula_text(result.detectors[drawn[0].detector].label)}, {title}"
-    else:
+    if len(drawn) > 1 or spec.get("reference"):
         _legend(axes, spec.get("legend") or "best")
     axes.set_title(spec.get("title") or title)
 
@@ -157,7 +157,7 @@ def _reference(axes: Axes, result: Result, spec: Spec, factors: tuple[float, flo
 
 
 REFERENCE_COLOUR = "#c1272d"
-MAGNIFIED_BEYOND = 5.0
+MAGNIFIED_BEYOND = 10.0
 """Ratio of widths from which on the study's own regions are magnified."""
 
 

@@ -102,7 +102,7 @@ def arrival_fractions(pulse: Pulse, lifetimes_us: Sequence[float], edges_us: Arr
     >>> [round(float(share), 4) for share in arrival_fractions(pulse, PROMPT_LIFETIMES_US, edges)]
     [0.3325, 0.6651, 0.0023, 0.0]
     >>> [round(float(share), 4) for share in arrival_fractions(pulse, DELAYED_LIFETIMES_US, edges)]
-    [0.0153, 0.1662, 0.1666, 0.5711]
+    [0.0146, 0.1627, 0.1674, 0.5745]
     """
     edges = np.asarray(edges_us, dtype=float)
     cumulative = [

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nurecoil.detection.detector import Detector
-from nurecoil.errors import located
+from nurecoil.errors import StudyError, located
 from nurecoil.physics.nuclei import NucleiConvention
 from nurecoil.physics.sources import PionDecayAtRest
 from nurecoil.studies import presets, schema
@@ -44,4 +44,7 @@ def load_detector(name_or_path: str | os.PathLike[str], *, nuclei: NucleiConvent
     """
     content, where, base = _content("detectors", name_or_path)
     with located(where):
-        return build_detector(validated(schema.Detector, merge_preset(content)), base, nuclei)
+        merged = merge_preset(content)
+        if "experiment" in merged:
+            raise StudyError("this is the data of an experiment, not a projected detector: use it in a study")
+        return build_detector(validated(schema.Detector, merged), base, nuclei)

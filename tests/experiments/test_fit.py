@@ -1,0 +1,193 @@
+"""The Standard Model fitted: the published and reference results, and our own minimiser against Minuit's."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from iminuit import Minuit
+
+from nurecoil.experiments.fit import free_signal, minimise, standard_model_fit
+from nurecoil.inference.shapes import SIGNAL
+from nurecoil.inference.templates import OFFSET
+
+BOTH = ["normalisation", "shape"]
+POINTS = {"standard model": {}, "q_ee": {"q_ee": 8e-8}, "q_mumu": {"q_mumu": -6e-8}}
+
+
+def monomials_at(made, charges):
+    values = [charges.get(new.name, 0.0) for new in made.response.couplings]
+    return np.array([[np.prod([values[a] for a in monomial]) for monomial in made.statistic.monomials]])
+
+
+def assert_minimisers_agree(made, charges):
+    """Minuit starts from zero; it may do worse, our own must not."""
+    monomials = monomials_at(made, charges)
+    statistic = made.statistic
+    chi2, nuisances = statistic.minimised(monomials)
+    theirs, values, errors = minimise(statistic, monomials, np.zeros(len(statistic.names)))
+    assert chi2[0] <= theirs + 1e-6
+    assert chi2[0] == pytest.approx(theirs, abs=2e-3)
+    assert np.all(abs(nuisances[0] - values) < 0.05 * errors)
+
+
+@pytest.mark.parametrize("point", POINTS.values(), ids=POINTS)
+@pytest.mark.parametrize("nuisances", BOTH)
+@pytest.mark.parametrize("name", ["csi", "lar"])
+def test_own_minimiser_against_minuit(name, nuisances, point, invented):
+    assert_minimisers_agree(invented(name, ("cevns",), nuisances), point)
+
+
+@pytest.mark.parametrize("point", POINTS.values(), ids=POINTS)
+@pytest.mark.parametrize("nuisances", BOTH)
+@pytest.mark.parametrize("name", ["csi", "lar"])
+def test_own_minimiser_against_minuit_on_real_data(name, nuisances, point, measured):
+    assert_minimisers_agree(measured(name, ("cevns",), nuisances), point)
+
+
+def by_minuit(made, fixed_signal=None):
+    """chi^2 of the fit with nominal shapes by Minuit over a function written out here; values and errors."""
+    response, n = made.response, made.observed
+    rows = [response.counts(), *response.backgrounds.values()]
+    widths = [np.inf, *(width for name, width in made.statistic.widths if name in response.backgrounds)]
+
+    def chi2(*norms):
+        mu = sum((1 + x) * row for x, row in zip(norms, rows, strict=True))
+        if np.any((mu <= 0) & (n > 0)):
+            return 1e9
+        logs = np.where(n > 0, n * np.log(np.where(n > 0, n, 1) / np.where(mu > 0, mu, 1)), 0.0)
+        return 2 * np.sum(mu - n + logs) + sum((x / width) ** 2 for x, width in zip(norms, widths, strict=True))
+
+    fit = Minuit(chi2, *np.zeros(len(rows)))
+    if fixed_signal is not None:
+        fit.values[0], fit.fixed[0] = fixed_signal, True
+    fit.limits = (-1, None)
+    fit.errordef, fit.strategy, fit.tol = 1.0, 2, 1e-4
+    fit.migrad()
+    fit.hesse()
+    return fit
+
+
+@pytest.mark.parametrize("name", ["csi", "lar"])
+def test_fit_of_normalisations_against_minuit(name, invented):
+    made = invented(name)
+    found = {row: (value, error) for row, value, error in standard_model_fit(made).parameters}
+    fit, none = by_minuit(made), by_minuit(made, fixed_signal=-1.0)
+    assert found["chi2"][0] == pytest.approx(fit.fval, abs=1e-6)
+    assert found["bins"][0] == len(made.observed)
+    assert found["significance_sigma"][0] == pytest.approx(np.sqrt(none.fval - fit.fval), abs=1e-5)
+    rows = {"cevns": made.response.counts()} | dict(made.response.backgrounds)
+    for place, (component, counts) in enumerate(rows.items()):
+        value, error = found[f"{component}_counts"]
+        assert value == pytest.approx(counts.sum() * (1 + fit.values[place]), abs=1e-3 * error)
+        assert error == pytest.approx(counts.sum() * fit.errors[place], rel=1e-2)
+    prior = dict(made.statistic.widths)[SIGNAL]
+    total = made.response.counts().sum()
+    assert found["cevns_predicted"] == pytest.approx((total, prior * total), rel=1e-9)
+
+
+@pytest.mark.parametrize("nuisances", BOTH)
+@pytest.mark.parametrize(("name", "channels"), [("csi", ("cevns", "electron")), ("csi", ("cevns",)), ("lar", ("cevns",))])
+def test_components_and_the_score_of_a_free_normalisation(name, channels, nuisances, invented):
+    """At the minimum over a free normalisation, sum of S (1 - n/mu) vanishes; rows and components are the same."""
+    made = invented(name, channels, nuisances)
+    fit = standard_model_fit(made)
+    found = {row: value for row, value, _ in fit.parameters}
+    assert list(fit.components) == [*channels, *made.response.backgrounds]
+    for component, counts in fit.components.items():
+        assert counts.shape == made.observed.shape
+        if OFFSET not in found or component in channels:
+            assert counts.sum() == pytest.approx(found[f"{component}_counts"], rel=1e-9, abs=1e-12)
+    mu = sum(fit.components.values())
+    signal = sum(fit.components[channel] for channel in channels)
+    score = signal * (1 - np.divide(made.observed, mu, out=np.ones_like(mu), where=mu > 0))
+    error = dict((row, error) for row, _, error in fit.parameters)["cevns_counts"]
+    assert abs(score.sum()) < 2e-3 * found["cevns_counts"] / error
+    ratio = np.divide(made.observed, mu, out=np.ones_like(mu), where=made.observed > 0)
+    deviance = 2 * np.sum(mu - made.observed + made.observed * np.log(np.where(made.observed > 0, ratio, 1.0)))
+    assert deviance <= found["chi2"] + 1e-6
+    assert 0 <= found["p_value"] <= 1
+
+
+def test_shapes_are_nominal_and_the_signal_free(invented):
+    made = invented("csi", ("cevns",), "shape")
+    widths = dict(free_signal(made).widths)
+    assert widths[SIGNAL] == widths[OFFSET] == np.inf
+    assert {name for name, width in widths.items() if width == 0} == {
+        "efficiency", "quenching_0", "quenching_1", "neutron_radius",
+    }  # fmt: skip
+    assert {name: widths[name] for name in made.response.backgrounds} == {
+        name: width for name, width in made.statistic.widths if name in made.response.backgrounds
+    }
+
+
+@pytest.mark.parametrize("name", ["csi", "lar"])
+def test_a_perfect_fit(name, invented):
+    """Asimov data: the prediction itself, with chi^2 zero, which every toy exceeds."""
+    made = invented(name, ("cevns",), "shape", "asimov")
+    found = {row: value for row, value, _ in standard_model_fit(made).parameters}
+    assert found["chi2"] == pytest.approx(0.0, abs=1e-6)
+    assert found["cevns_counts"] == pytest.approx(found["cevns_predicted"], rel=1e-3)
+    assert found["p_value"] == 1.0
+    if name == "csi":
+        assert found[OFFSET] == pytest.approx(0.0, abs=1e-3)
+
+
+def test_the_p_value_counts_toys_that_are_worse(invented):
+    """Against chi^2 laws of toys that Minuit fits."""
+    made = invented("csi")
+    found = {row: value for row, value, _ in standard_model_fit(made).parameters}
+    fit = by_minuit(made)
+    rows = np.array([made.response.counts(), *made.response.backgrounds.values()])
+    mu = (1 + np.array(fit.values)) @ rows
+    rng = np.random.default_rng(99)
+    statistic = free_signal(made)
+    toys = rng.poisson(mu, (40, len(mu))).astype(float)
+    refitted = statistic.refitted(np.repeat(np.eye(1, len(statistic.monomials)), 40, axis=0), toys)
+    larger = 0
+    for toy, chi2 in zip(toys, refitted, strict=True):
+        theirs = by_minuit(_with(made, toy)).fval
+        assert chi2 == pytest.approx(theirs, abs=1e-5)
+        larger += theirs > fit.fval
+    expected = found["p_value"]
+    assert abs(larger / 40 - expected) < 4 * np.sqrt((expected * (1 - expected) + 0.01) / 40)
+
+
+def _with(made, observed):
+    from dataclasses import replace
+
+    return replace(made, observed=observed)
+
+
+# The real files.
+
+
+def test_cesium_iodide_with_normalisations(measured):
+    found = {row: (value, error) for row, value, error in standard_model_fit(measured("csi")).parameters}
+    assert found["cevns_counts"] == pytest.approx((310.5, 31.8), abs=0.2)
+    assert found["chi2"][0] == pytest.approx(84.2, abs=0.15)
+    assert found["bins"][0] == 99
+
+
+def test_cesium_iodide_with_shapes(measured):
+    made = measured("csi", ("cevns",), "shape")
+    found = {row: (value, error) for row, value, error in standard_model_fit(made).parameters}
+    assert found["cevns_counts"] == pytest.approx((311, 32), abs=0.6)
+    assert found[OFFSET] == pytest.approx((0.074, 0.039), abs=1e-3)
+    assert found["chi2"][0] == pytest.approx(80.8, abs=0.06)
+    assert found["significance_sigma"][0] == pytest.approx(11.60, abs=0.01)
+    assert found["significance_sigma"][0] ** 2 == pytest.approx(134.6, abs=0.1)
+
+
+@pytest.mark.parametrize("nuisances", BOTH)
+def test_liquid_argon(nuisances, measured):
+    """Shapes are nominal in this fit: both nuisance sets give the same."""
+    made = measured("lar", ("cevns",), nuisances)
+    found = {row: (value, error) for row, value, error in standard_model_fit(made).parameters}
+    assert found["cevns_counts"] == pytest.approx((160.3, 42.4), abs=0.15)
+    assert found["brn_counts"] == pytest.approx((552, 34), abs=0.6)
+    assert found["delayed_brn_counts"][0] == pytest.approx(10.5, abs=0.06)
+    assert found["steady_state_counts"][0] == pytest.approx(3131, abs=0.6)
+    assert found["chi2"][0] == pytest.approx(1067, abs=0.6)
+    assert found["significance_sigma"][0] ** 2 == pytest.approx(15.0, abs=0.06)
+    assert found["cevns_predicted"] == pytest.approx((128, 17), abs=1e-3)
+    assert found["cevns_calculated"][0] == pytest.approx(119.4, rel=0.01)

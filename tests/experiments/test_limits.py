@@ -1,0 +1,109 @@
+"""Limits on charges from the data sets: Minuit at their ends, and the reference analysis on the real files."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from iminuit import Minuit
+from scipy.stats import chi2 as chi2_law
+
+from nurecoil.inference.intervals import best_fit, interval
+from nurecoil.inference.shapes import LARGEST_PULL
+from nurecoil.inference.templates import OFFSET
+
+
+def profiled(made, **charges):
+    """chi^2 at charges by Minuit over all nuisances, the lowest of several starts."""
+    statistic = made.statistic
+    values = [charges.get(new.name, 0.0) for new in made.response.couplings]
+    contracted = statistic.contracted(
+        np.array([[np.prod([values[a] for a in monomial]) for monomial in statistic.monomials]])
+    )
+    widths = dict(statistic.widths)
+    shifts = (-0.1, 0.0, 0.1) if OFFSET in widths else (0.0,)
+    rng = np.random.default_rng(7)
+    starts = [{name: 0.0 for name in widths} | ({OFFSET: shift} if OFFSET in widths else {}) for shift in shifts]
+    if len(widths) > 4:
+        starts += [{name: rng.normal() * min(width, 0.1) for name, width in widths.items()} for _ in range(2)]
+
+    def objective(nuisances):
+        expected, _ = statistic.expected(contracted, nuisances[None])
+        return min(float(statistic.objective(expected, nuisances[None])[0]), 1e12)
+
+    lowest = np.inf
+    for start in starts:
+        fit = Minuit(objective, np.array(list(start.values())), name=list(widths))
+        for name in widths:
+            counts = name == "signal" or name in made.response.backgrounds
+            fit.limits[name] = (-1, None) if counts else (-LARGEST_PULL, LARGEST_PULL)
+            fit.errors[name] = min(widths[name], 0.1)
+        if OFFSET in widths:
+            fit.limits[OFFSET] = statistic.offset_range_us
+        fit.errordef, fit.tol = 1.0, 1e-3
+        fit.migrad()
+        lowest = min(lowest, fit.fval)
+    return lowest
+
+
+def assert_ends_are_at_the_level(made, name, confidence_level=0.9):
+    chi2 = made.statistic.along([name])
+    found = interval(chi2, confidence_level)
+    ends = [end for piece in found.segments for end in piece]
+    assert ends
+    assert np.all(np.isfinite(ends))
+    lowest = profiled(made, **{name: found.best_fit})
+    assert best_fit(chi2)[1] == pytest.approx(lowest, abs=2e-4)
+    level = float(chi2_law.ppf(confidence_level, 1))
+    for end in ends:
+        assert profiled(made, **{name: end}) - lowest == pytest.approx(level, abs=2e-3)
+    # Inside and outside, a little further along.
+    for low, high in found.segments:
+        step = 0.02 * (high - low)
+        assert float(chi2(low + step)) < level + lowest < float(chi2(low - step))
+        assert float(chi2(high - step)) < level + lowest < float(chi2(high + step))
+
+
+SETS = [
+    ("csi", ("cevns",), "normalisation"),
+    ("csi", ("cevns", "electron"), "normalisation"),
+    ("csi", ("cevns",), "shape"),
+    ("lar", ("cevns",), "normalisation"),
+]
+
+
+@pytest.mark.parametrize("data", SETS, ids="-".join(("{0[0]}", "{0[1]}", "{0[2]}")).format)
+@pytest.mark.parametrize("name", ["q_ee", "q_mutau"])
+def test_ends_of_intervals_against_minuit(name, data, invented):
+    assert_ends_are_at_the_level(invented(*data), name)
+
+
+@pytest.mark.parametrize("name", ["q_ee", "q_mumu", "q_etau"])
+def test_ends_of_intervals_against_minuit_on_real_data(name, measured):
+    assert_ends_are_at_the_level(measured("csi"), name)
+    assert_ends_are_at_the_level(measured("lar"), name)
+
+
+def test_disjoint_pieces_with_shapes_on_real_data(measured):
+    """Three pieces for q_ee; Minuit knows all six ends."""
+    made = measured("csi", ("cevns",), "shape")
+    assert len(interval(made.statistic.along(["q_ee"]), 0.9).segments) == 3
+    assert_ends_are_at_the_level(made, "q_ee")
+
+
+def test_a_coupling_of_its_square_is_symmetric(invented):
+    chi2 = invented("csi", ("cevns",), "shape").statistic.along(["q_emu"])
+    values = np.array([1e-8, 7e-8, 3e-7])
+    assert chi2(values) == pytest.approx(chi2(-values), abs=1e-7)
+
+
+LIMITS = {"q_ee": 5.065, "q_mumu": 1.83, "q_emu": 1.79, "q_etau": 5.07, "q_mutau": 1.83}
+"""90 % limits of the reference analysis in 1e-10 e, nuclei and electrons; q_ee from -5.06 to 5.07."""
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_reference_limits(name, measured):
+    made = measured("csi", ("cevns", "electron"))
+    found = interval(made.statistic.along([name]), 0.90)
+    ((low, high),) = found.segments
+    assert low * 1e10 == pytest.approx(-LIMITS[name], rel=0.015)
+    assert high * 1e10 == pytest.approx(LIMITS[name], rel=0.015)
