@@ -24,8 +24,15 @@ from nurecoil.detection.quadrature import RecoilNodes, bin_windows, recoil_nodes
 from nurecoil.errors import PhysicsError
 from nurecoil.physics.atoms import binding_energies_kev
 from nurecoil.physics.couplings import COUPLINGS, Coupling, coupling
-from nurecoil.physics.cross_sections import Amplitudes, AtomicElectrons, Scatterer, outgoing_basis, scatterers
-from nurecoil.physics.sources import FluxComponent, PionDecayAtRest
+from nurecoil.physics.cross_sections import (
+    Amplitudes,
+    AtomicElectrons,
+    Scatterer,
+    components_of,
+    outgoing_basis,
+    scatterers,
+)
+from nurecoil.physics.sources import FluxComponent, Source
 
 FloatArray = NDArray[np.float64]
 Monomial = tuple[int, ...]
@@ -78,7 +85,7 @@ class Response:
         return np.asarray(self.coefficients[channel][0])
 
     def counts(self, **values: float) -> FloatArray:
-        """Signal counts per bin, shape (bins,), with couplings in their plain units; others are zero.
+        """Signal counts per bin, shape (bins,), with couplings in their plain units; others as in the Standard Model.
 
         Raises `UnknownNameError` or `PhysicsError` for a coupling that the response does not have or a value out
         of its bounds.
@@ -87,29 +94,31 @@ class Response:
         strengths = dict.fromkeys(range(len(self.couplings)), 0.0)
         for name, value in values.items():
             new = coupling(name, own)
-            strengths[self.couplings.index(new)] = new.check(value)
+            strengths[self.couplings.index(new)] = new.strength(new.check(value))
         products = [np.prod([strengths[a] for a in monomial]) for monomial in self.monomials]
         return np.asarray(np.array(products, dtype=float) @ self.signal)
 
 
 def response(
-    source: PionDecayAtRest,
+    source: Source,
     detector: Detector,
     *,
     couplings: Sequence[str | Coupling] = (),
     years: float,
     channels: Sequence[str] = ("cevns",),
     form_factor: str = "helm",
+    radiative_corrections: bool = False,
     registry: Mapping[str, Coupling] = COUPLINGS,
 ) -> Response:
     """Fold source, cross sections and detector into counts per bin.
 
     Parameters
     ----------
-    couplings : names or declarations.
+    couplings : names or declarations; those that are not linear in an amplitude need a response for every value.
     years : exposure in calendar years.
     channels : of ``"cevns"`` and ``"electron"``; the latter needs the detector's `electron_quenching`.
     form_factor : a name of `nurecoil.form_factors.FORM_FACTORS`.
+    radiative_corrections : corrected couplings on nuclei (`nurecoil.cross_sections.cevns`).
 
     Raises `PhysicsError` where no recoil reaches the bins, a table does not cover the energies needed, or a
     channel is not one of the two.
@@ -120,11 +129,20 @@ def response(
     declared = tuple(coupling(new, registry) if isinstance(new, str) else new for new in couplings)
     if len(set(declared)) != len(declared):
         raise PhysicsError(f"couplings must be unique, got {', '.join(new.name for new in declared)}")
+    for new in declared:
+        if not new.linear:
+            raise PhysicsError(
+                f"{new.name} is not linear in an amplitude: build the response of a target that has the value "
+                "(the coupling's `rebuild` makes it)"
+            )
     if not channels or len(set(channels)) != len(channels) or not set(channels) <= set(CHANNELS):
         raise PhysicsError(
             f"channels must be one or both of {', '.join(CHANNELS)}, got {', '.join(channels) or 'none'}"
         )
-    terms = {channel: _channel_terms(source, detector, declared, years, channel, form_factor) for channel in channels}
+    terms = {
+        channel: _channel_terms(source, detector, declared, years, channel, form_factor, radiative_corrections)
+        for channel in channels
+    }
     monomials = sorted({monomial for by_monomial in terms.values() for monomial in by_monomial} | {()}, key=_order)
     nothing = np.zeros(len(detector.bin_edges_kev) - 1)
     coefficients = {
@@ -140,12 +158,13 @@ def _order(monomial: Monomial) -> tuple[int, Monomial]:
 
 
 def _channel_terms(
-    source: PionDecayAtRest,
+    source: Source,
     detector: Detector,
     couplings: tuple[Coupling, ...],
     years: float,
     channel: str,
     form_factor: str,
+    radiative_corrections: bool,
 ) -> dict[Monomial, FloatArray]:
     """Counts per bin of every monomial in one channel."""
     # An electron recoil T_e gives the light of a nuclear recoil T_e/quenching: integrate over that axis.
@@ -154,7 +173,7 @@ def _channel_terms(
         if detector.electron_quenching is None:
             raise PhysicsError(f"detector {detector.name}: the electron channel needs electron_quenching")
         recoil_per_axis = detector.electron_quenching
-    particles = scatterers(detector.target, channel, form_factor)
+    particles = scatterers(detector.target, channel, form_factor, radiative_corrections)
     components = source.components
     nodes = _nodes(detector, particles, components, recoil_per_axis)
     windows = bin_windows(detector.bin_edges_kev, detector.resolution, detector.efficiency, nodes.recoil_energy_kev)
@@ -184,6 +203,12 @@ def _nodes(
         for component in components
     ]
     kinks = list(endpoints)
+    kinks += [
+        particle.maximum_recoil_kev(energy) / recoil_per_axis
+        for particle, _ in particles
+        for component in components
+        for energy in component.spectrum.kinks_mev
+    ]
     for particle, _ in particles:
         if isinstance(particle, AtomicElectrons):
             kinks += list(binding_energies_kev(particle.symbol) / recoil_per_axis)
@@ -204,22 +229,23 @@ def _add_integrands(
 ) -> None:
     """Add w_alpha(T) K_a(T) K_b(T) of one kind of target particle to the integrand of each monomial."""
     index = {new: position for position, new in enumerate(couplings)}
-    cached: dict[tuple[object, object], Amplitudes] = {}
+    cached: dict[tuple[object, ...], Amplitudes] = {}
 
     def amplitudes(new: Coupling | None, flavour: str) -> Amplitudes:
         # Couplings that share their kernels (all millicharges do) share the evaluation.
-        key = (None, flavour) if new is None else (new.nucleus, new.electron)
+        key = (None, flavour) if new is None else (new.nucleus, new.electron, new.component)
         if key not in cached:
             cached[key] = particle.standard_model(flavour, recoil) if new is None else particle.kernel(new, recoil)
         return cached[key]
 
+    filled = components_of(couplings)
     minimum_energy = particle.minimum_energy_mev(recoil)
     for component in components:
-        moments = component.spectrum.inverse_energy_moments(minimum_energy)
-        for pair, energy_coefficients in particle.kinematics(recoil, component.antineutrino).items():
+        moments = component.yield_per_primary * component.spectrum.inverse_energy_moments(minimum_energy)
+        for pair, energy_coefficients in particle.kinematics(recoil, component.antineutrino, filled).items():
             weight = measure * np.einsum("kt,kt->t", energy_coefficients, moments)
             products: dict[tuple[int, int], FloatArray | None] = {}
-            for _, basis in outgoing_basis(component.flavour, list(couplings)):
+            for outgoing, basis in outgoing_basis(component.flavour, list(couplings)):
                 for i, first in enumerate(basis):
                     for second in basis[i:]:
                         left, right = amplitudes(first, component.flavour), amplitudes(second, component.flavour)
@@ -231,7 +257,10 @@ def _add_integrands(
                             continue
                         monomial = tuple(index[new] for new in (first, second) if new is not None)
                         # theta_a theta_b and theta_b theta_a are the same product.
-                        term = product if first is second else 2 * product
+                        factor = 1.0 if first is second else 2.0
+                        for new in (first, second):
+                            factor *= new.weight(component.flavour, outgoing) if new and new.weights else 1.0
+                        term = product if factor == 1 else factor * product
                         integrands[monomial] = integrands[monomial] + term if monomial in integrands else term
 
 
