@@ -238,12 +238,13 @@ def _add_integrands(
             cached[key] = particle.standard_model(flavour, recoil) if new is None else particle.kernel(new, recoil)
         return cached[key]
 
-    filled = components_of(couplings)
+    filled, weighted = components_of(couplings), any(new.weights for new in couplings)
     minimum_energy = particle.minimum_energy_mev(recoil)
     for component in components:
-        moments = component.yield_per_primary * component.spectrum.inverse_energy_moments(minimum_energy)
+        moments = component.spectrum.inverse_energy_moments(minimum_energy)
+        emitted = measure if component.yield_per_primary == 1 else measure * component.yield_per_primary
         for pair, energy_coefficients in particle.kinematics(recoil, component.antineutrino, filled).items():
-            weight = measure * np.einsum("kt,kt->t", energy_coefficients, moments)
+            weight = emitted * np.einsum("kt,kt->t", energy_coefficients, moments)
             products: dict[tuple[int, int], FloatArray | None] = {}
             for outgoing, basis in outgoing_basis(component.flavour, list(couplings)):
                 for i, first in enumerate(basis):
@@ -258,8 +259,8 @@ def _add_integrands(
                         monomial = tuple(index[new] for new in (first, second) if new is not None)
                         # theta_a theta_b and theta_b theta_a are the same product.
                         factor = 1.0 if first is second else 2.0
-                        for new in (first, second):
-                            factor *= new.weight(component.flavour, outgoing) if new and new.weights else 1.0
+                        for new in (first, second) if weighted else ():
+                            factor *= new.weight(component.flavour, outgoing) if new else 1.0
                         term = product if factor == 1 else factor * product
                         integrands[monomial] = integrands[monomial] + term if monomial in integrands else term
 

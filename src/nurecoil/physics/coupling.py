@@ -99,6 +99,10 @@ class Coupling:
         if self.rebuild is not None and (self.nucleus is not None or self.electron is not None):
             raise PhysicsError(f"{self.name}: declare either kernels or rebuild, not both")
 
+    def __hash__(self) -> int:
+        # Couplings are keys in the innermost loops; the name tells them apart, and equality still compares everything.
+        return hash(self.name)
+
     @property
     def linear(self) -> bool:
         """Whether its strength multiplies a kernel; otherwise every value needs another target (`rebuild`)."""
