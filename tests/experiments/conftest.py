@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import os
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from synthetic import write_release
 
@@ -104,3 +106,20 @@ def invented(synthetic_release):
             return make(*arguments)
 
     return recognised
+
+
+@pytest.fixture(scope="session")
+def fluctuated(invented):
+    """The same with counts drawn from an expectation 15 % above the Standard Model's, as real data could be.
+
+    The synthetic releases' own events follow no model and are not described by any of these.
+    """
+
+    @functools.cache
+    def make(name, channels=("cevns",), nuisances="normalisation"):
+        made = invented(name, channels, nuisances)
+        rng = np.random.default_rng(5)
+        observed = rng.poisson(1.15 * made.response.counts() + made.response.background).astype(float)
+        return replace(made, observed=observed, statistic=replace(made.statistic, observed=observed))
+
+    return make

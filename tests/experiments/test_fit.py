@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from iminuit import Minuit
@@ -33,8 +35,8 @@ def assert_minimisers_agree(made, charges):
 @pytest.mark.parametrize("point", POINTS.values(), ids=POINTS)
 @pytest.mark.parametrize("nuisances", BOTH)
 @pytest.mark.parametrize("name", ["csi", "lar"])
-def test_own_minimiser_against_minuit(name, nuisances, point, invented):
-    assert_minimisers_agree(invented(name, ("cevns",), nuisances), point)
+def test_own_minimiser_against_minuit(name, nuisances, point, fluctuated):
+    assert_minimisers_agree(fluctuated(name, ("cevns",), nuisances), point)
 
 
 @pytest.mark.parametrize("point", POINTS.values(), ids=POINTS)
@@ -68,8 +70,8 @@ def by_minuit(made, fixed_signal=None):
 
 
 @pytest.mark.parametrize("name", ["csi", "lar"])
-def test_fit_of_normalisations_against_minuit(name, invented):
-    made = invented(name)
+def test_fit_of_normalisations_against_minuit(name, fluctuated):
+    made = fluctuated(name)
     found = {row: (value, error) for row, value, error in standard_model_fit(made).parameters}
     fit, none = by_minuit(made), by_minuit(made, fixed_signal=-1.0)
     assert found["chi2"][0] == pytest.approx(fit.fval, abs=1e-6)
@@ -86,10 +88,12 @@ def test_fit_of_normalisations_against_minuit(name, invented):
 
 
 @pytest.mark.parametrize("nuisances", BOTH)
-@pytest.mark.parametrize(("name", "channels"), [("csi", ("cevns", "electron")), ("csi", ("cevns",)), ("lar", ("cevns",))])
-def test_components_and_the_score_of_a_free_normalisation(name, channels, nuisances, invented):
+@pytest.mark.parametrize(
+    ("name", "channels"), [("csi", ("cevns", "electron")), ("csi", ("cevns",)), ("lar", ("cevns",))]
+)
+def test_components_and_the_score_of_a_free_normalisation(name, channels, nuisances, fluctuated):
     """At the minimum over a free normalisation, sum of S (1 - n/mu) vanishes; rows and components are the same."""
-    made = invented(name, channels, nuisances)
+    made = fluctuated(name, channels, nuisances)
     fit = standard_model_fit(made)
     found = {row: value for row, value, _ in fit.parameters}
     assert list(fit.components) == [*channels, *made.response.backgrounds]
@@ -132,9 +136,9 @@ def test_a_perfect_fit(name, invented):
         assert found[OFFSET] == pytest.approx(0.0, abs=1e-3)
 
 
-def test_the_p_value_counts_toys_that_are_worse(invented):
-    """Against chi^2 laws of toys that Minuit fits."""
-    made = invented("csi")
+def test_the_p_value_counts_toys_that_are_worse(fluctuated):
+    """Against toys that Minuit fits."""
+    made = fluctuated("csi")
     found = {row: value for row, value, _ in standard_model_fit(made).parameters}
     fit = by_minuit(made)
     rows = np.array([made.response.counts(), *made.response.backgrounds.values()])
@@ -145,17 +149,34 @@ def test_the_p_value_counts_toys_that_are_worse(invented):
     refitted = statistic.refitted(np.repeat(np.eye(1, len(statistic.monomials)), 40, axis=0), toys)
     larger = 0
     for toy, chi2 in zip(toys, refitted, strict=True):
-        theirs = by_minuit(_with(made, toy)).fval
+        theirs = by_minuit(replace(made, observed=toy)).fval
         assert chi2 == pytest.approx(theirs, abs=1e-5)
         larger += theirs > fit.fval
     expected = found["p_value"]
     assert abs(larger / 40 - expected) < 4 * np.sqrt((expected * (1 - expected) + 0.01) / 40)
 
 
-def _with(made, observed):
-    from dataclasses import replace
+@pytest.mark.parametrize("nuisances", BOTH)
+def test_no_signal_is_negative(nuisances, fluctuated):
+    """Data with less than the backgrounds where the signal would be: no CEvNS, and none significant."""
+    made = fluctuated("csi", ("cevns",), nuisances)
+    observed = np.floor(made.response.background * (1 - made.response.counts() / made.response.counts().max() / 2))
+    made = replace(made, observed=observed, statistic=replace(made.statistic, observed=observed))
+    found = {row: value for row, value, _ in standard_model_fit(made).parameters}
+    assert found["cevns_counts"] == pytest.approx(0.0, abs=1e-3)
+    assert found["significance_sigma"] == pytest.approx(0.0, abs=1e-3)
 
-    return replace(made, observed=observed)
+
+@pytest.mark.parametrize("nuisances", BOTH)
+@pytest.mark.parametrize("name", ["csi", "lar"])
+def test_data_that_nothing_describes_are_fitted_too(name, nuisances, invented):
+    """The synthetic releases' own events: half the backgrounds that are expected."""
+    made = invented(name, ("cevns",), nuisances)
+    monomials = monomials_at(made, {})
+    chi2, values = made.statistic.minimised(monomials)
+    expected, _ = made.statistic.expected(made.statistic.contracted(monomials), values)
+    assert made.statistic.objective(expected, values)[0] == pytest.approx(chi2[0], rel=1e-9)
+    assert chi2[0] <= minimise(made.statistic, monomials, np.zeros(len(made.statistic.names)))[0] + 1e-6
 
 
 # The real files.

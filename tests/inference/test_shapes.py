@@ -40,7 +40,7 @@ def shares(kind, offset):
     """Smooth arrival times: a pulse, and the same with a slow fall behind it."""
     edges = TIME_EDGES - 0.5 - np.asarray(offset)[..., None]
     rise = 1 / (1 + np.exp(-edges / 0.09))
-    tail = 1 - np.exp(-np.maximum(edges + 0.4, 0) ** 2 / (0.3 + np.maximum(edges + 0.4, 0)) / 2.2)
+    tail = 1 - np.exp(-(np.maximum(edges + 0.4, 0) ** 2) / (0.3 + np.maximum(edges + 0.4, 0)) / 2.2)
     return np.diff({"prompt": rise, "delayed": tail, "beam": 1 / (1 + np.exp(-(edges - 0.15) / 0.1))}[kind], axis=-1)
 
 

@@ -20,6 +20,21 @@ GOLDEN_NAMES = {
     "N_A": constants.AVOGADRO,
     "sin2thetaW": constants.SIN2_THETA_W,
 }
+BEYOND = {  # tests/physics/test_golden_couplings.py compares them
+    "tau_mass_mev": constants.TAU_MASS_MEV,
+    "proton_mass_mev": constants.PROTON_MASS_MEV,
+    "neutron_mass_mev": constants.NEUTRON_MASS_MEV,
+    "up_mass_mev": constants.UP_MASS_MEV,
+    "down_mass_mev": constants.DOWN_MASS_MEV,
+    "up_in_proton": constants.UP_IN_PROTON,
+    "down_in_proton": constants.DOWN_IN_PROTON,
+    "up_in_neutron": constants.UP_IN_NEUTRON,
+    "down_in_neutron": constants.DOWN_IN_NEUTRON,
+    "radiative_g_p_e": constants.RADIATIVE_G_P["e"],
+    "radiative_g_p_mu": constants.RADIATIVE_G_P["mu"],
+    "radiative_g_p_tau": constants.RADIATIVE_G_P["tau"],
+    "radiative_g_n": constants.RADIATIVE_G_N,
+}
 
 
 @pytest.mark.parametrize("name", GOLDEN_NAMES)
@@ -34,6 +49,9 @@ def test_equal_to_the_reference(name):
         ("electron mass energy equivalent in MeV", constants.ELECTRON_MASS_MEV, 1, 2e-9),
         ("muon mass energy equivalent in MeV", constants.MUON_MASS_MEV, 1, 5e-8),
         ("atomic mass constant energy equivalent in MeV", constants.ATOMIC_MASS_UNIT_MEV, 1, 2e-9),
+        ("proton mass energy equivalent in MeV", constants.PROTON_MASS_MEV, 1, 2e-9),
+        ("neutron mass energy equivalent in MeV", constants.NEUTRON_MASS_MEV, 1, 2e-9),
+        ("electron volt", constants.MEV_IN_JOULE, 1e6, 1e-15),
         ("Avogadro constant", constants.AVOGADRO, 1, 1e-15),
         ("reduced Planck constant times c in MeV fm", constants.HBAR_C_MEV_FM, 1, 1e-9),
         # PDG 2024 has 1.1663788, CODATA 1.1663787: they differ in the eighth digit.
@@ -49,9 +67,10 @@ def test_against_codata(name, ours, unit, relative):
     [
         (constants.ELECTRON_MASS_MEV, literals.e_minus),
         (constants.MUON_MASS_MEV, literals.mu_minus),
+        (constants.TAU_MASS_MEV, literals.tau_minus),
         (constants.CHARGED_PION_MASS_MEV, literals.pi_plus),
     ],
-    ids=["electron", "muon", "pion"],
+    ids=["electron", "muon", "tau", "pion"],
 )
 def test_against_the_particle_data_group(ours, theirs):
     assert abs(ours - theirs.mass) <= max(2 * theirs.mass_upper, 1e-8 * theirs.mass)
@@ -71,4 +90,5 @@ def test_conversion_to_square_centimetres():
 
 def test_provenance_has_every_independent_constant():
     recorded = constants.as_dict()
-    assert sorted(recorded.values()) == near(sorted(GOLDEN_NAMES.values()), rel=1e-14)
+    assert sorted(recorded.values()) == near(sorted([*GOLDEN_NAMES.values(), *BEYOND.values()]), rel=1e-14)
+    assert {name: recorded[name] for name in BEYOND} == BEYOND

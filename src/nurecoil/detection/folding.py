@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from nurecoil.detection.quadrature import RecoilNodes
 from nurecoil.physics.couplings import Coupling
-from nurecoil.physics.cross_sections import Amplitudes, Scatterer, outgoing_basis
+from nurecoil.physics.cross_sections import Amplitudes, Scatterer, components_of, outgoing_basis
 from nurecoil.physics.sources import FluxComponent
 
 FloatArray = NDArray[np.float64]
@@ -66,22 +66,24 @@ def _add_integrands(
 ) -> None:
     """Add w_alpha(T) K_a(T) K_b(T) of one kind of target particle to the integrand of each monomial."""
     index = {new: position for position, new in enumerate(couplings)}
-    cached: dict[tuple[object, object], Amplitudes] = {}
+    cached: dict[tuple[object, ...], Amplitudes] = {}
 
     def amplitudes(new: Coupling | None, flavour: str) -> Amplitudes:
         # Couplings that share their kernels (all millicharges do) share the evaluation.
-        key = (None, flavour) if new is None else (new.nucleus, new.electron)
+        key = (None, flavour) if new is None else (new.nucleus, new.electron, new.component)
         if key not in cached:
             cached[key] = particle.standard_model(flavour, recoil) if new is None else particle.kernel(new, recoil)
         return cached[key]
 
+    filled, weighted = components_of(couplings), any(new.weights for new in couplings)
     minimum_energy = particle.minimum_energy_mev(recoil)
     for component in components:
         moments = component.spectrum.inverse_energy_moments(minimum_energy)
-        for pair, energy_coefficients in particle.kinematics(recoil, component.antineutrino).items():
-            weight = measure * np.einsum("kt,kt->t", energy_coefficients, moments)
+        emitted = measure if component.yield_per_primary == 1 else measure * component.yield_per_primary
+        for pair, energy_coefficients in particle.kinematics(recoil, component.antineutrino, filled).items():
+            weight = emitted * np.einsum("kt,kt->t", energy_coefficients, moments)
             products: dict[tuple[int, int], FloatArray | None] = {}
-            for _, basis in outgoing_basis(component.flavour, list(couplings)):
+            for outgoing, basis in outgoing_basis(component.flavour, list(couplings)):
                 for i, first in enumerate(basis):
                     for second in basis[i:]:
                         left, right = amplitudes(first, component.flavour), amplitudes(second, component.flavour)
@@ -93,7 +95,10 @@ def _add_integrands(
                             continue
                         monomial = tuple(index[new] for new in (first, second) if new is not None)
                         # theta_a theta_b and theta_b theta_a are the same product.
-                        term = product if first is second else 2 * product
+                        factor = 1.0 if first is second else 2.0
+                        for new in (first, second) if weighted else ():
+                            factor *= new.weight(component.flavour, outgoing) if new else 1.0
+                        term = product if factor == 1 else factor * product
                         integrands[monomial] = integrands[monomial] + term if monomial in integrands else term
 
 

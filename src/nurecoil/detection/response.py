@@ -27,7 +27,7 @@ from nurecoil.physics.arrival_times import arrival_fractions
 from nurecoil.physics.atoms import binding_energies_kev
 from nurecoil.physics.couplings import COUPLINGS, Coupling, coupling
 from nurecoil.physics.cross_sections import AtomicElectrons, Scatterer, scatterers
-from nurecoil.physics.sources import FluxComponent, PionDecayAtRest, components_by_arrival
+from nurecoil.physics.sources import FluxComponent, Source, components_by_arrival, days_in_time_bins
 
 FloatArray = NDArray[np.float64]
 
@@ -114,7 +114,7 @@ class Response:
         return np.asarray(self.coefficients[channel][0])
 
     def counts(self, **values: float) -> FloatArray:
-        """Signal counts per bin, shape (bins,), with couplings in their plain units; others are zero.
+        """Signal counts per bin, shape (bins,), with couplings in their plain units; others as in the Standard Model.
 
         Raises `UnknownNameError` or `PhysicsError` for a coupling that the response does not have or a value out
         of its bounds.
@@ -123,29 +123,31 @@ class Response:
         strengths = dict.fromkeys(range(len(self.couplings)), 0.0)
         for name, value in values.items():
             new = coupling(name, own)
-            strengths[self.couplings.index(new)] = new.check(value)
+            strengths[self.couplings.index(new)] = new.strength(new.check(value))
         products = [np.prod([strengths[a] for a in monomial]) for monomial in self.monomials]
         return np.asarray(np.array(products, dtype=float) @ self.signal)
 
 
 def response(
-    source: PionDecayAtRest,
+    source: Source,
     detector: Detector,
     *,
     couplings: Sequence[str | Coupling] = (),
     years: float,
     channels: Sequence[str] = ("cevns",),
     form_factor: str = "helm",
+    radiative_corrections: bool = False,
     registry: Mapping[str, Coupling] = COUPLINGS,
 ) -> Response:
     """Fold source, cross sections and detector into counts per bin.
 
     Parameters
     ----------
-    couplings : names or declarations.
+    couplings : names or declarations; those that are not linear in an amplitude need a response for every value.
     years : exposure in calendar years.
     channels : of ``"cevns"`` and ``"electron"``; the latter needs the detector's `electron_quenching`.
     form_factor : a name of `nurecoil.form_factors.FORM_FACTORS`.
+    radiative_corrections : corrected couplings on nuclei (`nurecoil.cross_sections.cevns`).
 
     Raises `PhysicsError` where no recoil reaches the bins, a table does not cover the energies needed, or a
     channel is not one of the two.
@@ -156,11 +158,20 @@ def response(
     declared = tuple(coupling(new, registry) if isinstance(new, str) else new for new in couplings)
     if len(set(declared)) != len(declared):
         raise PhysicsError(f"couplings must be unique, got {', '.join(new.name for new in declared)}")
+    for new in declared:
+        if not new.linear:
+            raise PhysicsError(
+                f"{new.name} is not linear in an amplitude: build the response of a target that has the value "
+                "(the coupling's `rebuild` makes it)"
+            )
     if not channels or len(set(channels)) != len(channels) or not set(channels) <= set(CHANNELS):
         raise PhysicsError(
             f"channels must be one or both of {', '.join(CHANNELS)}, got {', '.join(channels) or 'none'}"
         )
-    terms = {channel: _channel_terms(source, detector, declared, years, channel, form_factor) for channel in channels}
+    terms = {
+        channel: _channel_terms(source, detector, declared, years, channel, form_factor, radiative_corrections)
+        for channel in channels
+    }
     monomials = sorted_monomials(list(terms.values()))
     axes = [BinAxis("recoil_energy_kev", detector.bin_edges_kev)]
     background = detector.background_per_kg_day * detector.mass_kg
@@ -168,7 +179,7 @@ def response(
         background = background * source.beam_days(years)
     else:
         axes.append(BinAxis("time_us", detector.time_bin_edges_us))
-        days = source.days_in_time_bins(detector.time_bin_edges_us, years)
+        days = days_in_time_bins(source, detector.time_bin_edges_us, years)
         background = np.outer(background, days).ravel()
     nothing = np.zeros(len(background))
     coefficients = {
@@ -187,12 +198,13 @@ def response(
 
 
 def _channel_terms(
-    source: PionDecayAtRest,
+    source: Source,
     detector: Detector,
     couplings: tuple[Coupling, ...],
     years: float,
     channel: str,
     form_factor: str,
+    radiative_corrections: bool,
 ) -> dict[Monomial, FloatArray]:
     """Counts per bin of every monomial in one channel."""
     # An electron recoil T_e gives the light of a nuclear recoil T_e/quenching: integrate over that axis.
@@ -201,7 +213,7 @@ def _channel_terms(
         if detector.electron_quenching is None:
             raise PhysicsError(f"detector {detector.name}: the electron channel needs electron_quenching")
         recoil_per_axis = detector.electron_quenching
-    particles = scatterers(detector.target, channel, form_factor)
+    particles = scatterers(detector.target, channel, form_factor, radiative_corrections)
     components = source.components
     nodes = _nodes(detector, particles, components, recoil_per_axis)
     windows = bin_windows(detector.bin_edges_kev, detector.resolution, detector.efficiency, nodes.recoil_energy_kev)
@@ -225,9 +237,7 @@ def _channel_terms(
     return total
 
 
-def _by_arrival(
-    source: PionDecayAtRest, detector: Detector
-) -> list[tuple[tuple[FluxComponent, ...], FloatArray | None]]:
+def _by_arrival(source: Source, detector: Detector) -> list[tuple[tuple[FluxComponent, ...], FloatArray | None]]:
     """The flux components that arrive together, each group with its share in every time bin."""
     if detector.time_bin_edges_us is None:
         return [(source.components, None)]
@@ -252,6 +262,12 @@ def _nodes(
         for component in components
     ]
     kinks = list(endpoints)
+    kinks += [
+        particle.maximum_recoil_kev(energy) / recoil_per_axis
+        for particle, _ in particles
+        for component in components
+        for energy in component.spectrum.kinks_mev
+    ]
     for particle, _ in particles:
         if isinstance(particle, AtomicElectrons):
             kinks += list(binding_energies_kev(particle.symbol) / recoil_per_axis)

@@ -1,16 +1,12 @@
-"""Neutrino sources: what is emitted, per flavour, and the moments of the spectra that cross sections need.
+"""Neutrino sources: what is emitted, per flavour, and how many of it reach a detector.
 
-Every cross section here is a polynomial of second degree in 1/E, so a spectrum enters only through
-
-    m_k(E_min) = integral from E_min of phi(E) E^-k dE,   k = 0, 1, 2,
-
-which each spectrum gives exactly.
+The spectra and their moments are in `nurecoil.physics.spectra`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -21,84 +17,51 @@ from nurecoil.physics.arrival_times import Pulse
 from nurecoil.physics.constants import (
     CHARGED_PION_LIFETIME_US,
     CHARGED_PION_MASS_MEV,
+    MEV_IN_JOULE,
     MUON_LIFETIME_US,
     MUON_MASS_MEV,
 )
+from nurecoil.physics.spectra import (
+    ANTI_NU_MU_SPECTRUM,
+    MICHEL_ENDPOINT_MEV,
+    NU_E_SPECTRUM,
+    LineSpectrum,
+    MichelSpectrum,
+    ReactorSpectrum,
+    Spectrum,
+    TabulatedSpectrum,
+)
+
+__all__ = [
+    "ANTI_NU_MU_SPECTRUM",
+    "ENERGY_PER_FISSION_MEV",
+    "MICHEL_ENDPOINT_MEV",
+    "NU_E_SPECTRUM",
+    "PION_DECAY_AT_REST",
+    "PROMPT_ENERGY_MEV",
+    "FloatArray",
+    "FluxComponent",
+    "LineSpectrum",
+    "MichelSpectrum",
+    "PionDecayAtRest",
+    "Reactor",
+    "ReactorSpectrum",
+    "Source",
+    "Spectrum",
+    "TabulatedSource",
+    "TabulatedSpectrum",
+]
 
 FloatArray = NDArray[np.float64]
 
 PROMPT_ENERGY_MEV = (CHARGED_PION_MASS_MEV**2 - MUON_MASS_MEV**2) / (2 * CHARGED_PION_MASS_MEV)
 """Energy of the muon neutrino of pi+ -> mu+ nu_mu at rest, Eq. (11) of arXiv:2409.10652: 29.79 MeV."""
 
-MICHEL_ENDPOINT_MEV = MUON_MASS_MEV / 2
-"""Largest neutrino energy of mu+ -> e+ nu_e anti-nu_mu at rest: 52.83 MeV."""
+SECONDS_PER_HOUR = 3600.0
+CM_PER_M = 100.0
 
-
-class Spectrum(Protocol):
-    """An energy spectrum normalised to one neutrino."""
-
-    @property
-    def maximum_energy_mev(self) -> float:
-        """Energy above which nothing is emitted."""
-
-    def inverse_energy_moments(self, minimum_energy_mev: ArrayLike) -> FloatArray:
-        """m_k(E_min), k = 0, 1, 2, in MeV^-k: shape (3, *shape of the argument)."""
-
-
-@dataclass(frozen=True)
-class LineSpectrum:
-    """All neutrinos at one energy, Eq. (11) of arXiv:2409.10652."""
-
-    energy_mev: float
-
-    @property
-    def maximum_energy_mev(self) -> float:
-        """The energy of the line."""
-        return self.energy_mev
-
-    def inverse_energy_moments(self, minimum_energy_mev: ArrayLike) -> FloatArray:
-        """E^-k where the line lies above E_min, else 0."""
-        above = np.asarray(minimum_energy_mev, dtype=float) < self.energy_mev
-        return np.stack([above * self.energy_mev**-k for k in range(3)])
-
-
-@dataclass(frozen=True)
-class MichelSpectrum:
-    """phi(E) = (E/m_mu)^2 (c_2 + c_3 E/m_mu)/m_mu up to m_mu/2, Eqs. (12), (13) of arXiv:2409.10652."""
-
-    quadratic: float
-    cubic: float
-
-    @property
-    def maximum_energy_mev(self) -> float:
-        """Half the muon's mass."""
-        return MICHEL_ENDPOINT_MEV
-
-    def density_per_mev(self, energy_mev: ArrayLike) -> FloatArray:
-        """phi(E) in 1/MeV, 0 outside (0, m_mu/2).
-
-        >>> round(float(NU_E_SPECTRUM.density_per_mev(5.0)), 12)
-        0.001842122582
-        """
-        energy = np.asarray(energy_mev, dtype=float)
-        x = energy / MUON_MASS_MEV
-        inside = (energy >= 0) & (energy <= MICHEL_ENDPOINT_MEV)
-        return np.where(inside, x**2 * (self.quadratic + self.cubic * x) / MUON_MASS_MEV, 0.0)
-
-    def inverse_energy_moments(self, minimum_energy_mev: ArrayLike) -> FloatArray:
-        """Two Gauss-Legendre nodes: exact, since phi(E) E^-k is a polynomial of degree 3 at most."""
-        low = np.minimum(np.asarray(minimum_energy_mev, dtype=float), MICHEL_ENDPOINT_MEV)
-        middle, half = (MICHEL_ENDPOINT_MEV + low) / 2, (MICHEL_ENDPOINT_MEV - low) / 2
-        nodes = [middle - half / np.sqrt(3), middle + half / np.sqrt(3)]
-        weights = [self.density_per_mev(node) * half for node in nodes]
-        return np.stack([weights[0] * nodes[0] ** -float(k) + weights[1] * nodes[1] ** -float(k) for k in range(3)])
-
-
-NU_E_SPECTRUM = MichelSpectrum(quadratic=96.0, cubic=-192.0)
-"""nu_e of muon decay at rest: (192/m_mu)(E/m_mu)^2 (1/2 - E/m_mu), Eq. (13)."""
-
-ANTI_NU_MU_SPECTRUM = MichelSpectrum(quadratic=48.0, cubic=-64.0)
-"""anti-nu_mu of muon decay at rest: (64/m_mu)(E/m_mu)^2 (3/4 - E/m_mu), Eq. (12)."""
+ENERGY_PER_FISSION_MEV = {"U235": 202.36, "U238": 205.99, "Pu239": 211.12, "Pu241": 214.26}
+"""Energy released in a reactor per fission (Ma et al., Phys. Rev. C 88 (2013) 014605, arXiv:1212.6625)."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +75,38 @@ class FluxComponent:
     spectrum: Spectrum
     lifetimes_us: tuple[float, ...] = ()
     """Of the decays that it waits for after the proton; needed where arrival times are."""
+    yield_per_primary: float = 1.0
+    """Neutrinos of this kind per primary particle, of which `fluence_per_cm2` counts; multiplies the spectrum."""
+
+
+class Source(Protocol):
+    """What the response needs to know of a source."""
+
+    @property
+    def name(self) -> str:
+        """How a study calls it."""
+
+    @property
+    def components(self) -> tuple[FluxComponent, ...]:
+        """The kinds of neutrino, each with its own yield."""
+
+    def fluence_per_cm2(self, distance_m: float, years: float) -> float:
+        """Neutrinos per cm^2 of a component with a yield of 1, over calendar years."""
+
+    @property
+    def pulse(self) -> Pulse | None:
+        """The protons' time profile; None for a source without pulses."""
+
+    @property
+    def repetition_hz(self) -> float | None:
+        """Pulses a second."""
+
+    @property
+    def hours_per_year(self) -> float:
+        """Live time of a calendar year."""
+
+    def beam_days(self, years: float) -> float:
+        """Days in which the source shines, over calendar years: what steady backgrounds are multiplied by."""
 
 
 PROMPT_LIFETIMES_US = (CHARGED_PION_LIFETIME_US,)
@@ -171,17 +166,150 @@ class PionDecayAtRest:
         """Days in which the beam is on: live time times duty factor."""
         return self.hours_per_year / 24 * years * self.duty_factor
 
-    def days_in_time_bins(self, edges_us: ArrayLike, years: float) -> FloatArray:
-        """Live days spent in each bin of the time after the beam, all pulses together: shape (bins,).
 
-        Raises `PhysicsError` for a source without pulses, or a window longer than the time between them.
-        """
-        if self.pulse is None or self.repetition_hz is None:
-            raise PhysicsError(f"source {self.name}: time bins need its pulse and repetition_hz")
-        edges = np.asarray(edges_us, dtype=float)
-        if edges[-1] - edges[0] > 1e6 / self.repetition_hz:
-            raise PhysicsError(
-                f"source {self.name}: time bins over {edges[-1] - edges[0]:g} us, but pulses follow each other after "
-                f"{1e6 / self.repetition_hz:g} us"
-            )
-        return np.diff(edges) * 1e-6 * self.repetition_hz * self.hours_per_year / 24 * years
+def days_in_time_bins(source: Source, edges_us: ArrayLike, years: float) -> FloatArray:
+    """Live days spent in each bin of the time after the beam, all pulses together: shape (bins,).
+
+    Raises `PhysicsError` for a source without pulses, or a window longer than the time between them.
+    """
+    if source.pulse is None or source.repetition_hz is None:
+        raise PhysicsError(f"source {source.name}: time bins need its pulse and repetition_hz")
+    edges = np.asarray(edges_us, dtype=float)
+    if edges[-1] - edges[0] > 1e6 / source.repetition_hz:
+        raise PhysicsError(
+            f"source {source.name}: time bins over {edges[-1] - edges[0]:g} us, but pulses follow each other after "
+            f"{1e6 / source.repetition_hz:g} us"
+        )
+    return np.diff(edges) * 1e-6 * source.repetition_hz * source.hours_per_year / 24 * years
+
+
+@dataclass(frozen=True)
+class Reactor:
+    """A nuclear reactor: electron antineutrinos from the fissions of its fuel.
+
+    `thermal_power_gw` is thermal, not electric. `hours_per_year` is the live time of a calendar year and
+    `duty_factor` the share of it in which the reactor runs at that power. The primary particle is a fission.
+
+    Raises `PhysicsError` or `UnknownNameError` for fission fractions that are not sound (`ReactorSpectrum`) and
+    `PhysicsError` for a power, live time or share out of range.
+
+    >>> fuel = {"U235": 0.58, "U238": 0.07, "Pu239": 0.30, "Pu241": 0.05}
+    >>> reactor = Reactor("plant", 2.9, fuel, 8000)
+    >>> f"{reactor.fissions_per_second:.3e}"
+    '8.794e+19'
+    """
+
+    name: str
+    thermal_power_gw: float
+    fission_fractions: Mapping[str, float] = field(hash=False)
+    """Share of each isotope in the fissions; they sum to 1."""
+    hours_per_year: float
+    duty_factor: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_positive(self.name, "thermal_power_gw", self.thermal_power_gw)
+        _check_live_time(self.name, self.hours_per_year, self.duty_factor)
+        _ = self.spectrum  # checks the fractions
+
+    @property
+    def pulse(self) -> None:
+        """It shines all the time."""
+        return None
+
+    @property
+    def repetition_hz(self) -> None:
+        """It has no pulses."""
+        return None
+
+    @property
+    def spectrum(self) -> ReactorSpectrum:
+        """Of one antineutrino."""
+        return ReactorSpectrum(tuple(self.fission_fractions.items()))
+
+    @property
+    def components(self) -> tuple[FluxComponent, ...]:
+        """The one kind of neutrino, with its number per fission as yield."""
+        spectrum = self.spectrum
+        return (
+            FluxComponent(
+                "reactor anti-nu_e", "e", True, spectrum, yield_per_primary=spectrum.antineutrinos_per_fission
+            ),
+        )
+
+    @property
+    def fissions_per_second(self) -> float:
+        """Thermal power over the mean energy per fission."""
+        energy_mev = sum(share * ENERGY_PER_FISSION_MEV[name] for name, share in self.fission_fractions.items())
+        return self.thermal_power_gw * 1e9 / (energy_mev * MEV_IN_JOULE)
+
+    def fluence_per_cm2(self, distance_m: float, years: float) -> float:
+        """Fissions over 4 pi L^2, per cm^2."""
+        fissions = self.fissions_per_second * self.beam_days(years) * 24 * SECONDS_PER_HOUR
+        return float(fissions / (4 * np.pi * (distance_m * CM_PER_M) ** 2))
+
+    def beam_days(self, years: float) -> float:
+        """Days in which the reactor runs: live time times duty factor."""
+        return self.hours_per_year / 24 * years * self.duty_factor
+
+
+@dataclass(frozen=True)
+class TabulatedSource:
+    """A source of which the spectra are given: any beam, generator or natural flux.
+
+    `flux_per_cm2_s` is the flux at `reference_distance_m` that a component with a yield of 1 and a spectrum of one
+    neutrino has, while the source shines; elsewhere it falls with the square of the distance. `hours_per_year`,
+    `duty_factor`: as for `Reactor`.
+
+    Raises `PhysicsError` for a flux, distance, live time or share out of range and for no components.
+
+    >>> line = FluxComponent("line", "e", False, LineSpectrum(0.75), yield_per_primary=0.9)
+    >>> chromium = TabulatedSource("Cr-51", (line,), 1e12, 1.0, 1000)
+    >>> f"{chromium.fluence_per_cm2(2.0, 1):.3e}"
+    '9.000e+17'
+    """
+
+    name: str
+    components: tuple[FluxComponent, ...]
+    flux_per_cm2_s: float
+    reference_distance_m: float
+    hours_per_year: float
+    duty_factor: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_positive(self.name, "flux_per_cm2_s", self.flux_per_cm2_s)
+        _check_positive(self.name, "reference_distance_m", self.reference_distance_m)
+        _check_live_time(self.name, self.hours_per_year, self.duty_factor)
+        if not self.components:
+            raise PhysicsError(f"source {self.name}: at least one component is needed")
+
+    @property
+    def pulse(self) -> None:
+        """It shines all the time."""
+        return None
+
+    @property
+    def repetition_hz(self) -> None:
+        """It has no pulses."""
+        return None
+
+    def fluence_per_cm2(self, distance_m: float, years: float) -> float:
+        """Flux times time times (reference distance/distance)^2, per cm^2."""
+        seconds = self.beam_days(years) * 24 * SECONDS_PER_HOUR
+        return self.flux_per_cm2_s * seconds * (self.reference_distance_m / distance_m) ** 2
+
+    def beam_days(self, years: float) -> float:
+        """Days in which the source shines: live time times duty factor."""
+        return self.hours_per_year / 24 * years * self.duty_factor
+
+
+def _check_positive(source: str, key: str, value: float) -> None:
+    if not 0 < value < np.inf:
+        raise PhysicsError(f"source {source}: {key} must be above 0, got {value:g}")
+
+
+def _check_live_time(source: str, hours_per_year: float, duty_factor: float) -> None:
+    _check_positive(source, "hours_per_year", hours_per_year)
+    if hours_per_year > 366 * 24:
+        raise PhysicsError(f"source {source}: a year has no {hours_per_year:g} hours")
+    if not 0 < duty_factor <= 1:
+        raise PhysicsError(f"source {source}: duty_factor must be above 0 and at most 1, got {duty_factor:g}")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from nurecoil.detection.response import Response
 from nurecoil.errors import StudyError, located
 from nurecoil.physics.couplings import Coupling, coupling
+from nurecoil.physics.sources import days_in_time_bins
 from nurecoil.studies import presets, schema
 from nurecoil.studies.build import build_detector, build_experiment, build_source, merge_preset
 from nurecoil.studies.rules import check_across_keys
@@ -167,7 +168,7 @@ def _setup(
         raise StudyError(f"{path}.electron_quenching: required with the channel electron (a number, or same-axis)")
     if spec.time_bin_edges_us is not None:
         with located(f"{path}.time_bin_edges_us"):
-            source.days_in_time_bins(spec.time_bin_edges_us, years)
+            days_in_time_bins(source, spec.time_bin_edges_us, years)
     return DetectorSetup(
         detector=build_detector(spec, base, file.nuclei),
         source=source,

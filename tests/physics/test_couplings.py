@@ -1,0 +1,249 @@
+"""The registry and the families: every declaration is complete, and its counts are those of its cross section."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support import direct_counts, near, perfect, preset_response
+
+import nurecoil as nr
+from nurecoil.errors import PhysicsError, UnknownNameError
+from nurecoil.physics.atoms import binding_energies_kev
+from nurecoil.physics.constants import SIN2_THETA_W
+from nurecoil.physics.couplings import COUPLINGS, FAMILIES, FLAVOURS, Coupling, coupling, light_scalar, light_vector
+from nurecoil.physics.cross_sections import differential, scatterers
+from nurecoil.physics.nuclei import target
+
+OF_FAMILIES = {
+    new.name: new
+    for new in (
+        light_vector("universal", 10.0, "universal10"),
+        light_vector("b-l", 1.0, "bl1"),
+        light_vector("lmu-ltau", 100.0, "lmlt_100"),
+        light_scalar(10.0, "scalar10"),
+        light_scalar(1000.0, "scalar1000"),
+    )
+}
+ALL = {**COUPLINGS, **OF_FAMILIES}
+every_coupling = pytest.mark.parametrize("name", ALL)
+LINEAR = [name for name, new in ALL.items() if new.linear]
+UNITS = {"e", "mu_B", "cm2", "1", "fm"}
+NAMES = [
+    *("q_ee", "q_mumu", "q_emu", "q_etau", "q_mutau"),
+    *("mu_e", "mu_mu"),
+    *("r2_ee", "r2_mumu", "r2_emu", "r2_etau", "r2_mutau"),
+    *(f"eps_{pair}_{quark}" for quark in "ud" for pair in ("ee", "mumu", "emu", "etau", "mutau")),
+    *("sin2_theta_w", "neutron_radius"),
+]
+
+
+def typical(new: Coupling, size: float = 1.0) -> float:
+    """A value of natural size: not the Standard Model's."""
+    return 5.03 if not new.linear else new.reference + size * new.scale
+
+
+def test_the_names_are_these():
+    assert list(COUPLINGS) == NAMES
+    assert set(FAMILIES) == {"light_vector", "light_scalar"}
+
+
+@every_coupling
+def test_the_declaration_is_complete(name):
+    from matplotlib.mathtext import MathTextParser
+
+    new = ALL[name]
+    assert new.name == name
+    assert new.unit in UNITS
+    assert new.description
+    assert new.reference_text
+    parser = MathTextParser("agg")
+    for text in (new.symbol, new.formula):
+        assert text
+        assert "\n" not in text
+        parser.parse(f"${text}$")
+    assert new.bounds[0] < typical(new) < new.bounds[1]
+    assert new.scale > 0
+    assert all(flavour in FLAVOURS for pair in new.flavours for flavour in pair)
+    assert new.linear == (new.rebuild is None) == (new.nucleus is not None)
+    assert hash(new) == hash(replace(new))
+    assert pickle.loads(pickle.dumps(new)) == new
+
+
+@every_coupling
+@pytest.mark.parametrize("formula", ["CsI", "Xe", "Ge", "Ar", "Si", "C3F8"])
+def test_kernels_are_finite(name, formula):
+    new = ALL[name]
+    recoil = np.geomspace(0.05, 200.0, 300)
+    for channel in ("cevns", "electron"):
+        for particle, _ in scatterers(target(formula), channel):
+            for component, values in particle.kernel(new, recoil).items():
+                assert component == new.component
+                assert values.shape == recoil.shape
+                assert np.all(np.isfinite(values))
+                assert np.any(values != 0)
+
+
+@pytest.mark.parametrize("name", LINEAR)
+@given(share=st.just(0.0) | st.floats(1e-9, 1.0))
+def test_values_undo_strengths(name, share):
+    new = ALL[name]
+    low, high = new.bounds
+    value = low + share * (high - low)
+    found = new.values(new.strength(value))
+    assert min(abs(v - value) for v in found) <= 1e-12 * max(abs(value), abs(new.reference))
+    assert all(low <= v <= high for v in found)
+    assert list(found) == sorted(found)
+
+
+@pytest.mark.parametrize("name", LINEAR)
+def test_strengths_at_the_ends_and_beyond(name):
+    new = ALL[name]
+    assert new.strength(new.reference) == 0.0
+    for end in new.bounds:
+        assert new.values(new.strength(end)) == (pytest.approx(end, rel=1e-12),)
+    assert new.values(new.strength(new.bounds[1]) * 1.001 + 1.0) == ()
+    assert new.strength_scale == near(abs(new.strength(typical(new))), 1e-9)
+
+
+def test_a_mediator_has_no_value_of_negative_strength():
+    assert OF_FAMILIES["bl1"].values(-1e-12) == ()
+    assert OF_FAMILIES["bl1"].values(4e-12) == (pytest.approx(2e-6),)
+    both = replace(OF_FAMILIES["bl1"], bounds=(-1.0, 1.0))
+    assert both.values(4e-12) == (pytest.approx(-2e-6), pytest.approx(2e-6))
+    cubic = replace(both, power=3)
+    assert cubic.values(-8e-6) == (pytest.approx(-0.02),)
+    assert COUPLINGS["sin2_theta_w"].values(0.01) == (pytest.approx(SIN2_THETA_W + 0.01),)
+
+
+@every_coupling
+@pytest.mark.parametrize("channel", ["cevns", "electron"])
+def test_it_acts_on_the_flavours_that_it_joins(name, channel):
+    new = ALL[name]
+    acts = any(particle.kernel(new, np.array([2.0])) for particle, _ in scatterers(target("Xe"), channel))
+    acts |= channel == "cevns" and not new.linear
+    for incoming in FLAVOURS:
+        plain = float(differential(channel, 2.0, 30.0, "Xe", incoming=incoming))
+        shifted = float(differential(channel, 2.0, 30.0, "Xe", couplings={new: typical(new)}, incoming=incoming))
+        joined = any(new.joins(incoming, outgoing) for outgoing in FLAVOURS)
+        assert (shifted != plain) == (joined and acts)
+        assert joined == any(new.weight(incoming, outgoing) for outgoing in FLAVOURS)
+
+
+@pytest.mark.parametrize("name", LINEAR)
+def test_interference_is_what_the_declaration_says(name):
+    new = ALL[name]
+    response = preset_response("ess-csi", couplings=[new])
+    linear = dict(zip(response.monomials, response.signal, strict=True)).get((0,))
+    assert (linear is not None and np.any(linear)) == new.interferes
+
+
+def _counted(new, preset, channel, value, edges, number=0):
+    """Counts in a bin by the response, and by integration of the public cross section."""
+    source, detector = nr.load_source("ess"), perfect(nr.load_detector(preset), edges)
+    if new.linear:
+        response = nr.response(source, detector, couplings=[new], years=3, channels=[channel])
+        ours = response.counts(**{new.name: value})[number]
+    else:
+        rebuilt = replace(detector, target=new.rebuild(detector.target, value))
+        ours = nr.response(source, rebuilt, years=3, channels=[channel]).counts()[number]
+    kinks = []
+    if channel == "electron":
+        steps = [binding_energies_kev(c.nucleus.symbol) for c in detector.target.constituents]
+        kinks = list(np.concatenate(steps) / detector.electron_quenching)
+    options = {"couplings": {new: value}, "channel": channel, "kinks": kinks}
+    return ours, direct_counts(source, detector, number, 3, **options)
+
+
+@every_coupling
+def test_counts_are_the_integral_of_the_cross_section(name):
+    ours, direct = _counted(ALL[name], "ess-csi", "cevns", typical(ALL[name], 3.0), [2.0, 4.0])
+    assert ours == near(direct, 1e-8)
+
+
+@pytest.mark.parametrize("name", [name for name, new in ALL.items() if new.electron is not None])
+def test_electron_counts_are_the_integral_of_the_cross_section(name):
+    new = ALL[name]
+    preset = "ess-csi-electron"
+    # A charge shows on electrons at a tenth of what nuclei see; nothing else does so much better.
+    ours, direct = _counted(new, preset, "electron", typical(new, 0.1 if new.unit == "e" else 1.0), [4.0, 9.0])
+    assert ours == near(direct, 1e-8)
+
+
+def test_counts_with_resolution_and_couplings_of_every_kind():
+    kinds = {"q_ee": 3e-9, "mu_mu": 2e-9, "r2_emu": 3e-31, "eps_mumu_d": 0.05, "sin2_theta_w": 0.2}
+    couplings = [*kinds, OF_FAMILIES["lmlt_100"], OF_FAMILIES["scalar10"]]
+    values = {**kinds, "lmlt_100": 3e-3, "scalar10": 1e-5}
+    ours = preset_response("ess-ge", couplings=couplings).counts(**values)[3]
+    source, detector = nr.load_source("ess"), nr.load_detector("ess-ge")
+    by_declaration = {ALL[name]: value for name, value in values.items()}
+    assert ours == near(direct_counts(source, detector, 3, 3, couplings=by_declaration), 1e-8)
+
+
+def test_names_and_declarations_are_both_keys():
+    by_name = differential("cevns", 2.0, 30.0, "Xe", couplings={"q_ee": 1e-9})
+    assert by_name == differential("cevns", 2.0, 30.0, "Xe", couplings={COUPLINGS["q_ee"]: 1e-9})
+
+
+def test_the_standard_model_is_at_the_reference():
+    for channel in ("cevns", "electron"):
+        plain = float(differential(channel, 2.0, 30.0, "Xe"))
+        values = {new: new.reference for new in ALL.values() if new.linear}
+        assert float(differential(channel, 2.0, 30.0, "Xe", couplings=values)) == plain
+
+
+def test_the_neutron_radius_needs_a_target_of_its_own():
+    radius = COUPLINGS["neutron_radius"]
+    with pytest.raises(PhysicsError, match="neutron_radius"):
+        preset_response("ess-csi", couplings=["q_ee", "neutron_radius"])
+    for wrong in (radius.strength, radius.values):
+        with pytest.raises(PhysicsError, match="linear"):
+            wrong(5.0)
+    assert radius.rebuild(target("CsI"), 4.83) == target("CsI")
+    with pytest.raises(PhysicsError, match=r"1\.559"):
+        radius.rebuild(target("CsI"), np.sqrt(3) * 0.9)
+    assert not radius.interferes
+
+
+def test_families_say_what_they_need():
+    assert light_vector("universal", 10, "a") == light_vector("universal", 10.0, "a")
+    assert light_vector("universal", 10, "a").nucleus == light_vector("universal", 10.0, "b").nucleus
+    assert len({light_scalar(5, "a"), light_scalar(5.0, "a"), light_scalar(6.0, "a")}) == 2
+    with pytest.raises(UnknownNameError, match="universal"):
+        light_vector("universl", 10.0, "a")
+    for arguments, match in (
+        ({"mass_mev": 10.0, "label": "a"}, "charges"),
+        ({"charges": "b-l", "label": "a"}, "mass_mev"),
+        ({"charges": "b-l", "mass_mev": 0.0, "label": "a"}, "above 0"),
+        ({"charges": "b-l", "mass_mev": float("nan"), "label": "a"}, "above 0"),
+        ({"charges": "b-l", "mass_mev": 10.0}, "label"),
+        ({"charges": "b-l", "mass_mev": 10.0, "label": "a b"}, "label"),
+    ):
+        with pytest.raises(PhysicsError, match=match):
+            light_vector(**arguments)
+    for arguments, match in (({"label": "a"}, "mass_mev"), ({"mass_mev": -1.0, "label": "a"}, "above 0")):
+        with pytest.raises(PhysicsError, match=match):
+            light_scalar(**arguments)
+    with pytest.raises(UnknownNameError, match="mass_mev"):
+        coupling("light_vector")
+    with pytest.raises(PhysicsError, match="bounds"):
+        light_scalar(10.0, "a").check(-1e-5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"component": "tensor"}, "tensor"),
+        ({"weights": (1.0, 2.0)}, "weights"),
+        ({"power": 0}, "power"),
+        ({"component": "axial"}, "axial"),
+        ({"rebuild": COUPLINGS["neutron_radius"].rebuild}, "rebuild"),
+    ],
+)
+def test_declarations_that_contradict_themselves(changes, match):
+    with pytest.raises(PhysicsError, match=match):
+        replace(COUPLINGS["q_ee"], **changes)
