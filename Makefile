@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 OUTPUT ?= results
 
-.PHONY: reproduce test benchmark coverage clean
+.PHONY: reproduce test benchmark coverage coherent clean
 
 reproduce: $(VENV)/installed
 	$(BIN)/nurecoil reproduce -o $(OUTPUT)
@@ -21,6 +21,10 @@ benchmark: $(VENV)/installed-test
 # The coverage study of docs/coverage.md, some minutes.
 coverage: $(VENV)/installed-test
 	$(BIN)/python docs/coverage_study.py -o $(OUTPUT)/coverage-study
+
+# The tables of docs/coherent.md from the COHERENT data, some minutes: DATA=DIR, or NURECOIL_DATA, or a download.
+coherent: $(VENV)/installed-test
+	$(BIN)/python docs/coherent_study.py $(if $(DATA),--data $(DATA)) -o $(OUTPUT)/coherent-study
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "nurecoil needs Python 3.11 or newer: make PYTHON=python3.11")'

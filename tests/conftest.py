@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import yaml
@@ -29,6 +31,15 @@ class Ran:
 def paper():
     """The result of the built-in study."""
     return nr.load_study("parada2024").run()
+
+
+@pytest.fixture(scope="session")
+def coherent_data():
+    """The folder that NURECOIL_DATA names; tests that ask for it are skipped without the variable."""
+    named = os.environ.get("NURECOIL_DATA")
+    if not named:
+        pytest.skip("NURECOIL_DATA is not set: the tests on the real COHERENT files did not run")
+    return Path(named)
 
 
 @pytest.fixture(scope="session")

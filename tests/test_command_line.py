@@ -11,6 +11,7 @@ import yaml
 from support import STUDY, changed
 
 import nurecoil as nr
+from nurecoil.errors import NurecoilError
 from nurecoil.studies import presets
 
 
@@ -69,6 +70,12 @@ def test_presets_print_as_yaml_ready_to_edit(kind, command, write_study):
         path = write_study(ran.out, f"{name}.yaml")
         if kind == "studies":
             assert nr.load_study(path).sha256 == nr.load_study(name).sha256
+        elif kind == "detectors" and "experiment" in yaml.safe_load(ran.out):
+            entries = yaml.safe_load(ran.out), {"preset": name}
+            one, other = (nr.study_from_dict(changed({"detectors": [entry]})).setups[0] for entry in entries)
+            assert one.setup == other.setup
+            with pytest.raises(NurecoilError, match="not a projected detector"):
+                nr.load_detector(path)
         elif kind == "detectors":
             assert nr.load_detector(path).target == nr.load_detector(name).target
         else:
@@ -107,7 +114,7 @@ def test_a_fault_of_the_package_is_no_mistake_of_the_user(command, write_study, 
     def broken(*_, **__):
         raise RuntimeError("a fault of ours")
 
-    monkeypatch.setattr("nurecoil.studies.study.response", broken)
+    monkeypatch.setattr("nurecoil.studies.setups.response", broken)
     with pytest.raises(RuntimeError, match="a fault of ours"):
         command("run", write_study(STUDY), "-o", tmp_path / "out")
 

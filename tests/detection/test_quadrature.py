@@ -17,6 +17,9 @@ from nurecoil.detection import quadrature
 from nurecoil.detection.detector import EfficiencyTable, Resolution
 from nurecoil.detection.quadrature import bin_windows, recoil_nodes
 from nurecoil.errors import PhysicsError
+from nurecoil.experiments import csi_2021, lar_2020
+from nurecoil.physics.couplings import coupling
+from nurecoil.physics.sources import PION_DECAY_AT_REST
 from nurecoil.studies import presets
 
 LAWS = {
@@ -26,13 +29,20 @@ LAWS = {
     "none": None,
 }
 every_law = pytest.mark.parametrize("law", LAWS)
+PROJECTED = [name for name in presets.names("detectors") if "experiment" not in presets.load("detectors", name)]
+MEASURED = [name for name in presets.names("detectors") if name not in PROJECTED]
 
 
-@pytest.mark.parametrize("preset", presets.names("detectors"))
-def test_converged_to_one_in_a_billion(preset, monkeypatch):
-    usual = preset_response(preset)
+def make_finer(monkeypatch):
+    """From now on two and a half times as many panels, five times as many at least."""
     monkeypatch.setattr(quadrature, "SIGMAS_PER_PANEL", quadrature.SIGMAS_PER_PANEL / 2.5)
     monkeypatch.setattr(quadrature, "MINIMUM_PANELS", 5 * quadrature.MINIMUM_PANELS)
+
+
+@pytest.mark.parametrize("preset", PROJECTED)
+def test_converged_to_one_in_a_billion(preset, monkeypatch):
+    usual = preset_response(preset)
+    make_finer(monkeypatch)
     finer = preset_response(preset)
     for channel in usual.channels:
         totals = np.abs(finer.coefficients[channel]).sum(axis=1, keepdims=True)
@@ -41,8 +51,38 @@ def test_converged_to_one_in_a_billion(preset, monkeypatch):
         assert np.any(difference > 0)  # the panels did change
 
 
-def test_there_are_eight_detector_presets():
-    assert len(presets.names("detectors")) == 8
+def test_there_are_eight_projected_detectors_and_two_data_sets():
+    assert len(PROJECTED) == 8
+    assert MEASURED == ["coherent-csi-2021", "coherent-lar-2020"]
+
+
+CSI_LIGHT = np.array([0.055, 4.3, -112.0, 840.0])
+CSI_EFFICIENCY = np.array([1.3, 0.29, 10.8, -0.32])
+LAR_EFFICIENCY = EfficiencyTable((0.0, 0.8, 3.0, 10.0, 120.0), (0.0, 0.0, 0.4, 0.9, 0.95), "reconstructed")
+"""Curves like the releases'; these need no data."""
+
+
+def counts_of_an_experiment(preset, channel):
+    """Counts per energy bin (and time bin) of every monomial, without the data."""
+    study = nr.study_from_dict({"name": "x", "couplings": ["q_ee", "q_emu"], "detectors": [{"preset": preset}]})
+    setup, couplings = study.setups[0].setup, (coupling("q_ee"), coupling("q_emu"))
+    if preset == "coherent-lar-2020":
+        return lar_2020.calculated(setup, couplings, LAR_EFFICIENCY)
+    return csi_2021.energy_terms(setup, setup.target, PION_DECAY_AT_REST, channel, couplings, CSI_LIGHT, CSI_EFFICIENCY)
+
+
+@pytest.mark.parametrize(
+    ("preset", "channel"),
+    [("coherent-csi-2021", "cevns"), ("coherent-csi-2021", "electron"), ("coherent-lar-2020", "cevns")],
+)
+def test_data_sets_are_converged_too(preset, channel, monkeypatch):
+    usual = counts_of_an_experiment(preset, channel)
+    make_finer(monkeypatch)
+    finer = counts_of_an_experiment(preset, channel)
+    assert set(usual) == set(finer)
+    for monomial, counts in usual.items():
+        assert counts == pytest.approx(finer[monomial], rel=1e-8, abs=1e-9 * float(np.abs(finer[monomial]).sum()))
+    assert any(np.any(usual[monomial] != finer[monomial]) for monomial in usual)  # the panels did change
 
 
 @every_law

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -38,7 +39,7 @@ def share(pulse, lifetimes, low, high):
     pieces = [low, *(t for t in (0.1, 0.3, 0.5, 0.6, 0.7) if low < t < high), high]
     return sum(
         quad(lambda t: float(arrival_density(PULSES[pulse], lifetimes, t)), a, b, epsabs=1e-13)[0]
-        for a, b in zip(pieces, pieces[1:], strict=False)
+        for a, b in itertools.pairwise(pieces)
     )
 
 
@@ -52,7 +53,7 @@ def test_bins_are_counts_of_each_flavour_times_its_share(preset, pulse):
     expected = np.zeros((len(without.bin_edges_kev) - 1, len(EDGES) - 1))
     for only in FLAVOURS:
         lifetimes = PROMPT_LIFETIMES_US if only == "numu" else DELAYED_LIFETIMES_US
-        shares = [share(pulse, lifetimes, low, high) for low, high in zip(EDGES, EDGES[1:], strict=False)]
+        shares = [share(pulse, lifetimes, low, high) for low, high in itertools.pairwise(EDGES)]
         expected += np.outer(folded(OneFlavour.of(source, only), without, preset).counts(**values), shares)
     assert response.counts(**values) == near(expected.ravel(), 1e-9)
     assert [axis.name for axis in response.axes] == ["recoil_energy_kev", "time_us"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy.signal import fftconvolve
@@ -137,7 +139,7 @@ def late_efficiency(time):
 
 def in_time_bins(time, density):
     borders = [int(np.argmin(abs(time - edge))) for edge in TIME_EDGES]
-    spans = zip(borders, borders[1:], strict=False)
+    spans = itertools.pairwise(borders)
     return np.array([np.trapezoid(density[low : high + 1], dx=STEP_US) for low, high in spans])
 
 

@@ -78,10 +78,15 @@ def test_fit_of_normalisations_against_minuit(name, fluctuated):
     assert found["bins"][0] == len(made.observed)
     assert found["significance_sigma"][0] == pytest.approx(np.sqrt(none.fval - fit.fval), abs=1e-5)
     rows = {"cevns": made.response.counts()} | dict(made.response.backgrounds)
+    templates = np.array(list(rows.values()))
+    mu = (1 + np.array(fit.values)) @ templates
+    stiffness = np.array([0.0, *(width**-2.0 for name, width in made.statistic.widths if name in rows)])
+    hessian = (templates * made.observed / mu**2) @ templates.T + np.diag(stiffness)
+    curvature_errors = np.sqrt(np.diag(np.linalg.inv(hessian)))
     for place, (component, counts) in enumerate(rows.items()):
         value, error = found[f"{component}_counts"]
         assert value == pytest.approx(counts.sum() * (1 + fit.values[place]), abs=1e-3 * error)
-        assert error == pytest.approx(counts.sum() * fit.errors[place], rel=1e-2)
+        assert error == pytest.approx(counts.sum() * curvature_errors[place], rel=2e-3)
     prior = dict(made.statistic.widths)[SIGNAL]
     total = made.response.counts().sum()
     assert found["cevns_predicted"] == pytest.approx((total, prior * total), rel=1e-9)
@@ -104,7 +109,7 @@ def test_components_and_the_score_of_a_free_normalisation(name, channels, nuisan
     mu = sum(fit.components.values())
     signal = sum(fit.components[channel] for channel in channels)
     score = signal * (1 - np.divide(made.observed, mu, out=np.ones_like(mu), where=mu > 0))
-    error = dict((row, error) for row, _, error in fit.parameters)["cevns_counts"]
+    error = {row: error for row, _, error in fit.parameters}["cevns_counts"]
     assert abs(score.sum()) < 2e-3 * found["cevns_counts"] / error
     ratio = np.divide(made.observed, mu, out=np.ones_like(mu), where=made.observed > 0)
     deviance = 2 * np.sum(mu - made.observed + made.observed * np.log(np.where(made.observed > 0, ratio, 1.0)))
@@ -204,7 +209,8 @@ def test_liquid_argon(nuisances, measured):
     """Shapes are nominal in this fit: both nuisance sets give the same."""
     made = measured("lar", ("cevns",), nuisances)
     found = {row: (value, error) for row, value, error in standard_model_fit(made).parameters}
-    assert found["cevns_counts"] == pytest.approx((160.3, 42.4), abs=0.15)
+    assert found["cevns_counts"][0] == pytest.approx(160.3, abs=0.15)
+    assert found["cevns_counts"][1] == pytest.approx(42.4, rel=5e-3)
     assert found["brn_counts"] == pytest.approx((552, 34), abs=0.6)
     assert found["delayed_brn_counts"][0] == pytest.approx(10.5, abs=0.06)
     assert found["steady_state_counts"][0] == pytest.approx(3131, abs=0.6)

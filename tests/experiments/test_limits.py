@@ -23,6 +23,7 @@ def profiled(made, **charges):
     rng = np.random.default_rng(7)
     starts = [dict.fromkeys(widths, 0.0) | ({OFFSET: shift} if OFFSET in widths else {}) for shift in shifts]
     if len(widths) > 4:
+        starts += [dict.fromkeys(widths, 0.0) | {"efficiency": pull} for pull in (-1.6, 1.6) if "efficiency" in widths]
         starts += [{name: rng.normal() * min(width, 0.1) for name, width in widths.items()} for _ in range(2)]
 
     starts.append(dict(zip(widths, statistic.minimised(monomials)[1][0], strict=True)))
@@ -83,6 +84,13 @@ def test_ends_of_intervals_against_minuit(name, data, fluctuated):
 def test_ends_of_intervals_against_minuit_on_real_data(name, measured):
     assert_ends_are_at_the_level(measured("csi"), name)
     assert_ends_are_at_the_level(measured("lar"), name)
+
+
+@pytest.mark.parametrize("value", [6.2e-7, 7.0e-7])
+def test_far_charges_on_real_data_have_two_minima(value, measured):
+    """One near the nominal efficiency, and a lower one at -1.6 standard deviations."""
+    made = measured("csi", ("cevns",), "shape")
+    assert float(made.statistic.along(["q_ee"])(value)) <= profiled(made, q_ee=value) + 1e-6
 
 
 def test_disjoint_pieces_with_shapes_on_real_data(measured):

@@ -12,9 +12,10 @@ from support import STUDY, changed, near
 
 import nurecoil as nr
 from nurecoil.detection import response as response_module
-from nurecoil.figures import catalogue, style
+from nurecoil.figures import catalogue, panels, style
 from nurecoil.inference.least_squares import LeastSquares
-from nurecoil.studies import study as study_module
+from nurecoil.studies import setups as setups_module
+from nurecoil.studies.references import reference_contour, stored
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,7 @@ def test_every_panel_is_labelled_with_units(name, figures):
 def test_a_legend_stands_once_for_panels_that_share_it(figures):
     """A panel has a legend unless another panel of the figure has the same, or its title names the one region."""
     shared = {"figure-1": [True, False], "figure-2": [True, False], "figure-3": [True, False, False]}
-    shared |= {"figure-4": [True, False], "figure-5": [True, True, False, False], "figure-6": [True, False]}
+    shared |= {"figure-4": [True, False], "figure-5": [True, True, False, False], "figure-6": [True, True]}
     for name, expected in shared.items():
         assert [axes.get_legend() is not None for axes in figures[name].axes] == expected
     assert "CsI" in figures["figure-6"].axes[1].get_title()
@@ -107,24 +108,24 @@ def test_figure_4_has_a_contour_per_detector_and_the_standard_model(figures, pap
         assert axes.get_title() == "90% CL"
         assert any(line.get_marker() == "+" for line in axes.lines)
         assert len(axes.patches) == 3
-    assert legend(figures["figure-4"].axes[0]) == ["CsI", "Xe", "Ge"]
+    assert legend(figures["figure-4"].axes[0]) == ["CsI", "Xe", "Ge", "COHERENT CsI + LAr"]
     (contour,) = [c for c in paper.contours if (c.detector, c.coupling_x) == ("ess-ge", "q_ee")]
     line = curves(figures["figure-4"].axes[0])["Ge"]
     assert np.asarray(line.get_xdata()) == pytest.approx(contour.polygons[0][:, 0] * 1e9)
 
 
 def test_figure_5_has_both_channels_at_both_energies(figures):
-    panels = figures["figure-5"].axes
-    assert ["40 MeV" in axes.get_title() for axes in panels] == [True, True, False, False]
-    assert ["10 MeV" in axes.get_title() for axes in panels] == [False, False, True, True]
-    for axes in panels:
+    four = figures["figure-5"].axes
+    assert ["40 MeV" in axes.get_title() for axes in four] == [True, True, False, False]
+    assert ["10 MeV" in axes.get_title() for axes in four] == [False, False, True, True]
+    for axes in four:
         drawn = curves(axes)
         assert len(drawn) == 4
         for name, line in drawn.items():
             assert line.get_linestyle() == ("-" if name.endswith("SM") else "--")
         assert len({line.get_color() for line in drawn.values()}) == 2
-    assert any("\u22121" in text for text in legend(panels[0]))
-    assert not any("\u22121" in text for text in legend(panels[1]))
+    assert any("\u22121" in text for text in legend(four[0]))
+    assert not any("\u22121" in text for text in legend(four[1]))
 
 
 def test_figure_6_has_electron_scattering(figures):
@@ -133,6 +134,55 @@ def test_figure_6_has_electron_scattering(figures):
     assert legend(left) == ["$q_{ee}$", r"$q_{\mu\mu}$"]
     assert "10\u207b\u00b9\u2070 e" in left.get_xlabel()
     assert len(right.patches) == 1
+    assert len(legend(right)) == 2
+
+
+@pytest.mark.parametrize(
+    ("figure", "panel", "name", "pair", "unit"),
+    [
+        ("figure-4", 0, "coherent-csi-lar", ("q_ee", "q_mumu"), 1e-9),
+        ("figure-4", 1, "coherent-csi-lar", ("q_etau", "q_mutau"), 1e-9),
+        ("figure-6", 1, "coherent-csi-2021-electron", ("q_ee", "q_mumu"), 1e-10),
+    ],
+)
+def test_the_stored_contour_of_coherent_is_drawn_dashed(figure, panel, name, pair, unit, figures, paper):
+    axes = figures[figure].axes[panel]
+    dashed = [line for line in axes.lines if line.get_color() == panels.REFERENCE_COLOUR]
+    polygons = reference_contour(name, pair).polygons
+    assert len(dashed) == len(polygons) > 0
+    for line, polygon in zip(dashed, polygons, strict=True):
+        assert line.get_linestyle() == "--"
+        assert np.column_stack(line.get_data()) == near(polygon / unit, 1e-9)
+    assert dashed[0].get_label() == stored()["labels"][name] == paper.reference_labels[name]
+    own = [line for line in axes.lines if line not in dashed and line.get_marker() != "+"]
+    assert own
+    for line in own:  # in every direction of either axis the data of COHERENT allow more
+        assert np.max(np.abs(line.get_xdata())) < np.max(np.abs(np.concatenate(polygons)[:, 0])) / unit
+        assert np.max(np.abs(line.get_ydata())) < np.max(np.abs(np.concatenate(polygons)[:, 1])) / unit
+    # The whole stored region can be seen.
+    everything = np.concatenate(polygons) / unit
+    (low_x, high_x), (low_y, high_y) = axes.get_xlim(), axes.get_ylim()
+    assert low_x < everything[:, 0].min() < everything[:, 0].max() < high_x
+    assert low_y < everything[:, 1].min() < everything[:, 1].max() < high_y
+
+
+@pytest.mark.parametrize("figure", ["figure-4", "figure-6"])
+def test_regions_that_the_stored_one_dwarfs_are_magnified(figure, figures):
+    for axes in figures[figure].axes:
+        if axes.get_title().endswith("CL"):
+            own = [line for line in axes.lines if line.get_color() != panels.REFERENCE_COLOUR]
+            dashed = [line for line in axes.lines if line.get_color() == panels.REFERENCE_COLOUR]
+            width, widest = (
+                np.ptp(np.concatenate([np.asarray(line.get_xdata()).ravel() for line in lines]))
+                for lines in (own, dashed)
+            )
+            insets = [inset for inset in axes.child_axes if inset.lines]
+            assert len(insets) == (widest > panels.MAGNIFIED_BEYOND * width)
+            for inset in insets:
+                shown = [np.asarray(line.get_xdata()) for line in inset.lines]
+                assert all(np.array_equal(x, line.get_xdata()) for x, line in zip(shown, own, strict=True))
+                assert inset.get_xlim()[0] < min(x.min() for x in shown)
+                assert inset.get_xlim()[1] > max(x.max() for x in shown)
 
 
 @pytest.fixture(scope="module")
@@ -195,7 +245,7 @@ def test_redrawn_without_computing(command, plain, tmp_path, monkeypatch):
     def forbidden(*_, **__):
         raise AssertionError("figures compute nothing")
 
-    monkeypatch.setattr(study_module, "response", forbidden)
+    monkeypatch.setattr(setups_module, "response", forbidden)
     monkeypatch.setattr(response_module, "response", forbidden)
     monkeypatch.setattr(LeastSquares, "of", forbidden)
     ran = command("figures", folder)

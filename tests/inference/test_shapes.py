@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from iminuit import Minuit
 from scipy.interpolate import CubicSpline
+from scipy.optimize import brentq
 from scipy.special import xlogy
 from support import near, preset_response
 
@@ -322,6 +323,25 @@ def test_without_shapes_it_is_the_poisson_likelihood(widths):
         strict=True,
     ):
         assert ours == near(theirs, 1e-4)
+
+
+@pytest.mark.parametrize("widths", [(0.0, 0.0), (1e-9, 0.0), (0.3, 0.02)], ids=str)
+def test_a_free_normalisation_of_nominal_shapes(widths):
+    """The maximum of the likelihood: sum of S (1 - n/mu) vanishes, found by bisection where backgrounds are fixed."""
+    one = preset_response("ess-ge", couplings=["q_ee"], years=0.1)
+    response = replace(one, backgrounds={"flat": one.background, "rising": one.background * np.linspace(0, 2, 104)})
+    data = np.random.default_rng(9).poisson(1.7 * response.counts() + response.background).astype(float)
+    chi2, nuisances = shapeless(response, (np.inf, *widths), data).minimised(np.array([[1.0, 0.0, 0.0]]))
+    signal, backgrounds = response.counts(), np.array(list(response.backgrounds.values()))
+
+    def score(a):
+        return np.sum(signal * (1 - data / ((1 + a) * signal + (1 + nuisances[0, 1:]) @ backgrounds)))
+
+    best = brentq(score, -0.5, 5.0, xtol=1e-13)
+    assert nuisances[0, 0] == pytest.approx(best, abs=1e-7)
+    mu = (1 + best) * signal + (1 + nuisances[0, 1:]) @ backgrounds
+    constraint = sum((b / width) ** 2 for b, width in zip(nuisances[0, 1:], widths, strict=True) if width > 0)
+    assert chi2[0] == near(2 * np.sum(mu - data + xlogy(data, data) - xlogy(data, mu)) + constraint, 1e-9)
 
 
 def test_a_search_that_does_not_end_is_an_error(monkeypatch, data):

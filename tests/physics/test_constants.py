@@ -20,6 +20,10 @@ GOLDEN_NAMES = {
     "N_A": constants.AVOGADRO,
     "sin2thetaW": constants.SIN2_THETA_W,
 }
+LIFETIMES = {
+    "charged_pion_lifetime_us": constants.CHARGED_PION_LIFETIME_US,
+    "muon_lifetime_us": constants.MUON_LIFETIME_US,
+}
 BEYOND = {  # tests/physics/test_golden_couplings.py compares them
     "tau_mass_mev": constants.TAU_MASS_MEV,
     "proton_mass_mev": constants.PROTON_MASS_MEV,
@@ -69,11 +73,27 @@ def test_against_codata(name, ours, unit, relative):
         (constants.MUON_MASS_MEV, literals.mu_minus),
         (constants.TAU_MASS_MEV, literals.tau_minus),
         (constants.CHARGED_PION_MASS_MEV, literals.pi_plus),
+        (constants.PROTON_MASS_MEV, literals.proton),
+        (constants.NEUTRON_MASS_MEV, literals.neutron),
+        (constants.UP_MASS_MEV, literals.u),
+        (constants.DOWN_MASS_MEV, literals.d),
     ],
-    ids=["electron", "muon", "tau", "pion"],
+    ids=["electron", "muon", "tau", "pion", "proton", "neutron", "up", "down"],
 )
 def test_against_the_particle_data_group(ours, theirs):
     assert abs(ours - theirs.mass) <= max(2 * theirs.mass_upper, 1e-8 * theirs.mass)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [(constants.CHARGED_PION_LIFETIME_US, literals.pi_plus), (constants.MUON_LIFETIME_US, literals.mu_minus)],
+    ids=["pion", "muon"],
+)
+def test_lifetimes_against_the_particle_data_group(ours, theirs):
+    """`particle` has them as widths, hbar/tau, which it rounds to five digits for the pion."""
+    of_the_width = scipy.constants.hbar / scipy.constants.eV * 1e-6 / theirs.width * 1e6
+    assert ours == near(theirs.lifetime * 1e-3, rel=2e-5)
+    assert ours == near(of_the_width, rel=2e-5)
 
 
 def test_the_mixing_angle_is_the_low_energy_one():
@@ -90,5 +110,8 @@ def test_conversion_to_square_centimetres():
 
 def test_provenance_has_every_independent_constant():
     recorded = constants.as_dict()
-    assert sorted(recorded.values()) == near(sorted([*GOLDEN_NAMES.values(), *BEYOND.values()]), rel=1e-14)
-    assert {name: recorded[name] for name in BEYOND} == BEYOND
+    assert sorted(recorded.values()) == near(
+        sorted([*GOLDEN_NAMES.values(), *LIFETIMES.values(), *BEYOND.values()]), rel=1e-14
+    )
+    named = BEYOND | LIFETIMES
+    assert {name: recorded[name] for name in named} == named

@@ -61,7 +61,10 @@ def test_a_source_of_ones_own():
     assert other.background == pytest.approx(usual.background * (4000 * 1e-3) / (5000 * 0.04), rel=1e-12)
 
 
-@pytest.mark.parametrize("preset", presets.names("detectors"))
+PROJECTED = [name for name in presets.names("detectors") if "experiment" not in presets.load("detectors", name)]
+
+
+@pytest.mark.parametrize("preset", PROJECTED)
 def test_every_detector_preset_stands_in_a_study(preset):
     study = nr.study_from_dict(changed({"detectors": [{"preset": preset}]}))
     (setup,) = study.setups
@@ -69,6 +72,18 @@ def test_every_detector_preset_stands_in_a_study(preset):
     assert np.array_equal(setup.detector.bin_edges_kev, nr.load_detector(preset).bin_edges_kev)
     assert setup.channels == (("cevns", "electron") if "electron" in preset else ("cevns",))
     assert study.responses()[preset].counts().sum() > 0
+
+
+@pytest.mark.parametrize("preset", [name for name in presets.names("detectors") if name not in PROJECTED])
+def test_every_data_set_stands_in_a_study_beside_projected_detectors(preset):
+    entries = [{"preset": preset}, {"preset": "ess-ge"}]
+    study = nr.study_from_dict(changed({"detectors": entries, "channels": ["cevns"]}))
+    measured, projected = study.setups
+    assert (measured.name, measured.experiment, measured.statistic) == (preset, preset, "poisson")
+    assert (measured.channels, projected.statistic) == (("cevns",), "least-squares")
+    assert measured.setup.mass_kg == presets.load("detectors", preset)["mass_kg"]
+    again = nr.study_from_dict(parse_yaml(yaml.safe_dump(study.as_dict()), "written"))
+    assert again.sha256 == study.sha256
 
 
 def test_overriding_a_preset():

@@ -13,13 +13,14 @@ detector; everything after is algebra on these small arrays.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nurecoil.detection.detector import Detector, EfficiencyTable
+from nurecoil.detection.expansion import Expansion, expansions_of, with_expansion
 from nurecoil.detection.folding import Monomial, fold, sorted_monomials
 from nurecoil.detection.quadrature import RecoilNodes, bin_windows, recoil_nodes
 from nurecoil.errors import PhysicsError
@@ -27,6 +28,7 @@ from nurecoil.physics.arrival_times import arrival_fractions
 from nurecoil.physics.atoms import binding_energies_kev
 from nurecoil.physics.couplings import COUPLINGS, Coupling, coupling
 from nurecoil.physics.cross_sections import AtomicElectrons, Scatterer, scatterers
+from nurecoil.physics.nuclei import Target
 from nurecoil.physics.sources import FluxComponent, Source, components_by_arrival, days_in_time_bins
 
 FloatArray = NDArray[np.float64]
@@ -72,6 +74,8 @@ class Response:
     """Per channel, counts per unit of each product: shape (monomials, bins)."""
     backgrounds: Mapping[str, FloatArray]
     """Counts of each background, shape (bins,)."""
+    expansions: Mapping[int, Expansion] = field(default_factory=dict)
+    """Of the couplings, by index, that are not linear in the amplitude: the functions in the place of powers."""
 
     @property
     def channel_label(self) -> str:
@@ -120,12 +124,18 @@ class Response:
         of its bounds.
         """
         own = {new.name: new for new in self.couplings}
-        strengths = dict.fromkeys(range(len(self.couplings)), 0.0)
+        given = {}
         for name, value in values.items():
             new = coupling(name, own)
-            strengths[self.couplings.index(new)] = new.strength(new.check(value))
-        products = [np.prod([strengths[a] for a in monomial]) for monomial in self.monomials]
-        return np.asarray(np.array(products, dtype=float) @ self.signal)
+            given[self.couplings.index(new)] = new.check(value)
+        products = np.array([not set(monomial) - set(given) for monomial in self.monomials], dtype=float)
+        for number, value in given.items():
+            orders = np.array([monomial.count(number) for monomial in self.monomials])
+            if number in self.expansions:
+                products *= self.expansions[number].functions(value)[orders]
+            else:
+                products *= self.couplings[number].strength(value) ** orders
+        return np.asarray(products @ self.signal)
 
 
 def response(
@@ -143,7 +153,7 @@ def response(
 
     Parameters
     ----------
-    couplings : names or declarations; those that are not linear in an amplitude need a response for every value.
+    couplings : names or declarations; at most one that is not linear in an amplitude, such as the neutron radius.
     years : exposure in calendar years.
     channels : of ``"cevns"`` and ``"electron"``; the latter needs the detector's `electron_quenching`.
     form_factor : a name of `nurecoil.form_factors.FORM_FACTORS`.
@@ -158,19 +168,17 @@ def response(
     declared = tuple(coupling(new, registry) if isinstance(new, str) else new for new in couplings)
     if len(set(declared)) != len(declared):
         raise PhysicsError(f"couplings must be unique, got {', '.join(new.name for new in declared)}")
-    for new in declared:
-        if not new.linear:
-            raise PhysicsError(
-                f"{new.name} is not linear in an amplitude: build the response of a target that has the value "
-                "(the coupling's `rebuild` makes it)"
-            )
     if not channels or len(set(channels)) != len(channels) or not set(channels) <= set(CHANNELS):
         raise PhysicsError(
             f"channels must be one or both of {', '.join(CHANNELS)}, got {', '.join(channels) or 'none'}"
         )
+
+    def terms_of(of: Target, channel: str) -> dict[Monomial, FloatArray]:
+        there = replace(detector, target=of)
+        return _channel_terms(source, there, declared, years, channel, form_factor, radiative_corrections)
+
     terms = {
-        channel: _channel_terms(source, detector, declared, years, channel, form_factor, radiative_corrections)
-        for channel in channels
+        channel: with_expansion(partial(terms_of, channel=channel), detector.target, declared) for channel in channels
     }
     monomials = sorted_monomials(list(terms.values()))
     axes = [BinAxis("recoil_energy_kev", detector.bin_edges_kev)]
@@ -194,6 +202,7 @@ def response(
         tuple(monomials),
         coefficients,
         {"background": background},
+        expansions_of(declared, detector.target),
     )
 
 

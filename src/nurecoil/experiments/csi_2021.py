@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nurecoil.detection.expansion import expansions_of, with_expansion
 from nurecoil.detection.folding import Monomial, fold, sorted_monomials
 from nurecoil.detection.quadrature import recoil_nodes
 from nurecoil.detection.response import BinAxis, Response
@@ -97,15 +98,19 @@ def energy_terms(
     efficiency: FloatArray,
 ) -> dict[Monomial, FloatArray]:
     """Counts per PE bin of some flux components over all arrival times, monomial by monomial."""
-    particles = scatterers(target, channel, setup.form_factor)
-    ends = [p.maximum_recoil_kev(c.spectrum.maximum_energy_mev) for p, _ in particles for c in components]
-    shells = [binding_energies_kev(p.symbol) for p, _ in particles if isinstance(p, AtomicElectrons)]
-    kinks = np.concatenate([ends, *shells]).tolist()
-    nodes = recoil_nodes(np.array(RECOIL_RANGE_KEV[channel]), None, max(ends), kinks)
-    recoil = nodes.recoil_energy_kev
-    light = recoil if channel == "electron" else light_of(recoil, quenching)
-    windows = photoelectron_windows(light, efficiency)
-    return fold(particles, components, couplings, nodes, windows, luminosity_per_cm2=setup.luminosity_per_cm2)
+
+    def terms_of(of: Target) -> dict[Monomial, FloatArray]:
+        particles = scatterers(of, channel, setup.form_factor, radiative_corrections=setup.radiative_corrections)
+        ends = [p.maximum_recoil_kev(c.spectrum.maximum_energy_mev) for p, _ in particles for c in components]
+        shells = [binding_energies_kev(p.symbol) for p, _ in particles if isinstance(p, AtomicElectrons)]
+        kinks = np.concatenate([ends, *shells]).tolist()
+        nodes = recoil_nodes(np.array(RECOIL_RANGE_KEV[channel]), None, max(ends), kinks)
+        recoil = nodes.recoil_energy_kev
+        light = recoil if channel == "electron" else light_of(recoil, quenching)
+        windows = photoelectron_windows(light, efficiency)
+        return fold(particles, components, couplings, nodes, windows, luminosity_per_cm2=setup.luminosity_per_cm2)
+
+    return with_expansion(terms_of, target, couplings)
 
 
 def _time_nodes() -> tuple[FloatArray, FloatArray]:
@@ -244,8 +249,10 @@ def analyse(setup: Setup, couplings: Sequence[Coupling]) -> Measurement:
             for name, (template, _) in backgrounds.items()
             if template.times is not None
         },
+        expansions_of(couplings, setup.target),
     )
     events = read_events(folder / "dataBeamOnC.txt")
+    events = events[(events[:, 0] < PE_EDGES[-1]) & (events[:, 1] < TIME_EDGES_US[-1])]
     observed, _, _ = np.histogram2d(events[:, 0], events[:, 1], [PE_EDGES, TIME_EDGES_US])
     return measurement(
         setup,

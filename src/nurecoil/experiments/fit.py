@@ -62,9 +62,13 @@ def minimise(
     for name, width in statistic.widths:
         minuit.errors[name] = min(width, 0.1) if width > 0 else 0.1
         minuit.fixed[name] = width == 0
-    if OFFSET in statistic.names:
-        minuit.limits[OFFSET] = statistic.offset_range_us
+    for name, low, high in zip(statistic.names, *statistic.limits, strict=True):
+        minuit.limits[name] = (low, high)
     minuit.migrad()
+    # Limits bend the curvature, by which errors are taken: they are only kept where a nuisance rests on one.
+    for name, low, high in zip(statistic.names, *statistic.limits, strict=True):
+        if min(minuit.values[name] - low, high - minuit.values[name]) > minuit.errors[name]:
+            minuit.limits[name] = None
     minuit.hesse()
     if not minuit.valid:
         raise StatisticsError("Minuit found no valid minimum of the Standard Model fit")
@@ -88,12 +92,13 @@ def standard_model_fit(measured: Measurement) -> Fit:
     at_best = statistic.expected(statistic.contracted(standard_model), values[None, :])[0][0]
     toys = np.random.default_rng(SEED).poisson(at_best, (TOYS, len(at_best))).astype(float)
     larger = float(np.mean(statistic.refitted(np.repeat(standard_model, TOYS, axis=0), toys) > chi2))
-    components = _components(measured, statistic, values, place)
+    components = _components(measured, statistic, values, place, 1 + float(values[place[SIGNAL]]))
+    per_unit = _components(measured, statistic, values, place, 1.0)
     prior, error = dict(measured.statistic.widths)[SIGNAL], float(errors[place[SIGNAL]])
     rows: list[tuple[str, float, float | None]] = []
     for channel in response.channels:
-        predicted, counts = float(response.standard_model(channel).sum()), float(components[channel].sum())
-        rows.append((f"{channel}_counts", counts, counts * error / (1 + float(values[place[SIGNAL]]))))
+        predicted = float(response.standard_model(channel).sum())
+        rows.append((f"{channel}_counts", float(components[channel].sum()), error * float(per_unit[channel].sum())))
         rows.append((f"{channel}_predicted", predicted, predicted * prior))
     if measured.calculated_cevns is not None:
         rows.append(("cevns_calculated", measured.calculated_cevns, None))
@@ -112,9 +117,13 @@ def standard_model_fit(measured: Measurement) -> Fit:
 
 
 def _components(
-    measured: Measurement, statistic: ShapedPoisson, values: FloatArray, place: Mapping[str, int]
+    measured: Measurement,
+    statistic: ShapedPoisson,
+    values: FloatArray,
+    place: Mapping[str, int],
+    normalisation: float,
 ) -> dict[str, FloatArray]:
-    """Counts per bin of every channel and background at the best fit.
+    """Counts per bin of every channel, the signal with a normalisation, and of every background, at the best fit.
 
     The channels share the fitted signal in the proportion of their expectations.
     """
@@ -123,7 +132,7 @@ def _components(
     one = np.zeros((1, len(statistic.monomials)))
     one[0, 0] = 1.0
     signal = np.sum([part.evaluate(part.contracted(one), pulls, offset)[0][0] for part in statistic.signal], axis=0)
-    signal = signal * (1 + values[place[SIGNAL]])
+    signal = signal * normalisation
     response = measured.response
     expected = response.signal[0]
     made = {}

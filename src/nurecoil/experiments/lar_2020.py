@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nurecoil.detection.detector import EfficiencyTable, Resolution
+from nurecoil.detection.expansion import expansions_of, with_expansion
 from nurecoil.detection.folding import Monomial, fold, sorted_monomials
 from nurecoil.detection.quadrature import bin_windows, recoil_nodes
 from nurecoil.detection.response import BinAxis, Response
@@ -25,6 +26,7 @@ from nurecoil.inference.templates import Template
 from nurecoil.physics.arrival_times import arrival_fractions
 from nurecoil.physics.couplings import Coupling
 from nurecoil.physics.cross_sections import scatterers
+from nurecoil.physics.nuclei import Target
 from nurecoil.physics.sources import PION_DECAY_AT_REST, components_by_arrival
 
 FloatArray = NDArray[np.float64]
@@ -65,17 +67,21 @@ def calculated(
     setup: Setup, couplings: tuple[Coupling, ...], efficiency: EfficiencyTable
 ) -> dict[Monomial, FloatArray]:
     """Counts in energy and time from first principles, monomial by monomial: shape (12, 10) each."""
-    particles = scatterers(setup.target, "cevns", setup.form_factor)
-    total: dict[Monomial, FloatArray] = {}
-    for lifetimes, components in components_by_arrival(PION_DECAY_AT_REST):
-        ends = [p.maximum_recoil_kev(c.spectrum.maximum_energy_mev) for p, _ in particles for c in components]
-        nodes = recoil_nodes(np.array(RECOIL_RANGE_KEV), None, max(ends), ends)
-        windows = bin_windows(ENERGY_EDGES_KEVEE, RESOLUTION, efficiency, light_of(nodes.recoil_energy_kev))
-        terms = fold(particles, components, couplings, nodes, windows, luminosity_per_cm2=setup.luminosity_per_cm2)
-        shares = arrival_fractions(setup.pulse, lifetimes, TIME_EDGES_US)
-        for monomial, counts in terms.items():
-            total[monomial] = total.get(monomial, 0.0) + np.outer(counts, shares)
-    return total
+
+    def terms_of(of: Target) -> dict[Monomial, FloatArray]:
+        particles = scatterers(of, "cevns", setup.form_factor, radiative_corrections=setup.radiative_corrections)
+        total: dict[Monomial, FloatArray] = {}
+        for lifetimes, components in components_by_arrival(PION_DECAY_AT_REST):
+            ends = [p.maximum_recoil_kev(c.spectrum.maximum_energy_mev) for p, _ in particles for c in components]
+            nodes = recoil_nodes(np.array(RECOIL_RANGE_KEV), None, max(ends), ends)
+            windows = bin_windows(ENERGY_EDGES_KEVEE, RESOLUTION, efficiency, light_of(nodes.recoil_energy_kev))
+            terms = fold(particles, components, couplings, nodes, windows, luminosity_per_cm2=setup.luminosity_per_cm2)
+            shares = arrival_fractions(setup.pulse, lifetimes, TIME_EDGES_US)
+            for monomial, counts in terms.items():
+                total[monomial] = total.get(monomial, 0.0) + np.outer(counts, shares)
+        return total
+
+    return with_expansion(terms_of, setup.target, couplings)
 
 
 def _efficiency(path: Path) -> EfficiencyTable:
@@ -125,6 +131,7 @@ def analyse(setup: Setup, couplings: Sequence[Coupling]) -> Measurement:
         tuple(monomials),
         {"cevns": signal.nominal},
         {name: background.nominal[0] for name, (background, _) in backgrounds.items()},
+        expansions_of(couplings, setup.target),
     )
     return measurement(
         setup,

@@ -39,6 +39,7 @@ class Setup:
     """The counts, or the Standard Model's expectation in their place."""
     nuisances: Literal["normalisation", "shape"]
     form_factor: str
+    radiative_corrections: bool = False
     directory: Path | None = None
     """Where the data lie; searched for unless given (`nurecoil.experiments.files`)."""
 

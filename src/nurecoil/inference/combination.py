@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nurecoil.errors import StatisticsError
 from nurecoil.inference import search
-from nurecoil.inference.chi2 import Axis, Chi2, Segment, Statistic
+from nurecoil.inference.chi2 import Axis, Chi2, PointFunction, Segment, Statistic
 from nurecoil.inference.least_squares import LeastSquares
 from nurecoil.inference.poisson import Poisson
 
@@ -33,6 +33,31 @@ class IndependentSum:
     def along(self, names: tuple[str, ...]) -> SummedChi2:
         """chi^2 as a function of one or two couplings, all others zero."""
         return SummedChi2(tuple(member.along(names) for member in self.members))
+
+    def at_points(self, names: tuple[str, ...]) -> SummedPoints:
+        """chi^2 as a function of any number of couplings, point by point."""
+        return SummedPoints(tuple(member.at_points(names) for member in self.members))
+
+
+@dataclass(frozen=True, eq=False)
+class SummedPoints:
+    """The sum of functions of the same couplings."""
+
+    members: tuple[PointFunction, ...]
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        """The couplings."""
+        return self.members[0].axes
+
+    def values_at(self, points: FloatArray) -> FloatArray:
+        """chi^2 at points, shape (points, couplings)."""
+        return np.asarray(sum(member.values_at(points) for member in self.members))
+
+    def gradient_at(self, points: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """chi^2 and its derivatives at points."""
+        parts = [member.gradient_at(points) for member in self.members]
+        return np.asarray(sum(value for value, _ in parts)), np.asarray(sum(slope for _, slope in parts))
 
 
 @dataclass(frozen=True, eq=False)

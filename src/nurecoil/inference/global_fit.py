@@ -59,10 +59,10 @@ def grid_for(
     the coupling where only that enters), decade by decade beyond them.
     """
     if minimum == "connected":
-        origin = (0.0,)
-        way = np.linspace(0.0, truth[0] / experiment.axes[0].scale, GRID_POINTS)
+        origin = (experiment.axes[0].standard_model,)
+        way = np.linspace(0.0, float(experiment.axes[0].scaled(truth[0])), GRID_POINTS)
         # The nearest minimum may be one that the data all but exclude: it is looked for on every decade.
-        decades = experiment.axes[0].search_points(100) / experiment.axes[0].scale
+        decades = experiment.axes[0].scaled(experiment.axes[0].search_points(100))
         return np.unique(
             np.concatenate(
                 [
@@ -79,8 +79,8 @@ def grid_for(
         np.zeros((1, 1 + len(experiment.backgrounds))),
     )
     statistics = reduce_counts(experiment, asimov, variance)
-    truth_point = truth[0] / axis.scale
-    points = axis.search_points(400) / axis.scale
+    truth_point = float(axis.scaled(truth[0]))
+    points = axis.scaled(axis.search_points(400))
     if experiment.even:
         truth_point, points = abs(truth_point), points[points >= 0]
     points = np.union1d(points, [truth_point, 0.0])
@@ -116,7 +116,7 @@ def delta_chi2_at_truth(
     power = 2 if experiment.even else 1
     axis = grid**power
     polynomials = _Polynomials.of(experiment, statistics)
-    scaled = truth[0] / experiment.axes[0].scale
+    scaled = float(experiment.axes[0].scaled(truth[0]))
     at_truth = polynomials.on_grid(np.array([scaled**power]))[:, 0]
     if minimum == "global":
         best, highest = polynomials.highest(axis, fast)
@@ -188,7 +188,9 @@ def poisson_delta_chi2_at_truth(
         width = width / 3
     best = np.full(len(toys.counts), np.inf)
     np.minimum.at(best, toy, centre)
-    at_truth = _poisson_chi2(experiment, toys, everyone, np.full(len(everyone), truth[0] / experiment.axes[0].scale))
+    at_truth = _poisson_chi2(
+        experiment, toys, everyone, np.full(len(everyone), float(experiment.axes[0].scaled(truth[0])))
+    )
     return np.asarray(np.maximum(at_truth - best, 0.0))
 
 
@@ -331,7 +333,7 @@ def region_delta_chi2_at_truth(experiment: Experiment, statistics: Statistics, t
         at_grid = gain(experiment, Statistics(statistics.along[part], gram, statistics.centre[part]), monomials)
         best[part] = np.argmax(at_grid, axis=1)
         highest[part] = np.take_along_axis(at_grid, best[part, None], axis=1)[:, 0]
-    scaled = np.array([[value / axis.scale for value, axis in zip(truth, experiment.axes, strict=True)]])
+    scaled = np.array([[float(axis.scaled(value)) for value, axis in zip(truth, experiment.axes, strict=True)]])
     at_truth = gain(experiment, statistics, experiment.monomials_at(scaled))[:, 0]
     fitted = _refine_region(experiment, statistics, points[best], cell)
     return np.asarray(np.maximum(np.maximum(highest, fitted), at_truth) - at_truth)
@@ -343,7 +345,7 @@ def _region_grid(
     """Points near which toys of this truth can have their minimum, and the cell of the grid they lie on."""
     signal = experiment.signal_at(truth)
     constant = Statistics(_along_of(experiment, statistics, signal), statistics.gram[:1], np.ones(1))
-    axes = [axis.search_points(REGION_SEARCH_POINTS) / axis.scale for axis in experiment.axes]
+    axes = [axis.scaled(axis.search_points(REGION_SEARCH_POINTS)) for axis in experiment.axes]
     wide = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 2)
     for margin in (0.3, 0.02):  # the first look is coarse: leave room for what its step hides
         values = gain(experiment, constant, experiment.monomials_at(wide))[0]

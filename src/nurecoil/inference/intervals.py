@@ -26,13 +26,15 @@ class Interval:
 
 def best_fit(chi2: Chi2, minimum: Minimum = "global") -> tuple[float, float]:
     """(value, chi^2) of the lowest minimum, or of the one ``"connected"`` to (nearest) the Standard Model at zero."""
-    at_zero = float(chi2(0.0))
-    if at_zero == 0:  # Asimov data: chi^2 is never negative, so no minimum is lower and none nearer
-        return 0.0, 0.0
-    candidates = [*chi2.minima()] or [(0.0, at_zero)]
+    standard_model = chi2.axes[0].standard_model
+    there = float(chi2(standard_model))
+    if there == 0:  # Asimov data: chi^2 is never negative, so no minimum is lower and none nearer
+        return standard_model, 0.0
+    low, high = chi2.axes[0].bounds
+    candidates = [pair for pair in chi2.minima() if low <= pair[0] <= high] or [(standard_model, there)]
     if minimum == "global":
         return min(candidates, key=lambda pair: pair[1])
-    return min(candidates, key=lambda pair: abs(pair[0]))
+    return min(candidates, key=lambda pair: abs(pair[0] - standard_model))
 
 
 def _within(pieces: list[Segment], bounds: tuple[float, float]) -> list[Segment]:
@@ -51,7 +53,7 @@ def interval(chi2: Chi2, confidence_level: float, minimum: Minimum = "global") -
     ----------
     chi2 : of a single coupling.
     minimum : ``"global"``: chi^2_min is the lowest minimum; ``"connected"``: only the piece around the best fit
-        nearest the Standard Model (value zero), with that minimum's chi^2.
+        nearest the Standard Model, with that minimum's chi^2.
 
     """
     level = delta_chi2_level(confidence_level, 1)

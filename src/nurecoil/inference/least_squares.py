@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 from nurecoil.detection.folding import Monomial
 from nurecoil.detection.response import Response
 from nurecoil.errors import StatisticsError
-from nurecoil.inference.chi2 import Axis
+from nurecoil.inference.chi2 import Axis, Chi2
+from nurecoil.inference.pointwise import PointwiseChi2, along
 from nurecoil.inference.rational import RationalChi2
 
 FloatArray = NDArray[np.float64]
@@ -34,7 +35,10 @@ FloatArray = NDArray[np.float64]
 
 def response_axes(response: Response) -> tuple[Axis, ...]:
     """The couplings of a response as inference sees them."""
-    return tuple(Axis(new.name, new.scale, new.bounds) for new in response.couplings)
+    return tuple(
+        Axis(new.name, new.scale, new.bounds, new.power, new.reference, response.expansions.get(number))
+        for number, new in enumerate(response.couplings)
+    )
 
 
 def background_widths(response: Response, uncertainty: float | Sequence[float]) -> FloatArray:
@@ -94,7 +98,7 @@ class LeastSquares:
             )
         weights = np.divide(1.0, observed, out=np.zeros_like(observed), where=~empty)
         axes = response_axes(response)
-        scales = np.array([axis.scale for axis in axes])
+        scales = np.array([axis.strength_scale for axis in axes])
         vectors = np.vstack([observed - background, response.signal])
         for row, monomial in enumerate(response.monomials, start=1):
             vectors[row] *= np.prod(scales[list(monomial)])
@@ -123,8 +127,26 @@ class LeastSquares:
             gram[np.ix_(rows, rows)] += part.gram
         return LeastSquares(self.axes, monomials, gram, self.signal_uncertainty)
 
-    def along(self, names: Sequence[str]) -> RationalChi2:
-        """chi^2 as a function of one or two couplings, all others zero: a ratio of polynomials."""
+    def along(self, names: Sequence[str]) -> Chi2:
+        """chi^2 as a function of one or two couplings, all others as in the Standard Model: a ratio of polynomials.
+
+        A coupling that counts are expanded in is searched point by point instead.
+        """
+        if any(axis.expansion is not None for axis in self.axes if axis.name in names):
+            return self.at_points(names)
+        return self.closed(names)
+
+    def at_points(self, names: Sequence[str]) -> PointwiseChi2:
+        """chi^2 as a function of any number of couplings, point by point."""
+        axes, kept, exponents = along(self.axes, self.monomials, names)
+        rows = [0, *(1 + row for row in kept)]
+        units = np.array([np.prod([self.axes[index].strength_scale for index in self.monomials[row]]) for row in kept])
+        return PointwiseChi2(
+            axes, exponents, GramLikelihood(self.gram[np.ix_(rows, rows)], units, self.signal_uncertainty)
+        )
+
+    def closed(self, names: Sequence[str]) -> RationalChi2:
+        """chi^2 as a function of one or two couplings that enter as powers."""
         known = [axis.name for axis in self.axes]
         chosen = [known.index(name) for name in names]
         kept = [(row, m) for row, m in enumerate(self.monomials, start=1) if set(m) <= set(chosen)]
@@ -146,6 +168,47 @@ class LeastSquares:
         numerator = residual_squared - square / (k + data_squared)
         denominator = _constant(residual_squared, 1.0) + (2 * along_data + residual_squared) / (k + data_squared)
         return RationalChi2(axes, numerator, denominator)
+
+
+@dataclass(frozen=True, eq=False)
+class GramLikelihood:
+    """chi^2 from the Gram matrix at values of the monomials; `units` are the monomials that the rows are for."""
+
+    gram: FloatArray
+    units: FloatArray
+    signal_uncertainty: float
+
+    @property
+    def numbers_per_point(self) -> int:
+        """How much memory a point takes, in numbers."""
+        return 3 * len(self.gram)
+
+    def _parts(self, monomials: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """The scaled monomials, <e,e> and <y,e> at points, and what they are made of."""
+        scaled = monomials / self.units
+        return scaled, scaled @ self.gram[1:, 1:], scaled @ self.gram[0, 1:]
+
+    def minimum(self, monomials: FloatArray) -> FloatArray:
+        """chi^2, shape (points,)."""
+        return self.minimum_and_slope(monomials)[0]
+
+    def minimum_and_slope(self, monomials: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """chi^2 and its derivative with respect to every monomial.
+
+        As in `LeastSquares.closed`, all divided by k + <y,y>.
+        """
+        scaled, towards, along_data = self._parts(monomials)
+        residual = np.sum(scaled * towards, axis=1)
+        residual_slope, data_slope = 2 * towards / self.units, self.gram[0, 1:] / self.units
+        if self.signal_uncertainty == 0:
+            return residual, residual_slope
+        norm = self.signal_uncertainty**-2 + self.gram[0, 0]
+        above = residual - along_data**2 / norm
+        below = 1 + (2 * along_data + residual) / norm
+        above_slope = residual_slope - (2 * along_data / norm)[:, None] * data_slope
+        below_slope = (2 * data_slope + residual_slope) / norm
+        chi2 = above / below
+        return chi2, (above_slope - chi2[:, None] * below_slope) / below[:, None]
 
 
 def _collect(entries: NDArray[np.int64], values: FloatArray, shape: tuple[int, ...]) -> FloatArray:

@@ -20,7 +20,7 @@ LARGEST_BATCH = 500_000
 
 
 class Likelihood(Protocol):
-    """A likelihood as a function of the monomials of the couplings, shape (points, monomials), in plain units."""
+    """A likelihood as a function of the monomials of the couplings (products of powers of their strengths)."""
 
     @property
     def numbers_per_point(self) -> int:
@@ -35,7 +35,7 @@ class Likelihood(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class PointwiseChi2:
-    """chi^2 of one or two couplings; `exponents` are their powers in each monomial, shape (monomials, couplings)."""
+    """chi^2 of couplings; `exponents` are their orders in each monomial, shape (monomials, couplings)."""
 
     closed_form: ClassVar[bool] = False
 
@@ -43,21 +43,17 @@ class PointwiseChi2:
     exponents: NDArray[np.int64]
     likelihood: Likelihood
 
-    def _powers(self, couplings: Sequence[FloatArray], lowered: int | None = None) -> FloatArray:
-        """The monomials at points, or their derivatives with respect to one coupling."""
-        powers = np.ones((len(couplings[0]), len(self.exponents)))
-        for column, value in enumerate(couplings):
-            exponent = self.exponents[:, column]
-            if column == lowered:
-                powers *= exponent * value[:, None] ** np.maximum(exponent - 1, 0)
-            else:
-                powers *= value[:, None] ** exponent
-        return powers
+    def _monomials(self, couplings: Sequence[FloatArray], derived: int | None = None) -> FloatArray:
+        """The monomials at points, or their derivatives with respect to one coupling: shape (points, monomials)."""
+        made = np.ones((len(couplings[0]), len(self.exponents)))
+        for column, (axis, value) in enumerate(zip(self.axes, couplings, strict=True)):
+            made *= axis.functions(value, self.exponents[:, column])[int(column == derived)]
+        return made
 
     def _in_batches(self, couplings: Sequence[FloatArray]) -> FloatArray:
         step = max(1, LARGEST_BATCH // self.likelihood.numbers_per_point)
         starts = range(0, len(couplings[0]), step)
-        pieces = [self.likelihood.minimum(self._powers([c[i : i + step] for c in couplings])) for i in starts]
+        pieces = [self.likelihood.minimum(self._monomials([c[i : i + step] for c in couplings])) for i in starts]
         return np.concatenate(pieces) if pieces else np.empty(0)
 
     def __call__(self, value: ArrayLike) -> FloatArray:
@@ -72,9 +68,18 @@ class PointwiseChi2:
 
     def value_and_gradient(self, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """chi^2 and its derivatives: at the nuisances' minimum only the explicit dependence counts."""
-        chi2, slope = self.likelihood.minimum_and_slope(self._powers([x, y]))
-        slopes = [np.sum(slope * self._powers([x, y], lowered=column), axis=1) for column in range(2)]
-        return chi2, slopes[0], slopes[1]
+        chi2, slopes = self.gradient_at(np.stack([x, y], axis=1))
+        return chi2, slopes[:, 0], slopes[:, 1]
+
+    def values_at(self, points: FloatArray) -> FloatArray:
+        """chi^2 at points of any number of couplings, shape (points, couplings)."""
+        return self._in_batches(list(points.T))
+
+    def gradient_at(self, points: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """chi^2 and its derivatives at points, shape (points, couplings)."""
+        chi2, slope = self.likelihood.minimum_and_slope(self._monomials(list(points.T)))
+        slopes = [np.sum(slope * self._monomials(list(points.T), column), axis=1) for column in range(len(self.axes))]
+        return chi2, np.stack(slopes, axis=1)
 
     def minima(self) -> list[tuple[float, float]]:
         """Every local minimum of a single coupling that the search grid shows."""

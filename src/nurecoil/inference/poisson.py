@@ -97,7 +97,11 @@ class Poisson:
         )
 
     def along(self, names: Sequence[str]) -> PointwiseChi2:
-        """chi^2 as a function of one or two couplings, all others zero."""
+        """chi^2 as a function of one or two couplings, all others as in the Standard Model."""
+        return self.at_points(names)
+
+    def at_points(self, names: Sequence[str]) -> PointwiseChi2:
+        """chi^2 as a function of any number of couplings, point by point."""
         axes, kept, exponents = along(self.axes, self.monomials, names)
         reduced = replace(self, monomials=tuple(self.monomials[row] for row in kept), signal=self.signal[kept])
         return PointwiseChi2(axes, exponents, reduced)
@@ -187,6 +191,11 @@ def profile(
         slope = np.where(resting, 0.0, slope)
         hessian = np.where(resting[:, :, None] | resting[:, None, :], np.eye(len(free)), hessian)
         step = -np.linalg.solve(hessian, slope[..., None])[..., 0]
+        # What the step would make negative goes to zero, and the others to their best with that.
+        hit = nuisances[:, free] + step < -1
+        if hit.any():
+            wanted = np.where(hit, -1 - nuisances[:, free], -slope)
+            step = np.linalg.solve(np.where(hit[:, :, None], np.eye(len(free)), hessian), wanted[..., None])[..., 0]
         change = (step[:, None, :] @ moving)[:, 0]
         # Where counts are the likelihood ends at zero expectation: every one keeps at least a tenth of itself.
         ends = occupied & (change < -0.9 * expected)
@@ -197,7 +206,8 @@ def profile(
         expected = ((1 + nuisances)[:, None, :] @ templates)[:, 0]
         curvature = np.divide(counts, expected**2, out=np.zeros_like(expected), where=expected > 0)
         # Newton doubles the digits: after a full step this small the next would be below rounding.
-        if np.all((np.abs(nuisances[:, free] - before) < 1e-9 * widths[free]) & (length == 1)):
+        small = 1e-9 * np.minimum(widths[free], 1.0)
+        if np.all((np.abs(nuisances[:, free] - before) < small) & (length == 1)):
             break
     else:
         raise StatisticsError("the Poisson likelihood did not converge; are background or signal counts negative?")

@@ -102,7 +102,7 @@ class RationalChi2:
 
     def __call__(self, value: ArrayLike) -> FloatArray:
         """chi^2 at values of a single coupling in its plain unit, any shape."""
-        x = np.asarray(value, dtype=float) / self.axes[0].scale
+        x = self.axes[0].scaled(value)
         return np.asarray(horner(self.numerator, x) / horner(self.denominator, x))
 
     def on_grid(self, x: FloatArray, y: FloatArray) -> FloatArray:
@@ -110,8 +110,8 @@ class RationalChi2:
 
         Two products of low rank and one division, whatever the number of bins.
         """
-        powers_x = np.ascontiguousarray(np.vander(x / self.axes[0].scale, 5, increasing=True).T)
-        powers_y = np.vander(y / self.axes[1].scale, 5, increasing=True)
+        powers_x = np.ascontiguousarray(np.vander(self.axes[0].scaled(x), 5, increasing=True).T)
+        powers_y = np.vander(self.axes[1].scaled(y), 5, increasing=True)
         above, below = powers_y @ self.numerator.T, powers_y @ self.denominator.T
         surface, scratch = np.empty((len(y), len(x))), np.empty((ROWS_AT_ONCE, len(x)))
         for start in range(0, len(y), ROWS_AT_ONCE):
@@ -122,7 +122,7 @@ class RationalChi2:
 
     def value_and_gradient(self, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """chi^2 and its derivatives (per plain unit) at points (x, y)."""
-        u, v = x / self.axes[0].scale, y / self.axes[1].scale
+        u, v = self.axes[0].scaled(x), self.axes[1].scaled(y)
 
         def at(coefficients: FloatArray) -> FloatArray:
             return np.asarray(poly.polyval2d(u, v, coefficients))
@@ -132,14 +132,15 @@ class RationalChi2:
             (at(_derivative(self.numerator, axis)) - value * at(_derivative(self.denominator, axis))) / below
             for axis in (0, 1)
         ]
-        return value, slopes[0] / self.axes[0].scale, slopes[1] / self.axes[1].scale
+        return value, slopes[0] * self.axes[0].slope(x), slopes[1] * self.axes[1].slope(y)
 
     def pieces_below(self, level: float) -> list[Segment]:
         """All intervals in which chi^2 < level: between roots of numerator - level * denominator."""
-        scale = self.axes[0].scale
-        return [
-            (low * scale, high * scale) for low, high in negative_segments(self.numerator - level * self.denominator)
-        ]
+        axis = self.axes[0]
+        pieces = negative_segments(self.numerator - level * self.denominator)
+        if axis.one_sided:  # strengths that no value has
+            pieces = [(max(low, axis.lowest), high) for low, high in pieces if high > axis.lowest]
+        return [(float(axis.plain(low)), float(axis.plain(high))) for low, high in pieces]
 
     def minima(self) -> list[tuple[float, float]]:
         """(value in plain unit, chi^2) of every local minimum of a single coupling, rising in value.
@@ -156,15 +157,19 @@ class RationalChi2:
         degrees = [len(np.trim_zeros(side, "b")) - 1 for side in (self.numerator, self.denominator)]
         if degrees[0] == degrees[1]:
             slope = slope[: sum(degrees) - 1]  # the leading terms cancel; rounding would leave a far root
+        axis = self.axes[0]
         points = np.unique(real_roots(slope))
+        if axis.one_sided:
+            points = np.unique(np.append(points[points > axis.lowest], axis.lowest))
         if not len(points):
-            return [(0.0, float(self(0.0)))]
+            return [(axis.standard_model, float(self(axis.standard_model)))]
         borders = np.concatenate([[points[0] - 1], (points[1:] + points[:-1]) / 2, [points[-1] + 1]])
         rising = poly.polyval(borders, slope) >= 0
-        scale = self.axes[0].scale
-        values = self(points * scale)
+        if axis.one_sided:  # the wall itself turns any slope
+            rising[0] = False
+        values = axis.plain(points)
         return [
-            (float(point * scale), float(value))
-            for point, value, before, after in zip(points, values, rising[:-1], rising[1:], strict=True)
+            (float(value), float(self(value)))
+            for value, before, after in zip(values, rising[:-1], rising[1:], strict=True)
             if after and not before
         ]

@@ -28,6 +28,8 @@ FloatArray = NDArray[np.float64]
 MOST_ITERATIONS = 200
 LARGEST_PULL = 5.0
 """Beyond so many standard deviations a template is not extrapolated."""
+FAR_PULL = 2.0
+"""From where, too, a search starts: large charges have their minimum where a shape is pulled that far."""
 TOLERANCE = 1e-9
 """Expected further decrease of chi^2 at which a point is done."""
 SIGNAL = "signal"
@@ -56,7 +58,11 @@ class ShapedPoisson:
         return tuple(name for name, _ in self.widths)
 
     def along(self, names: Sequence[str]) -> PointwiseChi2:
-        """chi^2 as a function of one or two couplings, all others zero."""
+        """chi^2 as a function of one or two couplings, all others as in the Standard Model."""
+        return self.at_points(names)
+
+    def at_points(self, names: Sequence[str]) -> PointwiseChi2:
+        """chi^2 as a function of any number of couplings, point by point."""
         axes, kept, exponents = along(self.axes, self.monomials, names)
         reduced = replace(
             self,
@@ -77,7 +83,7 @@ class ShapedPoisson:
         return starts * int(len(self.observed) * (2 + len(self.widths)) + sum(sizes))
 
     @cached_property
-    def _limits(self) -> tuple[FloatArray, FloatArray]:
+    def limits(self) -> tuple[FloatArray, FloatArray]:
         """Where each nuisance may lie: no negative normalisation, no far extrapolation."""
         ranges = {SIGNAL: (-1.0, np.inf), OFFSET: self.offset_range_us}
         ranges |= {name: (-1.0, np.inf) for name, _ in self.backgrounds}
@@ -194,22 +200,31 @@ class ShapedPoisson:
 
     @cached_property
     def _further_starts(self) -> list[FloatArray]:
-        """Where else the search starts: the Standard Model's fit, and both sides of the offset."""
+        """Where else the search starts: the Standard Model's fit, and both sides of every shape of the signal."""
         standard_model = np.zeros((1, len(self.monomials)))
         standard_model[0, 0] = 1.0
         starts = [self._descend(self.contracted(standard_model), np.zeros((1, len(self.widths))))[1][0]]
-        if OFFSET in self.names:
-            for end in self.offset_range_us:
-                shifted = np.zeros(len(self.widths))
-                shifted[self.names.index(OFFSET)] = 0.4 * end
-                starts.append(shifted)
+        tried = {name: (-FAR_PULL, FAR_PULL) for name, width in self.widths if name in self._pulls and width > 0}
+        if dict(self.widths).get(OFFSET, 0.0) > 0:
+            low, high = self.offset_range_us
+            tried[OFFSET] = (0.4 * low, 0.4 * high)
+        for name, values in tried.items():
+            for value in values:
+                moved = np.zeros(len(self.widths))
+                moved[self.names.index(name)] = value
+                starts.append(moved)
         return starts
+
+    @property
+    def _pulls(self) -> set[str]:
+        """The nuisances that bend the signal."""
+        return {name for part in self.signal for name in part.varied}
 
     def _descend(
         self, contracted: Sequence[FloatArray], start: FloatArray, observed: FloatArray | None = None
     ) -> tuple[FloatArray, FloatArray]:
         """Damped Gauss-Newton from one start per point; points that are done drop out."""
-        low, high = self._limits
+        low, high = self.limits
         nuisances = np.array(start, dtype=float)
         counts = np.broadcast_to(self.observed if observed is None else observed, (len(start), len(self.observed)))
         damping = np.full(len(nuisances), 1e-3)
@@ -223,8 +238,13 @@ class ShapedPoisson:
             trial_expected, trial_slopes = self.expected(own, trial)
             trial_chi2 = self.objective(trial_expected, trial, counts[active])
             better = trial_chi2 < chi2[active]
+            # Gauss-Newton leaves out second derivatives: a step that gains less than it promised was too long.
+            fall = np.where(better, chi2[active], 0.0) - np.where(better, trial_chi2, 0.0)
+            share = np.divide(fall, gain, out=np.zeros_like(gain), where=gain > 0)
             nuisances[active[better]], chi2[active[better]] = trial[better], trial_chi2[better]
-            damping[active] = np.where(better, damping[active] * 0.1, np.maximum(damping[active] * 10, 1e-3))
+            factor = np.select([~better, share > 0.75, share > 0.25], [10.0, 0.1, 1.0], 4.0)
+            least = np.select([~better, share > 0.25], [1e-3, 0.0], 0.1)
+            damping[active] = np.maximum(damping[active] * factor, least)
             expected[better], slopes[better] = trial_expected[better], trial_slopes[better]
             going = (gain > TOLERANCE) & (damping[active] < 1e12)
             if not going.any():
@@ -236,7 +256,7 @@ class ShapedPoisson:
         self, expected: FloatArray, slopes: FloatArray, nuisances: FloatArray, damping: FloatArray, counts: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
         """The damped Gauss-Newton step, shape (points, nuisances), and the decrease that it promises."""
-        low, high = self._limits
+        low, high = self.limits
         fixed = np.array([width == 0 for _, width in self.widths])
         pull = 1 - ratio(counts, expected)
         slope = (slopes @ pull[..., None])[..., 0] + nuisances * self._stiffness

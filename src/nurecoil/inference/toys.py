@@ -57,7 +57,7 @@ class Experiment:
             rows = np.zeros((len(monomials), len(response.background)))
             for monomial, row in zip(response.monomials, response.signal, strict=True):
                 if monomial in monomials:
-                    scale = np.prod([axes[index].scale for index in monomial])
+                    scale = np.prod([axes[index].strength_scale for index in monomial])
                     rows[monomials.index(monomial)] = row * scale
             parts.append(rows)
         backgrounds = np.zeros((len(responses), sum(len(response.background) for response in responses)))
@@ -85,7 +85,7 @@ class Experiment:
 
     def signal_at(self, truth: tuple[float, ...]) -> FloatArray:
         """Signal counts per bin for values in plain units."""
-        scaled = np.array([[value / axis.scale for value, axis in zip(truth, self.axes, strict=True)]])
+        scaled = np.array([[float(axis.scaled(value)) for value, axis in zip(truth, self.axes, strict=True)]])
         return np.asarray((self.monomials_at(scaled) @ self.signal)[0])
 
 

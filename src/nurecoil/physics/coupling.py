@@ -31,6 +31,8 @@ ElectronKernel = Callable[[FloatArray], FloatArray]
 """kernel(T in keV), with the shape of T."""
 Rebuild = Callable[[Target, float], Target]
 """rebuild(target, value): the target that the value makes of it."""
+RangeOf = Callable[[Target], tuple[float, float, float]]
+"""range_of(target): lowest possible value, the target's own, highest value of sense."""
 
 FLAVOURS = ("e", "mu", "tau")
 FLAVOUR_SYMBOLS = {"e": "e", "mu": r"\mu", "tau": r"\tau"}
@@ -80,6 +82,8 @@ class Coupling:
     weights: tuple[float, ...] = ()
     """Per pair of `flavours`, a factor of the kernel; all 1 where empty."""
     rebuild: Rebuild | None = None
+    range_of: RangeOf | None = None
+    """Goes with `rebuild`."""
     reference_text: str = ""
     """The paper, with the equation, that the formula is from."""
     formula: str = ""
@@ -98,6 +102,8 @@ class Coupling:
             )
         if self.rebuild is not None and (self.nucleus is not None or self.electron is not None):
             raise PhysicsError(f"{self.name}: declare either kernels or rebuild, not both")
+        if (self.rebuild is None) != (self.range_of is None):
+            raise PhysicsError(f"{self.name}: rebuild and range_of go together")
 
     def __hash__(self) -> int:
         # Couplings are keys in the innermost loops; the name tells them apart, and equality still compares everything.

@@ -25,23 +25,52 @@ def weak_mixing_on_electron(recoil_energy_kev: FloatArray) -> FloatArray:
     return np.full_like(recoil_energy_kev, 2.0)
 
 
-def with_neutron_radius(of: Target, neutron_radius_fm: float) -> Target:
-    """The target with the neutron rms radius of every nucleus set to one value.
-
-    Raises `PhysicsError` unless the radius is above sqrt(3) s, s = 0.9 fm, the surface alone of the Helm form factor.
+def neutron_radius_of(of: Target) -> float:
+    """The mean neutron rms radius of a target's nuclei, in fm.
 
     >>> from nurecoil.physics.nuclei import target
-    >>> [c.nucleus.neutron_radius_fm for c in with_neutron_radius(target("CsI"), 5.03).constituents]
-    [5.03, 5.03]
+    >>> round(neutron_radius_of(target("CsI", rms_radius_fm=4.8, neutron_radius_fm={"Cs": 5.09, "I": 5.03})), 6)
+    5.06
     """
-    smallest = np.sqrt(3) * SURFACE_THICKNESS_FM
-    if not neutron_radius_fm > smallest:
-        raise PhysicsError(f"the neutron radius must be above {smallest:.4g} fm, got {neutron_radius_fm:g} fm")
+    count = sum(c.per_formula_unit for c in of.constituents)
+    return sum(c.per_formula_unit * c.nucleus.neutron_radius_fm for c in of.constituents) / count
+
+
+def with_neutron_radius(of: Target, neutron_radius_fm: float) -> Target:
+    """The target with its mean neutron rms radius at a value: the radii of all its nuclei are shifted alike.
+
+    Raises `PhysicsError` unless every radius stays above sqrt(3) s, s = 0.9 fm, the surface of the Helm form factor.
+
+    >>> from nurecoil.physics.nuclei import target
+    >>> csi = target("CsI", rms_radius_fm=4.8, neutron_radius_fm={"Cs": 5.09, "I": 5.03})
+    >>> [round(c.nucleus.neutron_radius_fm, 6) for c in with_neutron_radius(csi, 5.5).constituents]
+    [5.53, 5.47]
+    """
+    shift = neutron_radius_fm - neutron_radius_of(of)
+    lowest = neutron_radius_range(of)[0]
+    if not neutron_radius_fm >= lowest:
+        raise PhysicsError(
+            f"the neutron radius of {of.formula} must be at least {lowest:.4g} fm, got {neutron_radius_fm:g}"
+        )
     changed = tuple(
-        replace(constituent, nucleus=replace(constituent.nucleus, neutron_radius_fm=neutron_radius_fm))
-        for constituent in of.constituents
+        replace(c, nucleus=replace(c.nucleus, neutron_radius_fm=c.nucleus.neutron_radius_fm + shift))
+        for c in of.constituents
     )
     return replace(of, constituents=changed)
+
+
+def neutron_radius_range(of: Target) -> tuple[float, float, float]:
+    """The lowest mean radius that leaves every nucleus its surface, the target's own, and the highest of sense."""
+    own = neutron_radius_of(of)
+    smallest = min(c.nucleus.neutron_radius_fm for c in of.constituents)
+    surface = SMALLEST_NEUTRON_RADIUS_FM * (1 + 1e-9)
+    return own - smallest + surface, own, LARGEST_NEUTRON_RADIUS_FM
+
+
+SMALLEST_NEUTRON_RADIUS_FM = float(np.sqrt(3)) * SURFACE_THICKNESS_FM
+"""Of the Helm surface alone: 1.56 fm."""
+LARGEST_NEUTRON_RADIUS_FM = 15.0
+"""Twice the radius of the heaviest nuclei."""
 
 
 WEAK_MIXING = Coupling(
@@ -65,13 +94,13 @@ NEUTRON_RADIUS = Coupling(
     symbol="R_n",
     unit="fm",
     scale=0.1,
-    # From the Helm surface alone, sqrt(3) s = 1.56 fm, to twice the radius of the heaviest nuclei.
-    bounds=(1.6, 15.0),
+    bounds=(1.5, LARGEST_NEUTRON_RADIUS_FM),
     flavours=DIAGONAL,
     nucleus=None,
     electron=None,
-    description="rms radius of the neutron density, one for all nuclei of the target",
+    description="rms radius of the neutron density; of a compound the mean, all nuclei shifted alike",
     rebuild=with_neutron_radius,
+    range_of=neutron_radius_range,
     reference_text="arXiv:2409.10652, Eqs. (1)-(3), with separate proton and neutron radii",
     formula=r"Q = g_p Z F(q, R_p) + g_n N F(q, R_n)",
 )

@@ -1,0 +1,337 @@
+"""The numbers of `coherent.md`: computed from the COHERENT data, kept in `data/coherent.json`, written into the page.
+
+`python docs/coherent_study.py --data DIR` runs the studies and the variations of conventions that the page lists (some
+minutes on one core), `--write` only writes the page from the kept numbers, which needs no data, `--check` says whether
+they agree. Nothing between the page's markers is typed by hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
+from functools import cache
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+
+import nurecoil as nr
+from nurecoil.reports.improvement import Improvement, improvements
+from nurecoil.reports.published import published
+from nurecoil.studies.references import stored
+
+DOCS = Path(__file__).resolve().parent
+PAGE, DATA, FIGURES = DOCS / "coherent.md", DOCS / "data" / "coherent.json", DOCS / "figures"
+
+CHARGES = ("q_ee", "q_mumu", "q_emu", "q_etau", "q_mutau")
+CSI, LAR, BOTH, ELECTRON = "coherent-csi-2021", "coherent-lar-2020", "coherent-csi-lar", "coherent-csi-2021-electron"
+DRAWN = {"data-csi": "coherent-data-csi", "profiles": "coherent-profiles"}
+"""Figures of the study that the page shows, and their names there."""
+
+Row = dict[str, Any]
+
+
+def steady_state(kind: str) -> Callable[..., Any]:
+    """The backgrounds of CsI with another steady state: uniform in time, another decay, or the raw 2D histogram."""
+    from nurecoil.experiments import csi_2021
+    from nurecoil.experiments.tables import read_events
+    from nurecoil.inference.templates import Template, TimeTemplate
+
+    usual, edges = csi_2021._backgrounds, csi_2021.TIME_EDGES_US
+
+    def changed(folder: Path, offsets_us: np.ndarray) -> dict[str, Any]:
+        made = usual(folder, offsets_us)
+        template, width = made["steady_state"]
+        if kind == "raw":
+            events = read_events(folder / "dataBeamOnAC.txt")
+            raw, _, _ = np.histogram2d(events[:, 0], events[:, 1], [csi_2021.PE_EDGES, edges])
+            made["steady_state"] = Template(template.nominal.sum() * raw.reshape(1, -1) / raw.sum(), {}), width
+            return made
+        decay = {"uniform": 1e-9, "0.040/us": 0.040}[kind]
+        shares = np.exp(-decay * edges[:-1]) - np.exp(-decay * edges[1:])
+        times = TimeTemplate(np.zeros(1), (shares / shares.sum())[None, :])
+        made["steady_state"] = Template(template.nominal, {}, times), width
+        return made
+
+    return changed
+
+
+def recoils_from(kev: float) -> dict[str, tuple[float, float]]:
+    """Nuclear recoils from an energy on."""
+    from nurecoil.experiments.csi_2021 import RECOIL_RANGE_KEV
+
+    return {**RECOIL_RANGE_KEV, "cevns": (kev, RECOIL_RANGE_KEV["cevns"][1])}
+
+
+def pulse(centre_us: float) -> Row:
+    """Another time zero."""
+    return {"pulse": {"centre_us": centre_us, "width_us": 0.150}}
+
+
+ONE_RADIUS = {"neutron_radius_fm": {"Cs": 4.821, "I": 4.766}}
+MODULE = "nurecoil.experiments.csi_2021."
+VARIATIONS: dict[str, tuple[Row, Row, tuple[str, Any] | None]] = {
+    "as in the study": ({}, {}, None),
+    "form factor: Klein-Nystrand": ({"form_factor": "klein-nystrand"}, {}, None),
+    "form factor: symmetrised Fermi": ({"form_factor": "symmetrised-fermi"}, {}, None),
+    "R_n = R_p": ({}, ONE_RADIUS, None),
+    "R_n = R_p = 4.83 fm, as in the paper": (
+        {},
+        {"rms_radius_fm": {"Cs": 4.83, "I": 4.83}, "neutron_radius_fm": {"Cs": 4.83, "I": 4.83}},
+        None,
+    ),
+    "time zero 20 ns earlier": ({}, pulse(0.451), None),
+    "time zero 20 ns later": ({}, pulse(0.491), None),
+    "steady state uniform in time": ({}, {}, ("_backgrounds", lambda: steady_state("uniform"))),
+    "steady state falls as 0.040/us": ({}, {}, ("_backgrounds", lambda: steady_state("0.040/us"))),
+    "steady state: raw histogram": ({}, {}, ("_backgrounds", lambda: steady_state("raw"))),
+    "recoils from 0.02 keV": ({}, {}, ("RECOIL_RANGE_KEV", lambda: recoils_from(0.02))),
+    "recoils from 1 keV": ({}, {}, ("RECOIL_RANGE_KEV", lambda: recoils_from(1.0))),
+    "recoils from 3 keV": ({}, {}, ("RECOIL_RANGE_KEV", lambda: recoils_from(3.0))),
+    "shape nuisances": ({}, {"nuisances": "shape"}, None),
+}
+"""Keys of the study, keys of the detector, and what is replaced in the analysis of CsI."""
+
+
+def limit_rows(result: nr.Result) -> list[Row]:
+    """The limits of a result as plain rows."""
+    return [
+        {"detector": x.detector, "coupling": x.coupling, "segments": [list(map(float, piece)) for piece in x.segments]}
+        for x in result.limits
+    ]
+
+
+def fit_rows(result: nr.Result) -> list[Row]:
+    """The fits of a result as plain rows."""
+    return [
+        {"detector": row.detector, "parameter": row.parameter, "value": row.value, "error": row.error}
+        for row in result.fit
+    ]
+
+
+def varied(name: str, data: Path | None) -> Row:
+    """Counts and limits of CsI with one convention changed."""
+    keys, detector, replaced = VARIATIONS[name]
+    entries = [
+        {"preset": CSI, **detector},
+        {"preset": CSI, "name": ELECTRON, "channels": ["cevns", "electron"], **detector},
+    ]
+    content = {"name": "variation", "couplings": list(CHARGES[:2]), "detectors": entries, **keys}
+    with nullcontext() if replaced is None else mock.patch(MODULE + replaced[0], replaced[1]()):
+        result = nr.study_from_dict(content, data=data).run()
+    return {"variation": name, "limits": limit_rows(result), "fit": fit_rows(result)}
+
+
+def compute(data: Path | None, output: Path) -> None:
+    """Run both studies and every variation; keep the numbers and the figures."""
+    kept: Row = {"about": "Numbers of docs/coherent.md, made by docs/coherent_study.py; never edited by hand."}
+    for name in ("coherent", "coherent-shape"):
+        print(name, flush=True)
+        result = nr.load_study(name, data=data).run()
+        folder = result.save(output)
+        kept[name] = {"study_sha256": result.provenance["study_sha256"], "limits": limit_rows(result)}
+        kept[name]["fit"] = fit_rows(result)
+        if name == "coherent":
+            FIGURES.mkdir(exist_ok=True)
+            for made, shown in DRAWN.items():
+                shutil.copyfile(folder / "figures" / f"{made}.png", FIGURES / f"{shown}.png")
+    kept["variations"] = []
+    for name in VARIATIONS:
+        print(name, flush=True)
+        kept["variations"].append(varied(name, data))
+    DATA.parent.mkdir(exist_ok=True)
+    DATA.write_text(json.dumps(kept, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def numbers() -> Row:
+    """The kept numbers."""
+    content: Row = json.loads(DATA.read_text(encoding="utf-8"))
+    return content
+
+
+def table(columns: Sequence[str], lines: Iterable[Sequence[str]], left: int = 2) -> str:
+    """A Markdown table; all but the first columns are aligned to the right."""
+    rule = ["---" if number < left else "---:" for number in range(len(columns))]
+    return "\n".join("| " + " | ".join(line) + " |" for line in (columns, rule, *lines))
+
+
+def with_error(value: float, error: float | None) -> str:
+    """A value to the second digit of its error."""
+    if not error:
+        return f"{value:.4g}"
+    decimals = max(0, 1 - math.floor(math.log10(error)))
+    return f"{value:.{decimals}f} ± {error:.{decimals}f}"
+
+
+def fit_table() -> str:
+    """The Standard Model fit with each set of nuisances beside the published one."""
+    content, theirs = numbers(), (published("coherent_fit") or {"rows": {}})["rows"]
+    shaped = {(row["detector"], row["parameter"]): row for row in content["coherent-shape"]["fit"]}
+    lines = []
+    for row in content["coherent"]["fit"]:
+        key = row["detector"], row["parameter"]
+        if row["detector"] == ELECTRON:
+            continue
+        other = theirs.get(row["detector"], {}).get(row["parameter"])
+        shape = shaped.pop(key)
+        lines.append(
+            [
+                *key,
+                with_error(row["value"], row["error"]),
+                with_error(shape["value"], shape["error"]),
+                "" if other is None else with_error(other["value"], other.get("error")),
+            ]
+        )
+        if row["parameter"] == "bins":
+            found = {r["parameter"]: r["value"] for r in content["coherent"]["fit"] if r["detector"] == key[0]}
+            free = {r["parameter"]: r["value"] for r in content["coherent-shape"]["fit"] if r["detector"] == key[0]}
+            ratio = [f"{each['chi2'] / each['bins']:.2f}" for each in (found, free)]
+            lines.append([key[0], "chi2 per bin", *ratio, ""])
+    for (detector, parameter), row in shaped.items():
+        if detector != ELECTRON:
+            lines.append([detector, parameter, "", with_error(row["value"], row["error"]), ""])
+    return table(["data", "parameter", "normalisation", "shape", "published"], lines)
+
+
+def pieces(segments: Iterable[Sequence[float]], unit: float, digits: int = 1) -> str:
+    """An interval with all its pieces."""
+    return " or ".join(f"[{low / unit:.{digits}f}, {high / unit:.{digits}f}]" for low, high in segments)
+
+
+def limits_table() -> str:
+    """CEvNS-only limits of both nuisance sets, all pieces."""
+    content = numbers()
+    lines = []
+    for coupling in CHARGES:
+        for detector in (CSI, LAR, BOTH):
+            found = [
+                next(
+                    pieces(row["segments"], 1e-9)
+                    for row in content[study]["limits"]
+                    if (row["detector"], row["coupling"]) == (detector, coupling)
+                )
+                for study in ("coherent", "coherent-shape")
+            ]
+            lines.append([coupling, {CSI: "CsI", LAR: "LAr", BOTH: "both"}[detector], *found])
+    return table(["charge", "data", "normalisation (1e-9 e)", "shape (1e-9 e)"], lines)
+
+
+def electron_table() -> str:
+    """Limits from CsI with electrons beside the literature's."""
+    content, theirs = numbers(), (published("coherent") or {"rows": {}})["rows"][ELECTRON]
+    lines = []
+    for coupling in CHARGES:
+        found = [
+            next(
+                pieces(row["segments"], 1e-10, 2)
+                for row in content[study]["limits"]
+                if (row["detector"], row["coupling"]) == (ELECTRON, coupling)
+            )
+            for study in ("coherent", "coherent-shape")
+        ]
+        lines.append([coupling, *found, pieces([theirs[coupling]["values"]], 1e-10)])
+    columns = ["charge", "normalisation (1e-10 e)", "shape (1e-10 e)", "arXiv:2205.09484 (1e-10 e)"]
+    return table(columns, lines, left=1)
+
+
+def variations_table() -> str:
+    """What each convention does to the counts and the limits of CsI."""
+    made = numbers()["variations"]
+    parameters = [{(r["detector"], r["parameter"]): r["value"] for r in row["fit"]} for row in made]
+    lines = []
+    for row, fitted in zip(made, parameters, strict=True):
+        predicted, usual = fitted[CSI, "cevns_predicted"], parameters[0][CSI, "cevns_predicted"]
+        change = f"{predicted:.0f} ({100 * (predicted / usual - 1):+.1f} %)" if row is not made[0] else f"{usual:.1f}"
+        limits = {(limit["detector"], limit["coupling"]): limit["segments"] for limit in row["limits"]}
+        lines.append(
+            [
+                row["variation"],
+                change,
+                f"{fitted[CSI, 'cevns_counts']:.0f}",
+                f"{fitted[CSI, 'chi2']:.1f}",
+                pieces(limits[CSI, "q_ee"], 1e-9, 0),
+                pieces(limits[CSI, "q_mumu"], 1e-9),
+                *(pieces(limits[ELECTRON, name], 1e-10, 2) for name in ("q_ee", "q_mumu")),
+            ]
+        )
+    columns = ["changed", "expected", "fitted", "χ²", "q_ee (1e-9 e)", "q_mumu (1e-9 e)"]
+    return table([*columns, "q_ee, electrons (1e-10 e)", "q_mumu, electrons (1e-10 e)"], lines, left=1)
+
+
+@cache
+def improvement_rows() -> tuple[Improvement, ...]:
+    """The paper's claims beside the stored limits from data; the projections are computed anew."""
+    return tuple(improvements(nr.load_study("parada2024").run()))
+
+
+def improvement_table() -> str:
+    """The improvement of the ESS, charge by charge."""
+    lines = []
+    for row in improvement_rows():
+        unit, digits = (1e-10, 2) if "electron" in row.reference else (1e-9, 1)
+        measured, projected = pieces(row.measured, unit, digits), pieces(row.projected, unit, digits)
+        channels = "CEvNS and electrons" if "electron" in row.reference else "CEvNS"
+        where = f"{unit:.0e} e".replace("e-09", "e-9")
+        lines.append([row.coupling, channels, f"{projected} {where}", f"{measured} {where}"])
+        lines[-1] += [f"{row.ratio:.1f}", row.claim, row.verdict]
+    columns = ["charge", "channels", "ESS", "COHERENT", "ratio", "the paper", "verdict"]
+    return table(columns, lines)
+
+
+BLOCKS = {
+    "fit": fit_table,
+    "limits": limits_table,
+    "electrons": electron_table,
+    "variations": variations_table,
+    "improvement": improvement_table,
+}
+
+
+def page() -> str:
+    """The page with its marked blocks made anew."""
+    text = PAGE.read_text(encoding="utf-8")
+    for name, block in BLOCKS.items():
+        made = f"<!-- {name}: by coherent_study.py -->\n\n{block()}\n\n<!-- end of {name} -->"
+        marked = rf"<!-- {name}: by coherent_study.py -->.*?<!-- end of {name} -->"
+        text, found = re.subn(marked, lambda _, made=made: made, text, flags=re.DOTALL)
+        if found != 1:
+            raise SystemExit(f"{PAGE}: the markers of {name} are missing")
+    return text
+
+
+def agrees() -> bool:
+    """Whether the page is what the kept numbers give, and these are of the data that the package's own limits are."""
+    kept = {(row["detector"], row["coupling"]): row["segments"] for row in numbers()["coherent"]["limits"]}
+    own = all(
+        np.allclose(kept[row["detector"], row["coupling"]], row["segments"], rtol=1e-3) for row in stored()["limits"]
+    )
+    return own and page() == PAGE.read_text(encoding="utf-8")
+
+
+def main() -> None:
+    """Compute, write or check."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="say whether page and numbers agree; exit status 1 if not")
+    parser.add_argument("--write", action="store_true", help="write the page from the kept numbers, computing nothing")
+    parser.add_argument("--data", type=Path, help="folder of the data; else NURECOIL_DATA, or they are downloaded")
+    parser.add_argument("-o", "--output", type=Path, help="keep the studies' files there")
+    arguments = parser.parse_args()
+    if arguments.check:
+        if not agrees():
+            raise SystemExit("docs/coherent.md is not what docs/data/coherent.json and the stored limits give")
+        return
+    if not arguments.write:
+        with nullcontext(arguments.output) if arguments.output else tempfile.TemporaryDirectory() as folder:
+            compute(arguments.data, Path(folder))
+    PAGE.write_text(page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,596 @@
+"""Studies on data of experiments: their keys, what is refused, and synthetic data through the real command."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import json
+import sys
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support import changed
+
+import nurecoil as nr
+from nurecoil.errors import MissingExtraError, NurecoilError, StudyError
+from nurecoil.experiments import csi_2021, files, lar_2020
+from nurecoil.studies import presets
+from nurecoil.studies.references import reference_contour, stored
+
+CSI, LAR, ELECTRON = "coherent-csi-2021", "coherent-lar-2020", "with-electrons"
+KEYS = {
+    "name": "mine",
+    "couplings": ["q_ee", "q_emu"],
+    "detectors": [
+        {"preset": CSI},
+        {"preset": LAR},
+        {"preset": CSI, "name": ELECTRON, "label": "CsI with electrons", "channels": ["cevns", "electron"]},
+    ],
+    "combinations": [{"name": "both", "detectors": [CSI, LAR], "signal": "independent"}],
+    "profiles": [{"coupling": "q_ee", "from": -1e-7, "to": 1e-7, "points": 21, "detectors": [CSI]}],
+    "figures": [
+        {"name": "csi", "panels": [{"data": CSI, "axis": "energy_pe"}, {"data": CSI, "axis": "time_us"}]},
+        {"name": "f90", "panels": [{"data": LAR, "axis": "f90"}]},
+        {"name": "curve", "panels": [{"profile": ["q_ee"]}]},
+    ],
+}
+ONE = {"name": "mine", "couplings": ["q_ee"], "detectors": [{"preset": CSI}]}
+
+
+def of(base=KEYS, **keys):
+    """The keys with some replaced; dots lead into mappings and lists."""
+    return changed({path.replace("__", "."): value for path, value in keys.items()}, base)
+
+
+# Keys.
+
+
+def test_what_an_entry_means_by_default():
+    csi, lar, electron = nr.study_from_dict(KEYS).setups
+    assert (csi.setup.observed, csi.setup.nuisances, csi.channels, csi.label) == (
+        *("data", "normalisation", ("cevns",)),
+        presets.load("detectors", CSI)["label"],
+    )
+    assert (lar.channels, electron.channels, electron.label) == (
+        ("cevns",),
+        ("cevns", "electron"),
+        "CsI with electrons",
+    )
+    assert {setup.statistic for setup in (csi, lar, electron)} == {"poisson"}
+    assert (csi.experiment, electron.experiment, electron.name) == (CSI, CSI, ELECTRON)
+
+
+def test_keys_reach_the_analysis():
+    entry = {"preset": CSI, "observed": "asimov", "nuisances": "shape", "mass_kg": 10, "distance_m": 20}
+    entry |= {"pulse": {"centre_us": 0.5, "width_us": 0.1}, "neutron_radius_fm": 4.9}
+    (made,) = nr.study_from_dict(of(ONE, detectors=[entry], form_factor="klein-nystrand")).setups
+    setup = made.setup
+    assert (setup.observed, setup.nuisances, setup.mass_kg, setup.distance_m) == ("asimov", "shape", 10, 20)
+    assert (setup.pulse.centre_us, setup.pulse.width_us, setup.form_factor) == (0.5, 0.1, "klein-nystrand")
+    assert {c.nucleus.neutron_radius_fm for c in setup.target.constituents} == {4.9}
+    usual = nr.study_from_dict(ONE).setups[0].setup
+    assert setup.luminosity_per_cm2 == pytest.approx(usual.luminosity_per_cm2 * 10 / 14.6 * (19.3 / 20) ** 2, rel=1e-12)
+
+
+def test_the_hash_knows_the_analysis_and_not_where_the_data_lie(tmp_path):
+    first = nr.study_from_dict(KEYS).sha256
+    assert nr.study_from_dict(KEYS, data=tmp_path).sha256 == first
+    assert nr.study_from_dict(of(detectors__0__label="another")).sha256 == first
+    for key, value in (("observed", "asimov"), ("nuisances", "shape"), ("mass_kg", 14.5)):
+        assert nr.study_from_dict(of(**{f"detectors__0__{key}": value})).sha256 != first
+
+
+REFUSED = {
+    "observed": (of(ONE, detectors__0__observed="fake"), [f"detectors.{CSI}.observed", "data or asimov", "'fake'"]),
+    "nuisances": (of(ONE, detectors__0__nuisances="all"), [f"detectors.{CSI}.nuisances", "normalisation or shape"]),
+    "unknown key": (of(ONE, detectors__0__observedd="data"), [f"detectors.{CSI}.observedd", "'observed'"]),
+    "key of a projected detector": (
+        of(ONE, detectors__0__protons_on_targt=1),
+        ["protons_on_targt", "'protons_on_target'"],
+    ),
+    "unknown key of the pulse": (
+        of(ONE, detectors__0__pulse={"centre_us": 0.4, "width_us": 0.1, "widht_us": 0.1}),
+        [f"detectors.{CSI}.pulse.widht_us", "'width_us'"],
+    ),
+    "no such experiment": (of(ONE, detectors__0__experiment="coherent-csi-2022"), [f"{CSI}.experiment", CSI, LAR]),
+    "no such preset": (of(ONE, detectors__0__preset="coherent-csi-2020"), ["detectors.1.preset", CSI]),
+    "no protons": (of(ONE, detectors__0__protons_on_target=0), [f"detectors.{CSI}.protons_on_target", "above 0"]),
+    "same name twice": (of(ONE, detectors=[{"preset": CSI}, {"preset": CSI}]), ["detectors", CSI, "twice"]),
+    "correlated combination": (
+        of(combinations__0__signal="correlated"),
+        ["combinations.both.signal", "independent"],
+    ),
+    "combined with a projected detector, correlated": (
+        of(
+            ONE,
+            detectors=[{"preset": CSI}, {"preset": "ess-csi"}],
+            combinations=[{"name": "both", "detectors": [CSI, "ess-csi"], "signal": "correlated"}],
+            source="ess",
+            exposure_years=3,
+            uncertainties={"signal": 0.1, "background": 0.01},
+        ),
+        ["combinations.both.signal", "independent"],
+    ),
+    "feldman-cousins": (of(intervals={"method": "feldman-cousins"}), [f"detectors.{CSI}", "delta-chi2"]),
+    "spectrum of data": (
+        of(figures=[{"name": "x", "panels": [{"spectrum": CSI}]}]),
+        ["figures.x.panels.1.spectrum", "projected detector"],
+    ),
+    "data of nothing": (
+        of(figures=[{"name": "x", "panels": [{"data": "coherent-csi", "axis": "f90"}]}]),
+        ["figures.x.panels.1.data", "'coherent-csi'", CSI],
+    ),
+    "data without an axis": (of(figures=[{"name": "x", "panels": [{"data": CSI}]}]), ["panels.1.axis", "energy_pe"]),
+    "an axis without data": (
+        of(figures=[{"name": "x", "panels": [{"profile": ["q_ee"], "axis": "f90"}]}]),
+        ["figures.x.panels.1.axis", "data"],
+    ),
+    "data and profile": (
+        of(figures=[{"name": "x", "panels": [{"data": CSI, "axis": "time_us", "profile": ["q_ee"]}]}]),
+        ["figures.x.panels.1", "exactly one", "profile", "data"],
+    ),
+    "an axis that no experiment has": (
+        of(figures=[{"name": "x", "panels": [{"data": CSI, "axis": "energy"}]}]),
+        ["figures.x.panels.1.axis", "energy_pe"],
+    ),
+    "the other experiment's axis": (
+        of(figures=[{"name": "x", "panels": [{"data": CSI, "axis": "f90"}]}]),
+        ["figures.x.panels.1.axis", "time_us"],
+    ),
+    "no such reference": (
+        of(
+            contours=[["q_ee", "q_mumu"]],
+            couplings=["q_ee", "q_mumu"],
+            figures=[{"name": "x", "panels": [{"contour": ["q_ee", "q_mumu"], "reference": "coherent-csi-lr"}]}],
+        ),
+        ["figures.x.panels.1.reference", "'coherent-csi-lr'", "coherent-csi-lar"],
+    ),
+    "reference without that pair": (
+        of(
+            contours=[["q_ee", "q_emu"]],
+            figures=[{"name": "x", "panels": [{"contour": ["q_ee", "q_emu"], "reference": "coherent-csi-lar"}]}],
+        ),
+        ["figures.x.panels.1.reference", "no contour of q_ee and q_emu"],
+    ),
+    "reference beside a profile": (
+        of(figures=[{"name": "x", "panels": [{"profile": ["q_ee"], "reference": "coherent-csi-lar"}]}]),
+        ["figures.x.panels.1.reference", "contour only"],
+    ),
+    "scan of a word": (
+        of(scans=[{"name": "s", "key": f"detectors.{CSI}.observed", "values": [1]}]),
+        ["scans"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("keys", "words"), REFUSED.values(), ids=REFUSED)
+def test_refused_before_any_data_are_looked_for(keys, words, command, write_study, tmp_path, nowhere):
+    ran = command("run", write_study(keys), "-o", tmp_path / "out")
+    assert_refused(ran, tmp_path / "out", *words)
+
+
+def assert_refused(ran, output, *words, status=2):
+    """One message, no traceback, nothing written."""
+    assert ran.status == status, ran.err
+    assert ran.out == ""
+    assert "Traceback" not in ran.err
+    assert [line.startswith("nurecoil: ") for line in ran.err.splitlines()] == [True]
+    for word in words:
+        assert str(word) in ran.err, f"'{word}' is not in: {ran.err}"
+    assert not output.exists(), f"written: {sorted(output.rglob('*'))}"
+
+
+@pytest.fixture
+def nowhere(monkeypatch, tmp_path):
+    """No data anywhere, and none to be had: looking for them is a fault of the test."""
+    monkeypatch.delenv("NURECOIL_DATA", raising=False)
+    monkeypatch.setitem(sys.modules, "pooch", None)
+
+
+@pytest.mark.parametrize("key", ["source", "exposure_years", "uncertainties"])
+def test_projected_detectors_beside_data_still_need_their_keys(key):
+    whole = {"source": "ess", "exposure_years": 3, "uncertainties": {"signal": 0.1, "background": 0.01}}
+    keys = {**ONE, **whole, "detectors": [{"preset": CSI}, {"preset": "ess-ge"}]}
+    assert len(nr.study_from_dict(keys).setups) == 2
+    del keys[key]
+    with pytest.raises(StudyError, match=rf"{key}: this key is required"):
+        nr.study_from_dict(keys)
+
+
+@pytest.mark.parametrize("name", [CSI, LAR])
+def test_no_experiment_is_a_projected_detector(name):
+    with pytest.raises(NurecoilError, match=rf"{name}: .*not a projected detector: use it in a study"):
+        nr.load_detector(name)
+
+
+@pytest.mark.parametrize("name", ["coherent", "coherent-shape"])
+def test_check_needs_no_data(name, command, nowhere, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ran = command("check", name)
+    assert (ran.status, ran.err) == (0, "")
+    nuisances = "shape" if name.endswith("shape") else "normalisation"
+    for word in (
+        CSI,
+        LAR,
+        "coherent-csi-lar",
+        "14.6 kg",
+        "24.4 kg",
+        f"{nuisances} nuisances",
+        "poisson",
+        "Helm".lower(),
+    ):
+        assert word in ran.out
+    assert "R_n 5.09 fm" in ran.out
+    assert "searched for" in ran.out
+    assert str(tmp_path / "copy") in command("check", name, "--data", tmp_path / "copy").out
+    assert list(tmp_path.iterdir()) == []
+
+
+# Data that are not there.
+
+
+def test_without_data_and_without_a_downloader(command, write_study, tmp_path, nowhere):
+    ran = command("run", write_study(ONE), "-o", tmp_path / "out")
+    assert_refused(ran, tmp_path / "out", f"detectors.{CSI}", "--data", "NURECOIL_DATA", "nurecoil[data]")
+    with pytest.raises(MissingExtraError):
+        nr.study_from_dict(ONE).run()
+
+
+def test_without_data_and_without_a_network(command, write_study, tmp_path, release, monkeypatch):
+    import pooch
+
+    monkeypatch.delenv("NURECOIL_DATA", raising=False)
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pooch, "os_cache", lambda project: tmp_path / "cache" / project)
+    recognise(monkeypatch, release)
+    ran = command("run", write_study(ONE), "-o", tmp_path / "out")
+    assert_refused(ran, tmp_path / "out", f"detectors.{CSI}", "cannot download", "--data", status=1)
+
+
+@pytest.mark.parametrize("by", ["--data", "NURECOIL_DATA"])
+def test_a_folder_without_the_data(by, command, write_study, tmp_path, monkeypatch):
+    monkeypatch.setenv("NURECOIL_DATA", str(tmp_path / "empty"))
+    options = ["--data", tmp_path / "empty"] if by == "--data" else []
+    ran = command("run", write_study(ONE), "-o", tmp_path / "out", *options)
+    assert_refused(ran, tmp_path / "out", tmp_path / "empty" / "csi-2021", by, "cannot be found")
+
+
+def test_coverage_is_refused(command, write_study, tmp_path, nowhere):
+    ran = command(
+        "coverage", write_study(KEYS), "--detector", CSI, "--coupling", "q_ee", "--at", 0, "-o", tmp_path / "out"
+    )
+    assert_refused(ran, tmp_path / "out", "pseudo-experiments are not available for the data of experiments")
+
+
+def test_argon_sees_no_electrons(command, write_study, tmp_path, release, monkeypatch):
+    recognise(monkeypatch, release)
+    keys = of(ONE, detectors=[{"preset": LAR, "channels": ["cevns", "electron"]}])
+    ran = command("run", write_study(keys), "-o", tmp_path / "out", "--data", release[0])
+    assert_refused(ran, tmp_path / "out", f"detectors.{LAR}", "channels", "electron", "F90", "[cevns]")
+
+
+@pytest.fixture(scope="session")
+def write_release():
+    path = Path(__file__).parents[1] / "experiments" / "synthetic.py"
+    spec = importlib.util.spec_from_file_location("invented_release", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.write_release
+
+
+@pytest.fixture(scope="module")
+def release(write_release, tmp_path_factory):
+    """The folder of a synthetic release, and the registry that recognises it; read only.
+
+    The invented coincident events follow no model: here they are drawn from the Standard Model's expectation.
+    """
+    folder = tmp_path_factory.mktemp("release") / "copy"
+    registry = write_release(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        recognise(patch, (folder, registry))
+        measured = nr.study_from_dict(of(ONE, detectors__0__observed="asimov"), data=folder).setups[0].measurement
+    counts = np.random.default_rng(3).poisson(measured.observed).reshape(9, 11)
+    energy, time = ((edges[1:] + edges[:-1]) / 2 for edges in (csi_2021.PE_EDGES, csi_2021.TIME_EDGES_US))
+    events = [
+        f"{e:.6g} {t:.6g}"
+        for e, row in zip(energy, counts, strict=True)
+        for t, number in zip(time, row, strict=True)
+        for _ in range(number)
+    ]
+    (folder / "csi-2021" / "dataBeamOnC.txt").write_text("\n".join(events) + "\n", encoding="utf-8")
+    csi = registry["csi-2021"]
+    listed = tuple(replace(file, events=len(events)) if file.name == "dataBeamOnC.txt" else file for file in csi.files)
+    return folder, {**registry, "csi-2021": replace(csi, files=listed)}
+
+
+def recognise(patch, release):
+    for module in (csi_2021, lar_2020):
+        patch.setattr(module, "data_folder", partial(files.data_folder, datasets=release[1]))
+
+
+def cut(path):
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text[: len(text) // 2 - 3], encoding="utf-8")
+
+
+def with_line(text):
+    def change(path):
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        lines[5] = text + "\n"
+        path.write_text("".join(lines), encoding="utf-8")
+
+    return change
+
+
+def changed_digit(path):
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("10.8", "10.9"), encoding="utf-8")
+
+
+FAULTS = {
+    "missing": ("csi-2021/brnPE.txt", Path.unlink, ["cannot be found"]),
+    "truncated": ("csi-2021/ninTrec.txt", cut, ["not the published file"]),
+    "truncated events": ("csi-2021/dataBeamOnC.txt", cut, []),
+    "other checksum": ("csi-2021/effCoefficients.txt", changed_digit, ["sha256", "expected"]),
+    "not a number": ("csi-2021/dataBeamOnAC.txt", with_line("12.5 soon"), ["line 6", "numbers"]),
+    "after the window": ("csi-2021/dataBeamOnC.txt", with_line("12.5 1e6"), ["line 6", "time", "us"]),
+    "before the window": ("csi-2021/dataBeamOnC.txt", with_line("12.5 -0.2"), ["line 6", "time", "-0.2"]),
+    "binary": ("csi-2021/dataBeamOnC.txt", lambda path: path.write_bytes(b"\xff\xfe"), ["UTF-8"]),
+    "argon missing": ("lar-2020/datanobkgsub.txt", Path.unlink, ["cannot be found"]),
+    "argon truncated": ("lar-2020/cevnspdf.txt", cut, ["not the published file"]),
+}
+
+
+@pytest.mark.parametrize(("file", "damage", "words"), FAULTS.values(), ids=FAULTS)
+def test_bad_data_name_the_file(file, damage, words, command, write_study, write_release, tmp_path, monkeypatch):
+    folder = tmp_path / "copy"
+    recognise(monkeypatch, (folder, write_release(folder)))
+    damage(folder / file)
+    ran = command("run", write_study(KEYS), "-o", tmp_path / "out", "--data", folder)
+    assert_refused(ran, tmp_path / "out", folder / file, "detectors.coherent-", *words)
+
+
+# Synthetic data through the whole command.
+
+
+@pytest.fixture(scope="module")
+def ran(release, tmp_path_factory):
+    """The folder of a study on synthetic data, and its result."""
+    with pytest.MonkeyPatch.context() as patch:
+        recognise(patch, release)
+        result = nr.study_from_dict(KEYS, data=release[0]).run()
+        return result.save(tmp_path_factory.mktemp("out")), result
+
+
+def rows(path):
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_command_writes_everything(command, write_study, release, monkeypatch, tmp_path, ran):
+    recognise(monkeypatch, release)
+    done = command("run", write_study(KEYS), "-o", tmp_path / "out", "--data", release[0])
+    assert (done.status, done.err) == (0, "")
+    assert "Standard Model fit" in done.out
+    folder = tmp_path / "out" / "mine"
+    expected = {path.relative_to(ran[0]) for path in ran[0].rglob("*")}
+    assert {path.relative_to(folder) for path in folder.rglob("*")} == expected
+    for name in ("limits.csv", "fit.csv", "data_spectra.csv", "profiles.csv"):
+        assert (folder / name).read_bytes() == (ran[0] / name).read_bytes()
+
+
+def test_the_environment_variable_gives_the_same(release, monkeypatch, ran):
+    recognise(monkeypatch, release)
+    monkeypatch.setenv("NURECOIL_DATA", str(release[0]))
+    keys = of(ONE, couplings=KEYS["couplings"])
+    limit = nr.study_from_dict(keys).run().limit(CSI, "q_ee")
+    assert limit.segments == pytest.approx(np.array(ran[1].limit(CSI, "q_ee").segments), rel=1e-9)
+
+
+def test_fit_table(ran):
+    folder, result = ran
+    made = rows(folder / "fit.csv")
+    assert list(made[0]) == ["detector", "parameter", "value", "error"]
+    assert dict.fromkeys(row["detector"] for row in made) == dict.fromkeys([CSI, LAR, ELECTRON])
+    found = {(row["detector"], row["parameter"]): row for row in made}
+    for detector, backgrounds in ((CSI, ("brn", "nin")), (LAR, ("brn", "delayed_brn")), (ELECTRON, ("brn", "nin"))):
+        for name in ("cevns_counts", "cevns_predicted", *(f"{b}_counts" for b in backgrounds), "steady_state_counts"):
+            assert float(found[detector, name]["value"]) > 0
+            assert float(found[detector, name]["error"]) > 0
+        assert found[detector, "chi2"]["error"] == found[detector, "bins"]["error"] == ""
+        assert 0 <= float(found[detector, "p_value"]["value"]) <= 1
+        assert float(found[detector, "significance_sigma"]["value"]) >= 0
+    assert (float(found[CSI, "bins"]["value"]), float(found[LAR, "bins"]["value"])) == (99, 960)
+    assert [row.value for row in result.fit] == [float(row["value"]) for row in made]
+
+
+def test_data_spectra_table(ran):
+    folder, result = ran
+    made = rows(folder / "data_spectra.csv")
+    columns = "detector,axis,bin_low,bin_high,observed,cevns,electron,brn,nin,delayed_brn,steady_state"
+    assert list(made[0]) == columns.split(",")
+    axes = {CSI: {"energy_pe": 9, "time_us": 11}, LAR: {"energy_kevee": 12, "f90": 8, "time_us": 10}}
+    axes[ELECTRON] = axes[CSI]
+    fitted = {(row.detector, row.parameter): row.value for row in result.fit}
+    for detector, bins in axes.items():
+        of_detector = [row for row in made if row["detector"] == detector]
+        assert list(dict.fromkeys(row["axis"] for row in of_detector)) == list(bins)
+        for axis, number in bins.items():
+            own = [row for row in of_detector if row["axis"] == axis]
+            assert len(own) == number
+            assert [row["bin_low"] for row in own[1:]] == [row["bin_high"] for row in own[:-1]]
+            observed = [float(row["observed"]) for row in own]
+            assert all(count == round(count) for count in observed)
+            assert sum(observed) == sum(float(row["observed"]) for row in of_detector) / len(bins)
+            for name in columns.split(",")[5:]:
+                counts = np.array([float(row[name]) for row in own])
+                assert np.all(counts >= 0)
+                # On every axis the projection holds the whole of the fitted component.
+                assert counts.sum() == pytest.approx(fitted.get((detector, f"{name}_counts"), 0.0), rel=1e-9)
+
+
+def test_the_result_survives_its_files(ran):
+    from nurecoil.reports.files import load_result
+
+    folder, result = ran
+    again = load_result(folder)
+    assert again.fit == result.fit
+    for one, other in zip(result.data_spectra, again.data_spectra, strict=True):
+        assert (one.detector, one.axis) == (other.detector, other.axis)
+        assert np.array_equal(one.observed, other.observed)
+        assert all(np.array_equal(one.components[name], other.components[name]) for name in one.components)
+    assert again.observed_data(CSI)
+
+
+def test_figures_are_redrawn_without_data(command, ran, nowhere, monkeypatch):
+    folder, _ = ran
+    drawn = {path.name: path.read_bytes() for path in (folder / "figures").iterdir()}
+    assert set(drawn) == {f"{name}.{ending}" for name in ("csi", "f90", "curve") for ending in ("pdf", "png")}
+    for module in (csi_2021, lar_2020):
+        monkeypatch.setattr(module, "analyse", None)
+    for path in (folder / "figures").iterdir():
+        path.unlink()
+    done = command("figures", folder)
+    assert (done.status, done.err) == (0, "")
+    assert {path.name: path.read_bytes() for path in (folder / "figures").iterdir()} == drawn
+
+
+def test_data_panels_show_counts_and_fit(ran):
+    from nurecoil.figures import catalogue, style
+
+    _, result = ran
+    figure = catalogue.draw(result, {"name": "x", "panels": [{"data": LAR, "axis": "f90"}]})
+    (axes,) = figure.axes
+    found = next(s for s in result.data_spectra if (s.detector, s.axis) == (LAR, "f90"))
+    width = np.diff(found.edges)
+    texts = {text.get_text() for text in axes.get_legend().get_texts()}
+    assert texts == {"data", *(style.COMPONENTS[name][0] for name in found.components)}
+    top = axes.patches[-1].get_data()
+    assert top.values == pytest.approx(sum(found.components.values()) / width)
+    points = np.sort(axes.containers[-1].lines[0].get_ydata())
+    assert points == pytest.approx(np.sort(found.observed / width))
+
+
+def test_a_study_of_data_without_a_list_of_figures_gets_them(release, monkeypatch):
+    from nurecoil.figures import catalogue
+
+    recognise(monkeypatch, release)
+    result = nr.study_from_dict(ONE, data=release[0]).run()
+    specs = {spec["name"]: spec for spec in catalogue.figure_specs(result)}
+    assert set(specs) == {"data", "limits"}
+    assert [panel["axis"] for panel in specs["data"]["panels"]] == ["energy_pe", "time_us"]
+
+
+def test_provenance_tells_the_study_and_no_place(ran, release):
+    folder, result = ran
+    kept = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
+    assert kept["study_sha256"] == nr.study_from_dict(KEYS).sha256
+    entries = {entry["name"]: entry for entry in kept["study"]["detectors"]}
+    assert (entries[CSI]["experiment"], entries[CSI]["protons_on_target"]) == (CSI, 3.198e23)
+    assert (entries[LAR]["pulse"], entries[LAR]["mass_kg"]) == ({"centre_us": 0.44, "width_us": 0.15}, 24.4)
+    assert {"charged_pion_lifetime_us", "muon_lifetime_us"} <= set(kept["constants"])
+    assert nr.study_from_dict(kept["study"]).sha256 == kept["study_sha256"]
+    for name in ("provenance.json", "result.json"):
+        assert str(release[0]) not in (folder / name).read_text(encoding="utf-8")
+    assert result.provenance["study"]["detectors"][0]["observed"] == "data"
+
+
+def test_limits_name_the_likelihood(ran):
+    _, result = ran
+    assert {limit.statistic for limit in result.limits} == {"poisson"}
+    channels = {name: result.detectors[name].channels for name in result.detectors}
+    assert channels == {CSI: "cevns", LAR: "cevns", ELECTRON: "cevns+electron", "both": "cevns"}
+    for limit in result.limits:
+        assert limit.segments
+        assert all(low < high for low, high in limit.segments)
+
+
+def test_the_combination_is_the_sum_of_both(release, monkeypatch):
+    from nurecoil.studies.analysis import analyses
+
+    recognise(monkeypatch, release)
+    made = analyses(nr.study_from_dict(KEYS, data=release[0]))
+    at = np.array([-5e-8, 0.0, 1e-8, 2e-7])
+    one, other, both = (made[name].statistic.along(("q_ee",))(at) for name in (CSI, LAR, "both"))
+    assert both == pytest.approx(one + other, rel=1e-9)
+
+
+# The expectation in the place of the counts.
+
+
+@pytest.fixture(scope="module")
+def expected(release):
+    entries = [{**entry, "observed": "asimov"} for entry in KEYS["detectors"]]
+    entries.append({"preset": CSI, "name": "shaped", "observed": "asimov", "nuisances": "shape"})
+    keys = of(detectors=entries, figures=[{"name": "x", "panels": [{"data": CSI, "axis": "time_us"}]}])
+    with pytest.MonkeyPatch.context() as patch:
+        recognise(patch, release)
+        return nr.study_from_dict(keys, data=release[0]).run()
+
+
+def test_the_expectation_is_fitted_by_itself(expected):
+    fitted = {(row.detector, row.parameter): row.value for row in expected.fit}
+    for name in (CSI, LAR, ELECTRON, "shaped"):
+        assert fitted[name, "chi2"] == pytest.approx(0, abs=1e-6)
+        assert fitted[name, "cevns_counts"] == pytest.approx(fitted[name, "cevns_predicted"], rel=1e-3)
+        assert fitted[name, "p_value"] == 1
+    assert fitted["shaped", "time_offset_us"] == pytest.approx(0, abs=1e-3)
+
+
+def test_the_expectations_limits_lie_around_the_standard_model(expected):
+    for limit in expected.limits:
+        assert any(low < 0 < high for low, high in limit.segments)
+        ends = np.array(limit.segments).ravel()
+        if limit.coupling == "q_emu":  # only its square enters
+            assert ends == pytest.approx(-ends[::-1], rel=1e-9)
+            assert limit.best_fit == pytest.approx(0, abs=0.02 * ends.max())
+        else:  # the Standard Model is a minimum; of two equal ones either may be named
+            assert any(low <= limit.best_fit <= high for low, high in limit.segments)
+    for name in (CSI, LAR, "shaped", "both"):
+        assert abs(expected.limit(name, "q_ee").best_fit) < 1e-9
+    for profile in expected.profiles:
+        middle = len(profile.value) // 2
+        assert profile.delta_chi2[middle] == pytest.approx(0, abs=1e-6)
+        assert np.all(profile.delta_chi2 >= -1e-6)
+
+
+def test_the_figure_says_that_it_is_no_data(expected):
+    from nurecoil.figures import catalogue
+
+    assert not expected.observed_data(CSI)
+    (axes,) = catalogue.draw(expected, {"name": "x", "panels": [{"data": CSI, "axis": "time_us"}]}).axes
+    texts = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert "expected" in texts
+    assert "data" not in texts
+
+
+def test_shape_nuisances_loosen_the_limits(expected):
+    """More freedom, no tighter limit (the normalisation's own width is smaller there, which is why some slack)."""
+    (usual,), (shaped,) = (expected.limit(name, "q_emu").segments for name in (CSI, "shaped"))
+    assert shaped[1] > 0.9 * usual[1]
+
+
+# Stored regions.
+
+
+def test_a_stored_region_beside_a_study_of_ones_own():
+    pair = ["q_ee", "q_mumu"]
+    keys = {
+        "name": "mine",
+        "source": "ess",
+        "exposure_years": 3,
+        "uncertainties": {"signal": 0.1, "background": 0.01},
+        "couplings": pair,
+        "detectors": [{"preset": "ess-ge"}],
+        "contours": [pair],
+        "figures": [{"name": "x", "panels": [{"contour": pair, "reference": "coherent-csi-2021"}]}],
+    }
+    result = nr.study_from_dict(keys).run()
+    (found,) = result.references
+    assert (found.detector, found.coupling_x, found.coupling_y) == ("coherent-csi-2021", *pair)
+    assert result.reference_labels == {"coherent-csi-2021": stored()["labels"]["coherent-csi-2021"]}
+    assert len(found.polygons) == len(reference_contour("coherent-csi-2021", pair).polygons)
