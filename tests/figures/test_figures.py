@@ -134,7 +134,8 @@ def test_figure_6_has_electron_scattering(figures):
     assert legend(left) == ["$q_{ee}$", r"$q_{\mu\mu}$"]
     assert "10\u207b\u00b9\u2070 e" in left.get_xlabel()
     assert len(right.patches) == 1
-    assert len(legend(right)) == 2
+    assert len(set(legend(right))) == 2  # the projection and the data are told apart
+    assert "COHERENT" in legend(right)[1]
 
 
 @pytest.mark.parametrize(

@@ -196,16 +196,20 @@ def test_the_standard_model_is_at_the_reference():
         assert float(differential(channel, 2.0, 30.0, "Xe", couplings=values)) == plain
 
 
-def test_the_neutron_radius_needs_a_target_of_its_own():
+def test_the_neutron_radius_makes_another_target():
     radius = COUPLINGS["neutron_radius"]
-    with pytest.raises(PhysicsError, match="neutron_radius"):
-        preset_response("ess-csi", couplings=["q_ee", "neutron_radius"])
     for wrong in (radius.strength, radius.values):
         with pytest.raises(PhysicsError, match="linear"):
             wrong(5.0)
-    assert radius.rebuild(target("CsI"), 4.83) == target("CsI")
+    csi = target("CsI", rms_radius_fm=4.83)
+    assert radius.rebuild(csi, 4.83) == csi
     with pytest.raises(PhysicsError, match=r"1\.559"):
-        radius.rebuild(target("CsI"), np.sqrt(3) * 0.9)
+        radius.rebuild(csi, 1.55)
+    low, own, high = radius.range_of(target("C3F8"))
+    assert own == pytest.approx((3 * 2.4702 + 8 * 2.8976) / 11, rel=0.01)
+    smallest = min(c.nucleus.neutron_radius_fm for c in radius.rebuild(target("C3F8"), low).constituents)
+    assert smallest == pytest.approx(np.sqrt(3) * 0.9, rel=1e-6)
+    assert high == radius.bounds[1]
     assert not radius.interferes
 
 

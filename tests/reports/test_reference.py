@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,8 +13,10 @@ import nurecoil as nr
 from nurecoil.errors import UnknownNameError
 from nurecoil.inference.contours import contour
 from nurecoil.reports.reference import KEPT, reference_content, write_reference
+from nurecoil.reports.tables import comparison_table, limits_table
 from nurecoil.studies.analysis import analyses
 from nurecoil.studies.references import reference_contour, stored
+from nurecoil.studies.results import Limit
 from nurecoil.studies.runner import limit
 
 CHARGES = ("q_ee", "q_mumu", "q_emu", "q_etau", "q_mutau")
@@ -102,8 +105,6 @@ def test_the_file_is_written_as_it_is_read(paper, tmp_path):
 
 def replaced(paper):
     """The paper's result under the names of the kept analyses."""
-    from dataclasses import replace
-
     names = dict(zip(("ess-csi", "ess-xe", "ess-ge", "ess-csi-electron"), KEPT, strict=True))
     return replace(
         paper,
@@ -111,6 +112,25 @@ def replaced(paper):
         limits=tuple(replace(x, detector=names[x.detector]) for x in paper.limits if x.detector in names),
         contours=tuple(replace(c, detector=names[c.detector]) for c in paper.contours if c.detector in names),
     )
+
+
+def test_limits_with_several_pieces_fit_into_the_tables(paper):
+    """The terminal shows unit, published value and verdict of every limit whole."""
+    limits = []
+    for row in stored()["limits"]:
+        segments = tuple((float(low), float(high)) for low, high in row["segments"])
+        limits.append(Limit(**{**row, "segments": segments}))
+    provenance = {"study_sha256": nr.load_study("coherent").sha256}
+    result = replace(paper, name="coherent", limits=tuple(limits), fit=(), provenance=provenance)
+    assert any(len(row.segments) > 1 for row in result.limits)
+    for text in (limits_table(result), comparison_table(result)):
+        assert "\u2026" not in text
+        for row in result.limits:
+            lines = [
+                line for line in text.splitlines() if line.split()[:1] == [row.detector] and f" {row.coupling} " in line
+            ]
+            assert lines
+            assert all(" e" in line for line in lines)
 
 
 # Computed again.

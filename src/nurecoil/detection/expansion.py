@@ -58,10 +58,9 @@ class Expansion:
     def functions(self, value: ArrayLike) -> FloatArray:
         """1, then phi_1 to phi_order: shape (order + 1, *shape of the values)."""
         x = self._x(value)
-        made = chebyshev.chebvander(x.ravel(), self.order) - self._at_standard_model
-        made[:, 0] = 1.0
-        functions: FloatArray = np.array(made.T, dtype=np.float64)
-        return functions.reshape(self.order + 1, *x.shape)
+        made = np.ones((self.order + 1, x.size))
+        made[1:] = (chebyshev.chebvander(x.ravel(), self.order) - self._at_standard_model).T[1:]
+        return np.asarray(made.reshape(self.order + 1, *x.shape), dtype=np.float64)
 
     @property
     def _at_standard_model(self) -> FloatArray:

@@ -65,13 +65,13 @@ def minimise(
     for name, low, high in zip(statistic.names, *statistic.limits, strict=True):
         minuit.limits[name] = (low, high)
     minuit.migrad()
+    if not minuit.valid:
+        raise StatisticsError("Minuit found no valid minimum of the Standard Model fit")
     # Limits bend the curvature, by which errors are taken: they are only kept where a nuisance rests on one.
     for name, low, high in zip(statistic.names, *statistic.limits, strict=True):
         if min(minuit.values[name] - low, high - minuit.values[name]) > minuit.errors[name]:
             minuit.limits[name] = None
     minuit.hesse()
-    if not minuit.valid:
-        raise StatisticsError("Minuit found no valid minimum of the Standard Model fit")
     errors = np.where([minuit.fixed[name] for name in statistic.names], 0.0, np.array(minuit.errors))
     return float(minuit.fval), np.array(minuit.values), errors
 
@@ -85,8 +85,10 @@ def standard_model_fit(measured: Measurement) -> Fit:
     statistic, response = free_signal(measured), measured.response
     standard_model = np.zeros((1, len(statistic.monomials)))
     standard_model[0, 0] = 1.0
-    _, start = statistic.minimised(standard_model)
-    chi2, values, errors = minimise(statistic, standard_model, start[0])
+    lowest, found = statistic.minimised(standard_model)
+    chi2, values, errors = minimise(statistic, standard_model, found[0])
+    if lowest[0] <= chi2:  # on a limit Minuit stops short of it
+        chi2, values = float(lowest[0]), found[0]
     nothing, _ = statistic.with_widths(**{SIGNAL: 0.0}).minimised(0 * standard_model)
     place = {name: number for number, name in enumerate(statistic.names)}
     at_best = statistic.expected(statistic.contracted(standard_model), values[None, :])[0][0]
