@@ -41,6 +41,10 @@ class StatisticsError(NurecoilError):
     """A likelihood that cannot be formed from the counts it was given."""
 
 
+class PluginError(NurecoilError):
+    """A user's coupling that cannot be used as it is declared."""
+
+
 class MissingExtraError(NurecoilError):
     """An optional dependency that is not installed; the message names the extra."""
 

@@ -16,7 +16,7 @@ from nurecoil.errors import StatisticsError
 from nurecoil.inference.chi2 import Axis
 from nurecoil.inference.intervals import interval
 from nurecoil.inference.poisson import Poisson
-from nurecoil.inference.shapes import LARGEST_PULL, ShapedPoisson
+from nurecoil.inference.shapes import LARGEST_PULL, ShapedLikelihood
 from nurecoil.inference.templates import OFFSET, Template, TimeTemplate
 
 AXES = (Axis("a", 1.0, (-1e3, 1e3)), Axis("b", 1.0, (-1e3, 1e3)))
@@ -66,7 +66,7 @@ def part(base, linear, kind):
 
 def model(observed, widths=WIDTHS, offset_range=(-0.25, 0.25)):
     beam = {name: ((BEAM * up)[None], (BEAM * down)[None]) for name, (up, down) in BEAM_CHANGES.items()}
-    return ShapedPoisson(
+    return ShapedLikelihood(
         axes=AXES,
         monomials=MONOMIALS,
         signal=(part(PROMPT, 1, movable("prompt")), part(DELAYED, 0, movable("delayed"))),
@@ -294,7 +294,7 @@ def test_other_counts_at_the_same_point(data):
 def shapeless(response, widths, data):
     """The same response as templates without shapes."""
     named = ["signal", *response.backgrounds]
-    return ShapedPoisson(
+    return ShapedLikelihood(
         axes=Poisson.of(response, 0.1, 0.1).axes,
         monomials=response.monomials,
         signal=(Template(response.signal, {}),),

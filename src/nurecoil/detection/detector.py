@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nurecoil.detection.quenching import Quenching
 from nurecoil.errors import PhysicsError
 from nurecoil.physics.nuclei import Target
 
@@ -67,7 +68,11 @@ class EfficiencyTable:
 
 @dataclass(frozen=True, eq=False)
 class Detector:
-    """What the response needs to know of a detector. Energies are reconstructed nuclear-recoil energies."""
+    """What the response needs to know of a detector.
+
+    Its energy axis (of bins, resolution and efficiency) is the reconstructed nuclear-recoil energy; with `quenching`
+    it is the reconstructed electron-equivalent energy, in keVee.
+    """
 
     name: str
     target: Target
@@ -84,6 +89,8 @@ class Detector:
     """Light of a nuclear recoil over that of an electron recoil of the same energy; 1 is a common axis."""
     label: str = ""
     """How figures name it."""
+    quenching: Quenching | None = None
+    """Light of nuclear recoils; None: the energy axis is theirs."""
     time_bin_edges_us: FloatArray | None = None
     """Bins of the arrival time at a pulsed source, shape (time bins + 1,); None: times are not used."""
 
@@ -102,6 +109,11 @@ class Detector:
         object.__setattr__(self, "bin_edges_kev", edges)
         object.__setattr__(self, "background_per_kg_day", background)
         object.__setattr__(self, "time_bin_edges_us", times)
+
+    @property
+    def recoil_edges_kev(self) -> FloatArray:
+        """The bin edges as nuclear-recoil energies."""
+        return self.bin_edges_kev if self.quenching is None else self.quenching.recoil_kev(self.bin_edges_kev)
 
 
 def flat_background(bin_edges_kev: FloatArray, counts_per_kev_kg_day: float) -> FloatArray:

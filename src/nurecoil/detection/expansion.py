@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.polynomial import chebyshev
@@ -62,7 +63,7 @@ class Expansion:
         made[1:] = (chebyshev.chebvander(x.ravel(), self.order) - self._at_standard_model).T[1:]
         return np.asarray(made.reshape(self.order + 1, *x.shape), dtype=np.float64)
 
-    @property
+    @cached_property
     def _at_standard_model(self) -> FloatArray:
         x = self._x(self.standard_model).reshape(1)
         made: FloatArray = np.asarray(chebyshev.chebvander(x, self.order)[0], dtype=np.float64)
@@ -71,9 +72,16 @@ class Expansion:
     def slopes(self, value: ArrayLike) -> FloatArray:
         """Derivatives of the functions with respect to the value."""
         x = self._x(value)
-        unit = np.eye(self.order + 1)
-        slopes = [chebyshev.chebval(x, chebyshev.chebder(unit[k])) for k in range(self.order + 1)]
-        return np.stack(slopes) * (2 / (self.high - self.low))
+        made = chebyshev.chebvander(x.ravel(), self.order) @ self._derivative * (2 / (self.high - self.low))
+        return np.asarray(made.T.reshape(self.order + 1, *x.shape), dtype=np.float64)
+
+    @cached_property
+    def _derivative(self) -> FloatArray:
+        """Column k: the derivative of T_k in terms of the T_j."""
+        matrix = np.zeros((self.order + 1, self.order + 1))
+        for k in range(1, self.order + 1):
+            matrix[:k, k] = chebyshev.chebder(np.eye(self.order + 1)[k])[:k]
+        return matrix
 
 
 def expansions_of(couplings: Sequence[Coupling], of: Target) -> dict[int, Expansion]:

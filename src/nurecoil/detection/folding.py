@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from nurecoil.detection.quadrature import RecoilNodes
 from nurecoil.physics.couplings import Coupling
 from nurecoil.physics.cross_sections import Amplitudes, Scatterer, components_of, outgoing_basis
 from nurecoil.physics.sources import FluxComponent
@@ -21,27 +20,25 @@ def fold(
     particles: Sequence[tuple[Scatterer, float]],
     components: Sequence[FluxComponent],
     couplings: tuple[Coupling, ...],
-    nodes: RecoilNodes,
+    recoil_energy_kev: FloatArray,
+    weight_kev: FloatArray,
     windows: FloatArray,
-    *,
     luminosity_per_cm2: float,
-    recoil_per_axis: float = 1.0,
 ) -> dict[Monomial, FloatArray]:
     """Counts per bin of every monomial, R_i,ab = integral of S_i(T) w(T) K_a(T) K_b(T) dT.
 
     Parameters
     ----------
     particles : the kinds of target particle, each with its number per formula unit.
-    nodes, windows : of the recoil integral on the detector's axis, and S_i there: shape (bins, nodes).
-    luminosity_per_cm2 : fluence of each component times the number of formula units.
-    recoil_per_axis : recoil energy of the particle over the energy on the detector's axis.
+    recoil_energy_kev, weight_kev : nodes of the recoil integral, of the particle's energy: shape (nodes,).
+    windows : S_i at the nodes, shape (bins, nodes).
+    luminosity_per_cm2 : fluence of a component with a yield of one times the number of formula units.
 
     """
-    recoil = nodes.recoil_energy_kev * recoil_per_axis
     integrands: dict[Monomial, FloatArray] = {}
     for particle, per_unit in particles:
-        measure = nodes.weight_kev * (recoil_per_axis * luminosity_per_cm2 * per_unit)
-        _add_integrands(integrands, particle, components, couplings, recoil, measure)
+        measure = weight_kev * (luminosity_per_cm2 * per_unit)
+        _add_integrands(integrands, particle, components, couplings, recoil_energy_kev, measure)
     monomials = list(integrands)
     folded = np.stack([integrands[monomial] for monomial in monomials]) @ windows.T
     return dict(zip(monomials, folded, strict=True))

@@ -36,6 +36,10 @@ class Quenching(Protocol):
     def recoil_kev(self, light_kev: ArrayLike) -> FloatArray:
         """T(E_ee) in keV."""
 
+    @property
+    def kinks_kev(self) -> tuple[float, ...]:
+        """Recoil energies at which E_ee(T) bends."""
+
 
 @dataclass(frozen=True)
 class ConstantQuenching:
@@ -50,6 +54,11 @@ class ConstantQuenching:
     def __post_init__(self) -> None:
         if not 0 < self.factor < math.inf:
             raise PhysicsError(f"a quenching factor must be above 0, got {self.factor:g}")
+
+    @property
+    def kinks_kev(self) -> tuple[float, ...]:
+        """It is smooth."""
+        return ()
 
     def light_kev(self, recoil_energy_kev: ArrayLike) -> FloatArray:
         """E_ee = factor T."""
@@ -88,6 +97,11 @@ class Lindhard:
         for name, value in given.items():
             if not 0 < value < math.inf:
                 raise PhysicsError(f"Lindhard quenching: {name} must be above 0, got {value:g}")
+
+    @property
+    def kinks_kev(self) -> tuple[float, ...]:
+        """It is smooth."""
+        return ()
 
     @property
     def strength(self) -> float:
@@ -167,6 +181,11 @@ class QuenchingTable:
                 f"{energy[first]:g} and {energy[first + 1]:g} keV"
             )
 
+    @property
+    def kinks_kev(self) -> tuple[float, ...]:
+        """The table's points."""
+        return self.energies_kev
+
     @cached_property
     def _points(self) -> tuple[FloatArray, FloatArray]:
         return np.array(self.energies_kev), np.array(self.quenching)
@@ -215,6 +234,31 @@ class QuenchingTable:
             2 * light / np.where(bent, 1.0, linear + derivative),
         )
         return np.clip(recoil, energy[piece], energy[piece + 1])
+
+
+@dataclass(frozen=True)
+class ScaledQuenching:
+    """Another model times a factor above 0: what an uncertain quenching may be."""
+
+    model: Quenching
+    factor: float
+
+    def light_kev(self, recoil_energy_kev: ArrayLike) -> FloatArray:
+        """E_ee = factor times the model's."""
+        return self.factor * self.model.light_kev(recoil_energy_kev)
+
+    def derivative(self, recoil_energy_kev: ArrayLike) -> FloatArray:
+        """The factor times the model's."""
+        return self.factor * self.model.derivative(recoil_energy_kev)
+
+    def recoil_kev(self, light_kev: ArrayLike) -> FloatArray:
+        """The model's recoil energy for 1/factor of the light."""
+        return self.model.recoil_kev(_energies(light_kev) / self.factor)
+
+    @property
+    def kinks_kev(self) -> tuple[float, ...]:
+        """The model's."""
+        return self.model.kinks_kev
 
 
 def _energies(energy_kev: ArrayLike) -> FloatArray:

@@ -23,6 +23,7 @@ from nurecoil.detection.detector import Detector, EfficiencyTable
 from nurecoil.detection.expansion import Expansion, expansions_of, with_expansion
 from nurecoil.detection.folding import Monomial, fold, sorted_monomials
 from nurecoil.detection.quadrature import RecoilNodes, bin_windows, recoil_nodes
+from nurecoil.detection.quenching import ConstantQuenching, Quenching
 from nurecoil.errors import PhysicsError
 from nurecoil.physics.arrival_times import arrival_fractions
 from nurecoil.physics.atoms import binding_energies_kev
@@ -181,7 +182,7 @@ def response(
         channel: with_expansion(partial(terms_of, channel=channel), detector.target, declared) for channel in channels
     }
     monomials = sorted_monomials(list(terms.values()))
-    axes = [BinAxis("recoil_energy_kev", detector.bin_edges_kev)]
+    axes = [BinAxis("recoil_energy_kev" if detector.quenching is None else "energy_kevee", detector.bin_edges_kev)]
     background = detector.background_per_kg_day * detector.mass_kg
     if detector.time_bin_edges_us is None:
         background = background * source.beam_days(years)
@@ -216,34 +217,37 @@ def _channel_terms(
     radiative_corrections: bool,
 ) -> dict[Monomial, FloatArray]:
     """Counts per bin of every monomial in one channel."""
-    # An electron recoil T_e gives the light of a nuclear recoil T_e/quenching: integrate over that axis.
-    recoil_per_axis = 1.0
-    if channel == "electron":
-        if detector.electron_quenching is None:
-            raise PhysicsError(f"detector {detector.name}: the electron channel needs electron_quenching")
-        recoil_per_axis = detector.electron_quenching
-    particles = scatterers(detector.target, channel, form_factor, radiative_corrections)
+    light = _light_axis(detector, channel)
+    particles = scatterers(detector.target, channel, form_factor, radiative_corrections=radiative_corrections)
     components = source.components
-    nodes = _nodes(detector, particles, components, recoil_per_axis)
+    nodes = _nodes(detector, particles, components, light)
     windows = bin_windows(detector.bin_edges_kev, detector.resolution, detector.efficiency, nodes.recoil_energy_kev)
+    recoil = light.recoil_kev(nodes.recoil_energy_kev)
+    weight = nodes.weight_kev / light.derivative(recoil)
     first = detector.target.constituents[0]
     formula_units = detector.mass_kg * detector.target.nuclei_per_kg(first) / first.per_formula_unit
     luminosity = source.fluence_per_cm2(detector.distance_m, years) * formula_units
     total: dict[Monomial, FloatArray] = {}
     for group, fractions in _by_arrival(source, detector):
-        terms = fold(
-            particles,
-            group,
-            couplings,
-            nodes,
-            windows,
-            luminosity_per_cm2=luminosity,
-            recoil_per_axis=recoil_per_axis,
-        )
-        for monomial, counts in terms.items():
+        for monomial, counts in fold(particles, group, couplings, recoil, weight, windows, luminosity).items():
             binned = counts if fractions is None else np.outer(counts, fractions).ravel()
             total[monomial] = total[monomial] + binned if monomial in total else binned
     return total
+
+
+def _light_axis(detector: Detector, channel: str) -> Quenching:
+    """Energy on the detector's axis as a function of the particle's recoil energy.
+
+    The axis is the nuclear recoil's own energy, on which an electron recoil T_e looks like T_e/electron_quenching; or
+    electron-equivalent energy, on which nuclear recoils are quenched and electrons are not.
+    """
+    if channel == "cevns":
+        return detector.quenching or ConstantQuenching(1.0)
+    if detector.quenching is not None:
+        return ConstantQuenching(1.0)
+    if detector.electron_quenching is None:
+        raise PhysicsError(f"detector {detector.name}: the electron channel needs electron_quenching")
+    return ConstantQuenching(1 / detector.electron_quenching)
 
 
 def _by_arrival(source: Source, detector: Detector) -> list[tuple[tuple[FluxComponent, ...], FloatArray | None]]:
@@ -262,26 +266,29 @@ def _nodes(
     detector: Detector,
     particles: list[tuple[Scatterer, float]],
     components: tuple[FluxComponent, ...],
-    recoil_per_axis: float,
+    light: Quenching,
 ) -> RecoilNodes:
     """Nodes on the detector's axis, split where a spectrum ends, a shell opens or the efficiency bends."""
     endpoints = [
-        particle.maximum_recoil_kev(component.spectrum.maximum_energy_mev) / recoil_per_axis
+        particle.maximum_recoil_kev(component.spectrum.maximum_energy_mev)
         for particle, _ in particles
         for component in components
     ]
     kinks = list(endpoints)
     kinks += [
-        particle.maximum_recoil_kev(energy) / recoil_per_axis
+        particle.maximum_recoil_kev(energy)
         for particle, _ in particles
         for component in components
         for energy in component.spectrum.kinks_mev
     ]
     for particle, _ in particles:
         if isinstance(particle, AtomicElectrons):
-            kinks += list(binding_energies_kev(particle.symbol) / recoil_per_axis)
+            kinks += binding_energies_kev(particle.symbol).tolist()
+    kinks += light.kinks_kev
+    highest = max(endpoints)
+    on_axis = light.light_kev(np.array([kink for kink in kinks if 0 < kink <= highest])).tolist()
     # With perfect resolution the reconstructed energy is the true one, and bends there bend the integrand too.
     table = detector.efficiency
     if isinstance(table, EfficiencyTable) and (table.axis == "recoil" or detector.resolution is None):
-        kinks += table.energy_kev
-    return recoil_nodes(detector.bin_edges_kev, detector.resolution, max(endpoints), kinks)
+        on_axis += table.energy_kev
+    return recoil_nodes(detector.bin_edges_kev, detector.resolution, float(light.light_kev(highest)), on_axis)

@@ -108,7 +108,7 @@ def energy_terms(
         recoil = nodes.recoil_energy_kev
         light = recoil if channel == "electron" else light_of(recoil, quenching)
         windows = photoelectron_windows(light, efficiency)
-        return fold(particles, components, couplings, nodes, windows, luminosity_per_cm2=setup.luminosity_per_cm2)
+        return fold(particles, components, couplings, recoil, nodes.weight_kev, windows, setup.luminosity_per_cm2)
 
     return with_expansion(terms_of, target, couplings)
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from nurecoil.errors import StatisticsError
 from nurecoil.experiments.measurement import Measurement
-from nurecoil.inference.shapes import SIGNAL, ShapedPoisson
+from nurecoil.inference.shapes import SIGNAL, ShapedLikelihood
 from nurecoil.inference.templates import OFFSET
 
 FloatArray = NDArray[np.float64]
@@ -33,7 +33,7 @@ class Fit:
     """Counts per bin at the best fit, shape (bins,) each: channels, then backgrounds."""
 
 
-def free_signal(measured: Measurement) -> ShapedPoisson:
+def free_signal(measured: Measurement) -> ShapedLikelihood:
     """The likelihood with a free normalisation of the signal and nominal shapes."""
     statistic = measured.statistic
     kept = {SIGNAL, OFFSET, *(name for name, _ in statistic.backgrounds)}
@@ -42,7 +42,7 @@ def free_signal(measured: Measurement) -> ShapedPoisson:
 
 
 def minimise(
-    statistic: ShapedPoisson, monomials: FloatArray, start: FloatArray
+    statistic: ShapedLikelihood, monomials: FloatArray, start: FloatArray
 ) -> tuple[float, FloatArray, FloatArray]:
     """chi^2, nuisances and their errors (from the curvature) at one point, by Minuit; fixed ones have error 0.
 
@@ -120,7 +120,7 @@ def standard_model_fit(measured: Measurement) -> Fit:
 
 def _components(
     measured: Measurement,
-    statistic: ShapedPoisson,
+    statistic: ShapedLikelihood,
     values: FloatArray,
     place: Mapping[str, int],
     normalisation: float,

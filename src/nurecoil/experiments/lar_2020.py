@@ -74,8 +74,9 @@ def calculated(
         for lifetimes, components in components_by_arrival(PION_DECAY_AT_REST):
             ends = [p.maximum_recoil_kev(c.spectrum.maximum_energy_mev) for p, _ in particles for c in components]
             nodes = recoil_nodes(np.array(RECOIL_RANGE_KEV), None, max(ends), ends)
-            windows = bin_windows(ENERGY_EDGES_KEVEE, RESOLUTION, efficiency, light_of(nodes.recoil_energy_kev))
-            terms = fold(particles, components, couplings, nodes, windows, luminosity_per_cm2=setup.luminosity_per_cm2)
+            recoil = nodes.recoil_energy_kev
+            windows = bin_windows(ENERGY_EDGES_KEVEE, RESOLUTION, efficiency, light_of(recoil))
+            terms = fold(particles, components, couplings, recoil, nodes.weight_kev, windows, setup.luminosity_per_cm2)
             shares = arrival_fractions(setup.pulse, lifetimes, TIME_EDGES_US)
             for monomial, counts in terms.items():
                 total[monomial] = total.get(monomial, 0.0) + np.outer(counts, shares)

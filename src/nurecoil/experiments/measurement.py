@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nurecoil.detection.response import Response
 from nurecoil.errors import PhysicsError
 from nurecoil.inference.least_squares import response_axes
-from nurecoil.inference.shapes import SIGNAL, ShapedPoisson
+from nurecoil.inference.shapes import SIGNAL, ShapedLikelihood
 from nurecoil.inference.templates import OFFSET, Template
 from nurecoil.physics.arrival_times import GaussianPulse
 from nurecoil.physics.nuclei import Target
@@ -60,7 +60,7 @@ class Measurement:
     response: Response
     observed: FloatArray
     """Shape (bins,), in the order of the response."""
-    statistic: ShapedPoisson
+    statistic: ShapedLikelihood
     calculated_cevns: float | None = None
     """Standard Model CEvNS counts from first principles, where the expectation is a released template instead."""
 
@@ -84,7 +84,7 @@ def measurement(
     widths += [(name, 1.0) for name in pulls]
     if offset_range_us is not None:
         widths.append((OFFSET, np.inf))
-    statistic = ShapedPoisson(
+    statistic = ShapedLikelihood(
         axes=response_axes(response),
         monomials=response.monomials,
         signal=signal,

@@ -111,7 +111,10 @@ def contour(axes: Axes, result: Result, spec: Spec) -> None:
             axes.add_artist(Polygon(np.column_stack([px, py]), color=colour, alpha=0.12, linewidth=0))
             axes.plot(px, py, color=colour, linestyle=line, label=text)
             text = None
-    axes.plot(0, 0, marker="+", color="black", markersize=7, linestyle="none")
+    origin = [result.couplings[name].standard_model for name in (x, y)]
+    if origin[0] is not None and origin[1] is not None:
+        own_point = origin[0] * factor_x, origin[1] * factor_y
+        axes.plot(*own_point, marker="+", color="black", markersize=7, linestyle="none")
     if spec.get("reference"):
         _reference(axes, result, spec, (factor_x, factor_y))
     axes.set_xlabel(label_x)
@@ -162,8 +165,6 @@ MAGNIFIED_BEYOND = 10.0
 
 
 def _value_text(info: CouplingInfo, value: float) -> str:
-    if value == 0:
-        return "SM"
     exponent = int(np.floor(np.log10(abs(value)) + 1e-9))
     digits = f"{value / 10.0**exponent:.3g}".replace("-", "\u2212")
     unit = style.unit_text(info.unit, exponent)
@@ -179,20 +180,20 @@ def cross_section(axes: Axes, result: Result, spec: Spec) -> None:
         for c in result.cross_sections
         if (c.target, c.energy_mev) == (spec["cross_section"], spec["energy_mev"])
         and c.channel in channels
-        and (wanted is None or c.value == 0 or c.value in wanted)
+        and (wanted is None or c.standard_model or c.value in wanted)
     ]
-    values = [value for value in dict.fromkeys(c.value for c in curves) if value != 0]
+    values = list(dict.fromkeys(c.value for c in curves if not c.standard_model))
     for c in curves:
         colour, line = _curve_style(c, values, channels)
         info = result.couplings[c.coupling]
-        text = _value_text(info, c.value)
+        text = "SM" if c.standard_model else _value_text(info, c.value)
         if len(channels) > 1:
             text = f"{style.CHANNEL_LABELS[c.channel]}, {text}"
         axes.plot(c.recoil_kev, c.dsigma_dt_cm2_per_kev, color=colour, linestyle=line, label=text)
     axes.set_xscale("log")
     axes.set_yscale("log")
     # The end of a spectrum falls to zero: its last points do not set the range of the axis.
-    body = [c.dsigma_dt_cm2_per_kev[: int(0.97 * len(c.recoil_kev))] for c in curves if c.value == 0]
+    body = [c.dsigma_dt_cm2_per_kev[: int(0.97 * len(c.recoil_kev))] for c in curves if c.standard_model]
     highest = max(float(c.dsigma_dt_cm2_per_kev.max()) for c in curves)
     axes.set_ylim(min(float(part[part > 0].min()) for part in body) / 3, highest * 3)
     axes.set_xlim(min(float(c.recoil_kev[0]) for c in curves), max(float(c.recoil_kev[-1]) for c in curves))
@@ -236,9 +237,9 @@ def data(axes: Axes, result: Result, spec: Spec) -> None:
 
 def _curve_style(curve: CrossSectionCurve, values: list[float], channels: list[str]) -> tuple[str, Any]:
     if len(channels) > 1:
-        line = "-" if curve.value == 0 else style.LINE_STYLES[1 + values.index(curve.value)]
+        line = "-" if curve.standard_model else style.LINE_STYLES[1 + values.index(curve.value)]
         return style.CHANNEL_COLOURS[curve.channel], line
-    if curve.value == 0:
+    if curve.standard_model:
         return style.STANDARD_MODEL_COLOUR, "-"
     number = values.index(curve.value)
     # As in the paper: the first two values solid, the larger ones broken lines.
@@ -337,6 +338,9 @@ def scan(axes: Axes, result: Result, spec: Spec) -> None:
     found = [p for p in result.scans if p.scan == name and p.limit.coupling == coupling]
     ends = [abs(end) for p in found for piece in p.limit.segments for end in piece if np.isfinite(end)]
     factor, label = axis_scale(result.couplings[coupling], max(ends, default=0.0))
+    one_sided = result.couplings[coupling].power % 2 == 0
+    if one_sided:
+        factor, label = 1.0, f"${result.couplings[coupling].symbol}$"
     styles = _detector_styles(result)
     for detector in dict.fromkeys(p.limit.detector for p in found):
         colour, line = styles[detector]
@@ -346,12 +350,17 @@ def scan(axes: Axes, result: Result, spec: Spec) -> None:
             shown = [p for p in own if len(p.limit.segments) > rank]
             for end in (0, 1):
                 limits = [p.limit.segments[rank][end] * factor for p in shown]
+                if one_sided and not any(limits):
+                    continue  # the wall at zero
                 axes.plot([p.value for p in shown], limits, color=colour, linestyle=line, marker=".", label=text)
                 text = None
     values = [p.value for p in found]
     if min(values) > 0 and max(values) > 10 * min(values):
         axes.set_xscale("log")
-    axes.axhline(0, color="0.6", linewidth=0.8)
+    if one_sided:
+        axes.set_yscale("log")
+    else:
+        axes.axhline(0, color="0.6", linewidth=0.8)
     axes.set_xlabel(found[0].key)
     axes.set_ylabel(label)
     levels = {p.limit.confidence_level for p in found}

@@ -160,6 +160,8 @@ def power_of_ten(largest: float, natural_exponent: int) -> int:
     if not largest > 0:
         return natural_exponent
     own = math.floor(math.log10(largest) + 1e-9)
+    if natural_exponent == 0 and -2 <= own <= 2:
+        return 0
     return natural_exponent if 0 <= own - natural_exponent <= 2 else own
 
 

@@ -1,6 +1,7 @@
-"""The Poisson likelihood ratio of templates with normalisation and shape nuisances.
+"""The likelihood ratio of templates with normalisation and shape nuisances.
 
     chi^2(theta) = min 2 sum_i [mu_i - N_i + N_i ln(N_i/mu_i)] + (a/sigma_a)^2 + sum_j (b_j/sigma_j)^2 + sum_p x_p^2,
+    (or, for least squares, sum_i (mu_i - N_i)^2/N_i in the first place,)
     mu = (1 + a) S(theta; x, t) + sum_j (1 + b_j) B_j(x, t),
 
 with pulls x and a free common time offset t (`nurecoil.inference.templates`). A damped Gauss-Newton search minimises
@@ -12,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +39,7 @@ SIGNAL = "signal"
 
 
 @dataclass(frozen=True, eq=False)
-class ShapedPoisson:
+class ShapedLikelihood:
     """The statistic of one data set."""
 
     axes: tuple[Axis, ...]
@@ -51,6 +53,7 @@ class ShapedPoisson:
     """Constraint of every nuisance: of `signal`, of each background, of each pull, and of the offset (infinite: free;
     0: fixed at its centre)."""
     offset_range_us: tuple[float, float] = (0.0, 0.0)
+    kind: Literal["poisson", "least-squares"] = "poisson"
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -71,7 +74,7 @@ class ShapedPoisson:
         )
         return PointwiseChi2(axes, exponents, reduced)
 
-    def with_widths(self, **changed: float) -> ShapedPoisson:
+    def with_widths(self, **changed: float) -> ShapedLikelihood:
         """The same with other constraints on some nuisances."""
         return replace(self, widths=tuple((name, changed.get(name, width)) for name, width in self.widths))
 
@@ -125,6 +128,9 @@ class ShapedPoisson:
         """chi^2 before minimisation, shape (points,); infinite where counts are and none can be."""
         counts = np.broadcast_to(self.observed if observed is None else observed, expected.shape)
         constraint = np.sum(nuisances**2 * self._stiffness, axis=1)
+        if self.kind == "least-squares":
+            weight = np.divide(1.0, counts, out=np.zeros(counts.shape), where=counts > 0)
+            return np.asarray(np.sum((expected - counts) ** 2 * weight, axis=1) + constraint)
         possible = np.all(np.where(counts > 0, expected > 0, expected >= 0), axis=1)
         chi2 = np.full(len(expected), np.inf)
         chi2[possible] = deviance(counts[possible], expected[possible]) + constraint[possible]
@@ -132,7 +138,7 @@ class ShapedPoisson:
 
     def refitted(self, monomials: FloatArray, observed: FloatArray) -> FloatArray:
         """chi^2 of other counts, shape (toys, bins), at one point each: shape (toys,); started from our own fit."""
-        if not self.shaped:
+        if not self.shaped and self.kind == "poisson":
             return self._normalised(monomials, observed)[0]
         _, start = self.minimised(monomials[:1])
         return self._descend(self.contracted(monomials), np.repeat(start, len(observed), axis=0), observed)[0]
@@ -167,7 +173,7 @@ class ShapedPoisson:
 
     def minimised(self, monomials: FloatArray) -> tuple[FloatArray, FloatArray]:
         """chi^2, shape (points,), and the nuisances there, shape (points, nuisances)."""
-        if not self.shaped:
+        if not self.shaped and self.kind == "poisson":
             return self._normalised(monomials, self.observed)
         starts = np.array([np.zeros(len(self.widths)), *self._further_starts])
         # All starts of all points side by side: a few large steps cost less than many small ones.
@@ -186,7 +192,7 @@ class ShapedPoisson:
         chi2, nuisances = self.minimised(monomials)
         expected, _ = self.expected(self.contracted(monomials), nuisances)
         place = {name: number for number, name in enumerate(self.names)}
-        pull = 2 * (1 + nuisances[:, place[SIGNAL], None]) * (1 - ratio(self.observed, expected))
+        pull = 2 * (1 + nuisances[:, place[SIGNAL], None]) * self._pull(self.observed, expected)[0]
         slopes = np.zeros((len(monomials), monomials.shape[1]))
         pulls = {name: nuisances[:, number] for name, number in place.items()}
         offset = pulls.get(OFFSET, np.zeros(len(nuisances)))
@@ -219,6 +225,14 @@ class ShapedPoisson:
     def _pulls(self) -> set[str]:
         """The nuisances that bend the signal."""
         return {name for part in self.signal for name in part.varied}
+
+    def _pull(self, counts: FloatArray, expected: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Half the first and second derivative of the statistic with respect to every expected count."""
+        if self.kind == "least-squares":
+            weight = np.divide(1.0, counts, out=np.zeros(np.shape(counts)), where=counts > 0)
+            return (expected - counts) * weight, np.broadcast_to(weight, expected.shape)
+        curvature = np.divide(counts, expected**2, out=np.zeros_like(expected), where=expected > 0)
+        return 1 - ratio(counts, expected), curvature
 
     def _descend(
         self, contracted: Sequence[FloatArray], start: FloatArray, observed: FloatArray | None = None
@@ -258,9 +272,8 @@ class ShapedPoisson:
         """The damped Gauss-Newton step, shape (points, nuisances), and the decrease that it promises."""
         low, high = self.limits
         fixed = np.array([width == 0 for _, width in self.widths])
-        pull = 1 - ratio(counts, expected)
+        pull, curvature = self._pull(counts, expected)
         slope = (slopes @ pull[..., None])[..., 0] + nuisances * self._stiffness
-        curvature = np.divide(counts, expected**2, out=np.zeros_like(expected), where=expected > 0)
         hessian = (slopes * curvature[:, None, :]) @ slopes.transpose(0, 2, 1) + np.diag(self._stiffness)
         held = fixed | ((nuisances <= low) & (slope > 0)) | ((nuisances >= high) & (slope < 0))
         slope = np.where(held, 0.0, slope)

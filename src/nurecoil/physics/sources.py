@@ -105,6 +105,10 @@ class Source(Protocol):
     def hours_per_year(self) -> float:
         """Live time of a calendar year."""
 
+    @property
+    def duty_factor(self) -> float:
+        """Share of the live time in which it shines."""
+
     def beam_days(self, years: float) -> float:
         """Days in which the source shines, over calendar years: what steady backgrounds are multiplied by."""
 

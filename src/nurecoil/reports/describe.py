@@ -25,6 +25,12 @@ def describe(study: Study) -> str:
             f"{options.convention}"
         )
     lines += [f"  coupling {new.name} ({new.unit}): {new.description}" for new in study.couplings]
+    for name in file.plugins:
+        lines.append(f"  plugin {name}: Python code that every run of this study executes (and this check did)")
+    if file.profile:
+        lines.append(f"  minimised over instead of held at the Standard Model: {', '.join(file.profile)}")
+    if file.radiative_corrections:
+        lines.append("  radiatively corrected couplings of the neutrino to nuclei")
     for setup in study.setups:
         if isinstance(setup, ExperimentSetup):
             lines += _describe_experiment(setup)
@@ -62,24 +68,32 @@ def _describe_detector(setup: DetectorSetup) -> list[str]:
     edges = detector.bin_edges_kev
     efficiency = detector.efficiency if isinstance(detector.efficiency, float) else "a table"
     resolution = detector.resolution
+    unit = "keV" if detector.quenching is None else "keVee"
     width = (
         "perfect resolution"
         if resolution is None
-        else f"resolution {resolution.sigma_kev:g} keV at {resolution.at_kev:g} keV ({resolution.law})"
+        else f"resolution {resolution.sigma_kev:g} {unit} at {resolution.at_kev:g} {unit} ({resolution.law})"
     )
     quenching = "" if detector.electron_quenching is None else f", electron quenching {detector.electron_quenching:g}"
     return [
         f"  detector {detector.name}: {detector.mass_kg:g} kg of {detector.target.formula} at "
         f"{detector.distance_m:g} m from {source.name}, {setup.exposure_years:g} years, "
         f"channels {'+'.join(setup.channels)}, {setup.statistic}",
-        f"    {len(edges) - 1} bins from {edges[0]:g} to {edges[-1]:g} keV, {width}, "
+        f"    {len(edges) - 1} bins from {edges[0]:g} to {edges[-1]:g} {unit}, {width}, "
         f"efficiency {efficiency}{quenching}",
         f"    background {float(detector.background_per_kg_day.sum()):.4g} counts/kg/day before the duty factor "
         f"{source.duty_factor:g}; uncertainties: signal {100 * setup.signal_uncertainty:g} %, background "
         f"{100 * setup.background_uncertainty:g} %",
+        *([f"    light: {detector.quenching}"] if detector.quenching is not None else []),
+        *([f"    shape uncertainties: {bent}"] if (bent := _describe_shapes(setup)) else []),
         *([_describe_times(setup)] if detector.time_bin_edges_us is not None else []),
         f"    nuclei: {_describe_nuclei(detector.target)}; {setup.form_factor} form factor",
     ]
+
+
+def _describe_shapes(setup: DetectorSetup) -> str:
+    widths = {"energy scale": setup.energy_scale_uncertainty, "quenching": setup.quenching_uncertainty}
+    return ", ".join(f"{name} {100 * width:g} %" for name, width in widths.items() if width > 0)
 
 
 def _describe_times(setup: DetectorSetup) -> str:

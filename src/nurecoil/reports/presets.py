@@ -13,6 +13,11 @@ def list_presets() -> str:
     for kind in presets.KINDS:
         lines += [f"{kind}:", *(f"  {name:<28}{_first_comment(kind, name)}" for name in presets.names(kind))]
     lines += ["couplings:", *(f"  {new.name:<28}({new.unit}) {new.description}" for new in COUPLINGS.values())]
+    lines += ["couplings with parameters:"]
+    lines += [
+        "  {name: light_vector, charges: universal, mass_mev: 10, label: g10}    (1) or charges b-l, lmu-ltau",
+        "  {name: light_scalar, mass_mev: 10, label: s10}    (1)",
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -31,7 +36,8 @@ def show_preset(name: str) -> str:
         joined = ", ".join(f"[{alpha}, {beta}]" for alpha, beta in new.flavours)
         return (
             f"# {new.description}; list it under `couplings` of a study\n"
-            f"name: {new.name}\nunit: {new.unit}\nscale: {new.scale:g}\n"
+            f'name: {new.name}\nunit: "{new.unit}"\n'
+            f"scale: {new.scale:g}\n"
             f"bounds: [{new.bounds[0]:g}, {new.bounds[1]:g}]\nflavours: [{joined}]\n"
         )
     known = [preset for kind in presets.KINDS for preset in presets.names(kind)] + list(COUPLINGS)

@@ -30,6 +30,8 @@ def _exponent(limit: Limit, result: Result) -> int:
     if not ends:
         return natural
     own = math.floor(math.log10(max(ends)))
+    if natural == 0 and -3 <= own <= 2:
+        return 0
     return natural if 0 <= own - natural <= 2 else own
 
 
@@ -38,7 +40,8 @@ def interval_text(limit: Limit, result: Result) -> str:
     exponent = _exponent(limit, result)
     pieces = " or ".join(f"[{_number(low, exponent)}, {_number(high, exponent)}]" for low, high in limit.segments)
     unit = "" if limit.unit == "1" else f" {limit.unit}"
-    return f"{pieces or 'none'} 1e{exponent}{unit}"
+    power = f" 1e{exponent}" if exponent else ""
+    return f"{pieces or 'none'}{power}{unit}"
 
 
 def rendered(

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from nurecoil.detection.response import CHANNELS, Response
 from nurecoil.errors import StudyError, located
-from nurecoil.inference.chi2 import Statistic
+from nurecoil.inference.chi2 import Chi2, Statistic
 from nurecoil.inference.combination import combine
+from nurecoil.inference.profiling import profiled
 from nurecoil.inference.toys import Experiment
 from nurecoil.studies import schema
 from nurecoil.studies.setups import AnySetup, DetectorSetup
@@ -26,6 +27,13 @@ class Analysis:
     setups: tuple[AnySetup, ...]
     responses: tuple[Response, ...]
     independent: bool = False
+    profile: tuple[str, ...] = ()
+    """Couplings that are minimised over."""
+
+    def chi2(self, *names: str) -> Chi2:
+        """chi^2 of one or two couplings: the others as in the Standard Model, or minimised over."""
+        over = [name for name in self.profile if name not in names]
+        return profiled(self.statistic, names, over) if over else self.statistic.along(names)
 
     def experiment(self, *names: str) -> Experiment:
         """What pseudo-experiments along one or two couplings need.
@@ -38,8 +46,15 @@ class Analysis:
                 f"detectors.{self.name}: pseudo-experiments are not available for the data of experiments; "
                 "use method: delta-chi2"
             )
+        if self.profile:
+            raise StudyError("profile: pseudo-experiments are not available with couplings minimised over")
+        if any(setup.shaped for setup in setups):
+            raise StudyError(f"detectors.{self.name}.uncertainties: pseudo-experiments know normalisations only")
         if self.independent:
             raise StudyError(f"combinations.{self.name}: pseudo-experiments are available for correlated signals only")
+        nonlinear = [new.name for new in setups[0].couplings if new.name in names and not new.linear]
+        if nonlinear:
+            raise StudyError(f"couplings: pseudo-experiments are not available for {nonlinear[0]}")
         return Experiment.of(
             list(self.responses),
             names,
@@ -50,7 +65,8 @@ class Analysis:
 
 def analyses(study: Study) -> dict[str, Analysis]:
     """The detectors, then the combinations of a study, by name."""
-    made = {setup.name: _single(setup) for setup in study.setups}
+    profile = tuple(study.file.profile)
+    made = {setup.name: _single(setup, profile) for setup in study.setups}
     for combination in study.file.combinations:
         with located(f"combinations.{combination.name}"):
             members = [made[name] for name in combination.detectors]
@@ -58,7 +74,7 @@ def analyses(study: Study) -> dict[str, Analysis]:
     return made
 
 
-def _single(setup: AnySetup) -> Analysis:
+def _single(setup: AnySetup, profile: tuple[str, ...]) -> Analysis:
     return Analysis(
         setup.name,
         setup.label,
@@ -67,6 +83,7 @@ def _single(setup: AnySetup) -> Analysis:
         setup.chi2,
         (setup,),
         (setup.response,),
+        profile=profile,
     )
 
 
@@ -81,4 +98,5 @@ def _combined(combination: schema.Combination, members: list[Analysis]) -> Analy
         tuple(setup for member in members for setup in member.setups),
         tuple(response for member in members for response in member.responses),
         independent=combination.signal == "independent",
+        profile=members[0].profile,
     )

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nurecoil.detection import detector as detection
+from nurecoil.detection.detector import FloatArray
+from nurecoil.detection.quenching import ConstantQuenching, Lindhard, Quenching, QuenchingTable
 from nurecoil.errors import StudyError, located
 from nurecoil.physics.arrival_times import GaussianPulse, Pulse, UniformPulse
 from nurecoil.physics.nuclei import NucleiConvention, Target, target
-from nurecoil.physics.sources import PionDecayAtRest
+from nurecoil.physics.sources import FluxComponent, PionDecayAtRest, Reactor, Source, TabulatedSource
+from nurecoil.physics.spectra import TabulatedSpectrum
 from nurecoil.studies import presets, schema
-from nurecoil.studies.tables import read_two_columns
+from nurecoil.studies.tables import FLAVOUR_COLUMNS, read_spectra, read_two_columns
 from nurecoil.studies.validation import validated
 
 if TYPE_CHECKING:
@@ -27,10 +30,20 @@ def _pulse(spec: schema.GaussianPulse | schema.UniformPulse | None) -> Pulse | N
     return None if spec is None else UniformPulse(spec.start_us, spec.length_us)
 
 
-def build_source(given: str | schema.Source) -> PionDecayAtRest:
-    """A source from a preset's name or its keys."""
+def build_source(given: str | schema.SourceKeys, base: Path = Path()) -> Source:
+    """A source from a preset's name or its keys; file names are relative to `base`."""
     if isinstance(given, str):
-        given = validated(schema.Source, presets.load("sources", given))
+        return build_source(validated_source(presets.load("sources", given)))
+    if isinstance(given, schema.Reactor):
+        return Reactor(
+            given.name, given.thermal_power_gw, given.fission_fractions, given.hours_per_year, given.duty_factor
+        )
+    if isinstance(given, schema.TabulatedSource):
+        components = _tabulated_components(base / given.file)
+        # The file holds fluxes, so that they are the components' yields of a unit flux.
+        return TabulatedSource(
+            given.name, components, 1.0, given.reference_distance_m, given.hours_per_year, given.duty_factor
+        )
     return PionDecayAtRest(
         name=given.name,
         protons_per_year=given.protons_per_year,
@@ -42,9 +55,41 @@ def build_source(given: str | schema.Source) -> PionDecayAtRest:
     )
 
 
+def validated_source(content: Mapping[str, Any]) -> schema.SourceKeys:
+    """A source's keys, of the type that they name; `StudyError` for a type that there is not."""
+    kind = content.get("type")
+    if kind not in schema.SOURCES:
+        said = "this key is required" if kind is None else f"must be {', '.join(schema.SOURCES)}, got '{kind}'"
+        raise StudyError(f"type: {said}")
+    return validated(schema.SOURCES[kind], content)
+
+
+def _tabulated_components(path: Path) -> tuple[FluxComponent, ...]:
+    """One component per column of a spectrum file, its yield the flux in 1/(cm^2 s)."""
+    energy, columns = read_spectra(path)
+    components = []
+    for name, density in columns.items():
+        with located(f"spectrum file {path}, column {name}"):
+            spectrum = TabulatedSpectrum(tuple(energy.tolist()), tuple(density.tolist()))
+            total = spectrum.integral
+            if total > 0:
+                flavour, antineutrino = FLAVOUR_COLUMNS[name]
+                components.append(
+                    FluxComponent(name, flavour, antineutrino, spectrum.normalised(), yield_per_primary=total)
+                )
+    if not components:
+        raise StudyError(f"spectrum file {path}: no column has any neutrinos")
+    return tuple(components)
+
+
 _ALTERNATIVES = (
-    (("bin_edges_kev",), ("threshold_kev", "maximum_kev", "bins")),
-    (("background_ckkd",), ("background_ckd",), ("background_file",)),
+    (
+        ("bin_edges_kev",),
+        ("bin_edges_kevee",),
+        ("threshold_kev", "maximum_kev", "bins"),
+        ("threshold_kevee", "maximum_kevee", "bins"),
+    ),
+    (("background_ckkd",), ("background_ckkd_ee",), ("background_ckd",), ("background_file",)),
 )
 """Keys that stand for the same thing: overriding one of a preset's drops the others."""
 
@@ -57,67 +102,118 @@ def merge_preset(entry: Mapping[str, Any]) -> dict[str, Any]:
         raise StudyError(f"must be a detector preset's name, got {entry['preset']!r}")
     defaults = presets.load("detectors", entry["preset"])
     for groups in _ALTERNATIVES:
-        given = [group for group in groups if any(key in entry for key in group)]
+        # `bins` goes with edges in either unit, and says nothing of which.
+        given = [group for group in groups if any(key in entry for key in group if key != "bins")]
         if given:
-            for group in groups:
-                if group not in given:
-                    for key in group:
-                        defaults.pop(key, None)
+            kept = {key for group in given for key in group}
+            for key in {key for group in groups for key in group} - kept:
+                defaults.pop(key, None)
     return {**defaults, **entry}
 
 
-def bin_edges(spec: schema.Detector) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """The bin edges that a detector's keys mean; `StudyError` names what is missing or contradictory."""
+def bin_edges(spec: schema.Detector, quenching: Quenching | None = None) -> FloatArray:
+    """The bin edges on the detector's axis that its keys mean; `StudyError` names what is missing or contradictory.
+
+    With quenching the axis is in keVee, and edges in keV of nuclear recoil are converted.
+    """
     path = f"detectors.{spec.name}"
-    uniform = {"threshold_kev": spec.threshold_kev, "maximum_kev": spec.maximum_kev, "bins": spec.bins}
-    if spec.bin_edges_kev is not None:
-        surplus = [key for key, value in uniform.items() if value is not None]
+    light = any(getattr(spec, key) is not None for key in ("threshold_kevee", "maximum_kevee", "bin_edges_kevee"))
+    unit = "kevee" if light else "kev"
+    if light and quenching is None:
+        raise StudyError(f"{path}.quenching: required with energies in keVee")
+    edges_key, low_key, high_key = f"bin_edges_{unit}", f"threshold_{unit}", f"maximum_{unit}"
+    if light:
+        for key in ("bin_edges_kev", "threshold_kev", "maximum_kev"):
+            if getattr(spec, key) is not None:
+                raise StudyError(f"{path}.{key}: give energies either in keV or in keVee, not both")
+    given, low, high = getattr(spec, edges_key), getattr(spec, low_key), getattr(spec, high_key)
+    if given is not None:
+        surplus = [key for key in (low_key, high_key, "bins") if getattr(spec, key) is not None]
         if surplus:
-            raise StudyError(f"{path}.{surplus[0]}: give either bin_edges_kev or threshold_kev, maximum_kev and bins")
-        edges = np.array(spec.bin_edges_kev)
+            raise StudyError(f"{path}.{surplus[0]}: give either {edges_key} or {low_key}, {high_key} and bins")
+        edges = np.array(given)
         if not np.all(np.diff(edges) > 0):
             where = int(np.flatnonzero(np.diff(edges) <= 0)[0])
-            raise StudyError(f"{path}.bin_edges_kev: edges must rise, got {edges[where]:g} then {edges[where + 1]:g}")
+            raise StudyError(f"{path}.{edges_key}: edges must rise, got {edges[where]:g} then {edges[where + 1]:g}")
+    else:
+        missing = [key for key in (low_key, high_key, "bins") if getattr(spec, key) is None]
+        if missing or spec.bins is None:
+            raise StudyError(f"{path}.{missing[0]}: this key is required (or give {edges_key} instead)")
+        if low >= high:
+            raise StudyError(f"{path}.{low_key}: must be below {high_key}, got {low:g} and {high:g}")
+        edges = np.linspace(low, high, spec.bins + 1)
+    if quenching is None or light:
         return edges
-    missing = [key for key, value in uniform.items() if value is None]
-    if missing or spec.threshold_kev is None or spec.maximum_kev is None or spec.bins is None:
-        raise StudyError(f"{path}.{missing[0]}: this key is required (or give bin_edges_kev instead)")
-    if spec.threshold_kev >= spec.maximum_kev:
-        raise StudyError(
-            f"{path}.threshold_kev: must be below maximum_kev, got {spec.threshold_kev:g} and {spec.maximum_kev:g}"
+    with located(f"{path}.quenching"):
+        return quenching.light_kev(edges)
+
+
+def _quenching(spec: schema.Detector, of: Target, base: Path) -> Quenching | None:
+    """The quenching model that a detector's keys mean."""
+    given, path = spec.quenching, f"detectors.{spec.name}.quenching"
+    with located(path):
+        if given is None:
+            return None
+        if isinstance(given, schema.QuenchingFile):
+            energy, factor = read_two_columns(base / given.file, "quenching file", highest=1.0)
+            return QuenchingTable(tuple(energy.tolist()), tuple(factor.tolist()))
+        if isinstance(given, schema.Lindhard):
+            numbers = {c.nucleus.proton_number for c in of.constituents}
+            if len(numbers) > 1:
+                raise StudyError(f"lindhard_k is for a target of one element; {of.formula} has {len(numbers)}")
+            nucleus = of.constituents[0].nucleus
+            k = None if given.lindhard_k == "standard" else given.lindhard_k
+            return Lindhard(k, nucleus.proton_number, nucleus.mass_u)
+        return ConstantQuenching(given)
+
+
+def _resolution(spec: schema.Detector, quenched: bool) -> detection.Resolution | None:
+    """The resolution on the detector's axis."""
+    if not isinstance(spec.resolution, schema.Resolution):
+        return None
+    path, unit = f"detectors.{spec.name}.resolution", "kevee" if quenched else "kev"
+    keys = {key: getattr(spec.resolution, key) for key in ("sigma_kev", "at_kev", "sigma_kevee", "at_kevee")}
+    wanted = (f"sigma_{unit}", f"at_{unit}")
+    why = "with quenching the resolution is that of the light" if quenched else "keVee needs the key quenching"
+    for key, value in keys.items():
+        if key in wanted and value is None:
+            raise StudyError(f"{path}.{key}: this key is required" + (f" ({why})" if quenched else ""))
+        if key not in wanted and value is not None:
+            raise StudyError(f"{path}.{key}: give {' and '.join(wanted)}; {why}")
+    with located(path):
+        return detection.Resolution(
+            keys[wanted[0]], keys[wanted[1]], spec.resolution.law, spec.resolution.minimum_true_kev
         )
-    return np.linspace(spec.threshold_kev, spec.maximum_kev, spec.bins + 1)
 
 
-def _time_edges(spec: schema.Detector) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _time_edges(spec: schema.Detector) -> FloatArray:
     edges = np.array(spec.time_bin_edges_us)
     if not np.all(np.diff(edges) > 0):
         raise StudyError(f"detectors.{spec.name}.time_bin_edges_us: edges must rise")
     return edges
 
 
-def _background(
-    spec: schema.Detector, edges: np.ndarray[Any, np.dtype[np.float64]], base: Path
-) -> detection.FloatArray:
-    given = {
-        key: value
-        for key in ("background_ckkd", "background_ckd", "background_file")
-        if (value := getattr(spec, key)) is not None
-    }
+def _background(spec: schema.Detector, edges: FloatArray, recoil_edges: FloatArray, base: Path) -> FloatArray:
+    """Counts per kg and day in each bin, whose edges are on the detector's axis and in keV of nuclear recoil."""
+    keys = ("background_ckkd", "background_ckkd_ee", "background_ckd", "background_file")
+    given = [key for key in keys if getattr(spec, key) is not None]
     if len(given) != 1:
-        found = ", ".join(given) or "none"
         raise StudyError(
-            f"detectors.{spec.name}.background_ckkd: exactly one of background_ckkd, background_ckd, background_file "
-            f"is required, got {found}"
+            f"detectors.{spec.name}.background_ckkd: exactly one of {', '.join(keys)} is required, got "
+            f"{', '.join(given) or 'none'}"
         )
     if spec.background_ckkd is not None:
-        return detection.flat_background(edges, spec.background_ckkd)
+        return detection.flat_background(recoil_edges, spec.background_ckkd)
+    if spec.background_ckkd_ee is not None:
+        if spec.quenching is None:
+            raise StudyError(f"detectors.{spec.name}.background_ckkd_ee: keVee needs the key quenching")
+        return detection.flat_background(edges, spec.background_ckkd_ee)
     if spec.background_ckd is not None:
         return detection.flat_background(edges, spec.background_ckd / (edges[-1] - edges[0]))
     assert spec.background_file is not None
     with located(f"detectors.{spec.name}.background_file"):
         energy, rate = read_two_columns(base / spec.background_file, "background file")
-        return detection.tabulated_background(edges, energy, rate)
+        return detection.tabulated_background(recoil_edges, energy, rate)
 
 
 def _target(spec: schema.Detector | schema.Experiment, nuclei: NucleiConvention) -> Target:
@@ -133,8 +229,7 @@ def _target(spec: schema.Detector | schema.Experiment, nuclei: NucleiConvention)
 def build_experiment(
     spec: schema.Experiment,
     channels: tuple[str, ...],
-    form_factor: str,
-    nuclei: NucleiConvention,
+    file: schema.StudyFile,
     directory: Path | None,
 ) -> Setup:
     """How a data set is analysed, from its validated keys; no data are read."""
@@ -143,7 +238,7 @@ def build_experiment(
     return Setup(
         name=spec.name,
         label=spec.label or spec.name,
-        target=_target(spec, nuclei),
+        target=_target(spec, file.nuclei),
         mass_kg=spec.mass_kg,
         distance_m=spec.distance_m,
         protons_on_target=spec.protons_on_target,
@@ -152,7 +247,8 @@ def build_experiment(
         channels=channels,
         observed=spec.observed,
         nuisances=spec.nuisances,
-        form_factor=form_factor,
+        form_factor=file.form_factor,
+        radiative_corrections=file.radiative_corrections,
         directory=directory,
     )
 
@@ -165,20 +261,24 @@ def build_detector(
     Every fault is a `NurecoilError` whose message starts with the detector's path.
     """
     path = f"detectors.{spec.name}"
-    edges = bin_edges(spec)
     of = _target(spec, nuclei)
-    resolution = None
-    if isinstance(spec.resolution, schema.Resolution):
-        with located(f"{path}.resolution"):
-            resolution = detection.Resolution(**spec.resolution.model_dump())
+    quenching = _quenching(spec, of, base)
+    edges = bin_edges(spec, quenching)
+    resolution = _resolution(spec, quenching is not None)
     efficiency: float | detection.EfficiencyTable
     if isinstance(spec.efficiency, schema.EfficiencyFile):
+        if quenching is not None and spec.efficiency.axis == "recoil":
+            raise StudyError(f"{path}.efficiency.axis: with quenching it must be reconstructed, in keVee")
         with located(f"{path}.efficiency"):
             energy, values = read_two_columns(base / spec.efficiency.file, "efficiency file", highest=1.0)
             efficiency = detection.EfficiencyTable(tuple(energy.tolist()), tuple(values.tolist()), spec.efficiency.axis)
     else:
         efficiency = spec.efficiency
-    quenching = 1.0 if spec.electron_quenching == "same-axis" else spec.electron_quenching
+    if quenching is not None and spec.electron_quenching is not None:
+        raise StudyError(f"{path}.electron_quenching: with quenching the axis is that of electrons already; remove it")
+    electron_quenching = 1.0 if spec.electron_quenching == "same-axis" else spec.electron_quenching
+    with located(f"{path}.quenching"):
+        recoil_edges = edges if quenching is None else quenching.recoil_kev(edges)
     return detection.Detector(
         name=spec.name,
         target=of,
@@ -187,8 +287,9 @@ def build_detector(
         bin_edges_kev=edges,
         resolution=resolution,
         efficiency=efficiency,
-        background_per_kg_day=_background(spec, edges, base),
-        electron_quenching=quenching,
+        background_per_kg_day=_background(spec, edges, recoil_edges, base),
+        electron_quenching=electron_quenching,
+        quenching=quenching,
         label=spec.label or spec.target,
         time_bin_edges_us=None if spec.time_bin_edges_us is None else _time_edges(spec),
     )

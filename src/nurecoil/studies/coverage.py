@@ -15,7 +15,7 @@ from nurecoil.inference.compiled import require_numba
 from nurecoil.inference.intervals import Minimum
 from nurecoil.inference.levels import delta_chi2_level
 from nurecoil.inference.toys import Ensemble, Experiment
-from nurecoil.physics.couplings import coupling, nearest
+from nurecoil.physics.couplings import nearest
 from nurecoil.studies import blocks
 from nurecoil.studies.analysis import Analysis, analyses
 from nurecoil.studies.feldman_cousins import convention
@@ -175,7 +175,7 @@ def check_request(
         with located("at"):
             if not np.isfinite(value):
                 raise PhysicsError(f"a true value must be a finite number, got {value}")
-            coupling(name).check(value)
+            study.registry[name].check(value)
     analysis = made[detector]
     chosen_statistic = statistic or analysis.statistic_name
     chosen_minimum: Minimum = minimum or study.file.intervals.minimum

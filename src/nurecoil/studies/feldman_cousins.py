@@ -121,12 +121,13 @@ def _plan(analysis: Analysis, limit: results.Limit, options: Options, number: in
     lowest = best_fit(chi2, options.minimum)[1]
     reach = REACH * delta_chi2_level(options.confidence_level, 1)
     bounds = experiment.axes[0].bounds
+    mirrored = experiment.even and not experiment.axes[0].one_sided
     pieces = []
     for low, high in chi2.pieces_below(lowest + reach):
         inside = max(low, bounds[0]), min(high, bounds[1])
-        if experiment.even and inside[1] <= 0:
+        if mirrored and inside[1] <= 0:
             continue
-        start = max(inside[0], 0.0) if experiment.even else inside[0]
+        start = max(inside[0], 0.0) if mirrored else inside[0]
         pieces.append(_along(chi2, start, inside[1], reach, POINTS_PER_PIECE))
     truths = np.concatenate(pieces)
     least_squares = analysis.statistic_name == "least-squares"
@@ -135,7 +136,7 @@ def _plan(analysis: Analysis, limit: results.Limit, options: Options, number: in
             experiment=experiment,
             truth=(float(truth),),
             statistic=analysis.statistic_name,
-            metric=(0.0,) if least_squares else None,
+            metric=(chi2.axes[0].standard_model,) if least_squares else None,
             compressed=False,
             ensemble=options.ensemble,
             minimum=options.minimum,
@@ -146,7 +147,7 @@ def _plan(analysis: Analysis, limit: results.Limit, options: Options, number: in
         )
         for position, truth in enumerate(truths)
     )
-    return _Plan(analysis, limit, tuple(pieces), experiment.even, tasks)
+    return _Plan(analysis, limit, tuple(pieces), mirrored, tasks)
 
 
 def _along(chi2: Chi2, low: float, high: float, reach: float, points: int) -> FloatArray:
@@ -173,7 +174,9 @@ def _limit(plan: _Plan, critical: FloatArray, options: Options) -> results.Limit
         start += len(piece)
         excess = chi2(values) - lowest - allowed
         with located(f"{plan.analysis.name}, {plan.limit.coupling}"):
-            segments += _below_zero(values, excess, bounds, mirrored=plan.even)
+            found = _below_zero(values, excess, bounds, mirrored=plan.even)
+            # An end of nature, such as g = 0, is no open end.
+            segments += [(max(low, bounds[0]), high) if chi2.axes[0].one_sided else (low, high) for low, high in found]
     if options.minimum == "connected":
         segments = [(low, high) for low, high in segments if low <= best <= high]
     return replace(
@@ -252,8 +255,11 @@ def regions(
                 experiment=experiment,
                 truth=(float(x), float(y)),
                 statistic="least-squares",
-                metric=(0.0, 0.0),
-                compressed=bool(expected_variance(experiment, (0.0, 0.0)).min() >= FEWEST_COMPRESSED_COUNTS),
+                metric=tuple(axis.standard_model for axis in experiment.axes),
+                compressed=bool(
+                    expected_variance(experiment, tuple(axis.standard_model for axis in experiment.axes)).min()
+                    >= FEWEST_COMPRESSED_COUNTS
+                ),
                 ensemble=options.ensemble,
                 minimum="global",
                 toys=options.toys,

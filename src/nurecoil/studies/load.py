@@ -9,9 +9,9 @@ from typing import Any
 from nurecoil.detection.detector import Detector
 from nurecoil.errors import StudyError, located
 from nurecoil.physics.nuclei import NucleiConvention
-from nurecoil.physics.sources import PionDecayAtRest
+from nurecoil.physics.sources import Source
 from nurecoil.studies import presets, schema
-from nurecoil.studies.build import build_detector, build_source, merge_preset
+from nurecoil.studies.build import build_detector, build_source, merge_preset, validated_source
 from nurecoil.studies.validation import validated
 from nurecoil.studies.yaml_io import read_yaml
 
@@ -23,15 +23,15 @@ def _content(kind: presets.Kind, name_or_path: str | os.PathLike[str]) -> tuple[
     return presets.load(kind, text), f"preset {text}", Path()
 
 
-def load_source(name_or_path: str | os.PathLike[str]) -> PionDecayAtRest:
+def load_source(name_or_path: str | os.PathLike[str]) -> Source:
     """A source preset by name, or a YAML file of a source's keys by path. Raises a `NurecoilError`.
 
-    >>> load_source("ess").protons_per_year
-    2.8e+23
+    >>> load_source("ess").name
+    'ess'
     """
-    content, where, _ = _content("sources", name_or_path)
+    content, where, base = _content("sources", name_or_path)
     with located(where):
-        return build_source(validated(schema.Source, content))
+        return build_source(validated_source(content), base)
 
 
 def load_detector(name_or_path: str | os.PathLike[str], *, nuclei: NucleiConvention = "standard-weight") -> Detector:

@@ -73,7 +73,7 @@ class ContourLines:
 
 @dataclass(frozen=True, eq=False)
 class CrossSectionCurve:
-    """d(sigma)/dT of one formula unit at one neutrino energy and one value of a coupling (0: Standard Model)."""
+    """d(sigma)/dT of one formula unit at one neutrino energy and one value of a coupling."""
 
     target: str
     channel: str
@@ -82,6 +82,8 @@ class CrossSectionCurve:
     value: float
     recoil_kev: FloatArray
     dsigma_dt_cm2_per_kev: FloatArray
+    standard_model: bool
+    """Whether the value is the Standard Model's."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,6 +166,10 @@ class CouplingInfo:
     symbol: str
     unit: str
     scale: float
+    standard_model: float | None = 0.0
+    """Its value in the Standard Model; None where that depends on the target."""
+    power: int = 1
+    """2 for a coupling g >= 0 that enters as g^2."""
 
 
 @dataclass(frozen=True)
@@ -226,9 +232,10 @@ class Result:
 
 
 def natural_exponent(scale: float) -> int:
-    """The power of ten in which a coupling of this scale is best read.
+    """The power of ten in which a coupling of this scale is best read; none for numbers near one.
 
-    >>> natural_exponent(1e-9)
-    -9
+    >>> natural_exponent(1e-9), natural_exponent(1e-2)
+    (-9, 0)
     """
-    return math.floor(math.log10(scale) + 1e-9)
+    exponent = math.floor(math.log10(scale) + 1e-9)
+    return 0 if -3 <= exponent <= 2 else exponent

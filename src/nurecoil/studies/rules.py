@@ -3,47 +3,51 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from nurecoil.errors import StudyError, located
-from nurecoil.physics.couplings import coupling, nearest
+from nurecoil.physics.couplings import Coupling, coupling, nearest
 from nurecoil.physics.cross_sections import scatterers
 from nurecoil.physics.nuclei import Target, target
 from nurecoil.studies import references
 from nurecoil.studies.schema import CrossSection, Detector, Experiment, Panel, StudyFile
 
 
-def check_across_keys(file: StudyFile) -> None:
+def check_across_keys(file: StudyFile, registry: Mapping[str, Coupling]) -> None:
     """Raise `StudyError` for the first key that does not fit the others; the message names its path."""
     detectors = [spec.name for spec in file.detectors]
     _unique("detectors", detectors)
-    _unique("couplings", file.couplings)
+    names = file.coupling_names
+    _unique("couplings", names)
+    _unique("profile", file.profile)
+    for name in file.profile:
+        with located("profile"):
+            coupling(name, registry)
+    _check_not_linear(file, registry)
     for spec in file.detectors:
         if spec.channels is not None:
             _unique(f"detectors.{spec.name}.channels", spec.channels)
     _unique("channels", file.channels)
-    if file.radiative_corrections:
-        raise StudyError("radiative_corrections: true is not available in this version of nurecoil")
     _check_intervals(file)
     _check_combinations(file)
     analysed = detectors + [combination.name for combination in file.combinations]
     _unique("scans", [scan.name for scan in file.scans])
     for number, pair in enumerate(file.contours, start=1):
-        _known(f"contours.{number}", pair, file.couplings, "coupling of this study")
+        _known(f"contours.{number}", pair, names, "coupling of this study")
         _unique(f"contours.{number}", pair)
     for number, profile in enumerate(file.profiles, start=1):
         path = f"profiles.{number}"
-        _known(f"{path}.coupling", [profile.coupling], file.couplings, "coupling of this study")
+        _known(f"{path}.coupling", [profile.coupling], names, "coupling of this study")
         _known(f"{path}.detectors", profile.detectors or [], analysed, "detector of this study")
         if profile.from_ >= profile.to:
             raise StudyError(f"{path}.from: must be below `to`, got {profile.from_:g} and {profile.to:g}")
         with located(path):
-            coupling(profile.coupling).check(profile.from_)
-            coupling(profile.coupling).check(profile.to)
+            coupling(profile.coupling, registry).check(profile.from_)
+            coupling(profile.coupling, registry).check(profile.to)
     for number, curve in enumerate(file.cross_sections, start=1):
         path = f"cross_sections.{number}"
         with located(f"{path}.coupling"):
-            new = coupling(curve.coupling)
+            new = coupling(curve.coupling, registry)
         with located(f"{path}.values"):
             for value in curve.values:
                 new.check(value)
@@ -77,12 +81,30 @@ def recoil_range(curve: CrossSection, of: Target, form_factor: str) -> tuple[flo
     return curve.recoil_from_kev, high
 
 
+def _check_not_linear(file: StudyFile, registry: Mapping[str, Coupling]) -> None:
+    """Couplings that counts are expanded in: one at a time, and none in toys or under a common signal."""
+    known = [name for name in dict.fromkeys([*file.coupling_names, *file.profile]) if name in registry]
+    found = [name for name in known if not registry[name].linear]
+    if len(found) > 1:
+        raise StudyError(f"couplings: {' and '.join(found)} are not linear in the amplitudes: one of them at a time")
+    for name in found:
+        if file.intervals.method == "feldman-cousins":
+            raise StudyError(f"couplings: feldman-cousins is not available for {name}; use method: delta-chi2")
+        if file.combinations:
+            raise StudyError(f"combinations: {name} is a property of each target; detectors cannot share it")
+
+
 def _check_intervals(file: StudyFile) -> None:
     if file.intervals.method == "delta-chi2":
         for key in ("toys", "seed", "ensemble"):
             if getattr(file.intervals, key) is not None:
                 raise StudyError(f"intervals.{key}: only with method: feldman-cousins; delta-chi2 uses no toys")
+    if file.profile and file.intervals.method == "feldman-cousins":
+        raise StudyError("profile: feldman-cousins is not available with couplings minimised over; use delta-chi2")
     projected = [spec for spec in file.detectors if isinstance(spec, Detector)]
+    bent = [s for s in projected if (u := s.uncertainties or file.uncertainties) and (u.energy_scale or u.quenching)]
+    if file.intervals.method == "feldman-cousins" and bent:
+        raise StudyError(f"detectors.{bent[0].name}.uncertainties: feldman-cousins knows normalisations only")
     statistics = {file.statistic, *(spec.statistic for spec in projected)}
     if file.intervals.method == "feldman-cousins" and len(projected) < len(file.detectors):
         name = next(spec.name for spec in file.detectors if isinstance(spec, Experiment))
@@ -113,6 +135,10 @@ def _check_combinations(file: StudyFile) -> None:
             members = [spec for name in combination.detectors if isinstance(spec := detectors[name], Detector)]
             if len(members) < len(combination.detectors):
                 raise StudyError(f"{path}.signal: experiments have fluxes of their own; use independent")
+            for spec in members:
+                widths = spec.uncertainties or file.uncertainties
+                if widths is not None and (widths.energy_scale or widths.quenching):
+                    raise StudyError(f"{path}.signal: with shape uncertainties ({spec.name}) use independent")
             if len({spec.statistic or file.statistic for spec in members}) > 1:
                 raise StudyError(f"{path}.signal: correlated needs one statistic for all detectors")
             uncertainties = [spec.uncertainties or file.uncertainties for spec in members]

@@ -9,7 +9,7 @@ import numpy as np
 
 from nurecoil.inference.contours import contour
 from nurecoil.inference.intervals import best_fit, interval
-from nurecoil.physics.couplings import coupling
+from nurecoil.physics.couplings import Coupling
 from nurecoil.physics.cross_sections import differential
 from nurecoil.physics.nuclei import target
 from nurecoil.progress import track
@@ -59,8 +59,8 @@ def run(
         name=study.name,
         study=study.as_dict(),
         couplings={
-            name: results.CouplingInfo(coupling(name).symbol, coupling(name).unit, coupling(name).scale)
-            for name in dict.fromkeys([*study.file.couplings, *(c.coupling for c in study.file.cross_sections)])
+            name: coupling_info(study.registry[name])
+            for name in dict.fromkeys([*study.file.coupling_names, *(c.coupling for c in study.file.cross_sections)])
         },
         detectors={name: results.DetectorInfo(analysis.label, analysis.channels) for name, analysis in made.items()},
         limits=tuple(limits),
@@ -80,14 +80,14 @@ def run(
 def limit(study: Study, analysis: Analysis, name: str) -> results.Limit:
     """The delta chi^2 interval of one coupling."""
     options = study.file.intervals
-    found = interval(analysis.statistic.along((name,)), options.confidence_level, options.minimum)
+    found = interval(analysis.chi2(name), options.confidence_level, options.minimum)
     return results.Limit(
         detector=analysis.name,
         channels=analysis.channels,
         statistic=analysis.statistic_name,
         method="delta-chi2",
         coupling=name,
-        unit=coupling(name).unit,
+        unit=study.registry[name].unit,
         confidence_level=found.confidence_level,
         delta_chi2=found.delta_chi2,
         best_fit=found.best_fit,
@@ -97,21 +97,22 @@ def limit(study: Study, analysis: Analysis, name: str) -> results.Limit:
 
 
 def _spectra(made: dict[str, Analysis]) -> tuple[results.Spectrum, ...]:
-    single = [
-        analysis.responses[0]
-        for analysis in made.values()
-        if len(analysis.setups) == 1 and isinstance(analysis.setups[0], DetectorSetup)
-    ]
-    return tuple(
-        results.Spectrum(
-            detector=response.name,
-            bin_edges_kev=response.bin_edges_kev,
-            cevns=response.projected(response.standard_model("cevns")),
-            electron=response.projected(response.standard_model("electron")),
-            background=response.projected(response.background),
+    spectra = []
+    for analysis in made.values():
+        setup = analysis.setups[0]
+        if len(analysis.setups) > 1 or not isinstance(setup, DetectorSetup):
+            continue
+        response = setup.response
+        spectra.append(
+            results.Spectrum(
+                detector=response.name,
+                bin_edges_kev=setup.detector.recoil_edges_kev,
+                cevns=response.projected(response.standard_model("cevns")),
+                electron=response.projected(response.standard_model("electron")),
+                background=response.projected(response.background),
+            )
         )
-        for response in single
-    )
+    return tuple(spectra)
 
 
 def _measured(study: Study) -> dict[str, Any]:
@@ -147,7 +148,7 @@ def _profiles(study: Study, made: dict[str, Analysis]) -> tuple[results.Profile,
     for wanted in study.file.profiles:
         value = np.linspace(wanted.from_, wanted.to, wanted.points)
         for name in wanted.detectors or list(made):
-            chi2 = made[name].statistic.along((wanted.coupling,))
+            chi2 = made[name].chi2(wanted.coupling)
             profiles.append(
                 results.Profile(name, made[name].channels, wanted.coupling, value, chi2(value) - best_fit(chi2)[1])
             )
@@ -158,7 +159,7 @@ def _contours(study: Study, made: dict[str, Analysis]) -> list[results.ContourLi
     wanted = [(analysis, x, y) for x, y in study.file.contours for analysis in made.values()]
     contours = []
     for analysis, x, y in track(wanted, "contours"):
-        found = contour(analysis.statistic.along((x, y)), study.file.intervals.confidence_level)
+        found = contour(analysis.chi2(x, y), study.file.intervals.confidence_level)
         contours.append(
             results.ContourLines(analysis.name, analysis.channels, x, y, found.confidence_level, found.polygons)
         )
@@ -184,20 +185,35 @@ def _cross_sections(study: Study, wanted: schema.CrossSection) -> list[results.C
     """The Standard Model's curve and one per value, log-spaced up to the endpoint."""
     of = target(wanted.target, rms_radius_fm=wanted.rms_radius_fm, convention=study.file.nuclei)
     recoil = np.geomspace(*recoil_range(wanted, of, study.file.form_factor), CROSS_SECTION_POINTS)
+    new = study.registry[wanted.coupling]
+    standard_model = new.reference if new.range_of is None else new.range_of(of)[1]
     curves = []
-    for value in dict.fromkeys([0.0, *wanted.values]):
+    for value in dict.fromkeys([standard_model, *wanted.values]):
         cross_section = differential(
             wanted.channel,
             recoil,
             wanted.energy_mev,
             of,
-            couplings={wanted.coupling: value},
+            couplings={new: value},
             form_factor=study.file.form_factor,
-            incoming=coupling(wanted.coupling).flavours[0][0],
+            incoming=new.flavours[0][0],
+            radiative_corrections=study.file.radiative_corrections,
         )
         curves.append(
             results.CrossSectionCurve(
-                wanted.target, wanted.channel, wanted.energy_mev, wanted.coupling, value, recoil, cross_section
+                wanted.target,
+                wanted.channel,
+                wanted.energy_mev,
+                wanted.coupling,
+                value,
+                recoil,
+                cross_section,
+                value == standard_model,
             )
         )
     return curves
+
+
+def coupling_info(new: Coupling) -> results.CouplingInfo:
+    """What figures and tables need to know of a coupling."""
+    return results.CouplingInfo(new.symbol, new.unit, new.scale, new.reference if new.linear else None, new.power)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nurecoil.errors import StudyError, located
-from nurecoil.physics.couplings import nearest
+from nurecoil.physics.couplings import FAMILIES, nearest
 from nurecoil.studies.study import Study, study_from_dict
 
 
@@ -37,19 +37,20 @@ def _find(content: dict[str, Any], key: str) -> tuple[dict[str, Any], str, str |
     rest, said = key, ""
     while True:
         if isinstance(holder, list):
-            named = [entry for entry in holder if isinstance(entry, dict) and rest.startswith(f"{entry.get('name')}.")]
+            named = [entry for entry in holder if rest.startswith(f"{_called(entry)}.")]
             if not named:
-                if any(isinstance(entry, dict) and entry.get("name") == rest for entry in holder):
+                if any(_called(entry) == rest for entry in holder):
                     raise StudyError(
                         f"{key}: only a number can be scanned; name one of its keys, such as {key}.mass_kg"
                     )
-                names = [str(entry["name"]) for entry in holder if isinstance(entry, dict) and "name" in entry]
+                names = [called for entry in holder if (called := _called(entry)) is not None]
                 word = rest.split(".")[0]
                 hint = f"; {nearest(word, names)}" if names else ", whose entries have no names"
                 raise StudyError(f"{key}: no '{word}' under {said}{hint}")
-            entry = max(named, key=lambda found: len(found["name"]))
-            detector = entry["name"] if said == "detectors" else detector
-            rest, holder, said = rest[len(entry["name"]) + 1 :], entry, entry["name"]
+            entry = max(named, key=lambda found: len(_called(found) or ""))
+            name = _called(entry) or ""
+            detector = name if said == "detectors" else detector
+            rest, holder, said = rest[len(name) + 1 :], entry, name
             continue
         word, _, rest = rest.partition(".")
         if not isinstance(holder, dict) or word not in holder:
@@ -61,6 +62,14 @@ def _find(content: dict[str, Any], key: str) -> tuple[dict[str, Any], str, str |
                 raise StudyError(f"{key}: only a number can be scanned, this is {type(holder[word]).__name__}")
             return holder, word, detector
         holder, said = holder[word], word
+
+
+def _called(entry: Any) -> str | None:
+    """How a member of a list is called in a path: a mediator by its label, anything else by its name."""
+    if not isinstance(entry, dict):
+        return None
+    name = entry.get("label") if entry.get("name") in FAMILIES else entry.get("name")
+    return None if name is None else str(name)
 
 
 def check_scans(study: Study) -> None:

@@ -61,7 +61,7 @@ Pulse = Annotated[
 ]
 
 
-class Source(_Model):
+class PionDecayAtRest(_Model):
     """A pulsed source of pions decaying at rest."""
 
     name: Name = "custom"
@@ -74,14 +74,62 @@ class Source(_Model):
     repetition_hz: Positive | None = Field(None, description="pulses a second, for detectors with time bins")
 
 
+class Reactor(_Model):
+    """A nuclear reactor: electron antineutrinos."""
+
+    name: Name = "custom"
+    type: Literal["reactor"]
+    thermal_power_gw: Positive
+    fission_fractions: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(
+        description="shares of U235, U238, Pu239 and Pu241 in the fissions, 1 in all"
+    )
+    hours_per_year: Annotated[float, Field(gt=0, le=8784)]
+    duty_factor: Fraction = Field(1.0, description="share of the live time at full power")
+
+
+class TabulatedSource(_Model):
+    """Spectra from a file: a column of energies, one column per flavour."""
+
+    name: Name = "custom"
+    type: Literal["tabulated"]
+    file: str = Field(
+        description="columns energy_mev and nu_e, anti_nu_mu ... in 1/(cm^2 s MeV), named in its first line"
+    )
+    reference_distance_m: Positive = Field(description="where the file's flux is")
+    hours_per_year: Annotated[float, Field(gt=0, le=8784)]
+    duty_factor: Fraction = 1.0
+
+
+SourceKeys = PionDecayAtRest | Reactor | TabulatedSource
+
+SOURCES: dict[str, type[PionDecayAtRest] | type[Reactor] | type[TabulatedSource]] = {
+    "pion-decay-at-rest": PionDecayAtRest,
+    "reactor": Reactor,
+    "tabulated": TabulatedSource,
+}
+
+
+def _source_kind(value: Any) -> str:
+    kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
+    return f"<{kind}>" if kind in SOURCES else "<pion-decay-at-rest>"
+
+
+Source = Annotated[
+    Annotated[PionDecayAtRest, Tag("<pion-decay-at-rest>")]
+    | Annotated[Reactor, Tag("<reactor>")]
+    | Annotated[TabulatedSource, Tag("<tabulated>")],
+    Discriminator(_source_kind),
+]
 SourceOrPreset = Annotated[Annotated[str, Tag("<word>")] | Annotated[Source, Tag("<mapping>")], Discriminator(_kind)]
 
 
 class Uncertainties(_Model):
-    """Relative widths of the normalisations; 0 fixes one."""
+    """Relative widths of the normalisations, and of what bends the signal's shape; 0 fixes one."""
 
     signal: Annotated[float, Field(ge=0, le=10)]
     background: Annotated[float, Field(ge=0, le=10)]
+    energy_scale: Annotated[float, Field(ge=0, lt=0.3)] = Field(0.0, description="of the reconstructed energy")
+    quenching: Annotated[float, Field(ge=0, lt=0.3)] = Field(0.0, description="of a detector's quenching model")
 
 
 class Intervals(_Model):
@@ -102,10 +150,12 @@ class Intervals(_Model):
 
 
 class Resolution(_Model):
-    """Gaussian width of the true recoil energy."""
+    """Gaussian width as a function of the true energy: the nuclear recoil's, or its light's in keVee."""
 
-    sigma_kev: Positive
-    at_kev: Positive
+    sigma_kev: Positive | None = None
+    at_kev: Positive | None = None
+    sigma_kevee: Positive | None = Field(None, description="for a detector with quenching, with at_kevee")
+    at_kevee: Positive | None = None
     law: Literal["sqrt", "constant", "linear"] = "sqrt"
     minimum_true_kev: Positive | None = Field(None, description="required by law: constant; recoils below are lost")
 
@@ -135,6 +185,32 @@ Quenching = Annotated[
 ]
 
 
+class Lindhard(_Model):
+    """Lindhard's model, of a target of one element."""
+
+    lindhard_k: Positive | Literal["standard"] = Field(description="standard: 0.133 Z^(2/3) A^(-1/2)")
+
+
+class QuenchingFile(_Model):
+    """Two columns: keV of nuclear recoil, quenching factor."""
+
+    file: str
+
+
+def _quenching_kind(value: Any) -> str:
+    if isinstance(value, dict):
+        return "<file>" if "file" in value else "<lindhard>"
+    return "<file>" if isinstance(value, QuenchingFile) else "<lindhard>" if isinstance(value, Lindhard) else "<number>"
+
+
+QuenchingModel = Annotated[
+    Annotated[Fraction, Tag("<number>")]
+    | Annotated[Lindhard, Tag("<lindhard>")]
+    | Annotated[QuenchingFile, Tag("<file>")],
+    Discriminator(_quenching_kind),
+]
+
+
 class Detector(_Model):
     """A detector; with `preset`, any key overrides the preset's. Energies are reconstructed nuclear-recoil keV."""
 
@@ -148,9 +224,17 @@ class Detector(_Model):
     maximum_kev: Positive | None = None
     bins: Annotated[int, Field(ge=1, le=10_000)] | None = None
     bin_edges_kev: Annotated[list[Positive], Field(min_length=2, max_length=10_001)] | None = None
+    quenching: QuenchingModel | None = Field(
+        None,
+        description="light of nuclear recoils: a factor, {lindhard_k}, or {file}; the energy axis is then in keVee",
+    )
+    threshold_kevee: Positive | None = Field(None, description="with quenching; bins uniform in keVee")
+    maximum_kevee: Positive | None = None
+    bin_edges_kevee: Annotated[list[Positive], Field(min_length=2, max_length=10_001)] | None = None
     resolution: ResolutionOrNone = Field(description="none is a choice")
     efficiency: Efficiency = Field(description="a number in (0, 1], or {file, axis: recoil or reconstructed}")
     background_ckkd: NonNegative | None = Field(None, description="counts/keV/kg/day")
+    background_ckkd_ee: NonNegative | None = Field(None, description="counts/keVee/kg/day, with quenching")
     background_ckd: NonNegative | None = Field(None, description="counts/kg/day in all bins together")
     background_file: str | None = Field(None, description="two columns: keV, counts/keV/kg/day")
     rms_radius_fm: Radius | None = Field(None, description="a number or one per element")
@@ -275,6 +359,21 @@ class Figure(_Model):
     columns: Annotated[int, Field(ge=1, le=4)] | None = Field(None, description="all panels in one row unless given")
 
 
+class Mediator(_Model):
+    """A coupling with parameters; its label stands in the files."""
+
+    name: Literal["light_vector", "light_scalar"]
+    charges: Literal["universal", "b-l", "lmu-ltau"] | None = Field(None, description="of light_vector, required there")
+    mass_mev: Positive | None = Field(None, description="required")
+    label: str | None = Field(None, description="required; letters, digits and _")
+
+
+CouplingName = Annotated[
+    Annotated[str, Tag("<word>")] | Annotated[Mediator, Tag("<mapping>")],
+    Discriminator(lambda value: "<mapping>" if _kind(value) == "<mapping>" else "<word>"),
+]
+
+
 class StudyFile(_Model):
     """The whole file."""
 
@@ -285,7 +384,9 @@ class StudyFile(_Model):
     )
     exposure_years: Annotated[float, Field(gt=0, le=1e4)] | None = Field(None, description="required likewise")
     channels: Annotated[list[Channel], Field(min_length=1)] = Field(default=["cevns"])
-    couplings: Annotated[list[str], Field(min_length=1)]
+    couplings: Annotated[list[CouplingName], Field(min_length=1)]
+    profile: list[str] = Field(default=[], description="couplings minimised over instead of held at zero")
+    plugins: list[str] = Field(default=[], description="Python files that declare couplings; they are run")
     uncertainties: Uncertainties | None = Field(None, description="required likewise")
     statistic: Statistic = "least-squares"
     intervals: Intervals = Field(default_factory=lambda: Intervals.model_validate({}))
@@ -300,9 +401,7 @@ class StudyFile(_Model):
     nuclei: Literal["standard-weight", "isotopes"] = "standard-weight"
     radiative_corrections: bool = False
 
-
-NOT_AVAILABLE = {
-    "plugins": "couplings from plugin files",
-    "profile": "couplings that are minimised over",
-}
-"""Keys of the contract that this version refuses, and what they would do."""
+    @property
+    def coupling_names(self) -> list[str]:
+        """The couplings as files name them."""
+        return [new if isinstance(new, str) else new.label or new.name for new in self.couplings]

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from nurecoil.detection.detector import Detector
+from nurecoil.detection.quenching import ScaledQuenching
 from nurecoil.detection.response import Response, response
 from nurecoil.errors import located
 from nurecoil.inference.chi2 import Statistic
-from nurecoil.inference.least_squares import LeastSquares
+from nurecoil.inference.least_squares import LeastSquares, response_axes
 from nurecoil.inference.poisson import Poisson
+from nurecoil.inference.shapes import ShapedLikelihood
+from nurecoil.inference.templates import Template
 from nurecoil.physics.couplings import Coupling
-from nurecoil.physics.sources import PionDecayAtRest
+from nurecoil.physics.sources import Source
 
 if TYPE_CHECKING:
     from nurecoil.experiments.measurement import Measurement, Setup
@@ -24,7 +27,7 @@ class DetectorSetup:
     """A projected detector with all that the study, or the detector itself, says about its running."""
 
     detector: Detector
-    source: PionDecayAtRest
+    source: Source
     exposure_years: float
     channels: tuple[str, ...]
     form_factor: str
@@ -32,6 +35,9 @@ class DetectorSetup:
     background_uncertainty: float
     statistic: str
     couplings: tuple[Coupling, ...]
+    radiative_corrections: bool = False
+    energy_scale_uncertainty: float = 0.0
+    quenching_uncertainty: float = 0.0
 
     @property
     def name(self) -> str:
@@ -43,30 +49,72 @@ class DetectorSetup:
         """How figures name it."""
         return self.detector.label
 
-    @cached_property
-    def response(self) -> Response:
-        """Counts for the exposure as a function of the study's couplings."""
+    def _response(self, detector: Detector) -> Response:
         with located(f"detectors.{self.name}"):
             return response(
                 self.source,
-                self.detector,
+                detector,
                 couplings=self.couplings,
                 years=self.exposure_years,
                 channels=self.channels,
                 form_factor=self.form_factor,
+                radiative_corrections=self.radiative_corrections,
             )
+
+    @cached_property
+    def response(self) -> Response:
+        """Counts for the exposure as a function of the study's couplings."""
+        return self._response(self.detector)
+
+    @property
+    def shaped(self) -> bool:
+        """Whether a nuisance bends the signal's shape."""
+        return self.energy_scale_uncertainty > 0 or self.quenching_uncertainty > 0
 
     @cached_property
     def chi2(self) -> Statistic:
         """The statistic that the study asks for, on Asimov data."""
         kind = Poisson if self.statistic == "poisson" else LeastSquares
         with located(f"detectors.{self.name}"):
+            if self.shaped:
+                return self._shaped_chi2()
             return kind.of(self.response, self.signal_uncertainty, self.background_uncertainty)
+
+    def _shaped_chi2(self) -> ShapedLikelihood:
+        """The statistic with pulls on the energy scale and the quenching: signals computed at plus and minus one."""
+        varied = {}
+        if self.energy_scale_uncertainty > 0:
+            width = self.energy_scale_uncertainty
+            # A reconstructed energy that is too high by a factor is an edge that is too low by it.
+            edges = [self.detector.bin_edges_kev / (1 + sign * width) for sign in (1, -1)]
+            varied["energy_scale"] = [replace(self.detector, bin_edges_kev=moved) for moved in edges]
+        if self.quenching_uncertainty > 0 and self.detector.quenching is not None:
+            models = [
+                ScaledQuenching(self.detector.quenching, 1 + sign * self.quenching_uncertainty) for sign in (1, -1)
+            ]
+            varied["quenching"] = [replace(self.detector, quenching=model) for model in models]
+        nominal = self.response
+        signals = {}
+        for name, detectors in varied.items():
+            responses = [self._response(detector) for detector in detectors]
+            signals[name] = (responses[0].signal, responses[1].signal)
+        widths = [("signal", self.signal_uncertainty), ("background", self.background_uncertainty)]
+        return ShapedLikelihood(
+            axes=response_axes(nominal),
+            monomials=nominal.monomials,
+            signal=(Template(nominal.signal, signals),),
+            backgrounds=(("background", Template(nominal.background[None, :], {})),),
+            observed=nominal.signal[0] + nominal.background,
+            widths=(*widths, *((name, 1.0) for name in signals)),
+            kind="poisson" if self.statistic == "poisson" else "least-squares",
+        )
 
     def computed_content(self) -> dict[str, Any]:
         """What its files and defaults come to: with the keys, all that its counts depend on."""
         return {
+            "source": repr(self.source),
             "efficiency": repr(self.detector.efficiency),
+            "quenching": repr(self.detector.quenching),
             "background": self.detector.background_per_kg_day.tolist(),
         }
 

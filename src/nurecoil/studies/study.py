@@ -17,10 +17,12 @@ from nurecoil.physics.couplings import Coupling, coupling
 from nurecoil.physics.sources import days_in_time_bins
 from nurecoil.studies import presets, schema
 from nurecoil.studies.build import build_detector, build_experiment, build_source, merge_preset
+from nurecoil.studies.registry import study_registry
 from nurecoil.studies.rules import check_across_keys
 from nurecoil.studies.setups import AnySetup, DetectorSetup, ExperimentSetup
 from nurecoil.studies.validation import validated
 from nurecoil.studies.yaml_io import read_yaml
+from nurecoil.textfiles import read_text
 
 if TYPE_CHECKING:
     from nurecoil.studies.results import Result
@@ -37,6 +39,9 @@ class Study:
     """The folder that file names in the study are relative to."""
     setups: tuple[AnySetup, ...]
     couplings: tuple[Coupling, ...]
+    """Those that get limits."""
+    registry: Mapping[str, Coupling]
+    """All couplings that it knows, by name."""
     data: Path | None = None
     """Where experiments' data lie; searched for unless given."""
 
@@ -48,10 +53,17 @@ class Study:
     def as_dict(self) -> dict[str, Any]:
         """The keys as plain values, presets filled in: a study file that gives the same study."""
         content = self.file.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_unset=True)
+        if "plugins" in content:
+            content["plugins"] = [str((self.base / name).resolve()) for name in content["plugins"]]
+        for source in [content.get("source"), *(detector.get("source") for detector in content["detectors"])]:
+            if isinstance(source, dict) and "file" in source:
+                source["file"] = str((self.base / source["file"]).resolve())
         for detector in content["detectors"]:
             # Files are named from anywhere, since the saved study stands in another folder than the user's.
             if isinstance(detector.get("efficiency"), dict):
                 detector["efficiency"]["file"] = str((self.base / detector["efficiency"]["file"]).resolve())
+            if isinstance(detector.get("quenching"), dict) and "file" in detector["quenching"]:
+                detector["quenching"]["file"] = str((self.base / detector["quenching"]["file"]).resolve())
             if "background_file" in detector:
                 detector["background_file"] = str((self.base / detector["background_file"]).resolve())
         return content
@@ -60,11 +72,15 @@ class Study:
     def sha256(self) -> str:
         """A hash of what the study computes: keys and the contents of files, but no order, comment, title or figure."""
         content = self.file.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_unset=True)
-        for key in ("title", "figures"):
+        for key in ("title", "figures", "source"):
             content.pop(key, None)
+        content["plugins"] = [
+            hashlib.sha256(read_text(self.base / name, "plugin").encode()).hexdigest() for name in self.file.plugins
+        ]
         for detector, setup in zip(content["detectors"], self.setups, strict=True):
             detector.pop("label", None)
-            detector.pop("background_file", None)
+            for key in ("background_file", "source"):
+                detector.pop(key, None)
             detector.update(setup.computed_content())
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
@@ -119,13 +135,16 @@ def study_from_dict(
     directory = None if data is None else Path(data)
     with located(where):
         file = validated(schema.StudyFile, _with_presets(content))
+        registry = study_registry(file, base)
         couplings = []
-        for name in file.couplings:
+        for name in file.coupling_names:
             with located("couplings"):
-                couplings.append(coupling(name))
-        check_across_keys(file)
-        setups = tuple(_setup(file, spec, base, tuple(couplings), directory) for spec in file.detectors)
-        study = Study(file, where, base, setups, tuple(couplings), directory)
+                couplings.append(coupling(name, registry))
+        check_across_keys(file, registry)
+        # The response knows the couplings that are minimised over too.
+        known = tuple(dict.fromkeys([*couplings, *(registry[name] for name in file.profile)]))
+        setups = tuple(_setup(file, spec, base, known, directory) for spec in file.detectors)
+        study = Study(file, where, base, setups, tuple(couplings), registry, directory)
         if file.scans:
             from nurecoil.studies.scans import check_scans
 
@@ -155,7 +174,7 @@ def _setup(
     path = f"detectors.{spec.name}"
     channels = tuple(spec.channels or file.channels)
     if isinstance(spec, schema.Experiment):
-        setup = build_experiment(spec, channels, file.form_factor, file.nuclei, data)
+        setup = build_experiment(spec, channels, file, data)
         return ExperimentSetup(spec.experiment, setup, couplings)
     source_given, years = spec.source or file.source, spec.exposure_years or file.exposure_years
     uncertainties = spec.uncertainties or file.uncertainties
@@ -163,9 +182,11 @@ def _setup(
         missing = {"source": source_given, "exposure_years": years, "uncertainties": uncertainties}
         raise StudyError(f"{next(key for key, value in missing.items() if value is None)}: this key is required")
     with located(f"{path}.source" if spec.source else "source"):
-        source = build_source(source_given)
-    if "electron" in channels and spec.electron_quenching is None:
+        source = build_source(source_given, base)
+    if "electron" in channels and spec.electron_quenching is None and spec.quenching is None:
         raise StudyError(f"{path}.electron_quenching: required with the channel electron (a number, or same-axis)")
+    if uncertainties.quenching > 0 and spec.quenching is None:
+        raise StudyError(f"{path}.quenching: required with an uncertainty of the quenching")
     if spec.time_bin_edges_us is not None:
         with located(f"{path}.time_bin_edges_us"):
             days_in_time_bins(source, spec.time_bin_edges_us, years)
@@ -179,4 +200,7 @@ def _setup(
         background_uncertainty=uncertainties.background,
         statistic=spec.statistic or file.statistic,
         couplings=couplings,
+        radiative_corrections=file.radiative_corrections,
+        energy_scale_uncertainty=uncertainties.energy_scale,
+        quenching_uncertainty=uncertainties.quenching,
     )

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from nurecoil.errors import StudyError
 from nurecoil.physics.couplings import nearest
-from nurecoil.studies.schema import NOT_AVAILABLE, Detector, Experiment
+from nurecoil.studies.schema import SOURCES, Detector, Experiment, PionDecayAtRest
 
 _MOST_MESSAGES = 5
 
@@ -39,8 +39,6 @@ def _message(model: type[BaseModel], content: Mapping[str, Any], error: Any) -> 
     shown = "" if isinstance(given, dict | list) else f", got {_show(given)}"
     if kind == "extra_forbidden":
         key = str(location[-1])
-        if len(location) == 1 and key in NOT_AVAILABLE:
-            return f"{path}: {NOT_AVAILABLE[key]} are not available in this version of nurecoil"
         return f"{path}: unknown key; {nearest(key, _known_keys(model, location[:-1], content))}"
     if kind == "missing":
         return f"{path}: this key is required"
@@ -63,8 +61,6 @@ def _message(model: type[BaseModel], content: Mapping[str, Any], error: Any) -> 
         bound = f"at least {context['min_length']}" if kind == "too_short" else f"at most {context['max_length']}"
         entries = "entry" if bound.endswith(" 1") else "entries"
         return f"{path}: needs {bound} {entries}, got {context.get('actual_length', 'more')}"
-    if kind == "string_type" and location[:1] == ("couplings",) and isinstance(given, dict):
-        return f"{path}: couplings with parameters are not available in this version of nurecoil"
     expected = {
         "float_type": "a number",
         "int_type": "a whole number",
@@ -122,11 +118,13 @@ def _known_keys(model: type[BaseModel], location: Sequence[Any], content: Any) -
             content = content[part]
         if isinstance(part, int) and current is Detector and isinstance(content, Mapping) and "experiment" in content:
             current = Experiment
+        if current is PionDecayAtRest and isinstance(content, Mapping):
+            current = SOURCES.get(str(content.get("type")), PionDecayAtRest)
         if isinstance(part, int) or part not in _keys(current):
             continue
         field = next(info for name, info in current.model_fields.items() if (info.alias or name) == part)
         current = _first_model(field.annotation) or current
-    return _keys(current) + (list(NOT_AVAILABLE) if not location else [])
+    return _keys(current)
 
 
 def _keys(model: type[BaseModel]) -> list[str]:

@@ -1,0 +1,111 @@
+"""Couplings that users declare: Python files named in a study, or packages with an entry point.
+
+A file (or module) declares `nurecoil.Coupling` objects at its top level; all of them are taken. A package offers one by
+an entry point of the group `nurecoil.couplings`. Every one is tried on a few nuclei before a study uses it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nurecoil.errors import InputFileError, PluginError
+from nurecoil.physics.couplings import COUPLINGS, FAMILIES, Coupling
+from nurecoil.physics.nuclei import target
+from nurecoil.textfiles import read_text
+
+ENTRY_POINTS = "nurecoil.couplings"
+TRIED_ON = ("CsI", "Ge", "Ar")
+TRIED_AT_KEV = np.geomspace(0.05, 200.0, 24)
+"""Recoil energies at which a kernel must be finite."""
+
+
+def from_file(path: Path) -> list[Coupling]:
+    """The couplings that a Python file declares; it is run.
+
+    Raises `InputFileError` for a file that cannot be read and `PluginError`, which names the file and the fault, for
+    one that does not run, declares none, or declares a kernel that cannot be used.
+    """
+    text = read_text(path, "plugin")
+    name = f"nurecoil_plugin_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise InputFileError(f"plugin {path}: must be a Python file, whose name ends in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        exec(compile(text, str(path), "exec"), module.__dict__)
+    except Exception as fault:  # whatever a user's code raises is a fault of that file
+        raise PluginError(f"plugin {path}: does not import ({type(fault).__name__}: {fault})") from None
+    return _declared(vars(module), f"plugin {path}")
+
+
+def from_entry_points() -> dict[str, Coupling]:
+    """The couplings that installed packages offer, by name."""
+    found: dict[str, Coupling] = {}
+    for entry in importlib.metadata.entry_points(group=ENTRY_POINTS):
+        where = f"entry point {entry.name} ({entry.value})"
+        try:
+            offered = entry.load()
+        except Exception as fault:  # whatever an installed package raises is a fault of that package
+            raise PluginError(f"{where}: does not import ({type(fault).__name__}: {fault})") from None
+        for new in _declared({"offered": offered} if isinstance(offered, Coupling) else vars(offered), where):
+            add(found, new, where)
+    return found
+
+
+def _declared(names: Mapping[str, Any], where: str) -> list[Coupling]:
+    couplings = list(dict.fromkeys(value for value in names.values() if isinstance(value, Coupling)))
+    if not couplings:
+        raise PluginError(f"{where}: declares no coupling; a nurecoil.Coupling at its top level is needed")
+    for new in couplings:
+        try_out(new, where)
+    return couplings
+
+
+def add(registry: dict[str, Coupling], new: Coupling, where: str) -> None:
+    """Put a coupling into a registry; `PluginError` for a name that is taken."""
+    if new.name in COUPLINGS or new.name in FAMILIES or new.name in registry:
+        raise PluginError(f"{where}: the name '{new.name}' is taken; choose another")
+    registry[new.name] = new
+
+
+def try_out(new: Coupling, where: str) -> None:
+    """Evaluate the kernels on a few nuclei and on electrons; `PluginError` for what cannot be used."""
+    said = f"{where}: coupling '{new.name}'"
+    if new.rebuild is not None:
+        return
+    if new.nucleus is None and new.electron is None:
+        raise PluginError(f"{said} has no kernel: give nucleus, electron or both")
+    if not new.flavours:
+        raise PluginError(f"{said} joins no flavours: give pairs such as (('e', 'e'),)")
+    low, high = new.bounds
+    if not (np.isfinite(new.scale) and new.scale > 0 and low < high):
+        raise PluginError(f"{said}: the scale must be above 0 and the bounds must rise")
+    recoil = TRIED_AT_KEV
+    if new.nucleus is not None:
+        ones = np.ones_like(recoil)
+        for formula in TRIED_ON:
+            for constituent in target(formula).constituents:
+                _check(new.nucleus, (recoil, constituent.nucleus, ones, ones), f"{said}: its kernel on nuclei")
+    if new.electron is not None:
+        _check(new.electron, (recoil,), f"{said}: its kernel on electrons")
+
+
+def _check(kernel: Any, arguments: tuple[Any, ...], said: str) -> None:
+    try:
+        with np.errstate(all="ignore"):
+            value = np.asarray(kernel(*arguments), dtype=float)
+    except Exception as fault:  # whatever a user's code raises is a fault of that code
+        raise PluginError(f"{said} fails ({type(fault).__name__}: {fault})") from None
+    if value.shape != arguments[0].shape:
+        raise PluginError(f"{said} has the shape {value.shape} for recoil energies of shape {arguments[0].shape}")
+    if not np.all(np.isfinite(value)):
+        raise PluginError(f"{said} is not finite at all recoil energies from 0.05 to 200 keV")
