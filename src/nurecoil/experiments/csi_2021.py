@@ -24,6 +24,7 @@ from nurecoil.detection.expansion import expansions_of, with_expansion
 from nurecoil.detection.folding import Monomial, fold, sorted_monomials
 from nurecoil.detection.quadrature import recoil_nodes
 from nurecoil.detection.response import BinAxis, Response
+from nurecoil.experiments.axes import AXES
 from nurecoil.experiments.files import data_folder
 from nurecoil.experiments.measurement import Measurement, Setup, measurement
 from nurecoil.experiments.tables import read_coefficients, read_events, read_histogram
@@ -239,7 +240,7 @@ def analyse(setup: Setup, couplings: Sequence[Coupling]) -> Measurement:
     }
     response = Response(
         setup.name,
-        (BinAxis("energy_pe", PE_EDGES), BinAxis("time_us", TIME_EDGES_US)),
+        tuple(map(BinAxis, AXES["coherent-csi-2021"], (PE_EDGES, TIME_EDGES_US))),
         tuple(couplings),
         setup.channels,
         tuple(monomials),

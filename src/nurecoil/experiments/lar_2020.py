@@ -19,6 +19,7 @@ from nurecoil.detection.expansion import expansions_of, with_expansion
 from nurecoil.detection.folding import Monomial, fold, sorted_monomials
 from nurecoil.detection.quadrature import bin_windows, recoil_nodes
 from nurecoil.detection.response import BinAxis, Response
+from nurecoil.experiments.axes import AXES
 from nurecoil.experiments.files import data_folder
 from nurecoil.experiments.measurement import Measurement, Setup, measurement, require_channels
 from nurecoil.experiments.tables import cube_edges, read_cube, read_efficiency
@@ -126,7 +127,7 @@ def analyse(setup: Setup, couplings: Sequence[Coupling]) -> Measurement:
         backgrounds[name] = Template(read_cube(folder / file).reshape(1, -1), shapes), width
     response = Response(
         setup.name,
-        (BinAxis("energy_kevee", ENERGY_EDGES_KEVEE), BinAxis("f90", F90_EDGES), BinAxis("time_us", TIME_EDGES_US)),
+        tuple(map(BinAxis, AXES["coherent-lar-2020"], (ENERGY_EDGES_KEVEE, F90_EDGES, TIME_EDGES_US))),
         tuple(couplings),
         setup.channels,
         tuple(monomials),

@@ -71,7 +71,9 @@ def profile(axes: Axes, result: Result, spec: Spec) -> None:
     axes.axhline(delta_chi2_level(confidence, 1), color="0.45", linewidth=0.9, linestyle=(0, (1, 2)))
     ends = [float(p.value[inside][[0, -1]][end]) for p, inside in shown for end in (0, 1)]
     axes.set_xlim(min(ends) * factor, max(ends) * factor)
-    axes.set_ylim(0, spec.get("maximum") or min(30.0, max(float(p.delta_chi2[inside].max()) for p, inside in shown)))
+    highest = max(float(p.delta_chi2[inside].max()) for p, inside in shown)
+    # A flat curve still leaves room for the level.
+    axes.set_ylim(0, spec.get("maximum") or min(30.0, max(highest, 1.5 * delta_chi2_level(confidence, 1))))
     axes.annotate(
         f"{100 * confidence:g}% CL",
         (0.98, delta_chi2_level(confidence, 1)),
@@ -124,7 +126,7 @@ def contour(axes: Axes, result: Result, spec: Spec) -> None:
     if len(drawn) == 1:
         title = f"{style.formula_text(result.detectors[drawn[0].detector].label)}, {title}"
     if len(drawn) > 1 or spec.get("reference"):
-        _legend(axes, spec.get("legend") or "best")
+        _legend(axes, spec.get("legend") or "best", size=8 if spec.get("reference") else 9)
     axes.set_title(spec.get("title") or title)
 
 

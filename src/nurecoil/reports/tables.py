@@ -12,6 +12,9 @@ from nurecoil.reports.improvement import Improvement, improvements
 from nurecoil.reports.published import compare, published, published_for
 from nurecoil.studies.results import Limit, Result, natural_exponent
 
+WIDTH = 240
+"""A table is as wide as it needs to be; beyond this it would be cut."""
+
 
 def _number(value: float, exponent: int) -> str:
     """A value in units of 10^exponent with digits that make sense: three significant ones."""
@@ -44,9 +47,7 @@ def interval_text(limit: Limit, result: Result) -> str:
     return f"{pieces or 'none'}{power}{unit}"
 
 
-def rendered(
-    title: str, columns: list[str], rows: list[list[str]], right: set[int], notes: list[str], width: int = 120
-) -> str:
+def rendered(title: str, columns: list[str], rows: list[list[str]], right: set[int], notes: list[str]) -> str:
     """A table as text, with notes under it; `right` are the columns that are aligned there."""
     from rich import box
     from rich.console import Console
@@ -58,7 +59,7 @@ def rendered(
     for row in rows:
         table.add_row(*row)
     text = io.StringIO()
-    console = Console(file=text, width=width, force_terminal=False, color_system=None, highlight=False, markup=False)
+    console = Console(file=text, width=WIDTH, force_terminal=False, color_system=None, highlight=False, markup=False)
     console.print(table)
     return "\n".join([text.getvalue().rstrip(), *notes])
 
@@ -159,7 +160,7 @@ def improvement_table(found: list[Improvement], result: Result) -> str:
         "Ratio of the largest |end| of the intervals; measured: stored result of the study coherent.",
         "The paper compares with bounds of other authors, partly with all charges free at once (docs/coherent.md).",
     ]
-    return rendered("Improvement over COHERENT", columns, rows, {5}, notes, width=170)
+    return rendered("Improvement over COHERENT", columns, rows, {5}, notes)
 
 
 def _published_table(result: Result, entry: Mapping[str, Any]) -> str:

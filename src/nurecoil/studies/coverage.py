@@ -20,6 +20,7 @@ from nurecoil.studies import blocks
 from nurecoil.studies.analysis import Analysis, analyses
 from nurecoil.studies.feldman_cousins import convention
 from nurecoil.studies.provenance import provenance
+from nurecoil.studies.setups import ExperimentSetup
 from nurecoil.studies.study import Study
 
 FEWEST_TOYS = 100
@@ -165,9 +166,14 @@ def check_request(
         raise StudyError("at: a true value is given twice")
     if fast:
         require_numba()
-    made = analyses(study)
-    if detector not in made:
-        raise UnknownNameError(f"no detector '{detector}' in the study {study.name}; {nearest(detector, made)}")
+    members = {setup.name: [setup] for setup in study.setups}
+    for combination in study.file.combinations:
+        members[combination.name] = [members[name][0] for name in combination.detectors]
+    if detector not in members:
+        raise UnknownNameError(f"no detector '{detector}' in the study {study.name}; {nearest(detector, members)}")
+    # Said before anything of the study is computed: its data may not be at hand.
+    if any(isinstance(setup, ExperimentSetup) for setup in members[detector]):
+        raise StudyError(f"detectors.{detector}: pseudo-experiments are not available for the data of experiments")
     known = [new.name for new in study.couplings]
     if name not in known:
         raise UnknownNameError(f"no coupling '{name}' in the study {study.name}; {nearest(name, known)}")
@@ -176,7 +182,7 @@ def check_request(
             if not np.isfinite(value):
                 raise PhysicsError(f"a true value must be a finite number, got {value}")
             study.registry[name].check(value)
-    analysis = made[detector]
+    analysis = analyses(study)[detector]
     chosen_statistic = statistic or analysis.statistic_name
     chosen_minimum: Minimum = minimum or study.file.intervals.minimum
     if chosen_statistic == "poisson" and fast:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from nurecoil.errors import StudyError, located
+from nurecoil.experiments.axes import AXES
 from nurecoil.physics.couplings import Coupling, coupling, nearest
 from nurecoil.physics.cross_sections import scatterers
 from nurecoil.physics.nuclei import Target, target
@@ -175,6 +176,9 @@ def _check_panel(file: StudyFile, panel: Panel, path: str) -> None:
     _known(f"{path}.data", [panel.data] if panel.data else [], measured, "experiment of this study")
     if (panel.data is None) != (panel.axis is None):
         raise StudyError(f"{path}.axis: goes with data, such as data: coherent-csi-2021, axis: energy_pe")
+    if panel.data is not None and panel.axis is not None:
+        experiment = next(s.experiment for s in file.detectors if isinstance(s, Experiment) and s.name == panel.data)
+        _known(f"{path}.axis", [panel.axis], AXES[experiment], f"axis of {experiment}")
     if panel.reference is not None:
         if panel.contour is None:
             raise StudyError(f"{path}.reference: is drawn beside a contour only")
