@@ -121,7 +121,7 @@ def contour(axes: Axes, result: Result, spec: Spec) -> None:
         _reference(axes, result, spec, (factor_x, factor_y))
     axes.set_xlabel(label_x)
     axes.set_ylabel(label_y)
-    axes.margins(x=0.08, y=0.18 if spec.get("reference") else 0.08)
+    axes.margins(x=0.08, y=0.32 if spec.get("reference") else 0.08)
     title = f"{100 * drawn[0].confidence_level:g}% CL"
     if len(drawn) == 1:
         title = f"{style.formula_text(result.detectors[drawn[0].detector].label)}, {title}"
@@ -167,7 +167,8 @@ MAGNIFIED_BEYOND = 10.0
 
 
 def _value_text(info: CouplingInfo, value: float) -> str:
-    exponent = int(np.floor(np.log10(abs(value)) + 1e-9))
+    exponent = int(np.floor(np.log10(abs(value)) + 1e-9)) if value else 0
+    exponent = 0 if natural_exponent(info.scale) == 0 and -3 <= exponent <= 2 else exponent
     digits = f"{value / 10.0**exponent:.3g}".replace("-", "\u2212")
     unit = style.unit_text(info.unit, exponent)
     return f"${info.symbol}$ = {digits}" + (f"\u00d7{unit}" if exponent else f" {unit}").rstrip()
@@ -185,12 +186,16 @@ def cross_section(axes: Axes, result: Result, spec: Spec) -> None:
         and (wanted is None or c.standard_model or c.value in wanted)
     ]
     values = list(dict.fromkeys(c.value for c in curves if not c.standard_model))
+    drawn: set[str] = set()
     for c in curves:
         colour, line = _curve_style(c, values, channels)
         info = result.couplings[c.coupling]
         text = "SM" if c.standard_model else _value_text(info, c.value)
         if len(channels) > 1:
             text = f"{style.CHANNEL_LABELS[c.channel]}, {text}"
+        if text in drawn:  # the Standard Model of another coupling's curves
+            continue
+        drawn.add(text)
         axes.plot(c.recoil_kev, c.dsigma_dt_cm2_per_kev, color=colour, linestyle=line, label=text)
     axes.set_xscale("log")
     axes.set_yscale("log")
@@ -361,7 +366,7 @@ def scan(axes: Axes, result: Result, spec: Spec) -> None:
         axes.set_xscale("log")
     if one_sided:
         axes.set_yscale("log")
-    else:
+    elif result.couplings[coupling].standard_model == 0:
         axes.axhline(0, color="0.6", linewidth=0.8)
     axes.set_xlabel(found[0].key)
     axes.set_ylabel(label)

@@ -1,13 +1,13 @@
 """Couplings that are minimised over, as nuisances are: chi^2 of the others with them at their best.
 
-The function may have several minima in the couplings that are minimised over (a mirror solution, a degeneracy), so it
-is searched from the Standard Model and from both sides of it at several distances; every search is a damped Newton
-descent with the exact gradient, inside the couplings' bounds, all points at once, and the lowest value counts.
+The function may have several minima in the couplings that are minimised over (a mirror solution, a degeneracy), so each
+of them is scanned over all its decades, and the lowest dips are followed by a damped Newton descent with the exact
+gradient, inside the couplings' bounds, all points at once. A valley is missed if it is narrower than a step of the scan
+(2 to 3 % of its distance from the Standard Model) or, with several couplings minimised over, lies off both scans.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,11 +18,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from nurecoil.inference import search
 from nurecoil.inference.chi2 import Axis, PointFunction, Segment, Statistic
+from nurecoil.inference.pointwise import LARGEST_BATCH
 
 FloatArray = NDArray[np.float64]
 
-DISTANCES = (0.3, 30.0, 3000.0)
-"""Where searches start, in natural scales from the Standard Model, on both sides of every coupling."""
+SEARCH_POINTS = 500
+"""Per side of a hidden coupling: a step is 2 to 3 % of the distance from the Standard Model."""
+DIPS = 3
+"""Local minima along a hidden coupling that are followed."""
 POINTS_PER_SIDE = 80
 """Of the search along the coupling that is shown: a point costs a minimisation."""
 MOST_STEPS = 80
@@ -46,24 +49,41 @@ class ProfiledChi2:
 
     def minimised(self, shown: FloatArray) -> tuple[FloatArray, FloatArray]:
         """chi^2, shape (points,), and the hidden couplings, shape (points, hidden), at points (points, shown)."""
-        starts = self._starts
-        everywhere = np.repeat(shown, len(starts), axis=0)
-        hidden = np.tile(starts, (len(shown), 1))
-        chi2, hidden = self._descend(everywhere, hidden)
-        chi2 = chi2.reshape(len(shown), len(starts))
-        best = np.argmin(chi2, axis=1)
-        rows = np.arange(len(shown))
-        return chi2[rows, best], hidden.reshape(len(shown), len(starts), -1)[rows, best]
+        centre = np.tile([axis.standard_model for axis in self._hidden], (len(shown), 1))
+        chi2, hidden = self._descend(shown, centre)
+        base = centre
+        # With several hidden couplings once more, from the best that was found.
+        for _ in range(1 if len(self._hidden) == 1 else 2):
+            for column in range(len(self._hidden)):
+                rows, starts = self._dips(shown, base, column)
+                found, at = self._descend(shown[rows], starts)
+                # Of several searches of a point the lowest stands last.
+                for row, value, place in sorted(zip(rows, found, at, strict=True), key=lambda done: -done[1]):
+                    if value < chi2[row]:
+                        chi2[row], hidden[row] = value, place
+            base = hidden.copy()
+        return chi2, hidden
 
-    @cached_property
-    def _starts(self) -> FloatArray:
-        """The Standard Model, and each hidden coupling (all together too) away from it at every distance."""
-        centre = np.array([axis.standard_model for axis in self._hidden])
-        low, high = np.array([axis.bounds for axis in self._hidden]).T
-        scale = np.array([axis.scale for axis in self._hidden])
-        units = [*np.eye(len(centre)), *([np.ones(len(centre))] if len(centre) > 1 else [])]
-        moved = [centre + sign * d * unit * scale for d, sign, unit in itertools.product(DISTANCES, (1, -1), units)]
-        return np.unique(np.clip(np.array([centre, *moved]), low, high), axis=0)
+    def _dips(self, shown: FloatArray, hidden: FloatArray, column: int) -> tuple[NDArray[np.int64], FloatArray]:
+        """The lowest local minima along one hidden coupling: the row that each belongs to, and where it is."""
+        line = self._hidden[column].search_points(SEARCH_POINTS, smallest_decade=-2)
+        rows = max(1, LARGEST_BATCH // len(line))
+        found_rows, starts = [], []
+        for first in range(0, len(shown), rows):
+            part = slice(first, first + rows)
+            points = np.repeat(np.hstack([shown[part], hidden[part]]), len(line), axis=0)
+            points[:, len(self.axes) + column] = np.tile(line, len(points) // len(line))
+            values = self.function.values_at(points).reshape(-1, len(line))
+            walled = np.pad(values, ((0, 0), (1, 1)), constant_values=np.inf)
+            dips = (walled[:, 1:-1] <= walled[:, :-2]) & (walled[:, 1:-1] < walled[:, 2:])
+            order = np.argsort(np.where(dips, values, np.inf), axis=1)[:, :DIPS]
+            for number, places in enumerate(order):
+                for place in places[dips[number, places]]:
+                    start = hidden[first + number].copy()
+                    start[column] = line[place]
+                    found_rows.append(first + number)
+                    starts.append(start)
+        return np.array(found_rows, dtype=np.int64), np.array(starts).reshape(-1, len(self._hidden))
 
     def _descend(self, shown: FloatArray, start: FloatArray) -> tuple[FloatArray, FloatArray]:
         low, high = np.array([axis.bounds for axis in self._hidden]).T
@@ -72,7 +92,7 @@ class ProfiledChi2:
         chi2, slope = self._slope(shown, hidden)
         damping = np.full(len(hidden), 1e-3)
         active = np.arange(len(hidden))
-        for _ in range(MOST_STEPS):
+        for _ in range(MOST_STEPS if len(hidden) else 0):
             # In units of the distance from the start of the axis, so that every decade is searched alike.
             length = scale + np.abs(hidden[active] - [axis.standard_model for axis in self._hidden])
             step, gain = self._step(shown[active], hidden[active], slope[active], length, damping[active])

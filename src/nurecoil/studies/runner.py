@@ -175,10 +175,17 @@ def _scans(study: Study) -> tuple[results.ScanPoint, ...]:
             for name, analysis in analyses(varied).items():
                 if name in changed:
                     points += [
-                        results.ScanPoint(wanted.name, wanted.key, value, limit(varied, analysis, new.name))
-                        for new in study.couplings
+                        results.ScanPoint(wanted.name, wanted.key, value, limit(varied, analysis, new))
+                        for new in scanned_couplings(study, wanted.key)
                     ]
     return tuple(points)
+
+
+def scanned_couplings(study: Study, key: str) -> list[str]:
+    """The couplings whose limits a key can change: a mediator's key its own alone, unless it is minimised over."""
+    names = [new.name for new in study.couplings]
+    own = [name for name in names if key.startswith(f"couplings.{name}.") and name not in study.file.profile]
+    return own or names
 
 
 def _cross_sections(study: Study, wanted: schema.CrossSection) -> list[results.CrossSectionCurve]:
