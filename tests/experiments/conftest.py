@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import functools
-import os
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,15 +17,6 @@ from nurecoil.physics.couplings import coupling
 from nurecoil.physics.nuclei import target
 
 MILLICHARGES = ("q_ee", "q_mumu", "q_emu", "q_etau", "q_mutau")
-
-
-@pytest.fixture(scope="session")
-def coherent_data():
-    """The folder that NURECOIL_DATA names; tests that ask for it are skipped without the variable."""
-    named = os.environ.get("NURECOIL_DATA")
-    if not named:
-        pytest.skip("NURECOIL_DATA is not set: the tests on the real COHERENT files did not run")
-    return Path(named)
 
 
 def csi_setup(directory, channels=("cevns",), nuisances="normalisation", observed="data"):

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -178,45 +178,51 @@ def _neutron_radii(target: Target, factor: float) -> Target:
     return replace(target, constituents=tuple(constituents))
 
 
-def analyse(setup: Setup, couplings: Sequence[Coupling]) -> Measurement:
-    """The measurement, as a function of some couplings; data are located and verified here."""
-    folder = data_folder("csi-2021", setup.directory)
+@dataclass(frozen=True, eq=False)
+class _Signal:
+    """The expected signal: what the response is made of, and the templates of the likelihood."""
+
+    monomials: tuple[Monomial, ...]
+    coefficients: dict[str, FloatArray]
+    """Per channel, without an offset: shape (monomials, bins)."""
+    templates: tuple[Template, ...]
+    """One per group of flux components that arrive together."""
+
+
+def _signal(setup: Setup, couplings: tuple[Coupling, ...], folder: Path, offsets_us: FloatArray) -> _Signal:
+    """Fold the flux components, nominal and with every curve varied by one standard deviation."""
     quenching = read_coefficients(folder / "scintRespCoefficients.txt", 5)
     efficiency = read_coefficients(folder / "effCoefficients.txt", 3)
-    shaped = setup.nuisances == "shape"
-    offsets = np.zeros(1)
-    if shaped:
-        low, high = OFFSET_RANGE_US
-        offsets = np.linspace(low, high, round((high - low) / OFFSET_STEP_US) + 1)
     groups = components_by_arrival(PION_DECAY_AT_REST)
 
-    def terms(target: Target, q: FloatArray, e: FloatArray) -> dict[tuple[int, str], dict[Monomial, FloatArray]]:
+    def fold_all(target: Target, q: int = 0, e: int = 0) -> dict[tuple[int, str], dict[Monomial, FloatArray]]:
+        """By group and channel, with the curves in these rows of the released tables."""
         return {
-            (number, channel): energy_terms(setup, target, group, channel, tuple(couplings), q, e)
+            (number, channel): energy_terms(setup, target, group, channel, couplings, quenching[q], efficiency[e])
             for number, (_, group) in enumerate(groups)
             for channel in setup.channels
         }
 
-    nominal = terms(setup.target, quenching[0], efficiency[0])
+    nominal = fold_all(setup.target)
+    varied = {}
+    if setup.nuisances == "shape":
+        radii = [_neutron_radii(setup.target, 1 + sign * NEUTRON_RADIUS_UNCERTAINTY) for sign in (1, -1)]
+        varied = {
+            "efficiency": [fold_all(setup.target, e=row) for row in (1, 2)],
+            "quenching_0": [fold_all(setup.target, q=row) for row in (1, 2)],
+            "quenching_1": [fold_all(setup.target, q=row) for row in (3, 4)],
+            "neutron_radius": [fold_all(target) for target in radii],
+        }
     monomials = sorted_monomials(list(nominal.values()))
 
-    def rows(made: dict[Monomial, FloatArray]) -> FloatArray:
-        return np.array([made.get(monomial, np.zeros(len(PE_EDGES) - 1)) for monomial in monomials])
+    def rows(terms: dict[Monomial, FloatArray]) -> FloatArray:
+        return np.array([terms.get(monomial, np.zeros(len(PE_EDGES) - 1)) for monomial in monomials])
 
     def summed(made: dict[tuple[int, str], dict[Monomial, FloatArray]], number: int) -> FloatArray:
         return np.asarray(np.sum([rows(made[number, channel]) for channel in setup.channels], axis=0))
 
-    varied = {}
-    if shaped:
-        radius = [_neutron_radii(setup.target, 1 + sign * NEUTRON_RADIUS_UNCERTAINTY) for sign in (1, -1)]
-        varied = {
-            "efficiency": [terms(setup.target, quenching[0], efficiency[row]) for row in (1, 2)],
-            "quenching_0": [terms(setup.target, quenching[row], efficiency[0]) for row in (1, 2)],
-            "quenching_1": [terms(setup.target, quenching[row], efficiency[0]) for row in (3, 4)],
-            "neutron_radius": [terms(target, quenching[0], efficiency[0]) for target in radius],
-        }
-    times = [signal_times(setup, lifetimes, offsets) for lifetimes, _ in groups]
-    signal = tuple(
+    times = [signal_times(setup, lifetimes, offsets_us) for lifetimes, _ in groups]
+    templates = tuple(
         Template(
             summed(nominal, number),
             {name: (summed(up, number), summed(down, number)) for name, (up, down) in varied.items()},
@@ -224,32 +230,43 @@ def analyse(setup: Setup, couplings: Sequence[Coupling]) -> Measurement:
         )
         for number in range(len(groups))
     )
-    backgrounds = _backgrounds(folder, offsets)
-    centre = len(offsets) // 2
-    coefficients = {
-        channel: np.sum(
-            [
-                np.einsum("me,t->met", rows(nominal[n, channel]), times[n].fractions[centre]).reshape(
-                    len(monomials), -1
-                )
-                for n in range(len(groups))
-            ],
-            axis=0,
-        )
+    parts = {
+        channel: [
+            (rows(nominal[number, channel])[:, :, None] * _central(times[number])).reshape(len(monomials), -1)
+            for number in range(len(groups))
+        ]
         for channel in setup.channels
+    }
+    coefficients = {channel: np.asarray(np.sum(part, axis=0)) for channel, part in parts.items()}
+    return _Signal(tuple(monomials), coefficients, templates)
+
+
+def _central(times: TimeTemplate) -> FloatArray:
+    """The time distribution without an offset, which stands in the middle of the grid."""
+    return np.asarray(times.fractions[len(times.fractions) // 2])
+
+
+def analyse(setup: Setup, couplings: Sequence[Coupling]) -> Measurement:
+    """The measurement, as a function of some couplings; data are located and verified here."""
+    folder = data_folder("csi-2021", setup.directory)
+    shaped = setup.nuisances == "shape"
+    low, high = OFFSET_RANGE_US
+    offsets = np.linspace(low, high, round((high - low) / OFFSET_STEP_US) + 1) if shaped else np.zeros(1)
+    signal = _signal(setup, tuple(couplings), folder, offsets)
+    backgrounds = _backgrounds(folder, offsets)
+    expected = {
+        name: np.outer(template.nominal[0], _central(template.times)).ravel()
+        for name, (template, _) in backgrounds.items()
+        if template.times is not None
     }
     response = Response(
         setup.name,
         tuple(map(BinAxis, AXES["coherent-csi-2021"], (PE_EDGES, TIME_EDGES_US))),
         tuple(couplings),
         setup.channels,
-        tuple(monomials),
-        coefficients,
-        {
-            name: np.outer(template.nominal[0], template.times.fractions[len(template.times.fractions) // 2]).ravel()
-            for name, (template, _) in backgrounds.items()
-            if template.times is not None
-        },
+        signal.monomials,
+        signal.coefficients,
+        expected,
         expansions_of(couplings, setup.target),
     )
     events = read_events(folder / "dataBeamOnC.txt")
@@ -259,7 +276,7 @@ def analyse(setup: Setup, couplings: Sequence[Coupling]) -> Measurement:
         setup,
         response,
         observed.ravel(),
-        signal,
+        signal.templates,
         backgrounds,
         signal_width=SIGNAL_UNCERTAINTY[setup.nuisances],
         pulls=PULLS if shaped else (),
