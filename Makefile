@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 OUTPUT ?= results
 
-.PHONY: reproduce test benchmark coverage coherent clean
+.PHONY: release-check reproduce test benchmark coverage coherent clean
 
 reproduce: $(VENV)/installed
 	$(BIN)/nurecoil reproduce -o $(OUTPUT)
@@ -37,6 +37,10 @@ $(VENV)/installed: $(VENV)/bin/python pyproject.toml
 $(VENV)/installed-test: $(VENV)/bin/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	touch $(VENV)/installed $@
+
+# Wheel and source distribution in empty environments, lowest versions of the dependencies: some minutes.
+release-check: $(VENV)/bin/python
+	$(BIN)/python release/check.py
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
