@@ -202,6 +202,60 @@ def presets(
     typer.echo(list_presets() if name is None else show_preset(name), nl=False)
 
 
+@app.command()
+def report(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A study's folder of results.")],
+) -> None:
+    """Write a study's saved results as one HTML page, computing nothing."""
+    from nurecoil.reports.html import write_report
+
+    typer.echo(write_report(directory))
+
+
+class ExportFormat(enum.StrEnum):
+    """What results or a study can be exported to."""
+
+    HEPDATA = "hepdata"
+    PYHF = "pyhf"
+    BIBTEX = "bibtex"
+
+
+@app.command()
+def export(
+    source: Annotated[str, typer.Argument(metavar="DIR|STUDY", help="A study's folder of results, or a study.")],
+    form: Annotated[ExportFormat, typer.Option("--format", help="hepdata takes a folder; the others take both.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Folder for hepdata (DIR/hepdata), else a file (standard output)."),
+    ] = None,
+    detector: Annotated[
+        list[str] | None, typer.Option("--detector", help="For pyhf: a detector or combination; repeatable.")
+    ] = None,
+    at: Annotated[
+        list[str] | None, typer.Option("--at", help="For pyhf: COUPLING=VALUE in the coupling's unit; repeatable.")
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Let hepdata-validator or pyhf check it first (extras hepdata, pyhf).")
+    ] = False,
+    data: Data = None,
+) -> None:
+    """Export results or a study: HEPData tables, a pyhf workspace, BibTeX of what to cite."""
+    from nurecoil.reports.exports import export as write
+
+    made = write(source, form.value, output, detectors=detector or [], at=at or [], check=check, data=data)
+    typer.echo(made, nl=output is not None or form is ExportFormat.HEPDATA)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of study files, for editors."""
+    import json
+
+    from nurecoil.reports.json_schema import study_schema
+
+    typer.echo(json.dumps(study_schema(), indent=1))
+
+
 def _version(value: bool) -> None:
     if value:
         typer.echo(f"nurecoil {__version__}")

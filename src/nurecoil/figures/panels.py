@@ -368,7 +368,7 @@ def scan(axes: Axes, result: Result, spec: Spec) -> None:
         axes.set_yscale("log")
     elif result.couplings[coupling].standard_model == 0:
         axes.axhline(0, color="0.6", linewidth=0.8)
-    axes.set_xlabel(found[0].key)
+    axes.set_xlabel(style.KEYS.get(found[0].key.split(".")[-1], found[0].key))
     axes.set_ylabel(label)
     levels = {p.limit.confidence_level for p in found}
     text_levels = " to ".join(f"{100 * level:g}%" for level in sorted({min(levels), max(levels)}))

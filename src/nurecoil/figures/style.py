@@ -29,7 +29,7 @@ RC: dict[str, Any] = {
     "savefig.dpi": 150,
 }
 
-DETECTOR_COLOURS = ("#0b4f9e", "#2ca6c9", "#8e3fa8", "#d98200", "#3f8f3a", "#7a5230")
+DETECTOR_COLOURS = ("#0b4f9e", "#2ca6c9", "#8e3fa8", "#d98200", "#3f8f3a", "#7a5230", "#000000")
 """Blue, cyan, violet as in arXiv:2409.10652, then on."""
 LINE_STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)))
 STANDARD_MODEL_COLOUR = "#e07b00"
@@ -54,6 +54,18 @@ AXES = {
     "time_us": ("arrival time", "\u03bcs"),
 }
 """Axes of experiments: name and unit."""
+
+KEYS = {
+    "mass_mev": "mass of the mediator (MeV)",
+    "exposure_years": "exposure (years)",
+    "threshold_kev": "threshold (keV)",
+    "threshold_kevee": "threshold (keVee)",
+    "distance_m": "distance (m)",
+    "mass_kg": "mass (kg)",
+    "signal": "uncertainty of the signal",
+    "background": "uncertainty of the background",
+}
+"""How axes name the keys that are scanned; any other by its path."""
 
 PANEL_SIZE_IN = (4.1, 3.4)
 MARGINS_IN = (0.72, 0.16, 0.56, 0.30)

@@ -35,8 +35,8 @@ class Axis:
 
     @property
     def one_sided(self) -> bool:
-        """Whether the lower bound is one of nature, such as g >= 0 where g^2 enters, not one of sense."""
-        return self.power % 2 == 0
+        """Whether the lower bound is one of nature, such as g >= 0 where g^2 enters or a radius, not one of sense."""
+        return self.power % 2 == 0 or self.expansion is not None
 
     @property
     def lowest(self) -> float:

@@ -17,6 +17,14 @@ SEARCH_POINTS, GRID_POINTS = 240, 240
 COSTLY_SEARCH_POINTS, COSTLY_GRID_POINTS = 80, 80
 """The same for a chi^2 that is minimised point by point; the vertices are polished all the same."""
 MARGIN = 0.06
+REFINED_POINTS = (720, 2160)
+"""Along each axis of the box, one after the other, for a region that is a thin band."""
+THIN = 0.7
+"""A band is thin while less than this part of its points has all four neighbours inside."""
+MOST_GROWTHS = 12
+
+Box = tuple[tuple[float, float], tuple[float, float]]
+"""(low, high) of x and of y."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,25 +45,54 @@ def _extent(axis: FloatArray, inside: NDArray[np.bool_]) -> tuple[float, float]:
     return float(max(low - room, axis[0])), float(min(high + room, axis[-1]))
 
 
+def _grown(box: Box, below: NDArray[np.bool_], bounds: Box) -> Box:
+    """The box, doubled over every side that the region touches, as far as the bounds go."""
+    sides = []
+    for (low, high), (lowest, highest), touched in zip(
+        box, bounds, (below.any(axis=0), below.any(axis=1)), strict=True
+    ):
+        width = high - low
+        low = max(low - width, lowest) if bool(touched[0]) else low
+        high = min(high + width, highest) if bool(touched[-1]) else high
+        sides.append((low, high))
+    return sides[0], sides[1]
+
+
+def _thin(below: NDArray[np.bool_]) -> bool:
+    """Whether much of a region is its own edge: a band hardly wider than a step of the grid."""
+    walled = np.pad(below, 1)
+    inner = walled[:-2, 1:-1] & walled[2:, 1:-1] & walled[1:-1, :-2] & walled[1:-1, 2:] & below
+    return bool(inner.sum() < THIN * below.sum())
+
+
 def contour(chi2: Chi2, confidence_level: float) -> Contour:
     """The confidence region of two couplings, at the level of two parameters.
 
     A grid over many decades finds the islands (one narrower than its step, a tenth of the distance from zero or a third
     for a costly chi^2, can be missed); a grid over their common box is then traced, and its vertices are moved onto the
-    level set by Newton steps along the gradient, so that they do not depend on the grid.
-    A region that reaches the bounds of a coupling is closed along them.
+    level set by Newton steps along the gradient, so that they do not depend on the grid. The box grows where the region
+    runs into its side; where the region is a thin band, as of a degeneracy, and chi^2 has a closed form, the grid is
+    refined. A region that reaches the bounds of a coupling is closed along them.
     """
     level = delta_chi2_level(confidence_level, 2)
     search_points = SEARCH_POINTS if chi2.closed_form else COSTLY_SEARCH_POINTS
-    grid_points = GRID_POINTS if chi2.closed_form else COSTLY_GRID_POINTS
     axes = [axis.search_points(search_points) for axis in chi2.axes]
     surface = chi2.on_grid(axes[0], axes[1])
     lowest = float(surface.min())  # on Asimov data zero, at the Standard Model, which is a point of the grid
     inside = surface < level + lowest
-    x = np.linspace(*_extent(axes[0], np.any(inside, axis=0)), grid_points)
-    y = np.linspace(*_extent(axes[1], np.any(inside, axis=1)), grid_points)
-    lines = trace(x, y, chi2.on_grid(x, y), level + lowest)
-    polygons = tuple(_polish(chi2, line, level + lowest) for line in lines)
+    box = _extent(axes[0], np.any(inside, axis=0)), _extent(axes[1], np.any(inside, axis=1))
+    bounds = chi2.axes[0].bounds, chi2.axes[1].bounds
+    for points in (GRID_POINTS, *REFINED_POINTS) if chi2.closed_form else (COSTLY_GRID_POINTS,):
+        for _ in range(MOST_GROWTHS):
+            x, y = np.linspace(*box[0], points), np.linspace(*box[1], points)
+            surface = chi2.on_grid(x, y)
+            larger = _grown(box, surface < level + lowest, bounds)
+            if larger == box:
+                break
+            box = larger
+        if not _thin(surface < level + lowest):
+            break
+    polygons = tuple(_polish(chi2, line, level + lowest, points) for line in trace(x, y, surface, level + lowest))
     return Contour((chi2.axes[0].name, chi2.axes[1].name), confidence_level, level, polygons)
 
 
@@ -71,7 +108,7 @@ def trace(x: FloatArray, y: FloatArray, surface: FloatArray, level: float) -> tu
     return tuple(np.asarray(line) for line in contour_generator(x, y, walled).lines(level))
 
 
-def _polish(chi2: Chi2, line: FloatArray, level: float) -> FloatArray:
+def _polish(chi2: Chi2, line: FloatArray, level: float, grid_points: int) -> FloatArray:
     """Move vertices onto the level set, in coordinates where both axes span the polygon equally.
 
     A vertex stays where it is if a step would leave its cell (the gradient vanishes near a saddle, and on a bound the
@@ -85,8 +122,6 @@ def _polish(chi2: Chi2, line: FloatArray, level: float) -> FloatArray:
         gradient = np.stack([slope_x, slope_y], axis=1) * span
         step = ((value - level) / np.sum(gradient**2, axis=1))[:, None] * gradient
         moved = points - step * span
-        allowed = np.all(
-            (np.abs(step) < 1 / COSTLY_GRID_POINTS) & (moved >= bounds[:, 0]) & (moved <= bounds[:, 1]), axis=1
-        )
+        allowed = np.all((np.abs(step) < 1 / grid_points) & (moved >= bounds[:, 0]) & (moved <= bounds[:, 1]), axis=1)
         points[allowed] = moved[allowed]
     return np.asarray(np.clip(points, bounds[:, 0], bounds[:, 1]))

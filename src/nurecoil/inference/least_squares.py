@@ -35,10 +35,12 @@ FloatArray = NDArray[np.float64]
 
 def response_axes(response: Response) -> tuple[Axis, ...]:
     """The couplings of a response as inference sees them."""
-    return tuple(
-        Axis(new.name, new.scale, new.bounds, new.power, new.reference, response.expansions.get(number))
-        for number, new in enumerate(response.couplings)
-    )
+    axes = []
+    for number, new in enumerate(response.couplings):
+        expansion = response.expansions.get(number)
+        bounds = new.bounds if expansion is None else (expansion.low, expansion.high)
+        axes.append(Axis(new.name, new.scale, bounds, new.power, new.reference, expansion))
+    return tuple(axes)
 
 
 def background_widths(response: Response, uncertainty: float | Sequence[float]) -> FloatArray:

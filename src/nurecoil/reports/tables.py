@@ -195,3 +195,76 @@ def _published_table(result: Result, entry: Mapping[str, Any]) -> str:
     ]
     columns = ["detector", "coupling", "ours", "published", "difference", "unit", ""]
     return rendered(_title(result), columns, rows, {2, 3, 4}, notes)
+
+
+def html_value(value: float, limit: Limit, result: Result, digit: float | None = None) -> str:
+    """A value of a limit's coupling as HTML, with its power of ten and unit; `digit` is the last one to be shown."""
+    exponent = _exponent(limit, result)
+    if digit is None:
+        text = _number(value, exponent)
+    else:
+        text = f"{value / 10.0**exponent:.{max(0, exponent - round(math.log10(digit)))}f}"
+    return _in_units(text, exponent, limit.unit)
+
+
+def html_interval(limit: Limit, result: Result | None = None) -> str:
+    """An interval as HTML, all its pieces; without a result in the power of ten of its own ends."""
+    if result is None:
+        ends = [abs(end) for piece in limit.segments for end in piece if math.isfinite(end) and end]
+        exponent = natural_exponent(max(ends, default=1.0))
+    else:
+        exponent = _exponent(limit, result)
+    pieces = " or ".join(f"[{_number(low, exponent)}, {_number(high, exponent)}]" for low, high in limit.segments)
+    return _in_units(pieces or "none", exponent if pieces else 0, limit.unit if pieces else "1")
+
+
+def _in_units(text: str, exponent: int, unit: str) -> str:
+    from nurecoil.reports.html.markup import content, element
+
+    names = {"mu_B": ["\u03bc", element("sub", "B")], "cm2": ["cm", element("sup", "2")]}
+    # A hyphen is no minus, and a line may break after it.
+    power = ["\u00a0\u00d7\u00a010", element("sup", str(exponent).replace("-", "\u2212"))] if exponent else []
+    shown = [] if unit == "1" else ["\u00a0", names.get(unit, unit)]
+    return content([text.replace("-", "\u2212").replace("inf", "\u221e"), power, shown])
+
+
+def limits_html(result: Result) -> str:
+    """Every limit of a result as an HTML table, all pieces, with the digits that make sense."""
+    from nurecoil.reports.html.markup import table
+
+    simulated = any(limit.delta_chi2_segments is not None for limit in result.limits)
+    # What a narrow screen has room for comes first.
+    columns = ["detector", "coupling", "Feldman-Cousins" if simulated else "interval"]
+    fitted = any(_away(limit, result) for limit in result.limits)
+    columns += ["delta \u03c7\u00b2"] * simulated + ["best fit"] * fitted + ["channels", "statistic"]
+    rows = []
+    for limit in result.limits:
+        row = [limit.detector, limit.coupling, html_interval(limit, result)]
+        if simulated:
+            row.append(html_interval(replace(limit, segments=limit.delta_chi2_segments or ()), result))
+        if fitted:
+            row.append(html_value(limit.best_fit, limit, result))
+        rows.append([*row, limit.channels, limit.statistic])
+    return table(_title(result), columns, rows)
+
+
+def _away(limit: Limit, result: Result) -> bool:
+    """Whether the best fit is not the Standard Model: then it is worth a column."""
+    info = result.couplings[limit.coupling]
+    return abs(limit.best_fit - (info.standard_model or 0.0)) > 1e-2 * info.scale and info.standard_model is not None
+
+
+def limit_html(limit: Limit) -> str:
+    """One limit as an HTML table of two columns."""
+    from nurecoil.reports.html.markup import table
+
+    rows = [
+        ["interval", html_interval(limit)],
+        ["confidence level", f"{100 * limit.confidence_level:g} %"],
+        ["channels", limit.channels],
+        ["statistic", limit.statistic],
+        ["method", f"{limit.method}, {limit.minimum} minimum"],
+    ]
+    if limit.delta_chi2_segments is not None:
+        rows.insert(1, ["delta \u03c7\u00b2", html_interval(replace(limit, segments=limit.delta_chi2_segments))])
+    return table(f"{limit.coupling} at {limit.detector}", ["", ""], rows)

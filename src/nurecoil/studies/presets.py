@@ -18,7 +18,7 @@ def names(kind: Kind) -> list[str]:
     """The presets of a kind.
 
     >>> names("sources")
-    ['ess', 'sns']
+    ['ess', 'reactor', 'sns']
     """
     folder = importlib.resources.files("nurecoil").joinpath("presets", kind)
     return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))

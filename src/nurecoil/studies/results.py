@@ -36,6 +36,11 @@ class Limit:
     delta_chi2_segments: tuple[Segment, ...] | None = None
     """With Feldman-Cousins, the delta chi^2 interval beside it."""
 
+    def _repr_html_(self) -> str:
+        from nurecoil.reports.tables import limit_html
+
+        return limit_html(self)
+
 
 @dataclass(frozen=True, eq=False)
 class Spectrum:
@@ -229,6 +234,11 @@ class Result:
         from nurecoil.reports.tables import limits_table
 
         return limits_table(self)
+
+    def _repr_html_(self) -> str:
+        from nurecoil.reports.tables import limits_html
+
+        return limits_html(self)
 
 
 def natural_exponent(scale: float) -> int:
