@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 OUTPUT ?= results
 
-.PHONY: release-check reproduce test benchmark coverage coherent clean
+.PHONY: release-check reproduce test benchmark coverage coherent couplings validation docs clean
 
 reproduce: $(VENV)/installed
 	$(BIN)/nurecoil reproduce -o $(OUTPUT)
@@ -26,6 +26,19 @@ coverage: $(VENV)/installed-test
 coherent: $(VENV)/installed-test
 	$(BIN)/python docs/coherent_study.py $(if $(DATA),--data $(DATA)) -o $(OUTPUT)/coherent-study
 
+# Limits, figures and tables of docs/couplings.md, some seconds.
+couplings: $(VENV)/installed-test
+	$(BIN)/python docs/couplings_study.py
+
+# The numbers of docs/validation.md, some seconds.
+validation: $(VENV)/installed
+	$(BIN)/python docs/validation_study.py
+
+# The documentation site, in build/docs/html: runs notebooks and galleries the first time, warnings are errors.
+docs: $(VENV)/installed-docs
+	$(BIN)/sphinx-build -W --keep-going -b html -d build/docs/doctrees docs build/docs/html
+	@echo "open build/docs/html/index.html"
+
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "nurecoil needs Python 3.11 or newer: make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
@@ -38,9 +51,13 @@ $(VENV)/installed-test: $(VENV)/bin/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	touch $(VENV)/installed $@
 
+$(VENV)/installed-docs: $(VENV)/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	touch $(VENV)/installed $@
+
 # Wheel and source distribution in empty environments, lowest versions of the dependencies: some minutes.
 release-check: $(VENV)/bin/python
 	$(BIN)/python release/check.py
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis

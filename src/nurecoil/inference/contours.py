@@ -48,12 +48,11 @@ def _extent(axis: FloatArray, inside: NDArray[np.bool_]) -> tuple[float, float]:
 def _grown(box: Box, below: NDArray[np.bool_], bounds: Box) -> Box:
     """The box, doubled over every side that the region touches, as far as the bounds go."""
     sides = []
-    for (low, high), (lowest, highest), touched in zip(
-        box, bounds, (below.any(axis=0), below.any(axis=1)), strict=True
-    ):
+    touching = below.astype(int).sum(axis=0), below.astype(int).sum(axis=1)
+    for (low, high), (lowest, highest), touched in zip(box, bounds, touching, strict=True):
         width = high - low
-        low = max(low - width, lowest) if bool(touched[0]) else low
-        high = min(high + width, highest) if bool(touched[-1]) else high
+        low = max(low - width, lowest) if touched[0] > 0 else low
+        high = min(high + width, highest) if touched[-1] > 0 else high
         sides.append((low, high))
     return sides[0], sides[1]
 

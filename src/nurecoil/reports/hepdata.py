@@ -76,7 +76,7 @@ def _variable(column: Column, dependent: bool) -> dict[str, Any]:
             continue
         cell: dict[str, Any] = {"value": _number(value)}
         error = column.errors[position] if column.errors else None
-        if error is not None:
+        if error:  # the archive refuses an error of zero
             cell["errors"] = [{"symerror": float(error)}]
         values.append(cell)
     made: dict[str, Any] = {"header": header, "values": values}
@@ -365,7 +365,7 @@ def _earlier_files(folder: Path) -> set[str]:
 def check_submission(folder: Path) -> None:
     """Let the archive's validator read a submission.
 
-    Raises `MissingExtraError` without it, `OutputError` with its first complaint.
+    Raises `MissingExtraError` without it, `OutputError` with its first complaints.
     """
     try:
         validation = importlib.import_module("hepdata_validator.full_submission_validator")
@@ -376,4 +376,4 @@ def check_submission(folder: Path) -> None:
     validator = validation.FullSubmissionValidator(autoload_remote_schemas=False)
     if not validator.validate(directory=str(folder)):
         complaints = [text.message for texts in validator.get_messages().values() for text in texts]
-        raise OutputError(f"the validator of HEPData refuses the submission: {complaints[0]}")
+        raise OutputError(f"the validator of HEPData refuses the submission: {'; '.join(complaints[:2])}")

@@ -1,0 +1,318 @@
+"""The numbers and figures of `couplings.md`: limits of every coupling, cross sections, mass scans, NSI degeneracies.
+
+`python docs/couplings_study.py` computes all (some seconds on one core), keeps the limits in `data/couplings.json`,
+draws the figures and writes the page; `--write` only writes the page from the kept limits; `--check` computes the
+limits again and says whether they and the page agree. Nothing between the page's markers is typed by hand.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import argparse
+import io
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import nurecoil as nr
+from nurecoil.physics.couplings import COUPLINGS
+from nurecoil.studies.results import Result
+
+DOCS = Path(__file__).resolve().parent
+PAGE, DATA, FIGURES = DOCS / "couplings.md", DOCS / "data" / "couplings.json", DOCS / "figures"
+
+DETECTORS = ("ess-csi", "ess-xe", "ess-ge", "ess-ar", "ess-si", "ess-c3f8")
+SIX = "ess-six"
+SHOWN = {**dict(zip(DETECTORS, ("CsI", "Xe", "Ge", "Ar", "Si", "C₃F₈"), strict=True)), SIX: "all six"}
+COMMON: dict[str, Any] = {
+    "source": "ess",
+    "exposure_years": 3,
+    "uncertainties": {"signal": 0.10, "background": 0.01},
+}
+MASSES_MEV = (1, 10, 100)
+VECTORS = {"universal": "universal", "b-l": "b_l", "lmu-ltau": "lmu_ltau"}
+MEDIATORS: list[dict[str, Any]] = [
+    *(
+        {"name": "light_vector", "charges": charges, "mass_mev": mass, "label": f"{label}_{mass}"}
+        for charges, label in VECTORS.items()
+        for mass in MASSES_MEV
+    ),
+    *({"name": "light_scalar", "mass_mev": mass, "label": f"scalar_{mass}"} for mass in MASSES_MEV),
+]
+LINEAR: list[str | dict[str, Any]] = [*(name for name, new in COUPLINGS.items() if new.linear), *MEDIATORS]
+
+GALLERY: Mapping[str, Sequence[tuple[str | dict[str, Any], Sequence[float], dict[str, Any]]]] = {
+    "coupling-electromagnetic": (
+        ("q_ee", (-1e-8, 1e-8), {"target": "Ge"}),
+        ("mu_e", (1e-9, 4e-9), {"target": "Ge"}),
+        ("r2_ee", (-1e-31, 1e-31), {"target": "Ge"}),
+        ("mu_e", (1e-11, 1e-10), {"target": "Ge", "channel": "electron"}),
+    ),
+    "coupling-weak": (
+        ("eps_ee_u", (-0.1, 0.1), {"target": "CsI"}),
+        ("eps_etau_d", (0.2, 0.4), {"target": "CsI"}),
+        ("sin2_theta_w", (0.18, 0.30), {"target": "CsI"}),
+        ("neutron_radius", (4.0, 5.6), {"target": "CsI", "rms_radius_fm": 4.83, "recoil_from_kev": 1.0}),
+    ),
+    "coupling-mediators": (
+        (MEDIATORS[1], (6e-6, 2e-5), {"target": "Ge"}),
+        (MEDIATORS[4], (6e-6, 2e-5), {"target": "Ge"}),
+        (MEDIATORS[7], (3e-4, 1e-3), {"target": "Ge"}),
+        (MEDIATORS[10], (1e-5, 2e-5), {"target": "Ge"}),
+    ),
+}
+"""Per figure and panel: the coupling, its values, keys of `cross_sections`."""
+DRAWN_SCANS = {"universal": "universal", "b-l": "b_l", "lmu-ltau": "lmu_ltau", "scalar": "scalar"}
+PLANE, PLANE_POINTS = (-1.0, 1.0), 500
+"""Side of the drawn (u, d) plane: a band has no end, so that the plane must have one."""
+DPI, COLOURS = 90, 64
+
+Row = dict[str, Any]
+
+
+def limit_rows(result: Result) -> list[Row]:
+    """The limits of a result as plain rows; open ends are null."""
+    return [
+        {
+            "detector": x.detector,
+            "coupling": x.coupling,
+            "unit": x.unit,
+            "segments": [[end if math.isfinite(end) else None for end in map(float, piece)] for piece in x.segments],
+        }
+        for x in result.limits
+    ]
+
+
+def limits() -> list[Row]:
+    """All limits of the page: the six detectors and their combination."""
+    six = {
+        "name": "couplings",
+        "couplings": LINEAR,
+        "detectors": [{"preset": name} for name in DETECTORS],
+        "combinations": [{"name": SIX, "detectors": list(DETECTORS), "signal": "correlated"}],
+        **COMMON,
+    }
+    return [*limit_rows(nr.study_from_dict(six).run()), *limit_rows(nr.load_study("ess-neutron-radius").run())]
+
+
+def save(figure: Any, name: str) -> None:
+    """A small PNG of the documentation: few colours."""
+    from PIL import Image
+
+    FIGURES.mkdir(exist_ok=True)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, dpi=DPI)
+    Image.open(drawn).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(
+        FIGURES / f"{name}.png", optimize=True
+    )
+
+
+def gallery() -> None:
+    """Cross sections beside the Standard Model's, by the package's own panel."""
+    from nurecoil.figures import panels, style
+
+    for name, shown in GALLERY.items():
+        figure, grid = style.panel_grid(len(shown), 2)
+        for axes, (coupling, values, keys) in zip(grid, shown, strict=True):
+            label = coupling if isinstance(coupling, str) else coupling["label"]
+            curve = {"energy_mev": 40, "coupling": label, "values": list(values), **keys}
+            study = {
+                "name": "gallery",
+                "couplings": [coupling],
+                "detectors": [{"preset": "ess-ge"}],
+                "cross_sections": [curve],
+                **COMMON,
+            }
+            result = nr.study_from_dict(study).run()
+            channel = keys.get("channel", "cevns")
+            spec = {"cross_section": keys["target"], "energy_mev": 40.0, "channels": [channel]}
+            what = "on electrons" if channel == "electron" else "on nuclei"
+            spec["title"] = f"{label}: {keys['target']}, {what}"
+            spec["legend"] = "lower left" if name == "coupling-weak" or label == "r2_ee" else "upper right"
+            panels.PANELS["cross_section"](axes, result, spec)
+            style.finish(axes)
+        save(figure, name)
+
+
+def mass_scans() -> None:
+    """The limits of `ess-mediators` against the mass: one target alone has mirror regions, all six have none."""
+    from nurecoil.figures import panels, style
+
+    result = nr.load_study("ess-mediators").run()
+    kept = ("ess-xe", "ess-ge", "ess-ar", "ess-si", SIX)
+    result = replace(result, scans=tuple(point for point in result.scans if point.limit.detector in kept))
+    figure, grid = style.panel_grid(len(DRAWN_SCANS), 2)
+    for axes, (name, coupling) in zip(grid, DRAWN_SCANS.items(), strict=True):
+        panels.PANELS["scan"](axes, result, {"scan": (name, coupling)})
+        axes.set_xlabel("mass (MeV)")
+        axes.set_title(f"{name}: 90% CL")
+        style.finish(axes)
+    save(figure, "coupling-masses")
+
+
+def degeneracies() -> None:
+    """The (eps_ee_u, eps_ee_d) plane between the bounds `PLANE`: bands of single targets, and all six."""
+    from nurecoil.figures import panels, style
+    from nurecoil.inference.contours import trace
+    from nurecoil.inference.levels import delta_chi2_level
+    from nurecoil.studies.analysis import analyses
+    from nurecoil.studies.results import ContourLines
+
+    study, pair = nr.load_study("ess-nsi"), ("eps_ee_u", "eps_ee_d")
+    axis = np.linspace(*PLANE, PLANE_POINTS)
+    found = tuple(
+        ContourLines(
+            name,
+            analysis.channels,
+            *pair,
+            0.90,
+            trace(axis, axis, analysis.chi2(*pair).on_grid(axis, axis), delta_chi2_level(0.90, 2)),
+        )
+        for name, analysis in analyses(study).items()
+    )
+    result = replace(study.run(), contours=found)
+    drawn = (["ess-xe"], ["ess-xe", "ess-si"], ["ess-xe", "ess-si", SIX])
+    figure, grid = style.panel_grid(len(drawn), len(drawn))
+    for axes, names in zip(grid, drawn, strict=True):
+        panels.PANELS["contour"](axes, result, {"contour": pair, "detectors": names, "legend": "upper right"})
+        axes.set_xlim(*PLANE)
+        axes.set_ylim(*PLANE)
+        style.finish(axes)
+    save(figure, "coupling-nsi-plane")
+
+
+def draw() -> None:
+    """All figures of the page."""
+    from matplotlib import rc_context
+
+    from nurecoil.figures import style
+
+    with rc_context(style.RC):
+        gallery()
+        mass_scans()
+        degeneracies()
+
+
+def numbers() -> list[Row]:
+    """The kept limits."""
+    content: list[Row] = json.loads(DATA.read_text(encoding="utf-8"))["limits"]
+    return content
+
+
+def table(columns: Sequence[str], lines: Iterable[Sequence[str]], left: int = 1) -> str:
+    """A Markdown table; all but the first columns are aligned to the right."""
+    rule = ["---" if number < left else "---:" for number in range(len(columns))]
+    return "\n".join("| " + " | ".join(line) + " |" for line in (columns, rule, *lines))
+
+
+def pieces(segments: Iterable[Sequence[float | None]], exponent: int) -> str:
+    """An interval with all its pieces, three significant digits; an upper limit where it starts at zero."""
+
+    def text(end: float) -> str:
+        scaled = float(f"{end / 10.0**exponent:.2e}")
+        decimals = max(0, 2 - math.floor(math.log10(abs(scaled)))) if scaled else 0
+        return f"{scaled:.{decimals}f}"
+
+    shown = []
+    for low, high in segments:
+        if low is not None and high is not None and low == -high:
+            shown.append(f"±{text(high)}")
+        elif low is None or low == 0:
+            shown.append("none" if high is None else f"< {text(high)}")
+        else:
+            shown.append(f"> {text(low)}" if high is None else f"[{text(low)}, {text(high)}]")
+    return " or ".join(shown)
+
+
+def _unit(rows: Sequence[Row]) -> tuple[int, str]:
+    """The power of ten and the heading of one coupling's row."""
+    ends = [abs(end) for row in rows for piece in row["segments"] for end in piece if end]
+    own = math.floor(math.log10(float(np.median(ends))))
+    exponent = 0 if -2 <= own <= 2 else own
+    unit = {"1": "", "cm2": "cm²", "mu_B": "μ_B"}.get(rows[0]["unit"], rows[0]["unit"])
+    return exponent, " ".join(part for part in (f"1e{exponent}" if exponent else "", unit) if part)
+
+
+def limits_block(couplings: Sequence[str]) -> str:
+    """A table of couplings against the detectors and their combination."""
+    kept = {(row["detector"], row["coupling"]): row for row in numbers()}
+    lines = []
+    for name in couplings:
+        exponent, unit = _unit([kept[detector, name] for detector in SHOWN if (detector, name) in kept])
+        texts = [pieces(kept[d, name]["segments"], exponent) if (d, name) in kept else "" for d in SHOWN]
+        lines.append([f"{name} ({unit})" if unit else name, *texts])
+    return table(["coupling", *SHOWN.values()], lines)
+
+
+def electromagnetic(name: str) -> bool:
+    """Whether a coupling of the registry is one to the photon."""
+    return name.startswith(("q_", "mu_", "r2_"))
+
+
+BLOCKS = {
+    "electromagnetic": lambda: limits_block([name for name in COUPLINGS if electromagnetic(name)]),
+    "weak": lambda: limits_block([name for name in COUPLINGS if not electromagnetic(name)]),
+    "mediators": lambda: limits_block([new["label"] for new in MEDIATORS]),
+}
+
+
+def page() -> str:
+    """The page with its marked blocks made anew."""
+    text = PAGE.read_text(encoding="utf-8")
+    for name, block in BLOCKS.items():
+        made = f"<!-- {name}: by couplings_study.py -->\n\n{block()}\n\n<!-- end of {name} -->"
+        marked = rf"<!-- {name}: by couplings_study.py -->.*?<!-- end of {name} -->"
+        text, found = re.subn(marked, lambda _, made=made: made, text, flags=re.DOTALL)
+        if found != 1:
+            raise SystemExit(f"{PAGE}: the markers of {name} are missing")
+    return text
+
+
+def agrees() -> bool:
+    """Whether the page is what the kept limits give, and these are what the package computes."""
+
+    def flat(rows: Iterable[Row]) -> dict[tuple[str, str], list[float]]:
+        return {
+            (row["detector"], row["coupling"]): [
+                np.nan if end is None else end for piece in row["segments"] for end in piece
+            ]
+            for row in rows
+        }
+
+    kept, made = flat(numbers()), flat(limits())
+    same = kept.keys() == made.keys() and all(
+        len(kept[key]) == len(made[key]) and np.allclose(kept[key], made[key], rtol=1e-4, atol=0, equal_nan=True)
+        for key in kept
+    )
+    return same and page() == PAGE.read_text(encoding="utf-8")
+
+
+def main() -> None:
+    """Compute, write or check."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="compute the limits again; exit status 1 if they differ")
+    parser.add_argument("--write", action="store_true", help="write the page from the kept limits, computing nothing")
+    arguments = parser.parse_args()
+    if arguments.check:
+        if not agrees():
+            raise SystemExit("docs/couplings.md is not what the package computes: make couplings")
+        return
+    if not arguments.write:
+        about = "Limits of docs/couplings.md (90 % CL), made by docs/couplings_study.py; never edited by hand."
+        lines = ",\n".join("  " + json.dumps(row, allow_nan=False) for row in limits())
+        DATA.write_text(f'{{\n "about": "{about}",\n "limits": [\n{lines}\n ]\n}}\n', encoding="utf-8")
+        draw()
+    PAGE.write_text(page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
