@@ -94,7 +94,8 @@ def profile(axes: Axes, result: Result, spec: Spec) -> None:
 
 def contour(axes: Axes, result: Result, spec: Spec) -> None:
     """The regions of two couplings, one per detector, and the Standard Model's point."""
-    from matplotlib.patches import Polygon
+    from matplotlib.patches import PathPatch
+    from matplotlib.path import Path
 
     x, y = spec["contour"]
     detectors = spec.get("detectors") or list(result.detectors)
@@ -107,11 +108,14 @@ def contour(axes: Axes, result: Result, spec: Spec) -> None:
     for c in drawn:
         colour, line = styles[c.detector] if len(drawn) > 1 else (style.DETECTOR_COLOURS[0], "-")
         text: str | None = style.formula_text(result.detectors[c.detector].label)
-        for polygon in c.polygons:
-            px, py = polygon[:, 0] * factor_x, polygon[:, 1] * factor_y
-            # `axes.fill` would measure every vertex once more for the limits, which the outline gives.
-            axes.add_artist(Polygon(np.column_stack([px, py]), color=colour, alpha=0.12, linewidth=0))
-            axes.plot(px, py, color=colour, linestyle=line, label=text)
+        scaled = [polygon * np.array([factor_x, factor_y]) for polygon in c.polygons]
+        if scaled:
+            # One path of all polygons, so that a hole in a region stays empty; `axes.fill` would also measure every
+            # vertex once more for the limits, which the outline gives.
+            area = Path.make_compound_path(*(Path(polygon, closed=True) for polygon in scaled))
+            axes.add_artist(PathPatch(area, color=colour, alpha=0.12, linewidth=0))
+        for polygon in scaled:
+            axes.plot(polygon[:, 0], polygon[:, 1], color=colour, linestyle=line, label=text)
             text = None
     origin = [result.couplings[name].standard_model for name in (x, y)]
     if origin[0] is not None and origin[1] is not None:
@@ -122,6 +126,14 @@ def contour(axes: Axes, result: Result, spec: Spec) -> None:
     axes.set_xlabel(label_x)
     axes.set_ylabel(label_y)
     axes.margins(x=0.08, y=0.32 if spec.get("reference") else 0.08)
+    if spec.get("range"):
+        low, high = (end * factor_x for end in spec["range"])
+        shown = [p[(p[:, 0] * factor_x >= low) & (p[:, 0] * factor_x <= high), 1] * factor_y for p in points]
+        heights = np.concatenate(shown) if shown else np.empty(0)
+        axes.set_xlim(low, high)
+        if len(heights):
+            room = 0.08 * float(np.ptp(heights))
+            axes.set_ylim(float(heights.min()) - room, float(heights.max()) + room)
     title = f"{100 * drawn[0].confidence_level:g}% CL"
     if len(drawn) == 1:
         title = f"{style.formula_text(result.detectors[drawn[0].detector].label)}, {title}"
