@@ -14,8 +14,8 @@ def describe(study: Study) -> str:
     analysed = len(study.setups) + len(file.combinations)
     lines = [
         f"{study.name}: {file.title}" if file.title else study.name,
-        f"  {len(study.setups)} detectors, {len(file.combinations)} combinations, {len(study.couplings)} couplings: "
-        f"{analysed * len(study.couplings)} intervals at {100 * file.intervals.confidence_level:g} % CL "
+        f"  {_count(len(study.setups), 'detector')}, {_count(len(file.combinations), 'combination')}, "
+        f"{_count(len(study.couplings), 'coupling')}: {_count(analysed * len(study.couplings), 'interval')} at {100 * file.intervals.confidence_level:g} % CL "
         f"({file.intervals.method}, {file.intervals.minimum} minimum)",
     ]
     if file.intervals.method == "feldman-cousins":
@@ -61,6 +61,15 @@ def describe(study: Study) -> str:
     if file.figures is not None:
         lines.append(f"  figures: {', '.join(figure.name for figure in file.figures)}")
     return "\n".join(lines)
+
+
+def _count(number: int, what: str) -> str:
+    """A number of things.
+
+    >>> _count(1, "detector"), _count(2, "detector")
+    ('1 detector', '2 detectors')
+    """
+    return f"{number} {what}" + ("" if number == 1 else "s")
 
 
 def _describe_detector(setup: DetectorSetup) -> list[str]:

@@ -204,6 +204,7 @@ def html_value(value: float, limit: Limit, result: Result, digit: float | None =
         text = _number(value, exponent)
     else:
         text = f"{value / 10.0**exponent:.{max(0, exponent - round(math.log10(digit)))}f}"
+        text = text if float(text) else text.removeprefix("-")
     return _in_units(text, exponent, limit.unit)
 
 
@@ -243,9 +244,15 @@ def limits_html(result: Result) -> str:
         if simulated:
             row.append(html_interval(replace(limit, segments=limit.delta_chi2_segments or ()), result))
         if fitted:
-            row.append(html_value(limit.best_fit, limit, result))
+            row.append(html_value(limit.best_fit, limit, result, _last_digit(limit)))
         rows.append([*row, limit.channels, limit.statistic])
     return table(_title(result), columns, rows)
+
+
+def _last_digit(limit: Limit) -> float | None:
+    """The digit to which a best fit makes sense: the third of its interval's largest end."""
+    ends = [abs(end) for piece in limit.segments for end in piece if math.isfinite(end) and end]
+    return 10.0 ** (math.floor(math.log10(max(ends))) - 2) if ends else None
 
 
 def _away(limit: Limit, result: Result) -> bool:

@@ -341,7 +341,7 @@ class Panel(_Model):
     channels: Annotated[list[Channel], Field(min_length=1)] = Field(default=["cevns"])
     values: list[float] | None = Field(None, description="of a cross section's coupling; all unless given")
     range: Annotated[list[float], Field(min_length=2, max_length=2)] | None = Field(
-        None, description="of the horizontal axis, in plain units (not of cross sections); all that was computed unless given"
+        None, description="of the horizontal axis, in plain units, but of cross sections; all unless given"
     )
     maximum: Positive | None = Field(None, description="of the vertical axis of a profile")
     legend: (

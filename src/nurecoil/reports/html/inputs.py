@@ -135,14 +135,19 @@ def detector_table(result: Result) -> Markup:
 
 def coupling_table(result: Result) -> Markup:
     """The couplings: symbol, unit, meaning and source where the package knows them."""
-    from nurecoil.physics.couplings import COUPLINGS
+    from nurecoil.physics.couplings import COUPLINGS, FAMILIES
 
+    known = dict(COUPLINGS)
+    for entry in result.study["couplings"]:
+        if isinstance(entry, Mapping):
+            made = FAMILIES[entry["name"]](**{key: value for key, value in entry.items() if key != "name"})
+            known[made.name] = made
     rows: list[list[Child]] = []
     for name, info in result.couplings.items():
-        known = COUPLINGS.get(name)
+        declared = known.get(name)
         standard = "" if info.standard_model is None else f"{info.standard_model:g}"
-        meaning = known.description if known else ""
-        formula = known.reference_text if known else ""
+        meaning = declared.description if declared else ""
+        formula = declared.reference_text if declared else ""
         rows.append(
             [name, symbol(info.symbol, name), "" if info.unit == "1" else info.unit, standard, meaning, formula]
         )

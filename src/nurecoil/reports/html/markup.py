@@ -84,8 +84,8 @@ _GREEK = {
     "tau": "\u03c4",
     "theta": "\u03b8",
 }
-_UPRIGHT = {"langle": "\u27e8", "rangle": "\u27e9", "sin": "sin", "cos": "cos", ",": " ", " ": " "}
-_TOKEN = re.compile(r"\\(?P<command>[A-Za-z]+|[, ])\s*|(?P<special>[{}^_])|(?P<text>[^\\{}^_]+)")
+_UPRIGHT = {"langle": "\u27e8", "rangle": "\u27e9", "sin": "sin", "cos": "cos", ",": " ", " ": " ", "_": "_"}
+_TOKEN = re.compile(r"\\(?P<command>[A-Za-z]+|[, _])\s*|(?P<special>[{}^_])|(?P<text>[^\\{}^_]+)")
 
 
 def symbol(mathtext: str, fallback: str) -> Markup:

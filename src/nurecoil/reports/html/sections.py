@@ -25,8 +25,8 @@ def all_sections(result: Result) -> Iterator[Section]:
     yield "Beside the published numbers", "published", _published(result)
     yield "Standard Model fit", "fit", _fit(result)
     yield "Improvement over COHERENT", "improvement", _improvement(result)
-    yield "Scans", "scans", _scans(result)
     yield "Figures", "figures", _figures(result)
+    yield "Scans", "scans", _scans(result)
     yield "Assumptions", "assumptions", _assumptions(result)
     yield "Constants", "constants", _constants(result)
     yield "Provenance", "provenance", _provenance(result)
@@ -101,6 +101,8 @@ def _measured(value: float, error: float | None) -> str:
     """A value with its error, to the error's second digit."""
     if error is None or error == 0:
         return f"{value:.4g}"
+    if abs(value) < 1e-3:
+        return f"{value:.2g} \u00b1 {error:.2g}"
     decimals = max(0, 1 - math.floor(math.log10(error)))
     return f"{value:.{decimals}f} ± {error:.{decimals}f}"
 

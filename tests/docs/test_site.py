@@ -1,0 +1,99 @@
+"""What the site is made of, as far as it can be checked without building it: `make docs` does the rest."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+import nurecoil as nr
+from nurecoil import physics
+from nurecoil.studies.schema import StudyFile
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGES = sorted(path for path in DOCS.rglob("*.md") if "_build" not in path.parts)
+MODULES = sorted(module.name for module in pkgutil.iter_modules(physics.__path__))
+
+
+@pytest.fixture
+def extensions(monkeypatch):
+    """The site's own code; what it imports of Sphinx is imported late."""
+    monkeypatch.syspath_prepend(str(DOCS / "_ext"))
+    yield
+    for name in ("tables", "gallery", "marks", "cache"):
+        sys.modules.pop(name, None)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_physics_module_has_a_page_with_all_its_functions(module):
+    page = (DOCS / "physics" / f"{module.replace('_', '-')}.md").read_text(encoding="utf-8")
+    home = importlib.import_module(f"nurecoil.physics.{module}")
+    if f"automodule:: {home.__name__}\n" in page:
+        return
+    for name, found in vars(home).items():
+        defined_here = getattr(found, "__module__", None) == home.__name__
+        if not name.startswith("_") and defined_here and (inspect.isfunction(found) or inspect.isclass(found)):
+            if home.__name__ == "nurecoil.physics.atoms" and name == "subshells":
+                continue  # cached, so no plain function
+            assert f":: {home.__name__}.{name}\n" in f"{page}\n", f"{name} is not on the page of {module}"
+
+
+def test_every_key_of_the_study_file_is_in_the_reference_with_a_meaning(extensions):
+    tables = importlib.import_module("tables")
+    text = tables.study_keys()
+    definitions = StudyFile.model_json_schema(by_alias=True)["$defs"]
+    for model, schema in tables.study_schema().items():
+        assert f"(keys-{re.sub(r'(?<!^)(?=[A-Z])', '-', model).lower()})=" in text
+        for key, entry in schema["properties"].items():
+            assert f"| `{key}` |" in text
+            assert tables.meaning(model, key, entry), f"{model}.{key} has no description in the schema"
+    assert definitions
+    assert "| `mass_kg` | number | required | > 0 |" in text
+    assert "| `bins` | integer |  | ≥ 1, ≤ 10000 |" in text
+
+
+def test_the_python_reference_has_every_public_name(extensions):
+    text = importlib.import_module("tables").public_names()
+    for name in nr.__all__:
+        assert name == "__version__" or f"nurecoil.{name}" in text
+
+
+def test_every_mark_is_filled(extensions):
+    makers = {**importlib.import_module("tables").MAKERS, **importlib.import_module("gallery").MAKERS}
+    marks = importlib.import_module("marks")
+    marked = [name for page in PAGES for name in marks.MARK.findall(page.read_text(encoding="utf-8"))]
+    assert sorted(marked) == sorted(makers)
+
+
+def test_every_study_of_the_gallery_is_right(extensions):
+    found = importlib.import_module("gallery").study_files()
+    assert len(found) >= 4
+    for path in found:
+        assert nr.load_study(path).name == path.stem
+        assert path.read_text(encoding="utf-8").startswith("# ")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))
+def test_links_between_pages(page):
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    for goal in re.findall(r"\]\(([^)\s]+)\)", text):
+        if "://" in goal or goal.startswith("#"):
+            continue
+        path, _, _ = goal.partition("#")
+        assert (page.parent / path).exists(), f"{page.name} links to {goal}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))
+def test_every_page_is_in_a_table_of_contents(page):
+    name = page.relative_to(DOCS).with_suffix("").as_posix()
+    listed = {"index"}
+    for index in DOCS.rglob("*.md"):
+        for block in re.findall(r"^```\{toctree\}\n(.*?)^```$", index.read_text(encoding="utf-8"), re.DOTALL | re.M):
+            folder = index.parent.relative_to(DOCS)
+            listed |= {(folder / line).as_posix() for line in block.split() if not line.startswith(":")}
+    assert name in listed
