@@ -15,7 +15,8 @@ def describe(study: Study) -> str:
     lines = [
         f"{study.name}: {file.title}" if file.title else study.name,
         f"  {_count(len(study.setups), 'detector')}, {_count(len(file.combinations), 'combination')}, "
-        f"{_count(len(study.couplings), 'coupling')}: {_count(analysed * len(study.couplings), 'interval')} at {100 * file.intervals.confidence_level:g} % CL "
+        f"{_count(len(study.couplings), 'coupling')}: {_count(analysed * len(study.couplings), 'interval')} at "
+        f"{100 * file.intervals.confidence_level:g} % CL "
         f"({file.intervals.method}, {file.intervals.minimum} minimum)",
     ]
     if file.intervals.method == "feldman-cousins":
