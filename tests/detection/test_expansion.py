@@ -132,7 +132,7 @@ SECOND = replace(RADIUS, name="other_radius")
 def test_two_of_them_are_refused():
     target = nr.load_detector("ess-ge").target
     assert set(expansions_of([COUPLINGS["q_ee"], RADIUS], target)) == {1}
-    with pytest.raises(PhysicsError, match="neutron_radius and other_radius.*one of them at a time"):
+    with pytest.raises(PhysicsError, match=r"neutron_radius and other_radius.*one of them at a time"):
         expansions_of([RADIUS, SECOND], target)
     with pytest.raises(PhysicsError, match="one of them at a time"):
         nr.response(nr.load_source("ess"), nr.load_detector("ess-ge"), couplings=[RADIUS, SECOND], years=3)

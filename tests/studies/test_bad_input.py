@@ -321,9 +321,27 @@ def test_in_a_process_of_its_own(changes, word, write_study, tmp_path):
 @pytest.mark.parametrize(
     ("keys", "words"),
     [
-        ({"radiative_corrections": True}, ("radiative_corrections", "not available")),
-        ({"couplings": ["mu_e"]}, ("mu_e", "not available")),
-        ({"couplings": [{"name": "light_vector", "mass_mev": 10}]}, ("couplings", "not available")),
+        (
+            {"radiative_corrections": True, "channels": ["electron"], "detectors.0.electron_quenching": 0.1},
+            ("my-ge", "radiative_corrections", "not for electrons"),
+        ),
+        ({"radiative_corrections": "yes"}, ("radiative_corrections", "true or false")),
+        ({"couplings": ["mu_ee"]}, ("couplings", "'mu_ee'", "'mu_e'")),
+        ({"couplings": [{"name": "light_vector", "mass_mev": 10}]}, ("couplings.1", "charges")),
+        ({"couplings": [{"name": "light_scalar", "label": "s"}]}, ("couplings.s", "mass_mev")),
+        ({"couplings": [{"name": "light_scalar", "mass_mev": 0, "label": "s"}]}, ("mass_mev", "above 0")),
+        ({"couplings": [3]}, ("couplings.1", "3")),
+        ({"profile": ["mu_ee"]}, ("profile", "'mu_ee'", "'mu_e'")),
+        ({"plugins": ["nowhere.py"]}, ("plugins.1", "nowhere.py")),
+        ({"plugins": "nowhere.py"}, ("plugins", "list")),
+        (
+            {"source": {"type": "tabulated", "file": "no.txt", "reference_distance_m": 20, "hours_per_year": 5000}},
+            ("source", "no.txt"),
+        ),
+        ({"source": {"type": "reactor", "thermal_power_gw": 3, "hours_per_year": 8000}}, ("source.fission_fractions",)),
+        ({"detectors.0.quenching": 0.2}, ("my-ge.resolution", "sigma_kevee")),
+        ({"detectors.0.threshold_kevee": 0.2}, ("my-ge.quenching", "keVee")),
+        ({"uncertainties.quenching": 0.1}, ("my-ge.quenching", "required")),
         ({"intervals": {"confidence_level": 0.99999999999}}, ("intervals.confidence_level",)),
         ({"title": "$bad$"}, ("title", "$")),
         (

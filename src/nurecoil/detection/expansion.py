@@ -41,6 +41,13 @@ class Expansion:
     def _x(self, value: ArrayLike) -> FloatArray:
         return np.asarray((2 * np.asarray(value, dtype=float) - self.low - self.high) / (self.high - self.low))
 
+    def check(self, value: float, of: Coupling) -> None:
+        """Raise `PhysicsError` for a value outside the range that the target allows."""
+        if not self.low <= value <= self.high:
+            raise PhysicsError(
+                f"{of.name} = {value:g} {of.unit} is outside what this target allows, [{self.low:.4g}, {self.high:.4g}]"
+            )
+
     @property
     def nodes(self) -> FloatArray:
         """The values at which counts are computed, shape (order + 1,)."""

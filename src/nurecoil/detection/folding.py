@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from nurecoil.errors import PhysicsError
 from nurecoil.physics.couplings import Coupling
 from nurecoil.physics.cross_sections import Amplitudes, Scatterer, components_of, outgoing_basis
 from nurecoil.physics.sources import FluxComponent
@@ -69,7 +70,12 @@ def _add_integrands(
         # Couplings that share their kernels (all millicharges do) share the evaluation.
         key = (None, flavour) if new is None else (new.nucleus, new.electron, new.component)
         if key not in cached:
-            cached[key] = particle.standard_model(flavour, recoil) if new is None else particle.kernel(new, recoil)
+            if new is None:
+                cached[key] = particle.standard_model(flavour, recoil)
+            else:
+                cached[key] = particle.kernel(new, recoil)
+                if not all(np.all(np.isfinite(part)) for part in cached[key].values()):
+                    raise PhysicsError(f"{new.name}: its kernel is not finite on this target's particles")
         return cached[key]
 
     filled, weighted = components_of(couplings), any(new.weights for new in couplings)

@@ -133,6 +133,7 @@ class Response:
         for number, value in given.items():
             orders = np.array([monomial.count(number) for monomial in self.monomials])
             if number in self.expansions:
+                self.expansions[number].check(value, self.couplings[number])
                 products *= self.expansions[number].functions(value)[orders]
             else:
                 products *= self.couplings[number].strength(value) ** orders
@@ -286,7 +287,8 @@ def _nodes(
             kinks += binding_energies_kev(particle.symbol).tolist()
     kinks += light.kinks_kev
     highest = max(endpoints)
-    on_axis = light.light_kev(np.array([kink for kink in kinks if 0 < kink <= highest])).tolist()
+    known_from = light.kinks_kev[0] if light.kinks_kev else 0.0  # a table may start above what no bin sees
+    on_axis = light.light_kev(np.array([kink for kink in kinks if known_from < kink <= highest])).tolist()
     # With perfect resolution the reconstructed energy is the true one, and bends there bend the integrand too.
     table = detector.efficiency
     if isinstance(table, EfficiencyTable) and (table.axis == "recoil" or detector.resolution is None):

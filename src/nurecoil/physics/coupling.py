@@ -96,6 +96,8 @@ class Coupling:
             raise PhysicsError(f"{self.name}: {len(self.weights)} weights for {len(self.flavours)} pairs of flavours")
         if self.power < 1:
             raise PhysicsError(f"{self.name}: the power must be 1 or more, got {self.power}")
+        if self.power % 2 == 0 and self.bounds[0] < 0:
+            raise PhysicsError(f"{self.name}: with an even power both signs are the same; the lower bound must be 0")
         if self.component == "axial" and self.nucleus is not None:
             raise PhysicsError(
                 f"{self.name}: an axial coupling acts on electrons only; its kernel on nuclei must be None"

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from nurecoil.errors import InputFileError, PluginError
-from nurecoil.physics.couplings import COUPLINGS, FAMILIES, Coupling
-from nurecoil.physics.nuclei import target
+from nurecoil.physics.couplings import COUPLINGS, FAMILIES, FLAVOURS, Coupling
+from nurecoil.physics.nuclei import Target, target
 from nurecoil.textfiles import read_text
 
 ENTRY_POINTS = "nurecoil.couplings"
@@ -42,7 +42,7 @@ def from_file(path: Path) -> list[Coupling]:
     sys.modules[name] = module
     try:
         exec(compile(text, str(path), "exec"), module.__dict__)
-    except Exception as fault:  # whatever a user's code raises is a fault of that file
+    except (Exception, SystemExit) as fault:  # whatever a user's code raises is a fault of that file
         raise PluginError(f"plugin {path}: does not import ({type(fault).__name__}: {fault})") from None
     return _declared(vars(module), f"plugin {path}")
 
@@ -78,25 +78,68 @@ def add(registry: dict[str, Coupling], new: Coupling, where: str) -> None:
 
 
 def try_out(new: Coupling, where: str) -> None:
-    """Evaluate the kernels on a few nuclei and on electrons; `PluginError` for what cannot be used."""
+    """Look at a declaration, and evaluate its kernels on a few nuclei; `PluginError` for what cannot be used."""
     said = f"{where}: coupling '{new.name}'"
-    if new.rebuild is not None:
-        return
-    if new.nucleus is None and new.electron is None:
+    _check_numbers(new, said)
+    _check_flavours(new, said)
+    _check_symbol(new, said)
+    if new.rebuild is None and new.nucleus is None and new.electron is None:
         raise PluginError(f"{said} has no kernel: give nucleus, electron or both")
-    if not new.flavours:
-        raise PluginError(f"{said} joins no flavours: give pairs such as (('e', 'e'),)")
-    low, high = new.bounds
-    if not (np.isfinite(new.scale) and new.scale > 0 and low < high):
-        raise PluginError(f"{said}: the scale must be above 0 and the bounds must rise")
+    targets = [target(formula) for formula in TRIED_ON]
+    if new.rebuild is not None and new.range_of is not None:
+        for of in targets:
+            _check_rebuild(new, of, said)
     recoil = TRIED_AT_KEV
     if new.nucleus is not None:
-        ones = np.ones_like(recoil)
-        for formula in TRIED_ON:
-            for constituent in target(formula).constituents:
-                _check(new.nucleus, (recoil, constituent.nucleus, ones, ones), f"{said}: its kernel on nuclei")
+        # Form factors between their ends, with the zeros and signs that they have.
+        factors = np.linspace(1.0, -0.1, len(recoil))
+        factors[-2] = 0.0
+        for of in targets:
+            for constituent in of.constituents:
+                arguments = recoil, constituent.nucleus, factors, factors
+                _check(new.nucleus, arguments, f"{said}: its kernel on nuclei ({constituent.nucleus.symbol})")
     if new.electron is not None:
         _check(new.electron, (recoil,), f"{said}: its kernel on electrons")
+
+
+def _check_numbers(new: Coupling, said: str) -> None:
+    numbers = (new.scale, new.reference, *(new.bounds if isinstance(new.bounds, tuple) else ("none",)))
+    if len(numbers) != 4 or not all(isinstance(value, int | float) and np.isfinite(value) for value in numbers):
+        raise PluginError(f"{said}: scale, reference and the two bounds must be finite numbers, got {numbers}")
+    low, high = new.bounds
+    if not (new.scale > 0 and low < high):
+        raise PluginError(f"{said}: the scale must be above 0 and the bounds must rise")
+    if new.linear and not low <= new.reference <= high:
+        raise PluginError(f"{said}: the Standard Model's value {new.reference:g} is outside the bounds")
+
+
+def _check_flavours(new: Coupling, said: str) -> None:
+    def sound(pair: Any) -> bool:
+        return isinstance(pair, tuple) and len(pair) == 2 and set(pair) <= set(FLAVOURS)
+
+    if not isinstance(new.flavours, tuple) or not new.flavours or not all(sound(pair) for pair in new.flavours):
+        raise PluginError(f"{said}: flavours must be pairs of {', '.join(FLAVOURS)} such as (('e', 'e'),)")
+
+
+def _check_symbol(new: Coupling, said: str) -> None:
+    from matplotlib.mathtext import MathTextParser
+
+    try:
+        MathTextParser("path").parse(f"${new.symbol}$")
+    except ValueError:
+        raise PluginError(f"{said}: the symbol '{new.symbol}' is no mathtext that matplotlib can draw") from None
+
+
+def _check_rebuild(new: Coupling, of: Target, said: str) -> None:
+    assert new.rebuild is not None
+    assert new.range_of is not None
+    try:
+        low, own, high = (float(value) for value in new.range_of(of))
+        made = [new.rebuild(of, value) for value in (low, own, high)]
+    except Exception as fault:  # whatever a user's code raises is a fault of that code
+        raise PluginError(f"{said}: rebuild or range_of fails on {of.formula} ({fault})") from None
+    if not low <= own <= high or not all(isinstance(each, Target) for each in made):
+        raise PluginError(f"{said}: range_of must give lowest, own and highest value, and rebuild a target for each")
 
 
 def _check(kernel: Any, arguments: tuple[Any, ...], said: str) -> None:

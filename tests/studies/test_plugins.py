@@ -1,0 +1,440 @@
+"""Couplings of users: a plugin file, an installed package, and everything that can be wrong with them."""
+
+from __future__ import annotations
+
+import csv
+import importlib.metadata
+import json
+import sys
+import textwrap
+import types
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from support import OneFlavour, changed, direct_counts, near
+
+import nurecoil as nr
+from nurecoil.errors import PluginError
+from nurecoil.physics.couplings import COUPLINGS
+from nurecoil.studies import plugins
+from nurecoil.studies.coverage import coverage
+
+EXAMPLE = """\
+import numpy as np
+import nurecoil as nr
+
+
+def on_nucleus(recoil_kev, nucleus, protons, neutrons):
+    return nucleus.neutron_number * neutrons * np.exp(-recoil_kev / 50)
+
+
+soft = nr.Coupling("soft", r"\\sigma", "1", 1e-2, (-5.0, 5.0), (("mu", "mu"),), on_nucleus, None)
+"""
+"""Ten lines, as in the documentation."""
+COPIES = """\
+from dataclasses import replace
+from nurecoil.physics import electromagnetic, mediators, millicharges, weak
+
+charge = replace(millicharges.MILLICHARGES[0], name="my_charge")
+moment = replace(electromagnetic.MAGNETIC_MOMENTS[0], name="my_moment")
+angle = replace(weak.WEAK_MIXING, name="my_angle")
+radius = replace(weak.NEUTRON_RADIUS, name="my_radius")
+mediator = mediators.light_vector("b-l", 10.0, "my_mediator")
+"""
+BL10 = {"name": "light_vector", "charges": "b-l", "mass_mev": 10, "label": "bl10"}
+
+
+@pytest.fixture
+def write_plugin(tmp_path):
+    def write(text, name="my.py"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text), encoding="utf-8")
+        return path
+
+    return write
+
+
+def with_plugin(changes=None, **more):
+    return changed({"couplings": ["soft"], "plugins": ["my.py"], **(changes or {}), **more})
+
+
+def test_the_example_gets_everything(command, write_study, write_plugin, tmp_path):
+    write_plugin(EXAMPLE)
+    keys = with_plugin(
+        {
+            "couplings": ["soft", "q_ee"],
+            "contours": [["soft", "q_ee"]],
+            "profiles": [{"coupling": "soft", "from": -0.3, "to": 0.3, "points": 31}],
+            "scans": [{"name": "mass", "key": "detectors.my-ge.mass_kg", "values": [2, 20]}],
+            "cross_sections": [{"target": "Ge", "energy_mev": 30, "coupling": "soft", "values": [0.1]}],
+        }
+    )
+    ran = command("run", write_study(keys), "-o", tmp_path / "out")
+    assert (ran.status, ran.err) == (0, "")
+    assert "soft" in ran.out
+    folder = tmp_path / "out" / "my-study"
+    for name in ("limits", "contours", "profiles", "scans", "cross_sections"):
+        with open(folder / f"{name}.csv", encoding="utf-8", newline="") as file:
+            assert any("soft" in row.values() for row in csv.DictReader(file)), name
+    drawn = {path.name for path in (folder / "figures").iterdir()}
+    assert len({path for path in drawn if path.endswith(".pdf")}) >= 4
+    # The saved study runs from anywhere, and figures are drawn again without the plugin.
+    saved = json.loads((folder / "result.json").read_text(encoding="utf-8"))["study"]
+    again = nr.study_from_dict(saved, base=tmp_path / "elsewhere").run()
+    with open(folder / "limits.csv", encoding="utf-8", newline="") as file:
+        row = next(row for row in csv.DictReader(file) if row["coupling"] == "soft")
+    assert float(row["lower"]) == again.limit("my-ge", "soft").segments[0][0]
+    (tmp_path / "my.py").unlink()
+    assert command("figures", folder).status == 0
+
+
+def test_its_limits_are_those_of_its_kernel(write_plugin, tmp_path):
+    write_plugin(EXAMPLE)
+    study = nr.study_from_dict(with_plugin(), base=tmp_path)
+    response, value = study.setups[0].response, 0.07
+    (declared,) = study.couplings
+    detector = study.setups[0].detector
+    source = nr.load_source("ess")
+    direct = direct_counts(source, detector, 2, 3, couplings={declared: value})
+    assert response.counts(soft=value)[2] == near(direct, 1e-7)
+    electrons = OneFlavour.of(source, "nue")
+    other = nr.response(electrons, detector, couplings=[declared], years=3)
+    assert np.array_equal(other.counts(soft=value), other.counts())  # it acts on muon neutrinos alone
+
+
+@pytest.mark.parametrize("statistic", ["least-squares", "poisson"])
+def test_a_built_in_coupling_under_another_name(statistic, write_plugin, tmp_path):
+    """Charges, moments, an angle, a radius and a mediator, declared again: the same limits to the last bit."""
+    write_plugin(COPIES)
+    pairs = {
+        "my_charge": "q_ee",
+        "my_moment": "mu_e",
+        "my_angle": "sin2_theta_w",
+        "my_radius": "neutron_radius",
+        "my_mediator": "bl10",
+    }
+    options = {"statistic": statistic}
+    theirs = nr.study_from_dict(
+        changed({"couplings": list(pairs), "plugins": ["my.py"], **options}), base=tmp_path
+    ).run()
+    built_in = [BL10 if name == "bl10" else name for name in pairs.values()]
+    ours = nr.study_from_dict(changed({"couplings": built_in, **options})).run()
+    for mine, name in pairs.items():
+        one, other = theirs.limit("my-ge", mine), ours.limit("my-ge", name)
+        assert (one.segments, one.best_fit, one.unit) == (other.segments, other.best_fit, other.unit)
+
+
+def test_pseudo_experiments_of_a_plugin(write_plugin, tmp_path):
+    write_plugin(COPIES)
+    mine = nr.study_from_dict(changed({"couplings": ["my_charge"], "plugins": ["my.py"]}), base=tmp_path)
+    plain = nr.study_from_dict(changed({"couplings": ["q_ee"]}))
+    points = [
+        coverage(study, "my-ge", name, [2e-9, 4e-9], toys=300, seed=2).points
+        for study, name in ((mine, "my_charge"), (plain, "q_ee"))
+    ]
+    for one, other in zip(*points, strict=True):
+        assert one.true_value == other.true_value
+        assert one.coverage == pytest.approx(other.coverage, abs=0.06)  # other random numbers: the name is in the seed
+
+
+def test_plugins_that_are_minimised_over(write_plugin, tmp_path):
+    write_plugin(EXAMPLE)
+    keys = with_plugin({"couplings": ["q_ee"], "profile": ["soft"]})
+    outer = nr.study_from_dict(keys, base=tmp_path).run().limit("my-ge", "q_ee").segments
+    held = nr.study_from_dict({**keys, "profile": []}, base=tmp_path).run()
+    ((low, high),) = held.limit("my-ge", "q_ee").segments
+    assert any(first < low < high < last for first, last in outer)
+
+
+def test_plugins_in_a_combination(write_plugin, tmp_path):
+    write_plugin(EXAMPLE)
+    keys = with_plugin(
+        {
+            "detectors": [*changed({})["detectors"], {"preset": "ess-csi"}],
+            "combinations": [{"name": "both", "detectors": ["my-ge", "ess-csi"], "signal": "correlated"}],
+        }
+    )
+    result = nr.study_from_dict(keys, base=tmp_path).run()
+    ends = {name: result.limit(name, "soft").segments[0] for name in ("my-ge", "ess-csi", "both")}
+    for name in ("my-ge", "ess-csi"):
+        assert ends[name][0] < ends["both"][0] < ends["both"][1] < ends[name][1]
+
+
+def test_the_path_is_relative_to_the_study(command, write_study, write_plugin, tmp_path, monkeypatch):
+    write_plugin(EXAMPLE, "plugins/mine.py")
+    path = write_study(with_plugin({"plugins": ["plugins/mine.py"]}))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert command("check", path).status == 0
+    study = nr.load_study(path)
+    assert study.as_dict()["plugins"] == [str((tmp_path / "plugins" / "mine.py").resolve())]
+    absolute = with_plugin({"plugins": [str(tmp_path / "plugins" / "mine.py")]})
+    assert nr.study_from_dict(absolute).couplings[0].name == "soft"
+
+
+def test_the_hash_is_of_the_content(write_plugin, tmp_path):
+    def sha256():
+        return nr.study_from_dict(with_plugin(), base=tmp_path).sha256
+
+    write_plugin(EXAMPLE)
+    first = sha256()
+    assert sha256() == first
+    write_plugin(EXAMPLE.replace("/ 50", "/ 51"))
+    assert sha256() != first
+    write_plugin(EXAMPLE)
+    assert sha256() == first
+    # Where the file lies is no matter.
+    write_plugin(EXAMPLE, "other/name.py")
+    assert nr.study_from_dict(with_plugin({"plugins": ["other/name.py"]}), base=tmp_path).sha256 == first
+    assert nr.study_from_dict(changed({"couplings": ["q_ee"]})).sha256 != first
+
+
+def test_a_changed_plugin_is_run_anew(write_plugin, tmp_path):
+    limits = []
+    for length in (50, 5):
+        write_plugin(EXAMPLE.replace("/ 50", f"/ {length}"))
+        limits.append(nr.study_from_dict(with_plugin(), base=tmp_path).run().limit("my-ge", "soft").segments)
+    assert limits[0] != limits[1]
+
+
+def test_check_says_that_it_runs_them(command, write_study, write_plugin, tmp_path):
+    write_plugin(EXAMPLE + '\nopen(__file__ + ".ran", "w").close()\n')
+    ran = command("check", write_study(with_plugin()))
+    assert (ran.status, ran.err) == (0, "")
+    assert (tmp_path / "my.py.ran").exists()
+    (line,) = [line for line in ran.out.splitlines() if "plugin" in line]
+    assert "my.py" in line
+    assert "executes" in line
+    assert "this check did" in line
+
+
+def declaration(**changes):
+    keys = {
+        "name": "'soft'",
+        "symbol": "'s'",
+        "unit": "'1'",
+        "scale": "1e-2",
+        "bounds": "(-5.0, 5.0)",
+        "flavours": "(('e', 'e'),)",
+        "nucleus": "lambda T, A, p, n: n",
+        "electron": "None",
+        **changes,
+    }
+    arguments = ", ".join(f"{key}={value}" for key, value in keys.items())
+    return f"import numpy as np\nimport nurecoil as nr\nsoft = nr.Coupling({arguments})\n"
+
+
+BAD = {
+    "a syntax error": ("def broken(:\n", ["does not import", "SyntaxError"]),
+    "a module that is not there": ("import no_such_module_at_all\n", ["does not import", "no_such_module_at_all"]),
+    "a fault at its top level": ("1 / 0\n", ["does not import", "ZeroDivisionError"]),
+    "an argument too few": ("import nurecoil as nr\nx = nr.Coupling('x')\n", ["does not import", "TypeError"]),
+    "nothing declared": ("import nurecoil as nr\nprint\n", ["declares no coupling"]),
+    "an empty file": ("", ["declares no coupling"]),
+    "no kernel": (declaration(nucleus="None"), ["'soft'", "no kernel"]),
+    "the wrong shape": (declaration(nucleus="lambda T, A, p, n: n[:3]"), ["'soft'", "shape (3,)", "on nuclei"]),
+    "one number": (declaration(nucleus="lambda T, A, p, n: 1.0"), ["'soft'", "shape ()"]),
+    "an electron kernel of the wrong shape": (
+        declaration(electron="lambda T: np.ones((2, len(T)))"), ["'soft'", "on electrons", "shape (2, 24)"],
+    ),
+    "not a number": (declaration(nucleus="lambda T, A, p, n: n * np.nan"), ["'soft'", "not finite"]),
+    "a pole": (declaration(nucleus="lambda T, A, p, n: 1 / (T - T[7])"), ["'soft'", "not finite"]),
+    "not a number on argon": (
+        declaration(nucleus="lambda T, A, p, n: n * np.log(A.mass_u - 50)"), ["'soft'", "not finite"],
+    ),
+    "infinite on electrons": (declaration(electron="lambda T: T / 0.0"), ["'soft'", "on electrons", "not finite"]),
+    "a kernel that fails": (
+        declaration(nucleus="lambda T, A, p, n: T * A.spin"), ["'soft'", "on nuclei", "AttributeError", "spin"],
+    ),
+    "a kernel with too few arguments": (declaration(nucleus="lambda T: T"), ["'soft'", "on nuclei", "TypeError"]),
+    "words from a kernel": (declaration(nucleus="lambda T, A, p, n: 'n'"), ["'soft'", "on nuclei"]),
+    "the name of a built-in": (declaration(name="'q_ee'"), ["'q_ee'", "taken"]),
+    "the name of a family": (declaration(name="'light_vector'"), ["'light_vector'", "taken"]),
+    "one name twice": (
+        declaration() + "from dataclasses import replace\nsecond = replace(soft, scale=2.0)\n", ["'soft'", "taken"],
+    ),
+    "no flavours": (declaration(flavours="()"), ["'soft'", "no flavours"]),
+    "bounds that fall": (declaration(bounds="(1.0, -1.0)"), ["'soft'", "bounds"]),
+    "a scale of nothing": (declaration(scale="0.0"), ["'soft'", "scale"]),
+    "an unknown component": (declaration(component="'tensor'"), ["tensor", "vector"]),
+    "an axial nucleus": (declaration(component="'axial'"), ["soft", "axial", "electrons"]),
+    "a power of nothing": (declaration(power="0"), ["soft", "power"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", BAD)
+def test_bad_plugins_are_one_message(fault, command, write_study, write_plugin, tmp_path):
+    text, words = BAD[fault]
+    write_plugin(text)
+    ran = command("run", write_study(with_plugin()), "-o", tmp_path / "out")
+    assert (ran.status, ran.out) == (2, ""), ran.err
+    assert ran.err.count("nurecoil: ") == 1
+    assert "Traceback" not in ran.err
+    assert "plugins.1" in ran.err
+    assert "my.py" in ran.err
+    assert all(word in ran.err for word in words), ran.err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("name", "words"), [("no.py", ["no.py"]), ("my.txt", [".py"]), ("folder", ["folder"])])
+def test_files_that_are_no_plugin(name, words, command, write_study, write_plugin, tmp_path):
+    write_plugin(EXAMPLE, "my.txt")
+    (tmp_path / "folder").mkdir()
+    ran = command("run", write_study(with_plugin({"plugins": [name]})), "-o", tmp_path / "out")
+    assert ran.status == 2
+    assert "Traceback" not in ran.err
+    assert all(word in ran.err for word in ("plugins.1", *words)), ran.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_that_is_no_text(command, write_study, tmp_path):
+    (tmp_path / "my.py").write_bytes(b"\xff\xfe\x00")
+    ran = command("check", write_study(with_plugin()))
+    assert ran.status == 2
+    assert "UTF-8" in ran.err
+
+
+def test_two_plugins_with_one_name(command, write_study, write_plugin):
+    write_plugin(EXAMPLE)
+    write_plugin(EXAMPLE, "second.py")
+    ran = command("check", write_study(with_plugin({"plugins": ["my.py", "second.py"]})))
+    assert ran.status == 2
+    assert "plugins.2" in ran.err
+    assert "'soft'" in ran.err
+
+
+def test_a_mediator_with_the_name_of_a_plugin(command, write_study, write_plugin):
+    write_plugin(EXAMPLE)
+    ran = command("check", write_study(with_plugin({"couplings": ["soft", {**BL10, "label": "soft"}]})))
+    assert ran.status == 2
+    assert "'soft'" in ran.err
+
+
+def test_without_the_plugin_the_name_is_unknown(command, write_study):
+    ran = command("check", write_study(changed({"couplings": ["soft"]})))
+    assert ran.status == 2
+    assert "'soft'" in ran.err
+
+
+UNSOUND = {
+    "leaves the program": "raise SystemExit(0)\n",
+    "needs form factors above 0": declaration(nucleus="lambda T, A, p, n: np.where(n > 0, n, np.nan)"),
+    "is not a number on an element that is not tried": declaration(
+        nucleus="lambda T, A, p, n: n * (np.nan if A.symbol == 'Xe' else 1)"
+    ),
+    "joins flavours that are none": declaration(flavours="(('x', 'y'),)"),
+    "joins flavours that are no pairs": declaration(flavours="('e', 'e')"),
+    "has a symbol that cannot be drawn": declaration(symbol="'badmacro{'"),
+    "has a reference that is not a number": declaration(reference="float('nan')"),
+    "has the Standard Model out of its bounds": declaration(bounds="(1.0, 2.0)"),
+    "has a word for a scale": declaration(scale="'large'"),
+    "has three bounds": declaration(bounds="(0.0, 1.0, 2.0)"),
+    "has a rebuild that fails": declaration(
+        nucleus="None", rebuild="lambda of, value: 1 / 0", range_of="lambda of: (1.0, 2.0, 3.0)"
+    ),
+    "has no range": declaration(nucleus="None", rebuild="lambda of, value: of", range_of="lambda of: None"),
+}
+
+
+@pytest.mark.xfail(reason="FAULT: accepted, or ends in a traceback", strict=True)
+@pytest.mark.parametrize("fault", UNSOUND)
+def test_unsound_plugins_are_one_message(fault, command, write_study, write_plugin, tmp_path):
+    write_plugin(UNSOUND[fault])
+    keys = with_plugin({"detectors.0.target": "Xe", "detectors.0.maximum_kev": 47.0})
+    ran = command("run", write_study(keys), "-o", tmp_path / "out")
+    assert ran.status == 2
+    assert ran.err.startswith("nurecoil: ")
+    assert "my" in ran.err
+    assert not (tmp_path / "out").exists()
+
+
+class FakeDistribution:
+    """An installed package that offers couplings by entry points."""
+
+    def __init__(self, monkeypatch, **offered):
+        module = types.ModuleType("fake_couplings")
+        vars(module).update(offered)
+        monkeypatch.setitem(sys.modules, "fake_couplings", module)
+        self.entries: list[importlib.metadata.EntryPoint] = []
+        self.asked = 0
+        monkeypatch.setattr(importlib.metadata, "entry_points", self._entry_points)
+
+    def _entry_points(self, *, group):
+        self.asked += 1
+        return importlib.metadata.EntryPoints(entry for entry in self.entries if entry.group == group)
+
+    def offer(self, name, value, group="nurecoil.couplings"):
+        self.entries.append(importlib.metadata.EntryPoint(name, value, group))
+        return self
+
+
+COPY = replace(COUPLINGS["q_ee"], name="installed")
+
+
+def test_an_installed_package(monkeypatch):
+    fake = FakeDistribution(monkeypatch, copy=COPY).offer("installed", "fake_couplings:copy")
+    mine = nr.study_from_dict(changed({"couplings": ["installed"]})).run()
+    plain = nr.study_from_dict(changed({"couplings": ["q_ee"]}))
+    assert mine.limit("my-ge", "installed").segments == plain.run().limit("my-ge", "q_ee").segments
+    assert fake.asked > 0
+
+
+def test_a_module_with_several(monkeypatch):
+    second = replace(COPY, name="second", flavours=(("mu", "mu"),))
+    FakeDistribution(monkeypatch, copy=COPY, other=second, number=3).offer("all", "fake_couplings")
+    assert set(plugins.from_entry_points()) == {"installed", "second"}
+    study = nr.study_from_dict(changed({"couplings": ["q_ee"], "profile": ["second"]}))
+    assert study.registry["second"] == second
+
+
+def test_packages_are_not_asked_without_need(monkeypatch):
+    fake = FakeDistribution(monkeypatch).offer("broken", "no_such_package:x")
+    nr.study_from_dict(changed({"couplings": ["q_ee", BL10]}))
+    assert fake.asked == 0
+
+
+def test_other_groups_are_not_ours(monkeypatch):
+    FakeDistribution(monkeypatch, copy=COPY).offer("installed", "fake_couplings:copy", group="other.group")
+    with pytest.raises(nr.NurecoilError, match="'installed'"):
+        nr.study_from_dict(changed({"couplings": ["installed"]}))
+
+
+@pytest.mark.parametrize(
+    ("value", "offered", "words"),
+    [
+        ("no_such_package:x", {}, ["does not import", "no_such_package"]),
+        ("fake_couplings:missing", {}, ["does not import", "missing"]),
+        ("fake_couplings", {}, ["declares no coupling"]),
+        ("fake_couplings:copy", {"copy": replace(COPY, name="q_mumu")}, ["'q_mumu'", "taken"]),
+        ("fake_couplings:copy", {"copy": replace(COPY, nucleus=lambda *given: given[0] * np.nan)}, ["not finite"]),
+    ],
+    ids=["no package", "no such name", "nothing in it", "a name that is taken", "not a number"],
+)
+def test_bad_packages_are_one_message(value, offered, words, monkeypatch, command, write_study):
+    FakeDistribution(monkeypatch, **offered).offer("mine", value)
+    ran = command("check", write_study(changed({"couplings": ["installed"]})))
+    assert (ran.status, ran.out) == (2, "")
+    assert "Traceback" not in ran.err
+    assert all(word in ran.err for word in ("entry point mine", value, *words)), ran.err
+
+
+def test_two_packages_with_one_name(monkeypatch):
+    fake = FakeDistribution(monkeypatch, copy=COPY, again=replace(COPY, scale=2e-9))
+    fake.offer("one", "fake_couplings:copy").offer("two", "fake_couplings:again")
+    with pytest.raises(PluginError, match=r"entry point two.*'installed'"):
+        plugins.from_entry_points()
+
+
+def test_trying_out_is_what_it_says():
+    """At the energies, on the nuclei and on electrons; a kernel is not called anywhere else."""
+    called = []
+
+    def on_nucleus(recoil, nucleus, protons, neutrons):
+        called.append((nucleus.symbol, recoil.min(), recoil.max()))
+        return neutrons
+
+    plugins.try_out(replace(COPY, nucleus=on_nucleus), "here")
+    assert {symbol for symbol, *_ in called} == {"Cs", "I", "Ge", "Ar"}
+    assert all((low, high) == (near(0.05, 1e-9), near(200.0, 1e-9)) for _, low, high in called)
