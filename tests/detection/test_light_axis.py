@@ -322,11 +322,6 @@ def test_a_preset_with_quenching():
     assert counts[0].background == near(counts[1].background, 1e-12)  # 15 counts/keVee = 3 counts/keV
 
 
-@pytest.mark.xfail(
-    reason="FAULT: a quenching table must cover kinks of the spectrum far below the bins",
-    strict=True,
-    raises=PhysicsError,
-)
 def test_a_quenching_table_need_not_cover_what_the_bins_do_not_see():
     """A reactor's table starts at 8 keV of neutrino energy: recoils of 1e-6 keV, which no bin sees."""
     fuel = {"U235": 0.58, "U238": 0.07, "Pu239": 0.30, "Pu241": 0.05}

@@ -343,11 +343,6 @@ def test_all_kinds_at_once_against_sums_over_bins():
     assert float(function.values_at(np.array([list(values.values())]))[0]) == near(expected, 1e-8)
 
 
-@pytest.mark.xfail(
-    reason="FAULT: a radius that the target cannot have is extrapolated to, not refused",
-    strict=True,
-    raises=pytest.fail.Exception,
-)
 def test_a_radius_that_the_target_cannot_have_is_refused():
     bubbles = _response("ess-c3f8", [COUPLINGS["neutron_radius"]], 4)
     lowest = COUPLINGS["neutron_radius"].range_of(nr.load_detector("ess-c3f8").target)[0]
@@ -370,9 +365,6 @@ def test_a_best_fit_at_the_end_of_the_range(factor, kind):
     assert lowest <= dense.min() * (1 + 1e-9)
 
 
-@pytest.mark.xfail(
-    reason="FAULT: a power of 2 is taken for a wall at 0 whatever the bounds", strict=True, raises=AssertionError
-)
 def test_a_square_whose_bounds_are_on_both_sides():
     """The declaration allows negative values: they are as good as positive ones."""
     both = replace(light_vector("b-l", 1.0, "both"), bounds=(-10.0, 10.0))

@@ -338,7 +338,6 @@ UNSOUND = {
 }
 
 
-@pytest.mark.xfail(reason="FAULT: accepted, or ends in a traceback", strict=True)
 @pytest.mark.parametrize("fault", UNSOUND)
 def test_unsound_plugins_are_one_message(fault, command, write_study, write_plugin, tmp_path):
     write_plugin(UNSOUND[fault])

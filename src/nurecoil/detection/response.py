@@ -257,10 +257,16 @@ def _by_arrival(source: Source, detector: Detector) -> list[tuple[tuple[FluxComp
         return [(source.components, None)]
     if source.pulse is None:
         raise PhysicsError(f"source {source.name}: time bins need its pulse and repetition_hz")
-    return [
-        (group, arrival_fractions(source.pulse, lifetimes, detector.time_bin_edges_us))
-        for lifetimes, group in components_by_arrival(source.components)
-    ]
+    groups: list[tuple[tuple[FluxComponent, ...], FloatArray | None]] = []
+    seen = False
+    for lifetimes, group in components_by_arrival(source.components):
+        fractions = arrival_fractions(source.pulse, lifetimes, detector.time_bin_edges_us)
+        seen = seen or bool(fractions.any())
+        groups.append((group, fractions))
+    if not seen:
+        low, high = detector.time_bin_edges_us[0], detector.time_bin_edges_us[-1]
+        raise PhysicsError(f"time_bin_edges_us: no neutrino of {source.name} arrives from {low:g} to {high:g} us")
+    return groups
 
 
 def _nodes(

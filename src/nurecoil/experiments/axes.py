@@ -1,4 +1,4 @@
-"""The axes on which experiments bin their counts, with units in the names."""
+"""What is known of an experiment before its data are read: its target, and the axes on which its counts are binned."""
 
 from __future__ import annotations
 
@@ -12,3 +12,6 @@ AXES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 """By experiment, in the order of the bins, the last axis fastest."""
+
+TARGETS: Mapping[str, str] = MappingProxyType({"coherent-csi-2021": "CsI", "coherent-lar-2020": "Ar"})
+"""What each experiment's counts, light and efficiency are of."""

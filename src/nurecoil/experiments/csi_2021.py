@@ -24,6 +24,7 @@ from nurecoil.detection.expansion import expansions_of, with_expansion
 from nurecoil.detection.folding import Monomial, fold, sorted_monomials
 from nurecoil.detection.quadrature import recoil_nodes
 from nurecoil.detection.response import BinAxis, Response
+from nurecoil.errors import PhysicsError
 from nurecoil.experiments.axes import AXES
 from nurecoil.experiments.files import data_folder
 from nurecoil.experiments.measurement import Measurement, Setup, measurement
@@ -213,6 +214,7 @@ def _signal(setup: Setup, couplings: tuple[Coupling, ...], folder: Path, offsets
             "quenching_1": [fold_all(setup.target, q=row) for row in (3, 4)],
             "neutron_radius": [fold_all(target) for target in radii],
         }
+        varied = {name: varied[name] for name in pulls(setup, couplings)}
     monomials = sorted_monomials(list(nominal.values()))
 
     def rows(terms: dict[Monomial, FloatArray]) -> FloatArray:
@@ -241,6 +243,13 @@ def _signal(setup: Setup, couplings: tuple[Coupling, ...], folder: Path, offsets
     return _Signal(tuple(monomials), coefficients, templates)
 
 
+def pulls(setup: Setup, couplings: Sequence[Coupling]) -> tuple[str, ...]:
+    """The pulls of the signal's shape; a radius that is fitted has none besides."""
+    if setup.nuisances != "shape":
+        return ()
+    return tuple(name for name in PULLS if name not in {new.name for new in couplings})
+
+
 def _central(times: TimeTemplate) -> FloatArray:
     """The time distribution without an offset, which stands in the middle of the grid."""
     return np.asarray(times.fractions[len(times.fractions) // 2])
@@ -248,6 +257,8 @@ def _central(times: TimeTemplate) -> FloatArray:
 
 def analyse(setup: Setup, couplings: Sequence[Coupling]) -> Measurement:
     """The measurement, as a function of some couplings; data are located and verified here."""
+    if "cevns" not in setup.channels:
+        raise PhysicsError("channels: cevns is needed; without it no signal is left that the data could be fitted with")
     folder = data_folder("csi-2021", setup.directory)
     shaped = setup.nuisances == "shape"
     low, high = OFFSET_RANGE_US
@@ -279,6 +290,6 @@ def analyse(setup: Setup, couplings: Sequence[Coupling]) -> Measurement:
         signal.templates,
         backgrounds,
         signal_width=SIGNAL_UNCERTAINTY[setup.nuisances],
-        pulls=PULLS if shaped else (),
+        pulls=pulls(setup, couplings),
         offset_range_us=OFFSET_RANGE_US if shaped else None,
     )

@@ -293,16 +293,22 @@ def limits(axes: Axes, result: Result, spec: Spec) -> None:
     """The pieces of one coupling's interval, a bar per detector; open ends run to the frame."""
     coupling = spec["limits"]
     found = [limit for limit in result.limits if limit.coupling == coupling]
-    ends = [abs(end) for limit in found for piece in limit.segments for end in piece if np.isfinite(end)]
-    factor, label = axis_scale(result.couplings[coupling], max(ends, default=0.0))
+    info = result.couplings[coupling]
+    ends = [end for limit in found for piece in limit.segments for end in piece if np.isfinite(end)]
+    factor, label = axis_scale(info, max((abs(end) for end in ends), default=0.0))
+    shown = np.array([*ends, *([] if info.standard_model is None else [info.standard_model])] or [0.0]) * factor
+    room = 0.15 * float(np.ptp(shown)) or 1.0
+    # A coupling that cannot be negative starts at its wall.
+    low_end = 0.0 if info.power % 2 == 0 else float(shown.min()) - room
+    high_end = float(shown.max()) + room
     styles = _detector_styles(result)
-    reach = 1.15 * max(ends, default=1.0) * factor
     for row, limit in enumerate(found):
         for low, high in limit.segments:
-            pieces = np.clip([low * factor, high * factor], -reach, reach)
+            pieces = np.clip([low * factor, high * factor], low_end, high_end)
             axes.plot(pieces, [row, row], color=styles[limit.detector][0], linewidth=6, solid_capstyle="butt")
-    axes.axvline(0, color="0.4", linewidth=0.8)
-    axes.set_xlim(-reach, reach)
+    if info.standard_model is not None:
+        axes.axvline(info.standard_model * factor, color="0.4", linewidth=0.8)
+    axes.set_xlim(low_end, high_end)
     axes.set_ylim(len(found) - 0.5, -0.5)
     axes.set_yticks(range(len(found)), [style.formula_text(result.detectors[f.detector].label) for f in found])
     axes.tick_params(axis="y", which="minor", left=False, right=False)

@@ -59,8 +59,7 @@ def validated_source(content: Mapping[str, Any]) -> schema.SourceKeys:
     """A source's keys, of the type that they name; `StudyError` for a type that there is not."""
     kind = content.get("type")
     if kind not in schema.SOURCES:
-        said = "this key is required" if kind is None else f"must be {', '.join(schema.SOURCES)}, got '{kind}'"
-        raise StudyError(f"type: {said}")
+        raise StudyError(f"type: {schema.source_type_fault(kind)}")
     return validated(schema.SOURCES[kind], content)
 
 
@@ -233,8 +232,14 @@ def build_experiment(
     directory: Path | None,
 ) -> Setup:
     """How a data set is analysed, from its validated keys; no data are read."""
+    from nurecoil.experiments.axes import TARGETS
     from nurecoil.experiments.measurement import Setup
 
+    if spec.target != TARGETS[spec.experiment]:
+        raise StudyError(
+            f"detectors.{spec.name}.target: the data of {spec.experiment} are of {TARGETS[spec.experiment]}, "
+            f"got '{spec.target}'"
+        )
     return Setup(
         name=spec.name,
         label=spec.label or spec.name,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import importlib.util
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -103,6 +104,10 @@ def try_out(new: Coupling, where: str) -> None:
 
 
 def _check_numbers(new: Coupling, said: str) -> None:
+    if not isinstance(new.name, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", new.name):
+        raise PluginError(f"{said}: the name must be letters, digits and _ after a letter")
+    if not isinstance(new.power, int):
+        raise PluginError(f"{said}: the power must be a whole number, got {new.power}")
     numbers = (new.scale, new.reference, *(new.bounds if isinstance(new.bounds, tuple) else ("none",)))
     if len(numbers) != 4 or not all(isinstance(value, int | float) and np.isfinite(value) for value in numbers):
         raise PluginError(f"{said}: scale, reference and the two bounds must be finite numbers, got {numbers}")
@@ -119,6 +124,8 @@ def _check_flavours(new: Coupling, said: str) -> None:
 
     if not isinstance(new.flavours, tuple) or not new.flavours or not all(sound(pair) for pair in new.flavours):
         raise PluginError(f"{said}: flavours must be pairs of {', '.join(FLAVOURS)} such as (('e', 'e'),)")
+    if len({frozenset(pair) for pair in new.flavours}) != len(new.flavours):
+        raise PluginError(f"{said}: a pair of flavours is given twice")
 
 
 def _check_symbol(new: Coupling, said: str) -> None:
@@ -145,8 +152,11 @@ def _check_rebuild(new: Coupling, of: Target, said: str) -> None:
 def _check(kernel: Any, arguments: tuple[Any, ...], said: str) -> None:
     try:
         with np.errstate(all="ignore"):
-            value = np.asarray(kernel(*arguments), dtype=float)
-    except Exception as fault:  # whatever a user's code raises is a fault of that code
+            value = np.asarray(kernel(*arguments))
+            if np.iscomplexobj(value):
+                raise TypeError("it is complex")
+            value = value.astype(float)
+    except (Exception, SystemExit) as fault:  # whatever a user's code raises is a fault of that code
         raise PluginError(f"{said} fails ({type(fault).__name__}: {fault})") from None
     if value.shape != arguments[0].shape:
         raise PluginError(f"{said} has the shape {value.shape} for recoil energies of shape {arguments[0].shape}")

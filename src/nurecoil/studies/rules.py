@@ -13,6 +13,9 @@ from nurecoil.physics.nuclei import Target, target
 from nurecoil.studies import references
 from nurecoil.studies.schema import CrossSection, Detector, Experiment, Panel, StudyFile
 
+MOST_PROFILED = 3
+"""Each takes a scan of its own at every point: three cost about a minute a limit."""
+
 
 def check_across_keys(file: StudyFile, registry: Mapping[str, Coupling]) -> None:
     """Raise `StudyError` for the first key that does not fit the others; the message names its path."""
@@ -21,6 +24,8 @@ def check_across_keys(file: StudyFile, registry: Mapping[str, Coupling]) -> None
     names = file.coupling_names
     _unique("couplings", names)
     _unique("profile", file.profile)
+    if len(file.profile) > MOST_PROFILED:
+        raise StudyError(f"profile: at most {MOST_PROFILED} couplings can be minimised over, got {len(file.profile)}")
     for name in file.profile:
         with located("profile"):
             coupling(name, registry)

@@ -109,6 +109,11 @@ SOURCES: dict[str, type[PionDecayAtRest] | type[Reactor] | type[TabulatedSource]
 }
 
 
+def source_type_fault(kind: object) -> str:
+    """What is wrong with a source's type that there is not."""
+    return "this key is required" if kind is None else f"must be {', '.join(SOURCES)}, got '{kind}'"
+
+
 def _source_kind(value: Any) -> str:
     kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
     return f"<{kind}>" if kind in SOURCES else "<pion-decay-at-rest>"
@@ -188,7 +193,10 @@ Quenching = Annotated[
 class Lindhard(_Model):
     """Lindhard's model, of a target of one element."""
 
-    lindhard_k: Positive | Literal["standard"] = Field(description="standard: 0.133 Z^(2/3) A^(-1/2)")
+    lindhard_k: Annotated[
+        Annotated[Positive, Tag("<number>")] | Annotated[Literal["standard"], Tag("<word>")],
+        Discriminator(lambda value: "<word>" if _kind(value) == "<word>" else "<number>"),
+    ] = Field(description="a number, or standard: 0.133 Z^(2/3) A^(-1/2)")
 
 
 class QuenchingFile(_Model):

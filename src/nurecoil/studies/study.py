@@ -154,13 +154,23 @@ def study_from_dict(
 
 def _with_presets(content: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(content)
+    _check_source_type("source", content.get("source"))
     entries = content.get("detectors")
     if isinstance(entries, list):
         merged["detectors"] = []
         for number, entry in enumerate(entries, start=1):
             with located(f"detectors.{number}.preset"):
                 merged["detectors"].append(merge_preset(entry) if isinstance(entry, Mapping) else entry)
+            if isinstance(entry, Mapping):
+                called = entry.get("name", entry.get("preset", number))
+                _check_source_type(f"detectors.{called}.source", entry.get("source"))
     return merged
+
+
+def _check_source_type(path: str, source: object) -> None:
+    """A source of a type that there is not: said first, since which keys are right depends on it."""
+    if isinstance(source, Mapping) and source.get("type") not in schema.SOURCES:
+        raise StudyError(f"{path}.type: {schema.source_type_fault(source.get('type'))}")
 
 
 def _setup(
