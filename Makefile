@@ -13,7 +13,7 @@ test: $(VENV)/installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadgroup
 
 benchmark: $(VENV)/installed-test
 	$(BIN)/python benchmarks/run.py

@@ -17,7 +17,6 @@ from support import REMOVED, STUDY, changed, folded_cross_section, near, perfect
 import nurecoil as nr
 from nurecoil.detection.detector import EfficiencyTable, Resolution
 from nurecoil.detection.quenching import ConstantQuenching, Lindhard, QuenchingTable, ScaledQuenching
-from nurecoil.errors import PhysicsError
 from nurecoil.physics.atoms import binding_energies_kev
 from nurecoil.studies.build import build_detector
 

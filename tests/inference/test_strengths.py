@@ -365,9 +365,7 @@ def test_a_best_fit_at_the_end_of_the_range(factor, kind):
     assert lowest <= dense.min() * (1 + 1e-9)
 
 
-def test_a_square_whose_bounds_are_on_both_sides():
-    """The declaration allows negative values: they are as good as positive ones."""
-    both = replace(light_vector("b-l", 1.0, "both"), bounds=(-10.0, 10.0))
-    response = _response("ess-csi", [both], 4)
-    ((low, high),) = interval(LeastSquares.of(response, SIGMA_A, SIGMA_B).along(["both"]), 0.90).segments
-    assert low == near(-high, 1e-12)
+def test_a_square_whose_bounds_are_on_both_sides_is_refused():
+    """Inference takes an even power for a wall at 0: the declaration must say the same."""
+    with pytest.raises(PhysicsError, match="lower bound must be 0"):
+        replace(light_vector("b-l", 1.0, "both"), bounds=(-10.0, 10.0))

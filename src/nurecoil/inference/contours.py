@@ -102,9 +102,10 @@ def trace(x: FloatArray, y: FloatArray, surface: FloatArray, level: float) -> tu
     # A wall around the grid closes the lines of a region that runs into its edge.
     walled = np.pad(surface, 1, constant_values=1e3 * (abs(level) + float(np.abs(surface).max()) + 1))
     tiny_x, tiny_y = 1e-9 * np.ptp(x), 1e-9 * np.ptp(y)
+    corners = np.array([[x[0], y[0]], [x[-1], y[-1]]])
     x = np.concatenate([[x[0] - tiny_x], x, [x[-1] + tiny_x]])
     y = np.concatenate([[y[0] - tiny_y], y, [y[-1] + tiny_y]])
-    return tuple(np.asarray(line) for line in contour_generator(x, y, walled).lines(level))
+    return tuple(np.clip(line, *corners) for line in contour_generator(x, y, walled).lines(level))
 
 
 def _polish(chi2: Chi2, line: FloatArray, level: float, grid_points: int) -> FloatArray:

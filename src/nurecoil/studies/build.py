@@ -68,14 +68,14 @@ def _tabulated_components(path: Path) -> tuple[FluxComponent, ...]:
     energy, columns = read_spectra(path)
     components = []
     for name, density in columns.items():
+        if not density.any():
+            continue  # a flavour that the source does not emit
         with located(f"spectrum file {path}, column {name}"):
             spectrum = TabulatedSpectrum(tuple(energy.tolist()), tuple(density.tolist()))
-            total = spectrum.integral
-            if total > 0:
-                flavour, antineutrino = FLAVOUR_COLUMNS[name]
-                components.append(
-                    FluxComponent(name, flavour, antineutrino, spectrum.normalised(), yield_per_primary=total)
-                )
+            flavour, antineutrino = FLAVOUR_COLUMNS[name]
+            components.append(
+                FluxComponent(name, flavour, antineutrino, spectrum.normalised(), yield_per_primary=spectrum.integral)
+            )
     if not components:
         raise StudyError(f"spectrum file {path}: no column has any neutrinos")
     return tuple(components)

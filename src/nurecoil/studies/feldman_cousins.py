@@ -125,7 +125,7 @@ def _plan(analysis: Analysis, limit: results.Limit, options: Options, number: in
     pieces = []
     for low, high in chi2.pieces_below(lowest + reach):
         inside = max(low, bounds[0]), min(high, bounds[1])
-        if mirrored and inside[1] <= 0:
+        if inside[0] >= inside[1] or (mirrored and inside[1] <= 0):
             continue
         start = max(inside[0], 0.0) if mirrored else inside[0]
         pieces.append(_along(chi2, start, inside[1], reach, POINTS_PER_PIECE))
@@ -247,9 +247,11 @@ def regions(
         wilks = contour(analysis.statistic.along(names), options.confidence_level)
         points = np.concatenate(wilks.polygons)
         room = REGION_ROOM * np.ptp(points, axis=0)
-        axes = [np.linspace(points[:, i].min() - room[i], points[:, i].max() + room[i], REGION_POINTS) for i in (0, 1)]
-        grids.append(axes)
         experiment = analysis.experiment(*names)
+        low = np.maximum(points.min(axis=0) - room, [axis.bounds[0] for axis in experiment.axes])
+        high = np.minimum(points.max(axis=0) + room, [axis.bounds[1] for axis in experiment.axes])
+        axes = [np.linspace(low[i], high[i], REGION_POINTS) for i in (0, 1)]
+        grids.append(axes)
         tasks += [
             blocks.ToyTask(
                 experiment=experiment,
@@ -311,6 +313,14 @@ def _region(
     allowed = RegularGridInterpolator((y, x), critical)(grid)
     observed = analysis.statistic.along(names).on_grid(fine_x, fine_y)
     excess = observed - observed.min() - allowed
-    if min(excess[0].min(), excess[-1].min(), excess[:, 0].min(), excess[:, -1].min()) < 0:
+    bounds = [axis.bounds for axis in analysis.statistic.along(names).axes]
+    ends = (
+        (excess[:, 0], x[0], bounds[0][0]),
+        (excess[:, -1], x[-1], bounds[0][1]),
+        (excess[0], y[0], bounds[1][0]),
+        (excess[-1], y[-1], bounds[1][1]),
+    )
+    # A region may well end at a bound, such as g = 0.
+    if any(side.min() < 0 and end != bound for side, end, bound in ends):
         raise StatisticsError("the region reaches the end of the simulated map; use more toys")
     return trace(fine_x, fine_y, excess, 0.0)

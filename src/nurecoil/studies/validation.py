@@ -118,12 +118,12 @@ def _known_keys(model: type[BaseModel], location: Sequence[Any], content: Any) -
             content = content[part]
         if isinstance(part, int) and current is Detector and isinstance(content, Mapping) and "experiment" in content:
             current = Experiment
-        if current is PionDecayAtRest and isinstance(content, Mapping):
-            current = SOURCES.get(str(content.get("type")), PionDecayAtRest)
         if isinstance(part, int) or part not in _keys(current):
             continue
         field = next(info for name, info in current.model_fields.items() if (info.alias or name) == part)
         current = _first_model(field.annotation) or current
+        if current is PionDecayAtRest and isinstance(content, Mapping):
+            current = SOURCES.get(str(content.get("type")), PionDecayAtRest)
     return _keys(current)
 
 

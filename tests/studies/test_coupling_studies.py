@@ -355,22 +355,12 @@ def test_feldman_cousins_of_the_mixing_angle(simulated):
     assert (low, high) == near(np.array(limit.delta_chi2_segments[0]), 0.05)
 
 
-@pytest.mark.xfail(
-    reason="FAULT: pieces of delta chi^2 outside the bounds get true values (33 of them, and one negative)",
-    strict=True,
-    raises=AssertionError,
-)
 def test_critical_values_are_of_possible_truths(simulated):
     (critical,) = [c for c in simulated.critical_values if c.coupling == "sin2_theta_w"]
     assert np.all((critical.value >= 0) & (critical.value <= 1))
     assert np.all(np.diff(critical.value) > 0)
 
 
-@pytest.mark.xfail(
-    reason="FAULT: regions of a coupling g >= 0 are simulated at g < 0 and always refused",
-    strict=True,
-    raises=nr.NurecoilError,
-)
 def test_feldman_cousins_regions_of_a_mediator(monkeypatch):
     from nurecoil.studies import feldman_cousins
 
