@@ -105,7 +105,9 @@ def trace(x: FloatArray, y: FloatArray, surface: FloatArray, level: float) -> tu
     corners = np.array([[x[0], y[0]], [x[-1], y[-1]]])
     x = np.concatenate([[x[0] - tiny_x], x, [x[-1] + tiny_x]])
     y = np.concatenate([[y[0] - tiny_y], y, [y[-1] + tiny_y]])
-    return tuple(np.clip(line, *corners) for line in contour_generator(x, y, walled).lines(level))
+    return tuple(
+        np.clip(np.asarray(line, dtype=float), *corners) for line in contour_generator(x, y, walled).lines(level)
+    )
 
 
 def _polish(chi2: Chi2, line: FloatArray, level: float, grid_points: int) -> FloatArray:
