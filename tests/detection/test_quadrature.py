@@ -89,7 +89,7 @@ def test_data_sets_are_converged_too(preset, channel, monkeypatch):
 def test_nodes_integrate_a_function_with_a_kink(law):
     edges, kink = np.linspace(1.0, 20.0, 11), 7.3
     nodes = recoil_nodes(edges, LAWS[law], 25.0, kinks=[kink])
-    low, high = quadrature._true_range(edges, LAWS[law])
+    low, high = quadrature.true_range(edges, LAWS[law])
 
     def function(recoil):
         return np.exp(-recoil / 5) / recoil * (1 + np.abs(recoil - kink))
@@ -102,10 +102,10 @@ def test_nodes_integrate_a_function_with_a_kink(law):
 @every_law
 def test_true_energies_left_out_cannot_be_seen(law):
     if LAWS[law] is None:
-        return_low, return_high = quadrature._true_range(np.array([1.0, 20.0]), None)
+        return_low, return_high = quadrature.true_range(np.array([1.0, 20.0]), None)
         assert (return_low, return_high) == (1.0, 20.0)
         return
-    low, high = quadrature._true_range(np.array([1.0, 20.0]), LAWS[law])
+    low, high = quadrature.true_range(np.array([1.0, 20.0]), LAWS[law])
     assert (20.0 - high) / float(LAWS[law].width_kev(high)) < -8
     if law != "constant":
         assert (1.0 - low) / float(LAWS[law].width_kev(low)) > 8

@@ -113,9 +113,9 @@ def test_strengths_at_the_ends_and_beyond(name):
 def test_a_mediator_has_no_value_of_negative_strength():
     assert OF_FAMILIES["bl1"].values(-1e-12) == ()
     assert OF_FAMILIES["bl1"].values(4e-12) == (pytest.approx(2e-6),)
-    both = replace(OF_FAMILIES["bl1"], bounds=(-1.0, 1.0))
-    assert both.values(4e-12) == (pytest.approx(-2e-6), pytest.approx(2e-6))
-    cubic = replace(both, power=3)
+    with pytest.raises(PhysicsError, match="even power"):
+        replace(OF_FAMILIES["bl1"], bounds=(-1.0, 1.0))
+    cubic = replace(OF_FAMILIES["bl1"], power=3, bounds=(-1.0, 1.0))
     assert cubic.values(-8e-6) == (pytest.approx(-0.02),)
     assert COUPLINGS["sin2_theta_w"].values(0.01) == (pytest.approx(SIN2_THETA_W + 0.01),)
 

@@ -65,7 +65,7 @@ class _Variable:
         return recoil, recoil
 
 
-def _true_range(edges: FloatArray, resolution: Resolution | None) -> tuple[float, float]:
+def true_range(edges: FloatArray, resolution: Resolution | None) -> tuple[float, float]:
     """True recoil energies that can be reconstructed between the first and the last edge."""
     if resolution is None:
         return float(edges[0]), float(edges[-1])
@@ -102,7 +102,7 @@ def recoil_nodes(
     Raises `PhysicsError` where no recoil can reach the bins.
 
     """
-    low, high = _true_range(edges, resolution)
+    low, high = true_range(edges, resolution)
     high = min(high, maximum_recoil_kev)
     if not low < high:
         raise PhysicsError(

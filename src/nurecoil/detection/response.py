@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from nurecoil.detection.detector import Detector, EfficiencyTable
 from nurecoil.detection.expansion import Expansion, expansions_of, with_expansion
 from nurecoil.detection.folding import Monomial, fold, sorted_monomials
-from nurecoil.detection.quadrature import RecoilNodes, bin_windows, recoil_nodes
+from nurecoil.detection.quadrature import RecoilNodes, bin_windows, recoil_nodes, true_range
 from nurecoil.detection.quenching import ConstantQuenching, Quenching
 from nurecoil.errors import PhysicsError
 from nurecoil.physics.arrival_times import arrival_fractions
@@ -294,9 +294,19 @@ def _nodes(
     kinks += light.kinks_kev
     highest = max(endpoints)
     known_from = light.kinks_kev[0] if light.kinks_kev else 0.0  # a table may start above what no bin sees
-    on_axis = light.light_kev(np.array([kink for kink in kinks if known_from < kink <= highest])).tolist()
+    known_to = min(highest, light.kinks_kev[-1]) if light.kinks_kev else highest
+    on_axis = light.light_kev(np.array([kink for kink in kinks if known_from < kink <= known_to])).tolist()
     # With perfect resolution the reconstructed energy is the true one, and bends there bend the integrand too.
     table = detector.efficiency
     if isinstance(table, EfficiencyTable) and (table.axis == "recoil" or detector.resolution is None):
         on_axis += table.energy_kev
-    return recoil_nodes(detector.bin_edges_kev, detector.resolution, float(light.light_kev(highest)), on_axis)
+    return recoil_nodes(detector.bin_edges_kev, detector.resolution, _highest_light(detector, light, highest), on_axis)
+
+
+def _highest_light(detector: Detector, light: Quenching, highest_kev: float) -> float:
+    """The largest energy on the axis that the source gives; a table that ends before must reach beyond the bins."""
+    if light.kinks_kev and light.kinks_kev[-1] < highest_kev:
+        end = float(light.light_kev(light.kinks_kev[-1]))
+        if end >= true_range(detector.bin_edges_kev, detector.resolution)[1]:
+            return end
+    return float(light.light_kev(highest_kev))

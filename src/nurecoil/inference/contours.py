@@ -122,7 +122,9 @@ def _polish(chi2: Chi2, line: FloatArray, level: float, grid_points: int) -> Flo
     for _ in range(3):
         value, slope_x, slope_y = chi2.value_and_gradient(points[:, 0], points[:, 1])
         gradient = np.stack([slope_x, slope_y], axis=1) * span
-        step = ((value - level) / np.sum(gradient**2, axis=1))[:, None] * gradient
+        steepness = np.sum(gradient**2, axis=1)
+        length = np.divide(value - level, steepness, out=np.full_like(value, np.inf), where=steepness > 0)
+        step = np.where(np.isfinite(length), length, 0.0)[:, None] * gradient
         moved = points - step * span
         allowed = np.all((np.abs(step) < 1 / grid_points) & (moved >= bounds[:, 0]) & (moved <= bounds[:, 1]), axis=1)
         points[allowed] = moved[allowed]

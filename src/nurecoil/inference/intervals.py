@@ -13,6 +13,10 @@ from nurecoil.inference.levels import delta_chi2_level
 Minimum = Literal["global", "connected"]
 
 
+ROUNDING = 1e-9
+"""Below this a chi^2 is zero: couplings and shapes that are minimised over leave some 1e-12."""
+
+
 @dataclass(frozen=True)
 class Interval:
     """A confidence set of one coupling: pieces that rise and do not touch, in plain units; ends may be infinite."""
@@ -28,8 +32,8 @@ def best_fit(chi2: Chi2, minimum: Minimum = "global") -> tuple[float, float]:
     """(value, chi^2) of the lowest minimum, or of the one ``"connected"`` to (nearest) the Standard Model at zero."""
     standard_model = chi2.axes[0].standard_model
     there = float(chi2(standard_model))
-    if there == 0:  # Asimov data: chi^2 is never negative, so no minimum is lower and none nearer
-        return standard_model, 0.0
+    if abs(there) < ROUNDING:  # Asimov data: chi^2 is never negative, so no minimum is lower and none nearer
+        return standard_model, there
     low, high = chi2.axes[0].bounds
     candidates = [pair for pair in chi2.minima() if low <= pair[0] <= high] or [(standard_model, there)]
     if minimum == "global":
