@@ -24,7 +24,6 @@ from nurecoil.detection.expansion import expansions_of, with_expansion
 from nurecoil.detection.folding import Monomial, fold, sorted_monomials
 from nurecoil.detection.quadrature import recoil_nodes
 from nurecoil.detection.response import BinAxis, Response
-from nurecoil.errors import PhysicsError
 from nurecoil.experiments.axes import AXES
 from nurecoil.experiments.files import data_folder
 from nurecoil.experiments.measurement import Measurement, Setup, measurement
@@ -257,8 +256,6 @@ def _central(times: TimeTemplate) -> FloatArray:
 
 def analyse(setup: Setup, couplings: Sequence[Coupling]) -> Measurement:
     """The measurement, as a function of some couplings; data are located and verified here."""
-    if "cevns" not in setup.channels:
-        raise PhysicsError("channels: cevns is needed; without it no signal is left that the data could be fitted with")
     folder = data_folder("csi-2021", setup.directory)
     shaped = setup.nuisances == "shape"
     low, high = OFFSET_RANGE_US

@@ -33,6 +33,8 @@ def check_across_keys(file: StudyFile, registry: Mapping[str, Coupling]) -> None
     for spec in file.detectors:
         if spec.channels is not None:
             _unique(f"detectors.{spec.name}.channels", spec.channels)
+        if isinstance(spec, Experiment) and "cevns" not in (spec.channels or file.channels):
+            raise StudyError(f"detectors.{spec.name}.channels: cevns is needed: without it there is no signal to fit")
     _unique("channels", file.channels)
     _check_intervals(file)
     _check_combinations(file)
