@@ -42,7 +42,10 @@ def minima(curve: Curve, axis: Axis, per_side: int = POINTS_PER_SIDE) -> list[tu
 def pieces_below(
     curve: Curve, level: float, axis: Axis, dips: Sequence[tuple[float, float]], per_side: int = POINTS_PER_SIDE
 ) -> list[Segment]:
-    """All intervals in which the curve is below a level, given its minima; an end at a bound is infinite."""
+    """All intervals in which the curve is below a level, given its minima.
+
+    An end at a bound is infinite, but for the lower bound of a one-sided coupling, which is one of nature.
+    """
     from scipy.optimize.elementwise import find_root
 
     points = np.union1d(axis.search_points(per_side), [value for value, _ in dips])

@@ -66,7 +66,8 @@ class Analysis:
 def analyses(study: Study) -> dict[str, Analysis]:
     """The detectors, then the combinations of a study, by name."""
     profile = tuple(study.file.profile)
-    made = {setup.name: _single(setup, profile) for setup in study.setups}
+    with located(study.where):
+        made = {setup.name: _single(setup, profile) for setup in study.setups}
     for combination in study.file.combinations:
         with located(f"combinations.{combination.name}"):
             members = [made[name] for name in combination.detectors]

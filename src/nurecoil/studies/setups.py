@@ -75,9 +75,9 @@ class DetectorSetup:
     def chi2(self) -> Statistic:
         """The statistic that the study asks for, on Asimov data."""
         kind = Poisson if self.statistic == "poisson" else LeastSquares
+        if self.shaped:
+            return self._shaped_chi2()
         with located(f"detectors.{self.name}"):
-            if self.shaped:
-                return self._shaped_chi2()
             return kind.of(self.response, self.signal_uncertainty, self.background_uncertainty)
 
     def _shaped_chi2(self) -> ShapedLikelihood:
@@ -96,7 +96,8 @@ class DetectorSetup:
         nominal = self.response
         signals = {}
         for name, detectors in varied.items():
-            responses = [self._response(detector) for detector in detectors]
+            with located(f"uncertainties.{name}"):
+                responses = [self._response(detector) for detector in detectors]
             signals[name] = (responses[0].signal, responses[1].signal)
         widths = [("signal", self.signal_uncertainty), ("background", self.background_uncertainty)]
         return ShapedLikelihood(
