@@ -7,7 +7,7 @@ OUTPUT ?= results
 .PHONY: release-check reproduce test benchmark coverage coherent couplings validation docs clean
 
 reproduce: $(VENV)/installed
-	$(BIN)/nurecoil reproduce -o $(OUTPUT)
+	$(BIN)/cevnslab reproduce -o $(OUTPUT)
 
 test: $(VENV)/installed-test
 	$(BIN)/ruff format --check .
@@ -22,7 +22,7 @@ benchmark: $(VENV)/installed-test
 coverage: $(VENV)/installed-test
 	$(BIN)/python docs/coverage_study.py -o $(OUTPUT)/coverage-study
 
-# The tables of docs/coherent.md from the COHERENT data, some minutes: DATA=DIR, or NURECOIL_DATA, or a download.
+# The tables of docs/coherent.md from the COHERENT data, some minutes: DATA=DIR, or CEVNSLAB_DATA, or a download.
 coherent: $(VENV)/installed-test
 	$(BIN)/python docs/coherent_study.py $(if $(DATA),--data $(DATA)) -o $(OUTPUT)/coherent-study
 
@@ -40,7 +40,7 @@ docs: $(VENV)/installed-docs
 	@echo "open build/docs/html/index.html"
 
 $(VENV)/bin/python:
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "nurecoil needs Python 3.11 or newer: make PYTHON=python3.11")'
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "cevnslab needs Python 3.11 or newer: make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/installed: $(VENV)/bin/python pyproject.toml

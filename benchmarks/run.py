@@ -28,15 +28,15 @@ from iminuit import Minuit
 from rich.console import Console
 from rich.table import Table
 
-import nurecoil as nr
-from nurecoil.detection import quadrature
-from nurecoil.inference.global_fit import delta_chi2_at_truth, grid_for
-from nurecoil.inference.intervals import interval
-from nurecoil.inference.least_squares import LeastSquares
-from nurecoil.inference.toys import Experiment, draw, draw_compressed, expected_variance, reduce_counts
-from nurecoil.physics.couplings import light_scalar, light_vector
-from nurecoil.studies import blocks, feldman_cousins
-from nurecoil.studies.analysis import analyses
+import cevnslab as cl
+from cevnslab.detection import quadrature
+from cevnslab.inference.global_fit import delta_chi2_at_truth, grid_for
+from cevnslab.inference.intervals import interval
+from cevnslab.inference.least_squares import LeastSquares
+from cevnslab.inference.toys import Experiment, draw, draw_compressed, expected_variance, reduce_counts
+from cevnslab.physics.couplings import light_scalar, light_vector
+from cevnslab.studies import blocks, feldman_cousins
+from cevnslab.studies.analysis import analyses
 
 DETECTORS = ("ess-csi", "ess-xe", "ess-ge")
 COUPLINGS = ("q_ee", "q_mumu", "q_emu", "q_mutau", "q_etau")
@@ -62,7 +62,7 @@ for number in range(6):
     for ending in ("pdf", "png"):
         figure.savefig(f"{sys.argv[1]}/{number}.{ending}")
 """
-"""The floor of `nurecoil reproduce`: what six plain figures cost before any physics."""
+"""The floor of `cevnslab reproduce`: what six plain figures cost before any physics."""
 
 
 @dataclass(frozen=True)
@@ -100,25 +100,25 @@ def process_time(arguments: list[str]) -> float:
 
 
 def reproduce(runs: int) -> Row:
-    """`nurecoil reproduce` and the bare process in turn, so that both meet the same state of the machine."""
+    """`cevnslab reproduce` and the bare process in turn, so that both meet the same state of the machine."""
     with tempfile.TemporaryDirectory() as folder:
-        ours = ["-m", "nurecoil", "reproduce", "-o", folder]
+        ours = ["-m", "cevnslab", "reproduce", "-o", folder]
         bare = ["-c", BARE_PROCESS, folder]
         process_time(ours), process_time(bare)  # the first of each reads its libraries from the disk
         pairs = [(process_time(ours), process_time(bare)) for _ in range(runs)]
     ratio = statistics.median(mine / floor for mine, floor in pairs)
     mine, floor = (statistics.median(times) for times in zip(*pairs, strict=True))
-    names = "nurecoil reproduce, fresh process", "floor: six plain figures, fresh process"
+    names = "cevnslab reproduce, fresh process", "floor: six plain figures, fresh process"
     return Row(names[0], mine, names[1], floor, "1.5 x the floor", ratio < 1.5, ratio)
 
 
-SOURCE = nr.load_source("ess")
-LOADED = [nr.load_detector(name) for name in DETECTORS]
+SOURCE = cl.load_source("ess")
+LOADED = [cl.load_detector(name) for name in DETECTORS]
 
 
-def paper_responses() -> list[nr.Response]:
+def paper_responses() -> list[cl.Response]:
     """The responses of the three detectors of arXiv:2409.10652 to five couplings."""
-    return [nr.response(SOURCE, detector, couplings=COUPLINGS, years=3) for detector in LOADED]
+    return [cl.response(SOURCE, detector, couplings=COUPLINGS, years=3) for detector in LOADED]
 
 
 def response_error() -> float:
@@ -160,11 +160,11 @@ def many_couplings(repeats: int) -> Row:
     mediators = [light_vector("universal", 10.0, "u10"), light_vector("b-l", 10.0, "b10"), light_scalar(10.0, "s10")]
     couplings = [*COUPLINGS, *MORE_COUPLINGS, *mediators]
 
-    def together() -> list[nr.Response]:
-        return [nr.response(SOURCE, detector, couplings=couplings, years=3) for detector in LOADED]
+    def together() -> list[cl.Response]:
+        return [cl.response(SOURCE, detector, couplings=couplings, years=3) for detector in LOADED]
 
-    def in_turn() -> list[nr.Response]:
-        return [nr.response(SOURCE, detector, couplings=[new], years=3) for detector in LOADED for new in couplings]
+    def in_turn() -> list[cl.Response]:
+        return [cl.response(SOURCE, detector, couplings=[new], years=3) for detector in LOADED for new in couplings]
 
     mine, theirs = median_time(together, repeats), median_time(in_turn, max(3, repeats // 3))
     work = f"responses of {len(DETECTORS)} detectors, {len(couplings)} couplings"
@@ -172,7 +172,7 @@ def many_couplings(repeats: int) -> Row:
     return Row(work, mine, peer, theirs, "50 ms", mine < 50e-3)
 
 
-def minuit_limit(response: nr.Response, name: str) -> tuple[float, float]:
+def minuit_limit(response: cl.Response, name: str) -> tuple[float, float]:
     """The interval of one coupling by MIGRAD and MINOS, nuisances free, from the counts per bin."""
     background, scale = response.background, response.couplings[0].scale
     expected = response.signal[0] + background
@@ -204,7 +204,7 @@ def limit(repeats: int) -> Row:
     return Row("one limit: q_ee of germanium", mine, peer, theirs, "0.2 ms", mine < 2e-4)
 
 
-def chi2_per_bin(response: nr.Response, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def chi2_per_bin(response: cl.Response, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """chi^2 of (q_ee, q_mumu) on a grid from the counts in every bin, nuisances by a 2 x 2 linear system."""
     background, names = response.background, [new.name for new in response.couplings]
     expected = response.signal[0] + background
@@ -256,7 +256,7 @@ def scan(repeats: int) -> list[Row]:
 
 def pseudo_experiments(name: str, repeats: int) -> list[Row]:
     """Toys of q_ee = 0 with a global fit each: exact counts, the same compiled, and compressed."""
-    response = nr.response(SOURCE, nr.load_detector(name), couplings=["q_ee"], years=3)
+    response = cl.response(SOURCE, cl.load_detector(name), couplings=["q_ee"], years=3)
     experiment, truth = Experiment.of([response], ("q_ee",), SIGNAL, (BACKGROUND,)), (0.0,)
     expected = expected_variance(experiment, truth)
     rng = np.random.default_rng(1)
@@ -290,7 +290,7 @@ def pseudo_experiments(name: str, repeats: int) -> list[Row]:
 
 def region_map() -> Row:
     """A map of Feldman-Cousins critical values of two couplings, once."""
-    analysis, names = analyses(nr.load_study("parada2024"))["ess-ge"], ("q_ee", "q_mumu")
+    analysis, names = analyses(cl.load_study("parada2024"))["ess-ge"], ("q_ee", "q_mumu")
     options = feldman_cousins.Options(LEVEL, TOYS_PER_POINT, 1, "drawn", "global", False)
     started = time.perf_counter()
     feldman_cousins.regions([(analysis, names)], options, None, blocks.in_turn)

@@ -22,10 +22,10 @@ from unittest import mock
 
 import numpy as np
 
-import nurecoil as nr
-from nurecoil.reports.improvement import Improvement, improvements
-from nurecoil.reports.published import published
-from nurecoil.studies.references import stored
+import cevnslab as cl
+from cevnslab.reports.improvement import Improvement, improvements
+from cevnslab.reports.published import published
+from cevnslab.studies.references import stored
 
 DOCS = Path(__file__).resolve().parent
 PAGE, DATA, FIGURES = DOCS / "coherent.md", DOCS / "data" / "coherent.json", DOCS / "figures"
@@ -40,9 +40,9 @@ Row = dict[str, Any]
 
 def steady_state(kind: str) -> Callable[..., Any]:
     """The backgrounds of CsI with another steady state: uniform in time, another decay, or the raw 2D histogram."""
-    from nurecoil.experiments import csi_2021
-    from nurecoil.experiments.tables import read_events
-    from nurecoil.inference.templates import Template, TimeTemplate
+    from cevnslab.experiments import csi_2021
+    from cevnslab.experiments.tables import read_events
+    from cevnslab.inference.templates import Template, TimeTemplate
 
     usual, edges = csi_2021._backgrounds, csi_2021.TIME_EDGES_US
 
@@ -65,7 +65,7 @@ def steady_state(kind: str) -> Callable[..., Any]:
 
 def recoils_from(kev: float) -> dict[str, tuple[float, float]]:
     """Nuclear recoils from an energy on."""
-    from nurecoil.experiments.csi_2021 import RECOIL_RANGE_KEV
+    from cevnslab.experiments.csi_2021 import RECOIL_RANGE_KEV
 
     return {**RECOIL_RANGE_KEV, "cevns": (kev, RECOIL_RANGE_KEV["cevns"][1])}
 
@@ -76,7 +76,7 @@ def pulse(centre_us: float) -> Row:
 
 
 ONE_RADIUS = {"neutron_radius_fm": {"Cs": 4.821, "I": 4.766}}
-MODULE = "nurecoil.experiments.csi_2021."
+MODULE = "cevnslab.experiments.csi_2021."
 VARIATIONS: dict[str, tuple[Row, Row, tuple[str, Any] | None]] = {
     "as in the study": ({}, {}, None),
     "form factor: Klein-Nystrand": ({"form_factor": "klein-nystrand"}, {}, None),
@@ -100,7 +100,7 @@ VARIATIONS: dict[str, tuple[Row, Row, tuple[str, Any] | None]] = {
 """Keys of the study, keys of the detector, and what is replaced in the analysis of CsI."""
 
 
-def limit_rows(result: nr.Result) -> list[Row]:
+def limit_rows(result: cl.Result) -> list[Row]:
     """The limits of a result as plain rows."""
     return [
         {"detector": x.detector, "coupling": x.coupling, "segments": [list(map(float, piece)) for piece in x.segments]}
@@ -108,7 +108,7 @@ def limit_rows(result: nr.Result) -> list[Row]:
     ]
 
 
-def fit_rows(result: nr.Result) -> list[Row]:
+def fit_rows(result: cl.Result) -> list[Row]:
     """The fits of a result as plain rows."""
     return [
         {"detector": row.detector, "parameter": row.parameter, "value": row.value, "error": row.error}
@@ -125,7 +125,7 @@ def varied(name: str, data: Path | None) -> Row:
     ]
     content = {"name": "variation", "couplings": list(CHARGES[:2]), "detectors": entries, **keys}
     with nullcontext() if replaced is None else mock.patch(MODULE + replaced[0], replaced[1]()):
-        result = nr.study_from_dict(content, data=data).run()
+        result = cl.study_from_dict(content, data=data).run()
     return {"variation": name, "limits": limit_rows(result), "fit": fit_rows(result)}
 
 
@@ -134,7 +134,7 @@ def compute(data: Path | None, output: Path) -> None:
     kept: Row = {"about": "Numbers of docs/coherent.md, made by docs/coherent_study.py; never edited by hand."}
     for name in ("coherent", "coherent-shape"):
         print(name, flush=True)
-        result = nr.load_study(name, data=data).run()
+        result = cl.load_study(name, data=data).run()
         folder = result.save(output)
         kept[name] = {"study_sha256": result.provenance["study_sha256"], "limits": limit_rows(result)}
         kept[name]["fit"] = fit_rows(result)
@@ -268,7 +268,7 @@ def variations_table() -> str:
 @cache
 def improvement_rows() -> tuple[Improvement, ...]:
     """The paper's claims beside the stored limits from data; the projections are computed anew."""
-    return tuple(improvements(nr.load_study("parada2024").run()))
+    return tuple(improvements(cl.load_study("parada2024").run()))
 
 
 def improvement_table() -> str:
@@ -320,7 +320,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="say whether page and numbers agree; exit status 1 if not")
     parser.add_argument("--write", action="store_true", help="write the page from the kept numbers, computing nothing")
-    parser.add_argument("--data", type=Path, help="folder of the data; else NURECOIL_DATA, or they are downloaded")
+    parser.add_argument("--data", type=Path, help="folder of the data; else CEVNSLAB_DATA, or they are downloaded")
     parser.add_argument("-o", "--output", type=Path, help="keep the studies' files there")
     arguments = parser.parse_args()
     if arguments.check:

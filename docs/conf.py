@@ -17,11 +17,11 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from cache import CACHE  # noqa: E402  (the path is set above)
 
-import nurecoil  # noqa: E402
+import cevnslab  # noqa: E402
 
-project = "nurecoil"
-author = "the nurecoil developers"
-version = release = nurecoil.__version__
+project = "cevnslab"
+author = "the cevnslab developers"
+version = release = cevnslab.__version__
 
 extensions = [
     "myst_nb",  # MyST pages, and notebooks that are run
@@ -57,7 +57,7 @@ autodoc_type_aliases = {
 python_maximum_signature_line_length = 88
 
 html_theme = "furo"
-html_title = f"nurecoil {release}"
+html_title = f"cevnslab {release}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_math_renderer = "mathml"

@@ -23,9 +23,9 @@ from typing import Any
 
 import numpy as np
 
-import nurecoil as nr
-from nurecoil.physics.couplings import COUPLINGS
-from nurecoil.studies.results import Result
+import cevnslab as cl
+from cevnslab.physics.couplings import COUPLINGS
+from cevnslab.studies.results import Result
 
 DOCS = Path(__file__).resolve().parent
 PAGE, DATA, FIGURES = DOCS / "couplings.md", DOCS / "data" / "couplings.json", DOCS / "figures"
@@ -101,7 +101,7 @@ def limits() -> list[Row]:
         "combinations": [{"name": SIX, "detectors": list(DETECTORS), "signal": "correlated"}],
         **COMMON,
     }
-    return [*limit_rows(nr.study_from_dict(six).run()), *limit_rows(nr.load_study("ess-neutron-radius").run())]
+    return [*limit_rows(cl.study_from_dict(six).run()), *limit_rows(cl.load_study("ess-neutron-radius").run())]
 
 
 def save(figure: Any, name: str) -> None:
@@ -118,7 +118,7 @@ def save(figure: Any, name: str) -> None:
 
 def gallery() -> None:
     """Cross sections beside the Standard Model's, by the package's own panel."""
-    from nurecoil.figures import panels, style
+    from cevnslab.figures import panels, style
 
     for name, shown in GALLERY.items():
         figure, grid = style.panel_grid(len(shown), 2)
@@ -132,7 +132,7 @@ def gallery() -> None:
                 "cross_sections": [curve],
                 **COMMON,
             }
-            result = nr.study_from_dict(study).run()
+            result = cl.study_from_dict(study).run()
             channel = keys.get("channel", "cevns")
             spec = {"cross_section": keys["target"], "energy_mev": 40.0, "channels": [channel]}
             what = "on electrons" if channel == "electron" else "on nuclei"
@@ -145,9 +145,9 @@ def gallery() -> None:
 
 def mass_scans() -> None:
     """The limits of `ess-mediators` against the mass: one target alone has mirror regions, all six have none."""
-    from nurecoil.figures import panels, style
+    from cevnslab.figures import panels, style
 
-    result = nr.load_study("ess-mediators").run()
+    result = cl.load_study("ess-mediators").run()
     kept = ("ess-xe", "ess-ge", "ess-ar", "ess-si", SIX)
     result = replace(result, scans=tuple(point for point in result.scans if point.limit.detector in kept))
     figure, grid = style.panel_grid(len(DRAWN_SCANS), 2)
@@ -161,13 +161,13 @@ def mass_scans() -> None:
 
 def degeneracies() -> None:
     """The (eps_ee_u, eps_ee_d) plane between the bounds `PLANE`: bands of single targets, and all six."""
-    from nurecoil.figures import panels, style
-    from nurecoil.inference.contours import trace
-    from nurecoil.inference.levels import delta_chi2_level
-    from nurecoil.studies.analysis import analyses
-    from nurecoil.studies.results import ContourLines
+    from cevnslab.figures import panels, style
+    from cevnslab.inference.contours import trace
+    from cevnslab.inference.levels import delta_chi2_level
+    from cevnslab.studies.analysis import analyses
+    from cevnslab.studies.results import ContourLines
 
-    study, pair = nr.load_study("ess-nsi"), ("eps_ee_u", "eps_ee_d")
+    study, pair = cl.load_study("ess-nsi"), ("eps_ee_u", "eps_ee_d")
     axis = np.linspace(*PLANE, PLANE_POINTS)
     found = tuple(
         ContourLines(
@@ -194,7 +194,7 @@ def draw() -> None:
     """All figures of the page."""
     from matplotlib import rc_context
 
-    from nurecoil.figures import style
+    from cevnslab.figures import style
 
     with rc_context(style.RC):
         gallery()

@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import nurecoil as nr
+import cevnslab as cl
 
 DOCS = Path(__file__).resolve().parent
 PAGE, DATA, FIGURES = DOCS / "coverage.md", DOCS / "data", DOCS / "figures"
@@ -51,14 +51,14 @@ def commands() -> list[list[str]]:
     def coverage(detector: str, coupling: str, values: str, *more: str) -> list[str]:
         at = [word for value in values.split() for word in ("--at", value)]
         options = ["--toys", str(TOYS), "--seed", str(SEED), *more]
-        return ["nurecoil", "coverage", STUDY, "--detector", detector, "--coupling", coupling, *at, *options]
+        return ["cevnslab", "coverage", STUDY, "--detector", detector, "--coupling", coupling, *at, *options]
 
     made = [coverage(detector, coupling, values) for (detector, coupling), values in VALUES.items()]
     for detector in ("ess-ge", "ess-csi"):
         made.append(coverage(detector, "q_ee", VALUES[detector, "q_ee"], "--minimum", "connected"))
         made += [coverage(detector, name, "0", "--statistic", "poisson") for name in ("q_ee", "q_etau")]
     made.append(coverage("ess-ge", "q_ee", "0 20.6e-9", "--ensemble", "centres"))
-    return [*made, ["nurecoil", "reproduce", SIMULATED]]
+    return [*made, ["cevnslab", "reproduce", SIMULATED]]
 
 
 def simulate(output: Path, options: Sequence[str]) -> None:
@@ -104,9 +104,9 @@ def draw() -> None:
     """Coverage against the true value, a panel per coupling."""
     import matplotlib
 
-    from nurecoil.figures import style
+    from cevnslab.figures import style
 
-    symbols = {name: new.symbol for name, new in ((n, nr.couplings.coupling(n)) for _, n in VALUES)}
+    symbols = {name: new.symbol for name, new in ((n, cl.couplings.coupling(n)) for _, n in VALUES)}
     labels = {"ess-ge": "Ge", "ess-csi": "CsI"}
     made = rows(COVERAGE)
     with matplotlib.rc_context(style.RC):
@@ -192,7 +192,7 @@ def variants_table() -> str:
 
 def intervals_table() -> str:
     """Feldman-Cousins beside delta chi^2, which is computed anew; simulated critical values and their errors."""
-    result = nr.load_study(STUDY).run()
+    result = cl.load_study(STUDY).run()
     errors = {(r["detector"], r["coupling"]): r for r in rows(ERRORS)}
     pieces: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for row in rows(LIMITS):

@@ -21,17 +21,17 @@ from typing import Any
 import numpy as np
 import yaml
 
-import nurecoil as nr
-from nurecoil.inference.intervals import interval
-from nurecoil.inference.least_squares import LeastSquares
-from nurecoil.physics import constants, mediators
-from nurecoil.physics.couplings import COUPLINGS, Coupling, light_scalar, light_vector
-from nurecoil.physics.cross_sections import differential
-from nurecoil.physics.electromagnetic import CHARGE_RADIUS_PER_CM2
-from nurecoil.physics.sources import PION_DECAY_AT_REST, PionDecayAtRest
-from nurecoil.reports.improvement import improvements
-from nurecoil.reports.published import compare
-from nurecoil.studies import presets
+import cevnslab as cl
+from cevnslab.inference.intervals import interval
+from cevnslab.inference.least_squares import LeastSquares
+from cevnslab.physics import constants, mediators
+from cevnslab.physics.couplings import COUPLINGS, Coupling, light_scalar, light_vector
+from cevnslab.physics.cross_sections import differential
+from cevnslab.physics.electromagnetic import CHARGE_RADIUS_PER_CM2
+from cevnslab.physics.sources import PION_DECAY_AT_REST, PionDecayAtRest
+from cevnslab.reports.improvement import improvements
+from cevnslab.reports.published import compare
+from cevnslab.studies import presets
 
 DOCS = Path(__file__).resolve().parent
 PAGE, DATA = DOCS / "validation.md", DOCS / "data"
@@ -44,15 +44,15 @@ Row = dict[str, Any]
 @cache
 def all_published() -> Row:
     """Every entry of the package's file of published numbers."""
-    path = Path(nr.__file__).parent / "data" / "published.yaml"
+    path = Path(cl.__file__).parent / "data" / "published.yaml"
     content: Row = yaml.safe_load(path.read_text(encoding="utf-8"))
     return content
 
 
 @cache
-def result_of(name: str) -> nr.Result:
+def result_of(name: str) -> cl.Result:
     """The result of a study, computed once."""
-    return nr.load_study(name).run()
+    return cl.load_study(name).run()
 
 
 @cache
@@ -76,7 +76,7 @@ def source_line(name: str, command: str) -> str:
 # Published numbers ----------------------------------------------------------------------------------------------------
 
 
-def limits_table(name: str, result: nr.Result) -> str:
+def limits_table(name: str, result: cl.Result) -> str:
     """Every published end of an interval beside ours."""
     lines, equal = [], 0
     rows = [row for row in compare(result, all_published()[name]) if row.published is not None]
@@ -152,18 +152,18 @@ def improvement_table() -> str:
 def published_tables() -> str:
     """A section per entry of published.yaml; an entry that nothing compares with is an error."""
     sections = {
-        PAPER: ("Table 2", "nurecoil reproduce", lambda: limits_table(PAPER, result_of(PAPER))),
-        "event_rates": ("Event rates of the ESS proposal", f"nurecoil run docs/data/{RATES}", rates_table),
-        "coherent_fit": ("COHERENT: counts", "nurecoil reproduce coherent", fit_table),
-        "coherent": ("COHERENT: limits with electrons", "nurecoil reproduce coherent", electron_table),
-        "improvement": ("Improvement over COHERENT", "nurecoil reproduce", improvement_table),
+        PAPER: ("Table 2", "cevnslab reproduce", lambda: limits_table(PAPER, result_of(PAPER))),
+        "event_rates": ("Event rates of the ESS proposal", f"cevnslab run docs/data/{RATES}", rates_table),
+        "coherent_fit": ("COHERENT: counts", "cevnslab reproduce coherent", fit_table),
+        "coherent": ("COHERENT: limits with electrons", "cevnslab reproduce coherent", electron_table),
+        "improvement": ("Improvement over COHERENT", "cevnslab reproduce", improvement_table),
     }
     parts = []
     for name, entry in all_published().items():
         if name in sections:
             title, command, made = sections[name]
         elif name in presets.names("studies"):
-            title, command = f"Study {name}", f"nurecoil reproduce {name}"
+            title, command = f"Study {name}", f"cevnslab reproduce {name}"
 
             def made(name: str = name) -> str:
                 return limits_table(name, result_of(name))
@@ -220,7 +220,7 @@ class _OneFlavour(PionDecayAtRest):
 
 def one_flavour(name: str) -> _OneFlavour:
     """The ESS with one kind of neutrino."""
-    ess: Any = nr.load_source("ess")
+    ess: Any = cl.load_source("ess")
     return _OneFlavour(
         ess.name,
         ess.protons_per_year,
@@ -253,14 +253,14 @@ def compare_constants(found: Accuracy) -> None:
         for name, value in values.items():
             found.add("constants", value, reference(golden)["constants"][name])
     for symbol, row in reference("golden")["nuclei"].items():
-        nucleus = nr.nuclei.target(symbol).constituents[0].nucleus
+        nucleus = cl.nuclei.target(symbol).constituents[0].nucleus
         found.add("nuclear masses", nucleus.mass_mev, row["M_MeV"])
     for row in reference("golden")["helm"]:
-        found.add("Helm form factor", float(nr.form_factors.helm(row["q_MeV"], row["R_fm"])), row["F"])
-    flux, ess = reference("golden")["flux"], nr.load_source("ess")
+        found.add("Helm form factor", float(cl.form_factors.helm(row["q_MeV"], row["R_fm"])), row["F"])
+    flux, ess = reference("golden")["flux"], cl.load_source("ess")
     found.add("flux", ess.fluence_per_cm2(20.0, 1), flux["eta_per_year_cm2"])
     for row in flux["shape_unit_normalised"]:
-        nu_e, anti_nu_mu = nr.sources.NU_E_SPECTRUM, nr.sources.ANTI_NU_MU_SPECTRUM
+        nu_e, anti_nu_mu = cl.sources.NU_E_SPECTRUM, cl.sources.ANTI_NU_MU_SPECTRUM
         found.add("flux", float(nu_e.density_per_mev(row["E_MeV"])), row["f_nue_per_MeV"])
         found.add("flux", float(anti_nu_mu.density_per_mev(row["E_MeV"])), row["f_numubar_per_MeV"])
     for symbol, steps in reference("golden")["Z_eff_steps"]["values"].items():
@@ -269,7 +269,7 @@ def compare_constants(found: Accuracy) -> None:
             energy = row["for_T_above_keV"]
             expected = max(r["Z_eff_above"] for r in steps if abs(r["for_T_above_keV"] - energy) < 1e-9)
             found.add(
-                "electrons that a recoil frees", float(nr.atoms.effective_charge(symbol, energy + 1e-7)), expected
+                "electrons that a recoil frees", float(cl.atoms.effective_charge(symbol, energy + 1e-7)), expected
             )
 
 
@@ -284,7 +284,7 @@ def compare_cross_sections(found: Accuracy) -> None:
             ("diag_q_minus_5e9", {"q_ee": -5e-9}),
             ("transition_q_1e8", {"q_emu": 1e-8}),
         ):
-            ours = float(nr.cross_sections.cevns(*at, couplings=couplings))
+            ours = float(cl.cross_sections.cevns(*at, couplings=couplings))
             # The file's transition is the whole cross section.
             found.add(kind, ours, row[key])
     for row in reference("golden")["dsigma_electron"]["values"]:
@@ -367,7 +367,7 @@ def compare_counts(found: Accuracy) -> None:
     for detector, content in charges["bins_CEvNS"]["values"].items():
         for incoming in FLAVOURS:
             name = "q_ee" if incoming == "nue" else "q_mumu"
-            made = nr.response(one_flavour(incoming), nr.load_detector(DETECTORS[detector]), couplings=[name], years=3)
+            made = cl.response(one_flavour(incoming), cl.load_detector(DETECTORS[detector]), couplings=[name], years=3)
             for row in content["bins"]:
                 add_bin(found, "counts per bin: Standard Model, charges", made, row["bin"], row[incoming], 1.0, 0)
     for quenching, rows in charges["bins_nue_CsI"]["values"].items():
@@ -375,7 +375,7 @@ def compare_counts(found: Accuracy) -> None:
         for incoming in FLAVOURS:
             name = "q_ee" if incoming == "nue" else "q_mumu"
             options: Row = {"couplings": [name], "years": 3, "channels": ("electron",)}
-            made = nr.response(one_flavour(incoming), nr.load_detector(preset), **options)
+            made = cl.response(one_flavour(incoming), cl.load_detector(preset), **options)
             for row in rows:
                 add_bin(
                     found, "electron counts per bin: Standard Model, charges", made, row["bin"], row[incoming], 1.0, 0
@@ -384,8 +384,8 @@ def compare_counts(found: Accuracy) -> None:
         for incoming in FLAVOURS:
             named = bins_couplings(incoming)
             couplings = [new for new, _ in named.values()]
-            made = nr.response(
-                one_flavour(incoming), nr.load_detector(DETECTORS[detector]), couplings=couplings, years=3
+            made = cl.response(
+                one_flavour(incoming), cl.load_detector(DETECTORS[detector]), couplings=couplings, years=3
             )
             for position, (name, (_, unit)) in enumerate(named.items()):
                 for row in content[name][incoming]:
@@ -410,7 +410,7 @@ def bins_couplings(incoming: str) -> dict[str, tuple[Coupling, float]]:
     return found
 
 
-def add_bin(found: Accuracy, kind: str, made: nr.Response, bin_: int, row: Row, unit: float, position: int) -> None:
+def add_bin(found: Accuracy, kind: str, made: cl.Response, bin_: int, row: Row, unit: float, position: int) -> None:
     """One bin's coefficients, relative to themselves or to a hundredth of the detector's."""
     rows = dict(zip(made.monomials, made.signal, strict=True))
     for key, monomial, power in (("SM", (), 0), ("lin", (position,), 1), ("quad", (position, position), 2)):
@@ -429,7 +429,7 @@ def compare_limits(found: Accuracy) -> None:
         channels = ("cevns", "electron") if "electron" in preset else ("cevns",)
         options: Row = {"couplings": names, "years": 3, "channels": channels}
         statistics[preset] = LeastSquares.of(
-            nr.response(nr.load_source("ess"), nr.load_detector(preset), **options), 0.10, 0.01
+            cl.response(cl.load_source("ess"), cl.load_detector(preset), **options), 0.10, 0.01
         )
     for row in reference("golden")["chi2"]:
         chi2 = statistics[DETECTORS[row["detector"]]].along([f"q_{row['param']}"])

@@ -61,7 +61,7 @@ def environment(python: str, folder: Path, packages: Sequence[str | Path], said:
 def reproduce(programs: Path, empty: Path, said: str) -> None:
     """The paper, from an empty folder."""
     empty.mkdir()
-    run([programs / "nurecoil", "reproduce"], empty, f"{said}: the paper")
+    run([programs / "cevnslab", "reproduce"], empty, f"{said}: the paper")
     results = empty / "results" / "parada2024"
     with open(results / "limits.csv", encoding="utf-8", newline="") as file:
         rows = {(row["detector"], row["coupling"]): row for row in csv.DictReader(file)}
@@ -92,7 +92,7 @@ def main() -> None:
     parser.add_argument("--python", default=sys.executable, help="the interpreter of the environments")
     python = parser.parse_args().python
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    with tempfile.TemporaryDirectory(prefix="nurecoil-release-") as name:
+    with tempfile.TemporaryDirectory(prefix="cevnslab-release-") as name:
         folder = Path(name)
         builder = environment(python, folder / "builder", ["build"], "build tools")
         run([builder / "python", "-m", "build", "--outdir", folder / "dist", ROOT], folder, "wheel and sdist")

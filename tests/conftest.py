@@ -11,11 +11,11 @@ import pytest
 import yaml
 from hypothesis import settings
 
-import nurecoil as nr
-from nurecoil import cli
+import cevnslab as cl
+from cevnslab import cli
 
-settings.register_profile("nurecoil", max_examples=12, deadline=None, derandomize=True)
-settings.load_profile("nurecoil")
+settings.register_profile("cevnslab", max_examples=12, deadline=None, derandomize=True)
+settings.load_profile("cevnslab")
 
 
 @dataclass(frozen=True)
@@ -30,15 +30,15 @@ class Ran:
 @pytest.fixture(scope="session")
 def paper():
     """The result of the built-in study."""
-    return nr.load_study("parada2024").run()
+    return cl.load_study("parada2024").run()
 
 
 @pytest.fixture(scope="session")
 def coherent_data():
-    """The folder that NURECOIL_DATA names; tests that ask for it are skipped without the variable."""
-    named = os.environ.get("NURECOIL_DATA")
+    """The folder that CEVNSLAB_DATA names; tests that ask for it are skipped without the variable."""
+    named = os.environ.get("CEVNSLAB_DATA")
     if not named:
-        pytest.skip("NURECOIL_DATA is not set: the tests on the real COHERENT files did not run")
+        pytest.skip("CEVNSLAB_DATA is not set: the tests on the real COHERENT files did not run")
     return Path(named)
 
 
@@ -50,10 +50,10 @@ def saved_paper(paper, tmp_path_factory):
 
 @pytest.fixture
 def command(monkeypatch, capfd):
-    """Run `nurecoil` with arguments, as the console script does."""
+    """Run `cevnslab` with arguments, as the console script does."""
 
     def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["nurecoil", *map(str, arguments)])
+        monkeypatch.setattr(sys, "argv", ["cevnslab", *map(str, arguments)])
         capfd.readouterr()
         try:
             cli.main()

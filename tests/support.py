@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from scipy.integrate import fixed_quad, quad
 
-import nurecoil as nr
-from nurecoil.detection.detector import EfficiencyTable
-from nurecoil.physics.cross_sections import differential, scatterers
-from nurecoil.physics.sources import PION_DECAY_AT_REST, LineSpectrum, PionDecayAtRest
+import cevnslab as cl
+from cevnslab.detection.detector import EfficiencyTable
+from cevnslab.physics.cross_sections import differential, scatterers
+from cevnslab.physics.sources import PION_DECAY_AT_REST, LineSpectrum, PionDecayAtRest
 
 GOLDEN = json.loads((Path(__file__).parent / "data" / "golden.json").read_text(encoding="utf-8"))
 GOLDEN_DETECTORS = {
@@ -69,8 +69,8 @@ def channels_of(preset):
 def preset_response(preset, couplings=MILLICHARGES, years=3, source=None, **options):
     """The response of a detector preset with the channels that it is meant for."""
     options.setdefault("channels", channels_of(preset))
-    source = source or nr.load_source("ess")
-    return nr.response(source, nr.load_detector(preset), couplings=couplings, years=years, **options)
+    source = source or cl.load_source("ess")
+    return cl.response(source, cl.load_detector(preset), couplings=couplings, years=years, **options)
 
 
 def perfect(detector, edges):

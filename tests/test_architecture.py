@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-import nurecoil
+import cevnslab
 
-ROOT = Path(nurecoil.__file__).parent
+ROOT = Path(cevnslab.__file__).parent
 LAYERS = ["physics", "detection", "inference", "experiments", "studies", "figures", "reports", "cli"]
 RANK = {layer: rank for rank, layer in enumerate(LAYERS)}
 FOUNDATION = {"errors", "version", "progress", "textfiles"}
 """Known to all, knowing nothing."""
 TOP = {"__init__", "__main__"}
-"""The package's front door hands names on, late; `python -m nurecoil` is the command."""
+"""The package's front door hands names on, late; `python -m cevnslab` is the command."""
 
 HANDS_OVER = {
     ("studies.results", "reports.files"): "Result.save writes itself: the writer is imported when it is asked to",
@@ -63,12 +63,12 @@ def imports(path):
         elif isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         for name in names:
-            if name == "nurecoil" or name.startswith("nurecoil."):
-                yield name.removeprefix("nurecoil").lstrip("."), id(node) in late
+            if name == "cevnslab" or name.startswith("cevnslab."):
+                yield name.removeprefix("cevnslab").lstrip("."), id(node) in late
 
 
 def _is_package(name):
-    return name.startswith("nurecoil") and (ROOT.parent / name.replace(".", "/") / "__init__.py").exists()
+    return name.startswith("cevnslab") and (ROOT.parent / name.replace(".", "/") / "__init__.py").exists()
 
 
 def arrows_that_run_back():
@@ -88,7 +88,7 @@ def arrows_that_run_back():
 
 def test_no_arrow_runs_back():
     back = {arrow: late for arrow, late in arrows_that_run_back().items() if arrow not in HANDS_OVER}
-    assert not back, "\n".join(f"nurecoil.{a} imports nurecoil.{b}" for a, b in back)
+    assert not back, "\n".join(f"cevnslab.{a} imports cevnslab.{b}" for a, b in back)
 
 
 def test_every_exemption_is_late_and_still_needed():
@@ -106,11 +106,11 @@ def test_every_module_has_a_layer():
 @pytest.mark.parametrize(
     ("code", "expected"),
     [
-        ("from nurecoil.studies import runner", ["studies.runner"]),
-        ("from nurecoil.studies.runner import run", ["studies.runner"]),
-        ("import nurecoil.cli", ["cli"]),
-        ("def f():\n    from nurecoil.figures.style import RC", ["figures.style"]),
-        ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from nurecoil.studies.study import Study", []),
+        ("from cevnslab.studies import runner", ["studies.runner"]),
+        ("from cevnslab.studies.runner import run", ["studies.runner"]),
+        ("import cevnslab.cli", ["cli"]),
+        ("def f():\n    from cevnslab.figures.style import RC", ["figures.style"]),
+        ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from cevnslab.studies.study import Study", []),
         ("import numpy", []),
     ],
 )

@@ -10,9 +10,9 @@ import pytest
 import yaml
 from support import STUDY, changed
 
-import nurecoil as nr
-from nurecoil.errors import NurecoilError
-from nurecoil.studies import presets
+import cevnslab as cl
+from cevnslab.errors import CevnslabError
+from cevnslab.studies import presets
 
 
 def test_reproduce_prints_ours_beside_the_published(command, tmp_path):
@@ -57,7 +57,7 @@ def test_presets_lists_everything(command):
     assert ran.status == 0
     for kind in presets.KINDS:
         assert all(name in ran.out for name in presets.names(kind))
-    for name, new in nr.couplings.COUPLINGS.items():
+    for name, new in cl.couplings.COUPLINGS.items():
         (line,) = [line for line in ran.out.splitlines() if line.split()[:1] == [name]]
         assert f"({new.unit})" in line
 
@@ -69,29 +69,29 @@ def test_presets_print_as_yaml_ready_to_edit(kind, command, write_study):
         assert ran.status == 0
         path = write_study(ran.out, f"{name}.yaml")
         if kind == "studies":
-            assert nr.load_study(path).sha256 == nr.load_study(name).sha256
+            assert cl.load_study(path).sha256 == cl.load_study(name).sha256
         elif kind == "detectors" and "experiment" in yaml.safe_load(ran.out):
             entries = yaml.safe_load(ran.out), {"preset": name}
-            one, other = (nr.study_from_dict(changed({"detectors": [entry]})).setups[0] for entry in entries)
+            one, other = (cl.study_from_dict(changed({"detectors": [entry]})).setups[0] for entry in entries)
             assert one.setup == other.setup
-            with pytest.raises(NurecoilError, match="not a projected detector"):
-                nr.load_detector(path)
+            with pytest.raises(CevnslabError, match="not a projected detector"):
+                cl.load_detector(path)
         elif kind == "detectors":
-            assert nr.load_detector(path).target == nr.load_detector(name).target
+            assert cl.load_detector(path).target == cl.load_detector(name).target
         else:
-            assert nr.load_source(path) == nr.load_source(name)
+            assert cl.load_source(path) == cl.load_source(name)
 
 
-@pytest.mark.parametrize("name", nr.couplings.COUPLINGS)
+@pytest.mark.parametrize("name", cl.couplings.COUPLINGS)
 def test_a_coupling_prints_its_declaration(name, command):
     declared = yaml.safe_load(command("presets", name).out)
     assert declared["name"] == name
-    assert declared["unit"] == nr.couplings.COUPLINGS[name].unit
+    assert declared["unit"] == cl.couplings.COUPLINGS[name].unit
 
 
 def test_version(command):
     ran = command("--version")
-    assert (ran.status, ran.out.strip()) == (0, f"nurecoil {nr.__version__}")
+    assert (ran.status, ran.out.strip()) == (0, f"cevnslab {cl.__version__}")
 
 
 @pytest.mark.parametrize("arguments", [["reproduce", "--nonsense"], ["nonsense"], ["run"]], ids=" ".join)
@@ -109,26 +109,26 @@ def test_help_names_the_commands(command):
 
 
 def test_a_fault_of_the_package_is_no_mistake_of_the_user(command, write_study, tmp_path, monkeypatch):
-    """Anything that is not a NurecoilError escapes as what it is: Python then ends with status 1."""
+    """Anything that is not a CevnslabError escapes as what it is: Python then ends with status 1."""
 
     def broken(*_, **__):
         raise RuntimeError("a fault of ours")
 
-    monkeypatch.setattr("nurecoil.studies.setups.response", broken)
+    monkeypatch.setattr("cevnslab.studies.setups.response", broken)
     with pytest.raises(RuntimeError, match="a fault of ours"):
         command("run", write_study(STUDY), "-o", tmp_path / "out")
 
 
 def test_as_a_module():
     ran = subprocess.run(
-        [sys.executable, "-m", "nurecoil", "--version"], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-m", "cevnslab", "--version"], capture_output=True, text=True, check=True, timeout=60
     )
-    assert ran.stdout.strip() == f"nurecoil {nr.__version__}"
+    assert ran.stdout.strip() == f"cevnslab {cl.__version__}"
 
 
 def test_the_cold_start_imports_little():
-    """`import nurecoil` and the command's help cost nothing that a study may not need."""
-    code = "import sys, nurecoil, nurecoil.cli; print(sorted({name.split('.')[0] for name in sys.modules}))"
+    """`import cevnslab` and the command's help cost nothing that a study may not need."""
+    code = "import sys, cevnslab, cevnslab.cli; print(sorted({name.split('.')[0] for name in sys.modules}))"
     environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
     ran = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60, env=environment

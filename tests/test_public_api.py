@@ -1,17 +1,17 @@
-"""What `import nurecoil as nr` offers: a change here is a change for every user."""
+"""What `import cevnslab as cl` offers: a change here is a change for every user."""
 
 from __future__ import annotations
 
 import pytest
 
-import nurecoil as nr
+import cevnslab as cl
 
 
 def test_the_names_are_these():
-    assert sorted(nr.__all__) == [
+    assert sorted(cl.__all__) == [
         "Coupling",
         "Detector",
-        "NurecoilError",
+        "CevnslabError",
         "Response",
         "Result",
         "Study",
@@ -30,19 +30,19 @@ def test_the_names_are_these():
         "sources",
         "study_from_dict",
     ]
-    assert set(dir(nr)) == set(nr.__all__)
+    assert set(dir(cl)) == set(cl.__all__)
 
 
-@pytest.mark.parametrize("name", nr.__all__)
+@pytest.mark.parametrize("name", cl.__all__)
 def test_every_name_leads_somewhere(name):
-    assert getattr(nr, name) is not None
+    assert getattr(cl, name) is not None
 
 
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="load_studdy"):
-        nr.load_studdy  # noqa: B018
+        cl.load_studdy  # noqa: B018
 
 
-@pytest.mark.parametrize("name", [name for name in nr.__all__ if not name.startswith("_")])
+@pytest.mark.parametrize("name", [name for name in cl.__all__ if not name.startswith("_")])
 def test_every_name_is_documented(name):
-    assert getattr(nr, name).__doc__
+    assert getattr(cl, name).__doc__

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-import nurecoil
+import cevnslab
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def _package_hash() -> str:
-    package = Path(nurecoil.__file__).parent
+    package = Path(cevnslab.__file__).parent
     files = sorted(path for path in package.rglob("*") if path.suffix in {".py", ".yaml", ".json"})
     digest = hashlib.sha256()
     for path in files:

@@ -33,9 +33,9 @@ def study_files() -> list[Path]:
 
 def ran(name_or_path: str) -> Path:
     """The folder of a study's results; it is run unless that was done before with the same package and files."""
-    import nurecoil as nr
+    import cevnslab as cl
 
-    study = nr.load_study(name_or_path)
+    study = cl.load_study(name_or_path)
     content = Path(name_or_path).read_bytes() if Path(name_or_path).is_file() else name_or_path.encode()
     place = CACHE / "gallery" / hashlib.sha256(content).hexdigest()[:12]
     folder = place / study.name
@@ -57,9 +57,9 @@ def _figures(folder: Path) -> str:
 
 
 def _limits(folder: Path) -> str:
-    import nurecoil as nr
+    import cevnslab as cl
 
-    return f"```text\n{nr.load_result(folder)}\n```"
+    return f"```text\n{cl.load_result(folder)}\n```"
 
 
 def studies() -> str:
@@ -76,13 +76,13 @@ def studies() -> str:
 
 def built_in() -> str:
     """Built-in studies."""
-    from nurecoil.reports.presets import show_preset
+    from cevnslab.reports.presets import show_preset
 
     sections = []
     for name in BUILT_IN:
         title, words = _heading(show_preset(name))
         folder = ran(name)
-        intro = f"## {title}\n\n{words}\n\n    nurecoil reproduce {name}"
+        intro = f"## {title}\n\n{words}\n\n    cevnslab reproduce {name}"
         sections.append(f"{intro}\n\n{_limits(folder)}\n\n{_figures(folder)}")
     return "\n\n".join(sections)
 
@@ -91,10 +91,10 @@ def paper() -> str:
     """The paper's figures with the part of the study file that asks for each."""
     import yaml
 
-    import nurecoil as nr
+    import cevnslab as cl
 
     folder, sections = ran(PAPER), []
-    for spec in nr.load_result(folder).study["figures"]:
+    for spec in cl.load_result(folder).study["figures"]:
         image = folder / "figures" / f"{spec['name']}.png"
         keys = yaml.safe_dump([spec], sort_keys=False, default_flow_style=None, width=110).strip()
         title = spec["name"].replace("-", " ").capitalize()

@@ -102,7 +102,7 @@ def table(columns: list[str], rows: list[list[str]]) -> str:
 
 def study_schema() -> dict[str, Schema]:
     """Every model of the study file by name, as JSON schema, the study itself first."""
-    from nurecoil.studies.schema import StudyFile
+    from cevnslab.studies.schema import StudyFile
 
     whole = StudyFile.model_json_schema(by_alias=True)
     return {"StudyFile": whole, **whole["$defs"]}
@@ -234,7 +234,7 @@ def study_keys() -> str:
 
 def couplings_table() -> str:
     """The couplings of the registry."""
-    from nurecoil.physics.couplings import COUPLINGS
+    from cevnslab.physics.couplings import COUPLINGS
 
     rows = []
     for name, new in COUPLINGS.items():
@@ -248,7 +248,7 @@ def couplings_table() -> str:
 
 def presets_table() -> str:
     """Sources, detectors and studies by name, with the first comment of their files."""
-    from nurecoil.studies import presets
+    from cevnslab.studies import presets
 
     rows = []
     for kind in presets.KINDS:
@@ -261,55 +261,55 @@ def presets_table() -> str:
 
 def output_columns() -> str:
     """The columns of the tables that a study writes."""
-    from nurecoil.reports.files import TABLES
+    from cevnslab.reports.files import TABLES
 
     return table(["file", "columns"], [[f"`{name}`", columns.replace(",", ", ")] for name, columns in TABLES.items()])
 
 
 def errors_table() -> str:
     """The exceptions and their meaning."""
-    from nurecoil import errors
+    from cevnslab import errors
 
     rows = []
     for name, found in vars(errors).items():
-        if isinstance(found, type) and issubclass(found, errors.NurecoilError):
+        if isinstance(found, type) and issubclass(found, errors.CevnslabError):
             rows.append([f"`{name}`", (found.__doc__ or "").strip().splitlines()[0], f"{found.exit_status}"])
     return table(["error", "meaning", "exit status"], rows)
 
 
 def command_help() -> str:
-    """What `nurecoil COMMAND --help` prints, for every command."""
+    """What `cevnslab COMMAND --help` prints, for every command."""
     import typer.main
 
-    from nurecoil.cli import app
+    from cevnslab.cli import app
 
     group: Any = typer.main.get_command(app)
     sections = []
     for name, command in group.commands.items():
-        context = command.make_context(f"nurecoil {name}", [], resilient_parsing=True, max_content_width=100)
-        sections.append(f"## nurecoil {name}\n\n```text\n{command.get_help(context)}\n```")
+        context = command.make_context(f"cevnslab {name}", [], resilient_parsing=True, max_content_width=100)
+        sections.append(f"## cevnslab {name}\n\n```text\n{command.get_help(context)}\n```")
     return "\n\n".join(sections)
 
 
 def public_names() -> str:
-    """The functions and classes of `nurecoil`, and its modules with a link to their pages."""
+    """The functions and classes of `cevnslab`, and its modules with a link to their pages."""
     import inspect
 
-    import nurecoil as nr
+    import cevnslab as cl
 
     pages = {"constants": "constants", "atoms": "atoms", "couplings": "couplings", "cross_sections": "cross-sections"}
     pages |= {"form_factors": "form-factors", "nuclei": "nuclei", "sources": "sources"}
     functions, classes, rows = [], [], []
-    for name in nr.__all__:
-        found = getattr(nr, name)
+    for name in cl.__all__:
+        found = getattr(cl, name)
         if inspect.ismodule(found):
             summary = (found.__doc__ or "").splitlines()[0]
-            rows.append([f"[`nurecoil.{name}`](../physics/{pages.get(name, name)}.md)", summary])
+            rows.append([f"[`cevnslab.{name}`](../physics/{pages.get(name, name)}.md)", summary])
         elif inspect.isclass(found):
             shown = ":show-inheritance:" if issubclass(found, Exception) else ":members:"
-            classes.append(f".. autoclass:: nurecoil.{name}\n   {shown}")
+            classes.append(f".. autoclass:: cevnslab.{name}\n   {shown}")
         elif callable(found):
-            functions.append(f".. autofunction:: nurecoil.{name}")
+            functions.append(f".. autofunction:: cevnslab.{name}")
     made = ["## Modules of formulas", table(["module", "what"], rows)]
     for title, found in (("Functions", functions), ("Classes", classes)):
         made += [f"## {title}", "```{eval-rst}\n" + "\n\n".join(found) + "\n```"]

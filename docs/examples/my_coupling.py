@@ -2,9 +2,9 @@
 
 import math
 
-import nurecoil as nr
-from nurecoil.physics.constants import FERMI_CONSTANT
-from nurecoil.physics.mediators import propagator
+import cevnslab as cl
+from cevnslab.physics.constants import FERMI_CONSTANT
+from cevnslab.physics.mediators import propagator
 
 
 def b3lmu_on_nucleus(recoil_kev, nucleus, f_p, f_n):
@@ -13,7 +13,7 @@ def b3lmu_on_nucleus(recoil_kev, nucleus, f_p, f_n):
     return -3 * baryons * propagator(nucleus.mass_mev, 20.0, recoil_kev) / (math.sqrt(2) * FERMI_CONSTANT)
 
 
-B3LMU = nr.Coupling(
+B3LMU = cl.Coupling(
     name="g_b3lmu",
     symbol=r"g_{B-3L_\mu}",
     unit="1",

@@ -10,11 +10,11 @@ import pytest
 from numpy.polynomial import chebyshev
 from support import changed, channels_of, near
 
-import nurecoil as nr
-from nurecoil.detection.expansion import ORDER, Expansion, expansions_of
-from nurecoil.errors import NurecoilError, PhysicsError
-from nurecoil.physics.couplings import COUPLINGS, light_scalar
-from nurecoil.studies.coverage import coverage
+import cevnslab as cl
+from cevnslab.detection.expansion import ORDER, Expansion, expansions_of
+from cevnslab.errors import CevnslabError, PhysicsError
+from cevnslab.physics.couplings import COUPLINGS, light_scalar
+from cevnslab.studies.coverage import coverage
 
 RADIUS = COUPLINGS["neutron_radius"]
 SIX = ("ess-csi", "ess-xe", "ess-ge", "ess-ar", "ess-si", "ess-c3f8")
@@ -25,22 +25,22 @@ PRECISION = 1e-11
 
 @cache
 def expanded(preset, *others):
-    source, detector = nr.load_source("ess"), nr.load_detector(preset)
+    source, detector = cl.load_source("ess"), cl.load_detector(preset)
     names = ["neutron_radius", *others]
-    return nr.response(source, detector, couplings=names, years=3, channels=channels_of(preset))
+    return cl.response(source, detector, couplings=names, years=3, channels=channels_of(preset))
 
 
 def rebuilt(preset, radius, **values):
     """Counts of a detector whose target is another one: no expansion."""
-    detector = nr.load_detector(preset)
+    detector = cl.load_detector(preset)
     there = replace(detector, target=RADIUS.rebuild(detector.target, radius))
     options = {"couplings": list(values), "years": 3, "channels": channels_of(preset)}
-    return nr.response(nr.load_source("ess"), there, **options).counts(**values)
+    return cl.response(cl.load_source("ess"), there, **options).counts(**values)
 
 
 def radii(preset):
     """Both ends of the range, the target's own radius, and what lies between."""
-    low, own, high = RADIUS.range_of(nr.load_detector(preset).target)
+    low, own, high = RADIUS.range_of(cl.load_detector(preset).target)
     return [low, own, high, 0.9 * own, 1.07 * own, low + 0.013 * (high - low), low + 0.71 * (high - low)]
 
 
@@ -75,8 +75,8 @@ def test_counts_with_three_others_at_once():
 def test_electrons_do_not_see_the_radius():
     both = expanded("ess-csi-electron", "q_ee")
     shift = both.counts(neutron_radius=5.5) - both.counts()
-    nuclei = nr.response(
-        nr.load_source("ess"), nr.load_detector("ess-csi-electron"), couplings=["neutron_radius"], years=3
+    nuclei = cl.response(
+        cl.load_source("ess"), cl.load_detector("ess-csi-electron"), couplings=["neutron_radius"], years=3
     )
     assert shift == pytest.approx(
         nuclei.counts(neutron_radius=5.5) - nuclei.counts(), abs=PRECISION * both.counts().sum()
@@ -130,12 +130,12 @@ SECOND = replace(RADIUS, name="other_radius")
 
 
 def test_two_of_them_are_refused():
-    target = nr.load_detector("ess-ge").target
+    target = cl.load_detector("ess-ge").target
     assert set(expansions_of([COUPLINGS["q_ee"], RADIUS], target)) == {1}
     with pytest.raises(PhysicsError, match=r"neutron_radius and other_radius.*one of them at a time"):
         expansions_of([RADIUS, SECOND], target)
     with pytest.raises(PhysicsError, match="one of them at a time"):
-        nr.response(nr.load_source("ess"), nr.load_detector("ess-ge"), couplings=[RADIUS, SECOND], years=3)
+        cl.response(cl.load_source("ess"), cl.load_detector("ess-ge"), couplings=[RADIUS, SECOND], years=3)
 
 
 RADIUS_STUDY = changed({"couplings": ["neutron_radius", "q_ee"]})
@@ -166,18 +166,18 @@ def test_studies_that_a_radius_is_not_for(changes, words, command, write_study, 
 
 
 def test_coverage_of_a_radius_is_refused_but_not_of_what_stands_beside_it():
-    study = nr.study_from_dict(RADIUS_STUDY)
-    with pytest.raises(NurecoilError, match="neutron_radius"):
+    study = cl.study_from_dict(RADIUS_STUDY)
+    with pytest.raises(CevnslabError, match="neutron_radius"):
         coverage(study, "my-ge", "neutron_radius", [4.1], toys=100)
     beside = coverage(study, "my-ge", "q_ee", [2e-9], toys=100, seed=4).points[0]
-    alone = coverage(nr.study_from_dict(changed({})), "my-ge", "q_ee", [2e-9], toys=100, seed=4).points[0]
+    alone = coverage(cl.study_from_dict(changed({})), "my-ge", "q_ee", [2e-9], toys=100, seed=4).points[0]
     assert beside.coverage == alone.coverage
     assert beside.critical_value == near(alone.critical_value, 1e-9)
 
 
 def test_two_of_them_in_a_study_are_refused(command, write_study, tmp_path):
     (tmp_path / "second.py").write_text(
-        "from dataclasses import replace\nfrom nurecoil.physics import weak\n"
+        "from dataclasses import replace\nfrom cevnslab.physics import weak\n"
         'second = replace(weak.NEUTRON_RADIUS, name="other_radius")\n',
         encoding="utf-8",
     )
@@ -191,8 +191,8 @@ def test_two_of_them_in_a_study_are_refused(command, write_study, tmp_path):
 def test_a_mediator_with_a_radius():
     """A helicity flip with its own kinematics and form factors beside it."""
     scalar = light_scalar(10.0, "s10")
-    source, detector = nr.load_source("ess"), nr.load_detector("ess-c3f8")
-    response = nr.response(source, detector, couplings=[scalar, RADIUS], years=3)
+    source, detector = cl.load_source("ess"), cl.load_detector("ess-c3f8")
+    response = cl.response(source, detector, couplings=[scalar, RADIUS], years=3)
     there = replace(detector, target=RADIUS.rebuild(detector.target, 3.3))
-    direct = nr.response(source, there, couplings=[scalar], years=3).counts(s10=2e-5)
+    direct = cl.response(source, there, couplings=[scalar], years=3).counts(s10=2e-5)
     assert np.abs(response.counts(s10=2e-5, neutron_radius=3.3) - direct).max() < PRECISION * direct.sum()

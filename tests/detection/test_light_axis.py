@@ -14,14 +14,14 @@ from scipy.integrate import quad
 from scipy.special import ndtr
 from support import REMOVED, STUDY, changed, folded_cross_section, near, perfect
 
-import nurecoil as nr
-from nurecoil.detection.detector import EfficiencyTable, Resolution
-from nurecoil.detection.quenching import ConstantQuenching, Lindhard, QuenchingTable, ScaledQuenching
-from nurecoil.physics.atoms import binding_energies_kev
-from nurecoil.studies.build import build_detector
+import cevnslab as cl
+from cevnslab.detection.detector import EfficiencyTable, Resolution
+from cevnslab.detection.quenching import ConstantQuenching, Lindhard, QuenchingTable, ScaledQuenching
+from cevnslab.physics.atoms import binding_energies_kev
+from cevnslab.studies.build import build_detector
 
-SOURCE = nr.load_source("ess")
-GE = nr.load_detector("ess-ge")
+SOURCE = cl.load_source("ess")
+GE = cl.load_detector("ess-ge")
 LINDHARD = Lindhard(0.157, 32, 72.63)
 TABLE = QuenchingTable((0.01, 1.0, 5.0, 20.0, 200.0), (0.05, 0.15, 0.22, 0.27, 0.32))
 
@@ -38,7 +38,7 @@ def test_a_constant_factor_scales_the_bins(factor):
     edges = np.array([1.0, 3.0, 8.0, 30.0])
     ours = in_light(perfect(GE, edges), ConstantQuenching(factor), edges * factor)
     counts = [
-        nr.response(SOURCE, detector, couplings=["q_ee"], years=3).counts(q_ee=4e-9)
+        cl.response(SOURCE, detector, couplings=["q_ee"], years=3).counts(q_ee=4e-9)
         for detector in (ours, perfect(GE, edges))
     ]
     assert counts[0] == near(counts[1], 1e-11)
@@ -50,7 +50,7 @@ def test_bins_between_recoil_energies_hold_the_same_counts(quenching):
     edges = np.array([0.8, 2.5, 6.0, 40.0])
     ours = in_light(perfect(GE, edges), quenching, quenching.light_kev(edges))
     counts = [
-        nr.response(SOURCE, detector, couplings=["q_ee"], years=3).counts(q_ee=4e-9)
+        cl.response(SOURCE, detector, couplings=["q_ee"], years=3).counts(q_ee=4e-9)
         for detector in (ours, perfect(GE, edges))
     ]
     assert counts[0] == near(counts[1], 1e-9)
@@ -107,7 +107,7 @@ RESOLUTION = Resolution(0.05, 0.2)
 @pytest.mark.parametrize("efficiency", [0.8, EfficiencyTable((0.1, 0.3, 6.0), (0.1, 0.6, 0.9), "reconstructed")])
 def test_counts_against_adaptive_integration(quenching, efficiency):
     detector = in_light(GE, quenching, LIGHT_BINS, resolution=RESOLUTION, efficiency=efficiency)
-    ours = nr.response(SOURCE, detector, couplings=["q_ee"], years=3).counts(q_ee=4e-9)
+    ours = cl.response(SOURCE, detector, couplings=["q_ee"], years=3).counts(q_ee=4e-9)
     for number in (0, 2) if isinstance(efficiency, float) else (1,):
         assert ours[number] == near(integrated(detector, number, {"q_ee": 4e-9}), 1e-6)
 
@@ -115,22 +115,22 @@ def test_counts_against_adaptive_integration(quenching, efficiency):
 def test_electrons_on_the_light_axis():
     """They are not quenched: bins in keVee are bins of the electrons' energy."""
     detector = in_light(GE, LINDHARD, LIGHT_BINS, resolution=RESOLUTION)
-    ours = nr.response(SOURCE, detector, couplings=["q_ee"], years=3, channels=["electron"])
+    ours = cl.response(SOURCE, detector, couplings=["q_ee"], years=3, channels=["electron"])
     direct = integrated(detector, 1, {"q_ee": 1e-10}, "electron")
     assert ours.counts(q_ee=1e-10)[1] == near(direct, 1e-6)
     # The same without quenching, and with a common axis of both.
     common = replace(detector, quenching=None, electron_quenching=1.0)
-    other = nr.response(SOURCE, common, couplings=["q_ee"], years=3, channels=["electron"])
+    other = cl.response(SOURCE, common, couplings=["q_ee"], years=3, channels=["electron"])
     assert ours.counts(q_ee=1e-10) == near(other.counts(q_ee=1e-10), 1e-12)
-    both = nr.response(SOURCE, detector, couplings=["q_ee"], years=3, channels=["cevns", "electron"])
-    nuclei = nr.response(SOURCE, detector, couplings=["q_ee"], years=3)
+    both = cl.response(SOURCE, detector, couplings=["q_ee"], years=3, channels=["cevns", "electron"])
+    nuclei = cl.response(SOURCE, detector, couplings=["q_ee"], years=3)
     assert both.counts(q_ee=1e-10) == near(ours.counts(q_ee=1e-10) + nuclei.counts(q_ee=1e-10), 1e-12)
 
 
 def test_the_axis_says_its_unit():
-    light = nr.response(SOURCE, in_light(GE, LINDHARD, LIGHT_BINS, resolution=None), years=3)
+    light = cl.response(SOURCE, in_light(GE, LINDHARD, LIGHT_BINS, resolution=None), years=3)
     assert light.axes[0].name == "energy_kevee"
-    assert nr.response(SOURCE, GE, years=3).axes[0].name == "recoil_energy_kev"
+    assert cl.response(SOURCE, GE, years=3).axes[0].name == "recoil_energy_kev"
 
 
 @pytest.mark.parametrize("factor", [0.9, 1.1])
@@ -158,7 +158,7 @@ LIGHT = changed(KEVEE)
 
 
 def built(changes, base=LIGHT, tmp_path=None):
-    study = nr.study_from_dict(changed(changes, base), **({} if tmp_path is None else {"base": tmp_path}))
+    study = cl.study_from_dict(changed(changes, base), **({} if tmp_path is None else {"base": tmp_path}))
     return study.setups[0].detector
 
 
@@ -166,10 +166,10 @@ def test_a_constant_factor_in_a_study_is_the_same_detector():
     """Everything in keVee, and everything in keV: efficiency, resolution (both laws scale), flat background."""
     scaled = changed({"detectors.0.resolution": {"sigma_kev": 0.2, "at_kev": 1.0}})
     light = changed({"detectors.0.background_ckkd": REMOVED, "detectors.0.background_ckkd_ee": 20.0}, LIGHT)
-    responses = [nr.study_from_dict(keys).setups[0].response for keys in (light, scaled)]
+    responses = [cl.study_from_dict(keys).setups[0].response for keys in (light, scaled)]
     assert responses[0].counts(q_ee=3e-9) == near(responses[1].counts(q_ee=3e-9), 1e-9)
     assert responses[0].background == near(responses[1].background, 1e-12)
-    limits = [nr.study_from_dict(keys).run().limit("my-ge", "q_ee").segments for keys in (light, scaled)]
+    limits = [cl.study_from_dict(keys).run().limit("my-ge", "q_ee").segments for keys in (light, scaled)]
     assert np.array(limits[0]) == near(np.array(limits[1]), 1e-8)
 
 
@@ -189,7 +189,7 @@ def test_thresholds_in_kev_are_the_light_there():
          "detectors.0.bin_edges_kevee": model.light_kev(np.linspace(1.0, 40.0, 9)).tolist()}
     )  # fmt: skip
     assert explicit.bin_edges_kev == near(detector.bin_edges_kev, 1e-14)
-    counts = [nr.response(SOURCE, each, years=3).counts() for each in (detector, explicit)]
+    counts = [cl.response(SOURCE, each, years=3).counts() for each in (detector, explicit)]
     assert counts[0] == near(counts[1], 1e-12)
     uniform = built({"detectors.0.quenching": {"lindhard_k": 0.157}})
     assert uniform.bin_edges_kev == near(np.linspace(0.2, 8.0, 9), 1e-14)
@@ -204,7 +204,7 @@ def test_a_quenching_file(tmp_path):
     (tmp_path / "q.txt").write_text("# keV, factor\n0.01 0.05\n5, 0.2\n200 0.3\n", encoding="utf-8")
     detector = built({"detectors.0.quenching": {"file": "q.txt"}}, tmp_path=tmp_path)
     assert detector.quenching == QuenchingTable((0.01, 5.0, 200.0), (0.05, 0.2, 0.3))
-    assert nr.response(SOURCE, detector, years=3).counts().sum() > 0
+    assert cl.response(SOURCE, detector, years=3).counts().sum() > 0
 
 
 @pytest.mark.parametrize("quenching", [0.2, {"lindhard_k": 0.157}], ids=str)
@@ -285,7 +285,7 @@ def test_contradictions_are_one_message(contradiction, command, write_study, tmp
         (tmp_path / name).write_text(text, encoding="utf-8")
     ran = command("run", write_study(changed(changes, LIGHT)), "-o", tmp_path / "out")
     assert (ran.status, ran.out) == (2, ""), ran.err
-    assert ran.err.count("nurecoil: ") == 1
+    assert ran.err.count("cevnslab: ") == 1
     assert "my-ge" in ran.err
     assert "Traceback" not in ran.err
     assert all(word in ran.err for word in words), ran.err
@@ -302,9 +302,9 @@ def test_keys_in_kevee_without_quenching_are_refused_for_a_background(command, w
 
 def test_a_preset_with_quenching():
     """Any key overrides the preset's, in either unit."""
-    from nurecoil.studies import schema
-    from nurecoil.studies.build import merge_preset
-    from nurecoil.studies.validation import validated
+    from cevnslab.studies import schema
+    from cevnslab.studies.build import merge_preset
+    from cevnslab.studies.validation import validated
 
     entry = {
         "preset": "ess-ge",
@@ -316,7 +316,7 @@ def test_a_preset_with_quenching():
         "bins": 104,
     }
     light = build_detector(validated(schema.Detector, merge_preset(entry)))
-    counts = [nr.response(SOURCE, detector, years=3) for detector in (light, GE)]
+    counts = [cl.response(SOURCE, detector, years=3) for detector in (light, GE)]
     assert counts[0].counts() == near(counts[1].counts(), 1e-8)
     assert counts[0].background == near(counts[1].background, 1e-12)  # 15 counts/keVee = 3 counts/keV
 
@@ -324,7 +324,7 @@ def test_a_preset_with_quenching():
 def test_a_quenching_table_need_not_cover_what_the_bins_do_not_see():
     """A reactor's table starts at 8 keV of neutrino energy: recoils of 1e-6 keV, which no bin sees."""
     fuel = {"U235": 0.58, "U238": 0.07, "Pu239": 0.30, "Pu241": 0.05}
-    reactor = nr.sources.Reactor("plant", 2.9, fuel, 8000)
+    reactor = cl.sources.Reactor("plant", 2.9, fuel, 8000)
     table = QuenchingTable((0.05, 5.0), (0.15, 0.2))
     detector = in_light(GE, table, [0.05, 0.1, 0.2], resolution=None)
-    assert nr.response(reactor, detector, years=1).counts().sum() > 0
+    assert cl.response(reactor, detector, years=1).counts().sum() > 0

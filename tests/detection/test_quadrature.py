@@ -12,15 +12,15 @@ from scipy.integrate import quad
 from scipy.stats import norm
 from support import near, preset_response
 
-import nurecoil as nr
-from nurecoil.detection import quadrature
-from nurecoil.detection.detector import EfficiencyTable, Resolution
-from nurecoil.detection.quadrature import bin_windows, recoil_nodes
-from nurecoil.errors import PhysicsError
-from nurecoil.experiments import csi_2021, lar_2020
-from nurecoil.physics.couplings import coupling
-from nurecoil.physics.sources import PION_DECAY_AT_REST
-from nurecoil.studies import presets
+import cevnslab as cl
+from cevnslab.detection import quadrature
+from cevnslab.detection.detector import EfficiencyTable, Resolution
+from cevnslab.detection.quadrature import bin_windows, recoil_nodes
+from cevnslab.errors import PhysicsError
+from cevnslab.experiments import csi_2021, lar_2020
+from cevnslab.physics.couplings import coupling
+from cevnslab.physics.sources import PION_DECAY_AT_REST
+from cevnslab.studies import presets
 
 LAWS = {
     "sqrt": Resolution(0.3, 1.0),
@@ -64,7 +64,7 @@ LAR_EFFICIENCY = EfficiencyTable((0.0, 0.8, 3.0, 10.0, 120.0), (0.0, 0.0, 0.4, 0
 
 def counts_of_an_experiment(preset, channel):
     """Counts per energy bin (and time bin) of every monomial, without the data."""
-    study = nr.study_from_dict({"name": "x", "couplings": ["q_ee", "q_emu"], "detectors": [{"preset": preset}]})
+    study = cl.study_from_dict({"name": "x", "couplings": ["q_ee", "q_emu"], "detectors": [{"preset": preset}]})
     setup, couplings = study.setups[0].setup, (coupling("q_ee"), coupling("q_emu"))
     if preset == "coherent-lar-2020":
         return lar_2020.calculated(setup, couplings, LAR_EFFICIENCY)
@@ -184,4 +184,4 @@ def test_bins_that_no_recoil_reaches():
 
 
 def test_presets_load_by_name():
-    assert nr.load_detector("ess-xe").mass_kg == 20
+    assert cl.load_detector("ess-xe").mass_kg == 20

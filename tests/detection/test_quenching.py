@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import near
 
-from nurecoil.detection.quenching import ConstantQuenching, Lindhard, QuenchingTable
-from nurecoil.errors import PhysicsError
+from cevnslab.detection.quenching import ConstantQuenching, Lindhard, QuenchingTable
+from cevnslab.errors import PhysicsError
 
 MODELS = {
     "constant": ConstantQuenching(0.1),

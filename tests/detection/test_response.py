@@ -20,13 +20,13 @@ from support import (
     preset_response,
 )
 
-import nurecoil as nr
-from nurecoil.detection.detector import EfficiencyTable, Resolution, flat_background, tabulated_background
-from nurecoil.errors import NurecoilError, PhysicsError, UnknownNameError
-from nurecoil.physics.atoms import binding_energies_kev
-from nurecoil.physics.couplings import COUPLINGS
-from nurecoil.physics.nuclei import target
-from nurecoil.reports.published import published
+import cevnslab as cl
+from cevnslab.detection.detector import EfficiencyTable, Resolution, flat_background, tabulated_background
+from cevnslab.errors import CevnslabError, PhysicsError, UnknownNameError
+from cevnslab.physics.atoms import binding_energies_kev
+from cevnslab.physics.couplings import COUPLINGS
+from cevnslab.physics.nuclei import target
+from cevnslab.reports.published import published
 
 BINS = GOLDEN["bins_CEvNS"]["values"]
 ELECTRON_BINS = GOLDEN["bins_nue_CsI"]["values"]
@@ -38,11 +38,11 @@ TRANSITION = "q_emu"
 
 @pytest.fixture(scope="module")
 def ess():
-    return nr.load_source("ess")
+    return cl.load_source("ess")
 
 
 def flavour_response(preset, flavour, channel):
-    source = OneFlavour.of(nr.load_source("ess"), flavour)
+    source = OneFlavour.of(cl.load_source("ess"), flavour)
     names = [DIAGONAL[flavour], TRANSITION]
     return preset_response(preset, couplings=names, source=source, channels=[channel])
 
@@ -89,9 +89,9 @@ def test_reference_totals_edges_and_background(detector):
 
 def above_threshold(preset, source):
     """Counts of a year with efficiency 1 and no smearing, of all recoils above the threshold."""
-    detector = nr.load_detector(preset)
+    detector = cl.load_detector(preset)
     edges = [detector.bin_edges_kev[0], 1000.0]
-    return float(nr.response(source, perfect(detector, edges), years=1).counts().sum())
+    return float(cl.response(source, perfect(detector, edges), years=1).counts().sum())
 
 
 @pytest.mark.parametrize("flavour", [*DIAGONAL, "total"])
@@ -131,8 +131,8 @@ def test_the_energy_integral_of_the_direct_route_is_exact(recoil, channel, ess):
     ids=str,
 )
 def test_against_nested_adaptive_quadrature(preset, number, couplings, ess):
-    detector = nr.load_detector(preset)
-    ours = nr.response(ess, detector, couplings=list(couplings), years=3).counts(**couplings)[number]
+    detector = cl.load_detector(preset)
+    ours = cl.response(ess, detector, couplings=list(couplings), years=3).counts(**couplings)[number]
     assert ours == near(direct_counts(ess, detector, number, 3, couplings=couplings), 1e-7)
 
 
@@ -146,8 +146,8 @@ def test_against_nested_adaptive_quadrature(preset, number, couplings, ess):
     ids=str,
 )
 def test_electrons_against_nested_adaptive_quadrature(preset, number, couplings, flavour, ess):
-    detector, source = nr.load_detector(preset), OneFlavour.of(ess, flavour)
-    ours = nr.response(source, detector, couplings=list(couplings), years=3, channels=["electron"])
+    detector, source = cl.load_detector(preset), OneFlavour.of(ess, flavour)
+    ours = cl.response(source, detector, couplings=list(couplings), years=3, channels=["electron"])
     kinks = [energy / detector.electron_quenching for symbol in ("Cs", "I") for energy in binding_energies_kev(symbol)]
     direct = direct_counts(source, detector, number, 3, couplings=couplings, channel="electron", kinks=kinks)
     assert ours.counts(**couplings)[number] == near(direct, 1e-7)
@@ -157,7 +157,7 @@ def variant(**changes):
     """A small germanium detector with something changed."""
     edges = np.array([2.0, 4.0, 7.0])
     return replace(
-        nr.load_detector("ess-ge"), bin_edges_kev=edges, background_per_kg_day=flat_background(edges, 3.0), **changes
+        cl.load_detector("ess-ge"), bin_edges_kev=edges, background_per_kg_day=flat_background(edges, 3.0), **changes
     )
 
 
@@ -175,7 +175,7 @@ def variant(**changes):
 def test_resolutions_and_efficiencies_against_adaptive_quadrature(changes, ess):
     source = OneFlavour.of(ess, "numu")  # one energy: the inner integral is a number
     detector = variant(**changes)
-    ours = nr.response(source, detector, couplings=["q_mumu"], years=1).counts(q_mumu=2e-9)
+    ours = cl.response(source, detector, couplings=["q_mumu"], years=1).counts(q_mumu=2e-9)
     table = detector.efficiency if isinstance(detector.efficiency, EfficiencyTable) else None
     kinks = table.energy_kev if table is not None and table.axis == "recoil" else ()
     for number in (0, 1):
@@ -221,9 +221,9 @@ def test_channels_add(ess):
 
 @given(mass=st.floats(0.1, 1e4), years=st.floats(0.01, 50), distance=st.floats(1, 500))
 def test_counts_scale(mass, years, distance):
-    source, base = nr.load_source("ess"), nr.load_detector("ess-csi")
-    one = nr.response(source, base, couplings=["q_ee"], years=3)
-    other = nr.response(source, replace(base, mass_kg=mass, distance_m=distance), couplings=["q_ee"], years=years)
+    source, base = cl.load_source("ess"), cl.load_detector("ess-csi")
+    one = cl.response(source, base, couplings=["q_ee"], years=3)
+    other = cl.response(source, replace(base, mass_kg=mass, distance_m=distance), couplings=["q_ee"], years=years)
     factor = mass / 22.5 * years / 3 * (20 / distance) ** 2
     assert other.counts(q_ee=4e-9) == pytest.approx(one.counts(q_ee=4e-9) * factor, rel=1e-12, abs=0)
     assert other.background == pytest.approx(one.background * mass / 22.5 * years / 3, rel=1e-12, abs=0)
@@ -231,29 +231,29 @@ def test_counts_scale(mass, years, distance):
 
 @given(width=st.floats(0.005, 0.1))
 def test_smearing_conserves_events(width):
-    source, edges = nr.load_source("ess"), np.array([1e-4, 1.0, 10.0, 1000.0])
-    sharp = perfect(nr.load_detector("ess-csi"), edges)
+    source, edges = cl.load_source("ess"), np.array([1e-4, 1.0, 10.0, 1000.0])
+    sharp = perfect(cl.load_detector("ess-csi"), edges)
     smeared = replace(sharp, resolution=Resolution(width, 1.0, "linear"))
-    counts = [nr.response(source, detector, years=1).counts() for detector in (sharp, smeared)]
+    counts = [cl.response(source, detector, years=1).counts() for detector in (sharp, smeared)]
     assert counts[1].sum() == near(counts[0].sum(), 1e-6)
     assert counts[1][0] != near(counts[0][0], 1e-9)  # but moves them between bins
 
 
 def test_merged_bins_hold_the_same_counts(ess):
-    fine = nr.load_detector("ess-csi")
+    fine = cl.load_detector("ess-csi")
     coarse = replace(
         fine,
         bin_edges_kev=fine.bin_edges_kev[::5],
         background_per_kg_day=fine.background_per_kg_day.reshape(4, 5).sum(axis=1),
     )
-    many, few = (nr.response(ess, d, couplings=["q_ee"], years=3) for d in (fine, coarse))
+    many, few = (cl.response(ess, d, couplings=["q_ee"], years=3) for d in (fine, coarse))
     assert few.counts(q_ee=5e-9) == pytest.approx(many.counts(q_ee=5e-9).reshape(4, 5).sum(axis=1), rel=1e-10)
 
 
 def test_efficiency_multiplies_the_signal_alone(ess):
-    base = nr.load_detector("ess-ge")
-    halved = nr.response(ess, replace(base, efficiency=0.4), years=3)
-    usual = nr.response(ess, base, years=3)
+    base = cl.load_detector("ess-ge")
+    halved = cl.response(ess, replace(base, efficiency=0.4), years=3)
+    usual = cl.response(ess, base, years=3)
     assert halved.counts() == pytest.approx(usual.counts() / 2, rel=1e-13)
     assert np.array_equal(halved.background, usual.background)
 
@@ -269,12 +269,12 @@ def test_background_tables_are_integrated():
 
 
 def test_two_nuclei_conventions_and_radii(ess):
-    usual = nr.response(ess, nr.load_detector("ess-ge"), years=3).counts().sum()
-    isotopes = nr.response(ess, nr.load_detector("ess-ge", nuclei="isotopes"), years=3).counts().sum()
+    usual = cl.response(ess, cl.load_detector("ess-ge"), years=3).counts().sum()
+    isotopes = cl.response(ess, cl.load_detector("ess-ge", nuclei="isotopes"), years=3).counts().sum()
     assert isotopes == near(usual, 0.01)
     assert isotopes != near(usual, 1e-5)
-    skin = replace(nr.load_detector("ess-ge"), target=target("Ge", rms_radius_fm=4.06, neutron_radius_fm=4.25))
-    assert nr.response(ess, skin, years=3).counts().sum() < usual
+    skin = replace(cl.load_detector("ess-ge"), target=target("Ge", rms_radius_fm=4.06, neutron_radius_fm=4.25))
+    assert cl.response(ess, skin, years=3).counts().sum() < usual
 
 
 @pytest.mark.parametrize("form_factor", ["klein-nystrand", "symmetrised-fermi"])
@@ -287,26 +287,26 @@ def test_form_factors_move_the_counts_a_little(form_factor, ess):
 
 def test_a_declared_coupling_needs_no_registry(ess):
     new = replace(COUPLINGS["q_ee"], name="q_x", scale=2e-9)
-    response = nr.response(ess, nr.load_detector("ess-ge"), couplings=[new], years=3)
+    response = cl.response(ess, cl.load_detector("ess-ge"), couplings=[new], years=3)
     assert response.counts(q_x=3e-9) == pytest.approx(preset_response("ess-ge").counts(q_ee=3e-9), rel=1e-13)
 
 
 def test_what_a_response_refuses(ess):
-    ge = nr.load_detector("ess-ge")
-    response = nr.response(ess, ge, couplings=MILLICHARGES, years=1)
+    ge = cl.load_detector("ess-ge")
+    response = cl.response(ess, ge, couplings=MILLICHARGES, years=1)
     with pytest.raises(UnknownNameError, match="q_mumu"):
         response.counts(q_mumuu=1e-9)
     with pytest.raises(PhysicsError, match="bounds"):
         response.counts(q_ee=1.0)
     with pytest.raises(PhysicsError, match="electron_quenching"):
-        nr.response(ess, ge, years=1, channels=["electron"])
+        cl.response(ess, ge, years=1, channels=["electron"])
     for channels in ([], ["cevns", "cevns"], ["neutron"]):
-        with pytest.raises(NurecoilError, match="channels"):
-            nr.response(ess, ge, years=1, channels=channels)
+        with pytest.raises(CevnslabError, match="channels"):
+            cl.response(ess, ge, years=1, channels=channels)
 
 
 def test_detectors_are_checked_and_frozen():
-    ge = nr.load_detector("ess-ge")
+    ge = cl.load_detector("ess-ge")
     with pytest.raises(ValueError, match="read-only"):
         ge.bin_edges_kev[0] = 0.0
     with pytest.raises(PhysicsError, match="rise"):
@@ -317,19 +317,19 @@ def test_detectors_are_checked_and_frozen():
 
 def test_with_perfect_resolution_both_axes_of_an_efficiency_are_the_same():
     """A bend of the efficiency inside a bin: the true and the reconstructed energy are one."""
-    ge = nr.load_detector("ess-ge")
+    ge = cl.load_detector("ess-ge")
     edges = np.linspace(0.6, 40, 9)
     found = []
     for axis in ("recoil", "reconstructed"):
         table = EfficiencyTable((0.1, 3.0, 7.3, 90.0), (0.0, 0.3, 0.9, 0.7), axis)
         detector = replace(perfect(ge, edges), efficiency=table)
-        found.append(nr.response(nr.load_source("ess"), detector, couplings=["q_ee"], years=3).signal)
+        found.append(cl.response(cl.load_source("ess"), detector, couplings=["q_ee"], years=3).signal)
     assert found[0] == near(found[1], 1e-9)
 
 
 def test_an_exposure_must_be_positive_and_couplings_unique():
-    source, detector = nr.load_source("ess"), nr.load_detector("ess-ge")
+    source, detector = cl.load_source("ess"), cl.load_detector("ess-ge")
     with pytest.raises(PhysicsError, match="above 0 years"):
-        nr.response(source, detector, years=-3)
+        cl.response(source, detector, years=-3)
     with pytest.raises(PhysicsError, match="unique"):
-        nr.response(source, detector, couplings=["q_ee", "q_ee"], years=3)
+        cl.response(source, detector, couplings=["q_ee", "q_ee"], years=3)

@@ -10,10 +10,10 @@ import pytest
 from scipy.integrate import quad
 from support import FLAVOURS, MILLICHARGES, OneFlavour, channels_of, near
 
-import nurecoil as nr
-from nurecoil.errors import PhysicsError
-from nurecoil.physics.arrival_times import GaussianPulse, UniformPulse, arrival_density
-from nurecoil.physics.sources import DELAYED_LIFETIMES_US, PROMPT_LIFETIMES_US
+import cevnslab as cl
+from cevnslab.errors import PhysicsError
+from cevnslab.physics.arrival_times import GaussianPulse, UniformPulse, arrival_density
+from cevnslab.physics.sources import DELAYED_LIFETIMES_US, PROMPT_LIFETIMES_US
 
 EDGES = np.array([-0.3, 0.2, 0.45, 1.0, 2.5, 6.0])
 PULSES = {"gaussian": GaussianPulse(0.44, 0.15), "uniform": UniformPulse(0.1, 0.5)}
@@ -23,15 +23,15 @@ ELECTRON_VALUES = {name: value / 30 for name, value in VALUES.items()}
 
 
 def pulsed(pulse, **changes):
-    return replace(nr.load_source("sns"), pulse=PULSES.get(pulse, pulse), **changes)
+    return replace(cl.load_source("sns"), pulse=PULSES.get(pulse, pulse), **changes)
 
 
 def timed(preset, edges=EDGES, **changes):
-    return replace(nr.load_detector(preset), time_bin_edges_us=edges, **changes)
+    return replace(cl.load_detector(preset), time_bin_edges_us=edges, **changes)
 
 
 def folded(source, detector, preset):
-    return nr.response(source, detector, couplings=MILLICHARGES, years=2, channels=channels_of(preset))
+    return cl.response(source, detector, couplings=MILLICHARGES, years=2, channels=channels_of(preset))
 
 
 def share(pulse, lifetimes, low, high):
@@ -47,7 +47,7 @@ def share(pulse, lifetimes, low, high):
 @pytest.mark.parametrize("preset", PRESETS)
 def test_bins_are_counts_of_each_flavour_times_its_share(preset, pulse):
     """The same detector without times sees one flavour after the other."""
-    source, without = pulsed(pulse), nr.load_detector(preset)
+    source, without = pulsed(pulse), cl.load_detector(preset)
     values = ELECTRON_VALUES if "electron" in preset else VALUES
     response = folded(source, timed(preset), preset)
     expected = np.zeros((len(without.bin_edges_kev) - 1, len(EDGES) - 1))
@@ -65,7 +65,7 @@ def test_all_times_together_are_the_counts_without_times(preset):
     """A window of 100 us holds everything: monomial by monomial, the counts of a detector without times."""
     source = pulsed("gaussian")
     response = folded(source, timed(preset, np.array([-5.0, 0.3, 0.6, 100.0])), preset)
-    without = folded(source, nr.load_detector(preset), preset)
+    without = folded(source, cl.load_detector(preset), preset)
     assert response.monomials == without.monomials
     for row, expected in zip(response.signal, without.signal, strict=True):
         assert response.projected(row) == near(expected, 1e-12)
@@ -76,14 +76,14 @@ def test_all_times_together_are_the_counts_without_times(preset):
 def test_background_is_rate_times_mass_times_time_in_the_bin(preset):
     detector = timed(preset, mass_kg=7.0)
     source = pulsed("gaussian", repetition_hz=25.0, hours_per_year=4000.0, duty_factor=0.3)
-    response = nr.response(source, detector, years=2)
+    response = cl.response(source, detector, years=2)
     live_seconds = 2 * 4000 * 3600
     seconds_in_bin = live_seconds * 25 * np.diff(EDGES) * 1e-6
     expected = np.outer(detector.background_per_kg_day * 7.0, seconds_in_bin / 86400)
     assert response.background == near(expected.ravel(), 1e-12)
     # All the time between pulses is all the live time, whatever the duty factor.
     whole = replace(detector, time_bin_edges_us=np.array([0.0, 1e4, 4e4]))
-    assert nr.response(source, whole, years=2).background.sum() == near(
+    assert cl.response(source, whole, years=2).background.sum() == near(
         detector.background_per_kg_day.sum() * 7.0 * live_seconds / 86400, 1e-12
     )
 
@@ -96,11 +96,11 @@ def test_time_zero_is_the_one_of_the_pulse():
 
 def test_the_ess_is_a_rectangle_of_its_length():
     """Within the 2.86 ms neutrinos arrive evenly, and the background's share there is the duty factor."""
-    source = nr.load_source("ess")
-    response = nr.response(source, timed("ess-csi", np.array([100.0, 1100.0, 2100.0, 2860.0, 3000.0])), years=1)
+    source = cl.load_source("ess")
+    response = cl.response(source, timed("ess-csi", np.array([100.0, 1100.0, 2100.0, 2860.0, 3000.0])), years=1)
     by_time = response.projected(response.counts(), axis=1)
-    without = nr.load_detector("ess-csi")
-    seen = {only: nr.response(OneFlavour.of(source, only), without, years=1).counts().sum() for only in FLAVOURS}
+    without = cl.load_detector("ess-csi")
+    seen = {only: cl.response(OneFlavour.of(source, only), without, years=1).counts().sum() for only in FLAVOURS}
     assert by_time[:2] == near([sum(seen.values()) * 1000 / 2860] * 2, 1e-9)
     # What arrives after the pulse's end: the mean delay over the pulse's length.
     lateness = {"numu": 0.026033, "numubar": 0.026033 + 2.1969811, "nue": 0.026033 + 2.1969811}
@@ -118,15 +118,15 @@ def test_bins_are_named_in_messages():
 def test_a_source_without_pulses_is_refused():
     for missing in ({"pulse": None}, {"repetition_hz": None}):
         with pytest.raises(PhysicsError, match="source sns: time bins need its pulse and repetition_hz"):
-            nr.response(replace(nr.load_source("sns"), **missing), timed("ess-csi"), years=1)
+            cl.response(replace(cl.load_source("sns"), **missing), timed("ess-csi"), years=1)
 
 
 def test_a_window_longer_than_the_time_between_pulses_is_refused():
     spacing = 1e6 / 60
-    source = nr.load_source("sns")
-    nr.response(source, timed("ess-csi", np.array([0.0, spacing])), years=1)
+    source = cl.load_source("sns")
+    cl.response(source, timed("ess-csi", np.array([0.0, spacing])), years=1)
     with pytest.raises(PhysicsError, match=r"time bins over 16700 us, but pulses follow each other after 16666\.7 us"):
-        nr.response(source, timed("ess-csi", np.array([-50.0, 16650.0])), years=1)
+        cl.response(source, timed("ess-csi", np.array([-50.0, 16650.0])), years=1)
 
 
 @pytest.mark.parametrize("edges", [[0.0, 1.0, 1.0], [0.0, 2.0, 1.0], [1.0], [[0.0, 1.0]], [0.0, np.nan]], ids=str)

@@ -100,7 +100,7 @@ def run_page(page: Path, command: Callable[..., Any]) -> int:
         elif block.language == "console":
             for each in commands(block):
                 program, *arguments = each.words
-                assert program == "nurecoil", f"{where}: {each.typed}"
+                assert program == "cevnslab", f"{where}: {each.typed}"
                 ran = command(*arguments)
                 printed = plain(ran.out + ran.err)
                 assert ran.status == each.status, f"{where}: {each.typed}: {ran.err}"

@@ -14,7 +14,7 @@ PAGES = [DOCS / "tutorial.md", *sorted((DOCS / "howto").glob("*.md"))]
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_every_block_of_a_page(page, command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("NURECOIL_DATA", raising=False)
+    monkeypatch.delenv("CEVNSLAB_DATA", raising=False)
     monkeypatch.setenv("COLUMNS", "120")
     run_page(page, command)
     if page.stem == "tutorial":  # it ends with the reader's own detector and its limit

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-import nurecoil as nr
-from nurecoil import physics
-from nurecoil.studies.schema import StudyFile
+import cevnslab as cl
+from cevnslab import physics
+from cevnslab.studies.schema import StudyFile
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = sorted(path for path in DOCS.rglob("*.md") if "_build" not in path.parts)
@@ -32,13 +32,13 @@ def extensions(monkeypatch):
 @pytest.mark.parametrize("module", MODULES)
 def test_every_physics_module_has_a_page_with_all_its_functions(module):
     page = (DOCS / "physics" / f"{module.replace('_', '-')}.md").read_text(encoding="utf-8")
-    home = importlib.import_module(f"nurecoil.physics.{module}")
+    home = importlib.import_module(f"cevnslab.physics.{module}")
     if f"automodule:: {home.__name__}\n" in page:
         return
     for name, found in vars(home).items():
         defined_here = getattr(found, "__module__", None) == home.__name__
         if not name.startswith("_") and defined_here and (inspect.isfunction(found) or inspect.isclass(found)):
-            if home.__name__ == "nurecoil.physics.atoms" and name == "subshells":
+            if home.__name__ == "cevnslab.physics.atoms" and name == "subshells":
                 continue  # cached, so no plain function
             assert f":: {home.__name__}.{name}\n" in f"{page}\n", f"{name} is not on the page of {module}"
 
@@ -59,8 +59,8 @@ def test_every_key_of_the_study_file_is_in_the_reference_with_a_meaning(extensio
 
 def test_the_python_reference_has_every_public_name(extensions):
     text = importlib.import_module("tables").public_names()
-    for name in nr.__all__:
-        assert name == "__version__" or f"nurecoil.{name}" in text
+    for name in cl.__all__:
+        assert name == "__version__" or f"cevnslab.{name}" in text
 
 
 def test_every_mark_is_filled(extensions):
@@ -74,7 +74,7 @@ def test_every_study_of_the_gallery_is_right(extensions):
     found = importlib.import_module("gallery").study_files()
     assert len(found) >= 4
     for path in found:
-        assert nr.load_study(path).name == path.stem
+        assert cl.load_study(path).name == path.stem
         assert path.read_text(encoding="utf-8").startswith("# ")
 
 

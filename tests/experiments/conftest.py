@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from synthetic import write_release
 
-from nurecoil.experiments import csi_2021, lar_2020
-from nurecoil.experiments.files import data_folder
-from nurecoil.experiments.measurement import Setup
-from nurecoil.physics.arrival_times import GaussianPulse
-from nurecoil.physics.couplings import coupling
-from nurecoil.physics.nuclei import target
+from cevnslab.experiments import csi_2021, lar_2020
+from cevnslab.experiments.files import data_folder
+from cevnslab.experiments.measurement import Setup
+from cevnslab.physics.arrival_times import GaussianPulse
+from cevnslab.physics.couplings import coupling
+from cevnslab.physics.nuclei import target
 
 MILLICHARGES = ("q_ee", "q_mumu", "q_emu", "q_etau", "q_mutau")
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 from scipy.stats import norm
 
-from nurecoil.experiments.files import DATASETS
-from nurecoil.experiments.tables import cube_edges
+from cevnslab.experiments.files import DATASETS
+from cevnslab.experiments.tables import cube_edges
 
 SEED = 2021
 MUON_LIFETIME_US = 2.197

@@ -9,13 +9,13 @@ import pytest
 from scipy.signal import fftconvolve
 from scipy.special import gammaln, spherical_jn
 
-from nurecoil.errors import UnknownNameError
-from nurecoil.experiments import csi_2021
-from nurecoil.inference.templates import OFFSET
-from nurecoil.physics import constants as c
-from nurecoil.physics.arrival_times import GaussianPulse, arrival_fractions
-from nurecoil.physics.atoms import effective_charge
-from nurecoil.physics.sources import PROMPT_LIFETIMES_US
+from cevnslab.errors import UnknownNameError
+from cevnslab.experiments import csi_2021
+from cevnslab.inference.templates import OFFSET
+from cevnslab.physics import constants as c
+from cevnslab.physics.arrival_times import GaussianPulse, arrival_fractions
+from cevnslab.physics.atoms import effective_charge
+from cevnslab.physics.sources import PROMPT_LIFETIMES_US
 
 MASSES_U = {"Cs": 132.90545196, "I": 126.90447}
 NUCLEI = {"Cs": (55, 78, 4.821, 5.09), "I": (53, 74, 4.766, 5.03)}

@@ -14,8 +14,8 @@ import pooch
 import pytest
 from synthetic import write_release
 
-from nurecoil.errors import DownloadError, InputFileError, MissingExtraError, UnknownNameError
-from nurecoil.experiments.files import DATASETS, data_folder
+from cevnslab.errors import DownloadError, InputFileError, MissingExtraError, UnknownNameError
+from cevnslab.experiments.files import DATASETS, data_folder
 
 
 @dataclass
@@ -41,10 +41,10 @@ class Server:
 @pytest.fixture(autouse=True)
 def cache(monkeypatch, tmp_path):
     """No data folder in the environment, a cache of the test's own, no proxy between a test and its server."""
-    for name in ("NURECOIL_DATA", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+    for name in ("CEVNSLAB_DATA", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(pooch, "os_cache", lambda project: tmp_path / "cache" / project)
-    return tmp_path / "cache" / "nurecoil"
+    return tmp_path / "cache" / "cevnslab"
 
 
 @pytest.fixture
@@ -129,15 +129,15 @@ def test_a_given_folder(name, release):
 
 
 def test_the_environment_names_the_folder(release, monkeypatch):
-    monkeypatch.setenv("NURECOIL_DATA", str(release.root))
+    monkeypatch.setenv("CEVNSLAB_DATA", str(release.root))
     assert release.folder("lar-2020") == release.root / "lar-2020"
 
 
 def test_the_option_comes_before_the_environment(release, monkeypatch, tmp_path):
-    monkeypatch.setenv("NURECOIL_DATA", str(tmp_path / "nowhere"))
+    monkeypatch.setenv("CEVNSLAB_DATA", str(tmp_path / "nowhere"))
     assert release.folder("lar-2020", release.root) == release.root / "lar-2020"
-    assert all_in(refused(InputFileError, release, "lar-2020"), tmp_path / "nowhere" / "lar-2020", "NURECOIL_DATA")
-    monkeypatch.setenv("NURECOIL_DATA", str(release.root))
+    assert all_in(refused(InputFileError, release, "lar-2020"), tmp_path / "nowhere" / "lar-2020", "CEVNSLAB_DATA")
+    monkeypatch.setenv("CEVNSLAB_DATA", str(release.root))
     assert "nowhere" in refused(InputFileError, release, "lar-2020", tmp_path / "nowhere")
 
 
@@ -146,7 +146,7 @@ def test_relative_folders_and_the_home_folder(release, monkeypatch):
     assert release.folder("csi-2021", Path(release.root.name)) == release.root / "csi-2021"
     monkeypatch.setenv("HOME", str(release.root))
     monkeypatch.setenv("USERPROFILE", str(release.root))
-    monkeypatch.setenv("NURECOIL_DATA", "~")
+    monkeypatch.setenv("CEVNSLAB_DATA", "~")
     assert release.folder("csi-2021") == release.root / "csi-2021"
 
 
@@ -155,7 +155,7 @@ def test_nothing_is_downloaded_where_a_folder_is_given(online, server, cache, mo
     (online.root / "csi-2021" / "ninPE.txt").unlink()
     refused(InputFileError, online, "csi-2021", online.root)
     refused(InputFileError, online, "csi-2021", tmp_path / "nowhere")
-    monkeypatch.setenv("NURECOIL_DATA", str(tmp_path / "nowhere"))
+    monkeypatch.setenv("CEVNSLAB_DATA", str(tmp_path / "nowhere"))
     refused(InputFileError, online, "csi-2021")
     assert server.asked == []
     assert not cache.exists()
@@ -271,7 +271,7 @@ def test_a_damaged_copy_in_the_cache_is_downloaded_again(file, online, server, c
 
 
 def test_an_empty_variable_is_none(online, cache, monkeypatch):
-    monkeypatch.setenv("NURECOIL_DATA", "")
+    monkeypatch.setenv("CEVNSLAB_DATA", "")
     assert online.folder("csi-2021") == cache / "csi-2021"
 
 
@@ -281,7 +281,7 @@ def test_a_download_of_something_else(file, online, server, cache):
     path = server.root / "csi-2021" / file
     path.write_bytes(path.read_bytes()[:200])
     message = refused(DownloadError, online, "csi-2021")
-    assert all_in(message, f"{server.url}/csi-2021/{file}", "not the published", "--data DIR", "NURECOIL_DATA")
+    assert all_in(message, f"{server.url}/csi-2021/{file}", "not the published", "--data DIR", "CEVNSLAB_DATA")
     assert not (cache / "csi-2021" / file).exists()
     assert not list((cache / "csi-2021").glob(".*"))
     assert DownloadError.exit_status == 1
@@ -290,7 +290,7 @@ def test_a_download_of_something_else(file, online, server, cache):
 def test_a_page_that_is_not_there(online, server, cache):
     (server.root / "csi-2021" / "ninPE.txt").unlink()
     message = refused(DownloadError, online, "csi-2021")
-    assert all_in(message, f"{server.url}/csi-2021/ninPE.txt", "404", "--data DIR", "NURECOIL_DATA")
+    assert all_in(message, f"{server.url}/csi-2021/ninPE.txt", "404", "--data DIR", "CEVNSLAB_DATA")
     assert not (cache / "csi-2021" / "ninPE.txt").exists()
 
 
@@ -312,7 +312,7 @@ def test_a_connection_that_breaks_off(release, cache):
         release.registry["csi-2021"] = replace(release.registry["csi-2021"], url=url, files=only)
         message = refused(DownloadError, release, "csi-2021")
         thread.join()
-    assert all_in(message, url + "dataBeamOnC.txt", "NURECOIL_DATA")
+    assert all_in(message, url + "dataBeamOnC.txt", "CEVNSLAB_DATA")
     assert list((cache / "csi-2021").iterdir()) == []
 
 
@@ -322,19 +322,19 @@ def test_a_dead_port(release):
     dataset = replace(release.registry["csi-2021"], url=f"http://127.0.0.1:{port}/")
     release.registry["csi-2021"] = dataset
     message = refused(DownloadError, release, "csi-2021")
-    assert all_in(message, f"http://127.0.0.1:{port}/brnPE.txt", "no connection", "--data DIR", "NURECOIL_DATA")
+    assert all_in(message, f"http://127.0.0.1:{port}/brnPE.txt", "no connection", "--data DIR", "CEVNSLAB_DATA")
 
 
 def test_a_cache_that_cannot_be_written(online, cache):
     cache.parent.mkdir()
     cache.write_text("in the way", encoding="utf-8")
-    assert all_in(refused(DownloadError, online, "csi-2021"), cache / "csi-2021", "--data DIR", "NURECOIL_DATA")
+    assert all_in(refused(DownloadError, online, "csi-2021"), cache / "csi-2021", "--data DIR", "CEVNSLAB_DATA")
 
 
 def test_without_pooch(online, server, monkeypatch):
     monkeypatch.setitem(sys.modules, "pooch", None)
     message = refused(MissingExtraError, online, "csi-2021")
-    assert all_in(message, "csi-2021", "--data DIR", "NURECOIL_DATA", "pip install 'nurecoil[data]'")
+    assert all_in(message, "csi-2021", "--data DIR", "CEVNSLAB_DATA", "pip install 'cevnslab[data]'")
     assert server.asked == []
 
 
@@ -352,7 +352,7 @@ def test_a_bar_on_a_terminal(online, monkeypatch):
         def __exit__(self, *_):
             return None
 
-    monkeypatch.setattr("nurecoil.experiments.files.progress_bar", Bar)
+    monkeypatch.setattr("cevnslab.experiments.files.progress_bar", Bar)
     (online.folder("csi-2021") / "brnPE.txt").unlink()
     online.folder("csi-2021")
     assert told == [("downloading csi-2021", 8), *[1] * 8, ("downloading csi-2021", 1), 1]

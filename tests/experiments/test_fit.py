@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from iminuit import Minuit
 
-from nurecoil.experiments.fit import free_signal, minimise, standard_model_fit
-from nurecoil.inference.shapes import SIGNAL
-from nurecoil.inference.templates import OFFSET
+from cevnslab.experiments.fit import free_signal, minimise, standard_model_fit
+from cevnslab.inference.shapes import SIGNAL
+from cevnslab.inference.templates import OFFSET
 
 BOTH = ["normalisation", "shape"]
 POINTS = {"standard model": {}, "q_ee": {"q_ee": 8e-8}, "q_mumu": {"q_mumu": -6e-8}}

@@ -7,12 +7,12 @@ import pytest
 from scipy.special import ndtr
 from test_csi_2021 import CHARGES, COMPONENTS, charge, helm, spectra
 
-from nurecoil.errors import PhysicsError
-from nurecoil.inference.templates import OFFSET
-from nurecoil.physics import constants as c
-from nurecoil.physics.arrival_times import GaussianPulse, arrival_fractions
-from nurecoil.physics.nuclei import target
-from nurecoil.physics.sources import DELAYED_LIFETIMES_US, PROMPT_LIFETIMES_US
+from cevnslab.errors import PhysicsError
+from cevnslab.inference.templates import OFFSET
+from cevnslab.physics import constants as c
+from cevnslab.physics.arrival_times import GaussianPulse, arrival_fractions
+from cevnslab.physics.nuclei import target
+from cevnslab.physics.sources import DELAYED_LIFETIMES_US, PROMPT_LIFETIMES_US
 
 EDGES = (np.arange(13) * 10.0, 0.5 + np.arange(9) * 0.05, -0.1 + np.arange(11) * 0.5)
 SHAPES = {"cevns_f90", "cevns_time", "brn_energy", "brn_time", "brn_width"}

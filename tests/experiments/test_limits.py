@@ -7,9 +7,9 @@ import pytest
 from iminuit import Minuit
 from scipy.stats import chi2 as chi2_law
 
-from nurecoil.inference.intervals import best_fit, interval
-from nurecoil.inference.shapes import LARGEST_PULL
-from nurecoil.inference.templates import OFFSET
+from cevnslab.inference.intervals import best_fit, interval
+from cevnslab.inference.shapes import LARGEST_PULL
+from cevnslab.inference.templates import OFFSET
 
 
 def profiled(made, **charges):

@@ -1,12 +1,12 @@
-"""The published files themselves, where NURECOIL_DATA names a folder that holds them."""
+"""The published files themselves, where CEVNSLAB_DATA names a folder that holds them."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from nurecoil.experiments.files import DATASETS, data_folder
-from nurecoil.experiments.tables import read_coefficients, read_cube, read_efficiency, read_events, read_histogram
+from cevnslab.experiments.files import DATASETS, data_folder
+from cevnslab.experiments.tables import read_coefficients, read_cube, read_efficiency, read_events, read_histogram
 
 SUMS = {
     "cevnspdf.txt": 128.0,

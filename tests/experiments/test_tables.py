@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from synthetic import write_release
 
-from nurecoil.errors import InputFileError
-from nurecoil.experiments.tables import (
+from cevnslab.errors import InputFileError
+from cevnslab.experiments.tables import (
     cube_edges,
     read_coefficients,
     read_cube,
@@ -15,7 +15,7 @@ from nurecoil.experiments.tables import (
     read_events,
     read_histogram,
 )
-from nurecoil.textfiles import read_columns
+from cevnslab.textfiles import read_columns
 
 SMALL = (2, 1, 2)
 

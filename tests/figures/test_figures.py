@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from support import STUDY, changed, near
 
-import nurecoil as nr
-from nurecoil.detection import response as response_module
-from nurecoil.figures import catalogue, panels, style
-from nurecoil.inference.least_squares import LeastSquares
-from nurecoil.studies import setups as setups_module
-from nurecoil.studies.references import reference_contour, stored
+import cevnslab as cl
+from cevnslab.detection import response as response_module
+from cevnslab.figures import catalogue, panels, style
+from cevnslab.inference.least_squares import LeastSquares
+from cevnslab.studies import setups as setups_module
+from cevnslab.studies.references import reference_contour, stored
 
 
 @pytest.fixture(scope="module")
@@ -196,13 +196,13 @@ def plain():
             "cross_sections": [{"target": "Ge", "energy_mev": 30, "coupling": "q_ee", "values": [1e-8]}],
         }
     )
-    return nr.study_from_dict(keys).run()
+    return cl.study_from_dict(keys).run()
 
 
 def test_a_study_without_a_list_gets_one_of_each_kind(plain):
     specs = {spec["name"]: spec for spec in catalogue.figure_specs(plain)}
     assert set(specs) == {"spectra", "limits", "profiles", "contours", "cross-sections"}
-    assert [spec["name"] for spec in catalogue.figure_specs(nr.study_from_dict(STUDY).run())] == ["spectra", "limits"]
+    assert [spec["name"] for spec in catalogue.figure_specs(cl.study_from_dict(STUDY).run())] == ["spectra", "limits"]
 
 
 def test_spectrum_panel(plain):
@@ -218,7 +218,7 @@ def test_spectrum_panel(plain):
 
 def test_limits_panel_shows_every_piece():
     keys = changed({"detectors": [{"preset": "ess-ge"}], "intervals": {"confidence_level": 0.9982}})
-    result = nr.study_from_dict(keys).run()
+    result = cl.study_from_dict(keys).run()
     (axes,) = catalogue.draw(result, {"name": "x", "panels": [{"limits": "q_ee"}]}).axes
     bars = [line.get_xdata() for line in axes.lines if len(set(line.get_ydata())) == 1]
     pieces = result.limit("ess-ge", "q_ee").segments
@@ -231,7 +231,7 @@ def test_limits_panel_shows_every_piece():
 
 
 def test_open_ends_can_be_drawn():
-    result = nr.study_from_dict(changed({"detectors.0.mass_kg": 1e-7, "uncertainties.signal": 1.0})).run()
+    result = cl.study_from_dict(changed({"detectors.0.mass_kg": 1e-7, "uncertainties.signal": 1.0})).run()
     (axes,) = catalogue.draw(result, {"name": "x", "panels": [{"limits": "q_ee"}]}).axes
     assert np.all(np.isfinite(axes.get_xlim()))
 
@@ -275,7 +275,7 @@ def test_drawing_leaves_matplotlib_alone(plain):
 def test_pyplot_is_never_imported(plain, tmp_path):
     code = """
 import pathlib, sys
-from nurecoil.reports.files import redraw
+from cevnslab.reports.files import redraw
 redraw(pathlib.Path(sys.argv[1]))
 print('matplotlib.pyplot' in sys.modules, 'matplotlib.figure' in sys.modules)
 """

@@ -10,12 +10,12 @@ from iminuit import Minuit
 from scipy.special import xlogy
 from support import MILLICHARGES, near, preset_response
 
-from nurecoil.errors import StatisticsError
-from nurecoil.inference.combination import IndependentSum, combine
-from nurecoil.inference.contours import contour
-from nurecoil.inference.intervals import interval
-from nurecoil.inference.least_squares import LeastSquares
-from nurecoil.inference.poisson import Poisson
+from cevnslab.errors import StatisticsError
+from cevnslab.inference.combination import IndependentSum, combine
+from cevnslab.inference.contours import contour
+from cevnslab.inference.intervals import interval
+from cevnslab.inference.least_squares import LeastSquares
+from cevnslab.inference.poisson import Poisson
 
 PRESETS = ("ess-csi", "ess-xe", "ess-ge")
 SIGMA_A = 0.1

@@ -9,10 +9,10 @@ import pytest
 from scipy.optimize import brentq, minimize_scalar
 from support import GOLDEN_DETECTORS, eq_15, near, preset_response
 
-from nurecoil.inference.contours import contour
-from nurecoil.inference.least_squares import LeastSquares
-from nurecoil.inference.levels import delta_chi2_level
-from nurecoil.physics.couplings import COUPLINGS
+from cevnslab.inference.contours import contour
+from cevnslab.inference.least_squares import LeastSquares
+from cevnslab.inference.levels import delta_chi2_level
+from cevnslab.physics.couplings import COUPLINGS
 
 PRESETS = sorted(set(GOLDEN_DETECTORS.values()))
 PAIRS = [("q_ee", "q_mumu"), ("q_etau", "q_mutau"), ("q_ee", "q_emu")]

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from scipy.optimize import brentq
 from support import GOLDEN, GOLDEN_DETECTORS, MILLICHARGES, near, preset_response
 
-import nurecoil as nr
-from nurecoil.inference.intervals import best_fit, interval
-from nurecoil.inference.least_squares import LeastSquares
-from nurecoil.inference.levels import delta_chi2_level
-from nurecoil.inference.rational import negative_segments
+import cevnslab as cl
+from cevnslab.inference.intervals import best_fit, interval
+from cevnslab.inference.least_squares import LeastSquares
+from cevnslab.inference.levels import delta_chi2_level
+from cevnslab.inference.rational import negative_segments
 
 LIMITS = GOLDEN["limits_90CL"]["values"]
 
@@ -201,9 +201,9 @@ def test_the_minimum_is_the_lowest_of_a_dense_scan(germanium, seed):
 
 @given(years=st.floats(0.05, 20), factor=st.floats(1.05, 5))
 def test_more_exposure_never_widens(years, factor):
-    source, detector = nr.load_source("ess"), nr.load_detector("ess-csi")
+    source, detector = cl.load_source("ess"), cl.load_detector("ess-csi")
     for name in ("q_ee", "q_emu"):
-        responses = [nr.response(source, detector, couplings=[name], years=y) for y in (years, years * factor)]
+        responses = [cl.response(source, detector, couplings=[name], years=y) for y in (years, years * factor)]
         short, long = (interval(LeastSquares.of(r, 0.1, 0.01).along([name]), 0.9) for r in responses)
         for low, high in long.segments:
             assert any(a <= low and high <= b for a, b in short.segments)

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from iminuit import Minuit
 from support import GOLDEN, GOLDEN_DETECTORS, MILLICHARGES, eq_15, near, preset_response
 
-import nurecoil as nr
-from nurecoil.errors import StatisticsError
-from nurecoil.inference.intervals import best_fit
-from nurecoil.inference.least_squares import LeastSquares
-from nurecoil.inference.levels import delta_chi2_level
+import cevnslab as cl
+from cevnslab.errors import StatisticsError
+from cevnslab.inference.intervals import best_fit
+from cevnslab.inference.least_squares import LeastSquares
+from cevnslab.inference.levels import delta_chi2_level
 
 SIGMA_A, SIGMA_B = GOLDEN["analysis_config"]["sigma_alpha"], GOLDEN["analysis_config"]["sigma_beta"]
 
@@ -184,13 +184,13 @@ def test_an_empty_bin_has_no_variance(responses):
 
 def test_a_bin_that_nothing_reaches_counts_for_nothing():
     """Above the endpoint, without background: no signal, no variance, no harm."""
-    base = nr.load_detector("ess-csi")
-    source = nr.load_source("ess")
+    base = cl.load_detector("ess-csi")
+    source = cl.load_source("ess")
     far = np.append(base.bin_edges_kev, [900.0, 1000.0])
     near_only = replace(base, resolution=None, background_per_kg_day=np.zeros(20))
     extended = replace(near_only, bin_edges_kev=far, background_per_kg_day=np.zeros(22))
     chi2 = [
-        LeastSquares.of(nr.response(source, d, couplings=["q_ee"], years=3), 0.1, 0.01).along(["q_ee"])
+        LeastSquares.of(cl.response(source, d, couplings=["q_ee"], years=3), 0.1, 0.01).along(["q_ee"])
         for d in (near_only, extended)
     ]
     ours, theirs = (float(c(-3e-9)) for c in chi2)

@@ -10,12 +10,12 @@ from iminuit import Minuit
 from scipy.special import xlogy
 from support import near, preset_response
 
-from nurecoil.errors import StatisticsError
-from nurecoil.inference import pointwise
-from nurecoil.inference.chi2 import Axis
-from nurecoil.inference.least_squares import LeastSquares
-from nurecoil.inference.pointwise import PointwiseChi2, along
-from nurecoil.inference.poisson import Poisson
+from cevnslab.errors import StatisticsError
+from cevnslab.inference import pointwise
+from cevnslab.inference.chi2 import Axis
+from cevnslab.inference.least_squares import LeastSquares
+from cevnslab.inference.pointwise import PointwiseChi2, along
+from cevnslab.inference.poisson import Poisson
 
 AXES = (Axis("a", 1.0, (-9.0, 9.0)), Axis("b", 0.1, (-9.0, 9.0)), Axis("c", 1.0, (0.0, 9.0)))
 MONOMIALS = ((), (0,), (1,), (2,), (0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))

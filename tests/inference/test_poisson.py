@@ -11,10 +11,10 @@ from iminuit import Minuit
 from scipy.special import xlogy
 from support import near, preset_response
 
-from nurecoil.errors import StatisticsError
-from nurecoil.inference.intervals import best_fit, interval
-from nurecoil.inference.least_squares import LeastSquares
-from nurecoil.inference.poisson import Poisson, deviance, profile
+from cevnslab.errors import StatisticsError
+from cevnslab.inference.intervals import best_fit, interval
+from cevnslab.inference.least_squares import LeastSquares
+from cevnslab.inference.poisson import Poisson, deviance, profile
 
 
 @pytest.fixture(scope="module")

@@ -11,14 +11,14 @@ from iminuit import Minuit
 from scipy.optimize import brentq, minimize_scalar
 from support import eq_15, near
 
-import nurecoil as nr
-from nurecoil.inference.combination import combine
-from nurecoil.inference.intervals import best_fit, interval
-from nurecoil.inference.least_squares import LeastSquares
-from nurecoil.inference.levels import delta_chi2_level
-from nurecoil.inference.poisson import Poisson
-from nurecoil.inference.profiling import profiled
-from nurecoil.physics.couplings import COUPLINGS, light_scalar, light_vector
+import cevnslab as cl
+from cevnslab.inference.combination import combine
+from cevnslab.inference.intervals import best_fit, interval
+from cevnslab.inference.least_squares import LeastSquares
+from cevnslab.inference.levels import delta_chi2_level
+from cevnslab.inference.poisson import Poisson
+from cevnslab.inference.profiling import profiled
+from cevnslab.physics.couplings import COUPLINGS, light_scalar, light_vector
 
 SIGMA_A, SIGMA_B = 0.10, 0.01
 LEVEL = delta_chi2_level(0.90, 1)
@@ -28,13 +28,13 @@ MEDIATORS = {new.name: new for new in (light_vector("b-l", 10.0, "bl10"), light_
 @cache
 def of(preset, *names):
     """A preset in few wide bins as a function of some couplings."""
-    fine = nr.load_detector(preset)
+    fine = cl.load_detector(preset)
     merged = max(1, (len(fine.bin_edges_kev) - 1) // 5)
     edges = fine.bin_edges_kev[::merged]
     background = np.add.reduceat(fine.background_per_kg_day, np.arange(0, len(fine.background_per_kg_day), merged))
     wide = replace(fine, bin_edges_kev=edges, background_per_kg_day=background[: len(edges) - 1])
     couplings = [MEDIATORS.get(name) or COUPLINGS[name] for name in names]
-    return nr.response(nr.load_source("ess"), wide, couplings=couplings, years=3)
+    return cl.response(cl.load_source("ess"), wide, couplings=couplings, years=3)
 
 
 def data_of(response, seed=None):

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from support import near, preset_response
 
-from nurecoil.inference import search
-from nurecoil.inference.chi2 import Axis
-from nurecoil.inference.least_squares import LeastSquares
+from cevnslab.inference import search
+from cevnslab.inference.chi2 import Axis
+from cevnslab.inference.least_squares import LeastSquares
 
 
 @pytest.fixture(scope="module")

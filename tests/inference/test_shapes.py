@@ -12,12 +12,12 @@ from scipy.optimize import brentq
 from scipy.special import xlogy
 from support import near, preset_response
 
-from nurecoil.errors import StatisticsError
-from nurecoil.inference.chi2 import Axis
-from nurecoil.inference.intervals import interval
-from nurecoil.inference.poisson import Poisson
-from nurecoil.inference.shapes import LARGEST_PULL, ShapedLikelihood
-from nurecoil.inference.templates import OFFSET, Template, TimeTemplate
+from cevnslab.errors import StatisticsError
+from cevnslab.inference.chi2 import Axis
+from cevnslab.inference.intervals import interval
+from cevnslab.inference.poisson import Poisson
+from cevnslab.inference.shapes import LARGEST_PULL, ShapedLikelihood
+from cevnslab.inference.templates import OFFSET, Template, TimeTemplate
 
 AXES = (Axis("a", 1.0, (-1e3, 1e3)), Axis("b", 1.0, (-1e3, 1e3)))
 MONOMIALS = ((), (0,), (1,), (0, 0), (0, 1), (1, 1))
@@ -345,6 +345,6 @@ def test_a_free_normalisation_of_nominal_shapes(widths):
 
 
 def test_a_search_that_does_not_end_is_an_error(monkeypatch, data):
-    monkeypatch.setattr("nurecoil.inference.shapes.MOST_ITERATIONS", 1)
+    monkeypatch.setattr("cevnslab.inference.shapes.MOST_ITERATIONS", 1)
     with pytest.raises(StatisticsError, match="did not converge"):
         model(data).minimum(at((0.5, 0.0)))

@@ -12,15 +12,15 @@ from matplotlib.path import Path as Polygon
 from scipy.optimize import brentq, minimize, minimize_scalar
 from support import eq_15, near
 
-import nurecoil as nr
-from nurecoil.errors import PhysicsError
-from nurecoil.inference.chi2 import Axis
-from nurecoil.inference.contours import contour
-from nurecoil.inference.intervals import best_fit, interval
-from nurecoil.inference.least_squares import LeastSquares, response_axes
-from nurecoil.inference.levels import delta_chi2_level
-from nurecoil.inference.poisson import Poisson
-from nurecoil.physics.couplings import COUPLINGS, light_scalar, light_vector
+import cevnslab as cl
+from cevnslab.errors import PhysicsError
+from cevnslab.inference.chi2 import Axis
+from cevnslab.inference.contours import contour
+from cevnslab.inference.intervals import best_fit, interval
+from cevnslab.inference.least_squares import LeastSquares, response_axes
+from cevnslab.inference.levels import delta_chi2_level
+from cevnslab.inference.poisson import Poisson
+from cevnslab.physics.couplings import COUPLINGS, light_scalar, light_vector
 
 SIGMA_A, SIGMA_B = 0.10, 0.01
 LEVEL = delta_chi2_level(0.90, 1)
@@ -43,11 +43,11 @@ def of(*names):
 
 
 def _response(preset, couplings, merged):
-    fine = nr.load_detector(preset)
+    fine = cl.load_detector(preset)
     edges = fine.bin_edges_kev[::merged]
     background = np.add.reduceat(fine.background_per_kg_day, np.arange(0, len(fine.background_per_kg_day), merged))
     wide = replace(fine, bin_edges_kev=edges, background_per_kg_day=background[: len(edges) - 1])
-    return nr.response(nr.load_source("ess"), wide, couplings=list(couplings), years=3)
+    return cl.response(cl.load_source("ess"), wide, couplings=list(couplings), years=3)
 
 
 def asimov(response):
@@ -76,7 +76,7 @@ def dense_values(name):
     """Values on a fine logarithmic grid around the Standard Model, out to where the coupling may lie."""
     new = KINDS[name]
     centre = new.reference if new.linear else 4.83
-    low, high = new.bounds if new.linear else new.range_of(nr.load_detector("ess-csi").target)[::2]
+    low, high = new.bounds if new.linear else new.range_of(cl.load_detector("ess-csi").target)[::2]
     sides = [
         centre + np.sign(end - centre) * np.geomspace(1e-2 * new.scale, abs(end - centre), 300)
         for end in (low, high)
@@ -345,7 +345,7 @@ def test_all_kinds_at_once_against_sums_over_bins():
 
 def test_a_radius_that_the_target_cannot_have_is_refused():
     bubbles = _response("ess-c3f8", [COUPLINGS["neutron_radius"]], 4)
-    lowest = COUPLINGS["neutron_radius"].range_of(nr.load_detector("ess-c3f8").target)[0]
+    lowest = COUPLINGS["neutron_radius"].range_of(cl.load_detector("ess-c3f8").target)[0]
     assert lowest > 1.8
     with pytest.raises(PhysicsError, match=r"1\.86"):
         bubbles.counts(neutron_radius=1.6)
@@ -356,7 +356,7 @@ def test_a_radius_that_the_target_cannot_have_is_refused():
 def test_a_best_fit_at_the_end_of_the_range(factor, kind):
     """Many more events than the smallest radius gives: chi^2 falls all the way to the end."""
     bubbles = _response("ess-c3f8", [COUPLINGS["neutron_radius"]], 4)
-    low, _, high = COUPLINGS["neutron_radius"].range_of(nr.load_detector("ess-c3f8").target)
+    low, _, high = COUPLINGS["neutron_radius"].range_of(cl.load_detector("ess-c3f8").target)
     data = factor * bubbles.counts() + bubbles.background
     chi2 = kind.of(bubbles, 0.02, 0.01, data).along(["neutron_radius"])
     dense = chi2(np.linspace(low, high, 2001))

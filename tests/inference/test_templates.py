@@ -7,7 +7,7 @@ import pytest
 from scipy.interpolate import CubicSpline
 from support import near
 
-from nurecoil.inference.templates import OFFSET, Template, TimeTemplate
+from cevnslab.inference.templates import OFFSET, Template, TimeTemplate
 
 OFFSETS = np.linspace(-0.3, 0.3, 13)
 

@@ -8,20 +8,20 @@ import numpy as np
 import pytest
 from support import near, preset_response
 
-from nurecoil.errors import StatisticsError
-from nurecoil.inference.chi2 import Axis
-from nurecoil.inference.global_fit import (
+from cevnslab.errors import StatisticsError
+from cevnslab.inference.chi2 import Axis
+from cevnslab.inference.global_fit import (
     delta_chi2_at_truth,
     gain,
     grid_for,
     poisson_delta_chi2_at_truth,
     region_delta_chi2_at_truth,
 )
-from nurecoil.inference.intervals import best_fit, interval
-from nurecoil.inference.least_squares import LeastSquares
-from nurecoil.inference.levels import delta_chi2_level
-from nurecoil.inference.poisson import Poisson
-from nurecoil.inference.toys import (
+from cevnslab.inference.intervals import best_fit, interval
+from cevnslab.inference.least_squares import LeastSquares
+from cevnslab.inference.levels import delta_chi2_level
+from cevnslab.inference.poisson import Poisson
+from cevnslab.inference.toys import (
     Experiment,
     Toys,
     draw,

@@ -9,9 +9,9 @@ import pytest
 from scipy.integrate import quad
 from support import near
 
-from nurecoil.errors import PhysicsError
-from nurecoil.physics.arrival_times import GaussianPulse, UniformPulse, arrival_density, arrival_fractions
-from nurecoil.physics.sources import (
+from cevnslab.errors import PhysicsError
+from cevnslab.physics.arrival_times import GaussianPulse, UniformPulse, arrival_density, arrival_fractions
+from cevnslab.physics.sources import (
     DELAYED_LIFETIMES_US,
     PION_DECAY_AT_REST,
     PROMPT_LIFETIMES_US,

@@ -7,8 +7,8 @@ import periodictable
 import pytest
 from support import GOLDEN
 
-from nurecoil.errors import UnknownNameError
-from nurecoil.physics.atoms import binding_energies_kev, effective_charge, subshells
+from cevnslab.errors import UnknownNameError
+from cevnslab.physics.atoms import binding_energies_kev, effective_charge, subshells
 
 STEPS = GOLDEN["Z_eff_steps"]["values"]
 SPECIFIED = {"C", "F", "Na", "Si", "Ar", "Ge", "I", "Xe", "Cs"}

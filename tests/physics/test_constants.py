@@ -7,7 +7,7 @@ import scipy.constants
 from particle import literals
 from support import GOLDEN, near
 
-from nurecoil.physics import constants
+from cevnslab.physics import constants
 
 GOLDEN_NAMES = {
     "GF_MeV_m2": constants.FERMI_CONSTANT,

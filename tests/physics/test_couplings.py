@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import direct_counts, near, perfect, preset_response
 
-import nurecoil as nr
-from nurecoil.errors import PhysicsError, UnknownNameError
-from nurecoil.physics.atoms import binding_energies_kev
-from nurecoil.physics.constants import SIN2_THETA_W
-from nurecoil.physics.couplings import COUPLINGS, FAMILIES, FLAVOURS, Coupling, coupling, light_scalar, light_vector
-from nurecoil.physics.cross_sections import differential, scatterers
-from nurecoil.physics.nuclei import target
+import cevnslab as cl
+from cevnslab.errors import PhysicsError, UnknownNameError
+from cevnslab.physics.atoms import binding_energies_kev
+from cevnslab.physics.constants import SIN2_THETA_W
+from cevnslab.physics.couplings import COUPLINGS, FAMILIES, FLAVOURS, Coupling, coupling, light_scalar, light_vector
+from cevnslab.physics.cross_sections import differential, scatterers
+from cevnslab.physics.nuclei import target
 
 OF_FAMILIES = {
     new.name: new
@@ -144,13 +144,13 @@ def test_interference_is_what_the_declaration_says(name):
 
 def _counted(new, preset, channel, value, edges, number=0):
     """Counts in a bin by the response, and by integration of the public cross section."""
-    source, detector = nr.load_source("ess"), perfect(nr.load_detector(preset), edges)
+    source, detector = cl.load_source("ess"), perfect(cl.load_detector(preset), edges)
     if new.linear:
-        response = nr.response(source, detector, couplings=[new], years=3, channels=[channel])
+        response = cl.response(source, detector, couplings=[new], years=3, channels=[channel])
         ours = response.counts(**{new.name: value})[number]
     else:
         rebuilt = replace(detector, target=new.rebuild(detector.target, value))
-        ours = nr.response(source, rebuilt, years=3, channels=[channel]).counts()[number]
+        ours = cl.response(source, rebuilt, years=3, channels=[channel]).counts()[number]
     kinks = []
     if channel == "electron":
         steps = [binding_energies_kev(c.nucleus.symbol) for c in detector.target.constituents]
@@ -179,7 +179,7 @@ def test_counts_with_resolution_and_couplings_of_every_kind():
     couplings = [*kinds, OF_FAMILIES["lmlt_100"], OF_FAMILIES["scalar10"]]
     values = {**kinds, "lmlt_100": 3e-3, "scalar10": 1e-5}
     ours = preset_response("ess-ge", couplings=couplings).counts(**values)[3]
-    source, detector = nr.load_source("ess"), nr.load_detector("ess-ge")
+    source, detector = cl.load_source("ess"), cl.load_detector("ess-ge")
     by_declaration = {ALL[name]: value for name, value in values.items()}
     assert ours == near(direct_counts(source, detector, 3, 3, couplings=by_declaration), 1e-8)
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from support import FLAVOURS, GOLDEN, MILLICHARGES, near
 
-import nurecoil as nr
-from nurecoil.errors import NurecoilError, PhysicsError, UnknownNameError
-from nurecoil.physics.couplings import COUPLINGS, coupling, millicharge_strength, nearest
-from nurecoil.physics.cross_sections import cevns, differential, electron_scattering, scatterers
-from nurecoil.physics.nuclei import target
+import cevnslab as cl
+from cevnslab.errors import CevnslabError, PhysicsError, UnknownNameError
+from cevnslab.physics.couplings import COUPLINGS, coupling, millicharge_strength, nearest
+from cevnslab.physics.cross_sections import cevns, differential, electron_scattering, scatterers
+from cevnslab.physics.nuclei import target
 
 NUCLEUS_ROWS = GOLDEN["dsigma_nucleus"]["values"]
 ELECTRON_ROWS = GOLDEN["dsigma_electron"]["values"]
@@ -162,7 +162,7 @@ def test_a_wider_neutron_skin_suppresses_the_rate():
 
 
 def test_form_factors_can_be_chosen():
-    values = {name: float(cevns(30.0, 50.0, "Ge", form_factor=name)) for name in nr.form_factors.FORM_FACTORS}
+    values = {name: float(cevns(30.0, 50.0, "Ge", form_factor=name)) for name in cl.form_factors.FORM_FACTORS}
     assert len(set(values.values())) == 3
     assert max(values.values()) < 1.05 * min(values.values())
 
@@ -187,10 +187,10 @@ def test_bounds_are_enforced(name):
 def test_unknown_names_offer_the_nearest():
     with pytest.raises(UnknownNameError, match="q_mumu"):
         coupling("q_mumuu")
-    with pytest.raises(NurecoilError, match="helm"):
+    with pytest.raises(CevnslabError, match="helm"):
         cevns(1.0, 30.0, "Ge", form_factor="helmm")
-    with pytest.raises(NurecoilError, match="electron"):
+    with pytest.raises(CevnslabError, match="electron"):
         differential("electrons", 1.0, 30.0, "Ge")
-    with pytest.raises(NurecoilError, match="mu"):
+    with pytest.raises(CevnslabError, match="mu"):
         cevns(1.0, 30.0, "Ge", incoming="muu")
     assert all(name in nearest("zzz", MILLICHARGES) for name in MILLICHARGES)

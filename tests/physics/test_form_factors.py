@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 from support import GOLDEN, near
 
-from nurecoil.errors import PhysicsError
-from nurecoil.physics.constants import HBAR_C_MEV_FM
-from nurecoil.physics.form_factors import (
+from cevnslab.errors import PhysicsError
+from cevnslab.physics.constants import HBAR_C_MEV_FM
+from cevnslab.physics.form_factors import (
     FERMI_DIFFUSENESS_FM,
     FORM_FACTORS,
     helm,

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from support import FLAVOURS, OneFlavour, near
 
-import nurecoil as nr
-from nurecoil.physics import constants, mediators
-from nurecoil.physics.couplings import COUPLINGS, Coupling, light_scalar, light_vector
-from nurecoil.physics.cross_sections import differential, scatterers
-from nurecoil.physics.electromagnetic import CHARGE_RADIUS_PER_CM2
-from nurecoil.physics.nsi import electron_nsi
-from nurecoil.physics.nuclei import target
+import cevnslab as cl
+from cevnslab.physics import constants, mediators
+from cevnslab.physics.couplings import COUPLINGS, Coupling, light_scalar, light_vector
+from cevnslab.physics.cross_sections import differential, scatterers
+from cevnslab.physics.electromagnetic import CHARGE_RADIUS_PER_CM2
+from cevnslab.physics.nsi import electron_nsi
+from cevnslab.physics.nuclei import target
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "data" / "golden-couplings.json").read_text(encoding="utf-8"))
 BINS = GOLDEN["bins_CEvNS"]["values"]
@@ -209,9 +209,9 @@ def of_the_bins(incoming: str) -> dict[str, tuple[Coupling, float]]:
 
 @cache
 def bins_response(detector: str, incoming: str):
-    source = OneFlavour.of(nr.load_source("ess"), incoming)
+    source = OneFlavour.of(cl.load_source("ess"), incoming)
     couplings = [new for new, _ in of_the_bins(incoming).values()]
-    return nr.response(source, nr.load_detector(f"ess-{detector.lower()}"), couplings=couplings, years=3)
+    return cl.response(source, cl.load_detector(f"ess-{detector.lower()}"), couplings=couplings, years=3)
 
 
 def check_bin(ours: np.ndarray, row: dict[str, float], expected: float) -> None:
@@ -246,11 +246,11 @@ def test_every_entry_of_the_bins_is_compared(detector):
 @every_detector
 @every_flavour
 def test_bins_with_a_wider_neutron_density_and_radiative_corrections(detector, incoming):
-    source, preset = OneFlavour.of(nr.load_source("ess"), incoming), nr.load_detector(f"ess-{detector.lower()}")
+    source, preset = OneFlavour.of(cl.load_source("ess"), incoming), cl.load_detector(f"ess-{detector.lower()}")
     (radius,) = {constituent.nucleus.rms_radius_fm for constituent in preset.target.constituents}
     rebuilt = COUPLINGS["neutron_radius"].rebuild(preset.target, radius + 0.2)
-    wider = nr.response(source, replace(preset, target=rebuilt), years=3).counts()
-    corrected = nr.response(source, preset, years=3, radiative_corrections=True).counts()
+    wider = cl.response(source, replace(preset, target=rebuilt), years=3).counts()
+    corrected = cl.response(source, preset, years=3, radiative_corrections=True).counts()
     for ours, name in ((wider, "Rn=R+0.2fm"), (corrected, "radiative_couplings")):
         for row in BINS[detector][name][incoming]:
             check_bin(ours, row, row["SM"])
@@ -263,8 +263,8 @@ def test_bins_with_a_wider_neutron_density_and_radiative_corrections(detector, i
 )
 def test_transitions_have_the_quadratic_term_alone(detector, coupling, golden, unit):
     for incoming in FLAVOURS:
-        source = OneFlavour.of(nr.load_source("ess"), incoming)
-        response = nr.response(source, nr.load_detector(f"ess-{detector.lower()}"), couplings=[coupling], years=3)
+        source = OneFlavour.of(cl.load_source("ess"), incoming)
+        response = cl.response(source, cl.load_detector(f"ess-{detector.lower()}"), couplings=[coupling], years=3)
         assert response.monomials == ((), (0, 0))
         for row in BINS[detector][golden][incoming]:
             check_bin(response.signal[1] * unit**2, row, row["quad"])
@@ -272,9 +272,9 @@ def test_transitions_have_the_quadratic_term_alone(detector, coupling, golden, u
 
 @every_detector
 def test_totals(detector):
-    source, preset = nr.load_source("ess"), nr.load_detector(f"ess-{detector.lower()}")
-    plain = nr.response(source, preset, years=3)
-    corrected = nr.response(source, preset, years=3, radiative_corrections=True)
+    source, preset = cl.load_source("ess"), cl.load_detector(f"ess-{detector.lower()}")
+    plain = cl.response(source, preset, years=3)
+    corrected = cl.response(source, preset, years=3, radiative_corrections=True)
     assert plain.counts().sum() == near(BINS[detector]["total_SM"], 1e-9)
     assert corrected.counts().sum() == near(BINS[detector]["total_SM_radiative"], 1e-9)
     assert plain.background.sum() == near(BINS[detector]["total_background"], 1e-11)

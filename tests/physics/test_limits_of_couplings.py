@@ -10,9 +10,9 @@ import pytest
 from support import near, preset_response
 from test_couplings import COUPLINGS, OF_FAMILIES
 
-import nurecoil as nr
-from nurecoil.errors import PhysicsError
-from nurecoil.physics.constants import (
+import cevnslab as cl
+from cevnslab.errors import PhysicsError
+from cevnslab.physics.constants import (
     FERMI_CONSTANT,
     FINE_STRUCTURE,
     G_N,
@@ -23,7 +23,7 @@ from nurecoil.physics.constants import (
     SIN2_THETA_W,
     TAU_MASS_MEV,
 )
-from nurecoil.physics.couplings import (
+from cevnslab.physics.couplings import (
     FLAVOURS,
     Coupling,
     light_scalar,
@@ -31,9 +31,9 @@ from nurecoil.physics.couplings import (
     millicharge_on_electron,
     millicharge_on_nucleus,
 )
-from nurecoil.physics.cross_sections import cevns, differential, electron_scattering, scatterers
-from nurecoil.physics.electromagnetic import charge_radius_on_electron, charge_radius_on_nucleus
-from nurecoil.physics.mediators import (
+from cevnslab.physics.cross_sections import cevns, differential, electron_scattering, scatterers
+from cevnslab.physics.electromagnetic import charge_radius_on_electron, charge_radius_on_nucleus
+from cevnslab.physics.mediators import (
     SCALAR_ON_NEUTRON,
     SCALAR_ON_PROTON,
     VectorCharges,
@@ -41,9 +41,9 @@ from nurecoil.physics.mediators import (
     light_vector_on_nucleus,
     loop_charge,
 )
-from nurecoil.physics.nsi import down_quark_nsi, electron_nsi, up_quark_nsi
-from nurecoil.physics.nuclei import target
-from nurecoil.physics.weak import weak_mixing_on_electron, weak_mixing_on_nucleus
+from cevnslab.physics.nsi import down_quark_nsi, electron_nsi, up_quark_nsi
+from cevnslab.physics.nuclei import target
+from cevnslab.physics.weak import weak_mixing_on_electron, weak_mixing_on_nucleus
 
 RECOIL = np.geomspace(0.05, 20.0, 40)
 NUCLEI = ["Cs", "Ge", "Ar"]
@@ -245,4 +245,4 @@ def test_a_source_sees_what_the_declaration_promises():
     """The loop-induced vector is felt by muon neutrinos alone; of them the source has two kinds."""
     response = preset_response("ess-csi", couplings=[OF_FAMILIES["lmlt_100"]])
     assert response.counts(lmlt_100=1e-3).sum() < response.counts().sum()
-    assert nr.couplings.COUPLINGS is COUPLINGS
+    assert cl.couplings.COUPLINGS is COUPLINGS

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from support import GOLDEN, near
 
-from nurecoil.errors import NurecoilError, PhysicsError, UnknownNameError
-from nurecoil.physics.constants import G_N, G_P
-from nurecoil.physics.nuclei import element, parse_formula, target
+from cevnslab.errors import CevnslabError, PhysicsError, UnknownNameError
+from cevnslab.physics.constants import G_N, G_P
+from cevnslab.physics.nuclei import element, parse_formula, target
 
 PRESET_ELEMENTS = ("C", "F", "Na", "Si", "Ar", "Ge", "I", "Xe", "Cs")
 
@@ -112,7 +112,7 @@ def test_a_radius_of_an_element_that_is_not_there():
 
 @pytest.mark.parametrize("formula", ["Qq", "CsX", "", "Ge[76]", "Cs I", "ge", "12", "Ge0", "Cs-I", "(Ge", "Tc"])
 def test_what_is_no_target(formula):
-    with pytest.raises(NurecoilError):
+    with pytest.raises(CevnslabError):
         target(formula, rms_radius_fm=4.0)
 
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 from support import GOLDEN, near
 
-import nurecoil as nr
-from nurecoil.physics.sources import (
+import cevnslab as cl
+from cevnslab.physics.sources import (
     ANTI_NU_MU_SPECTRUM,
     MICHEL_ENDPOINT_MEV,
     NU_E_SPECTRUM,
@@ -29,7 +29,7 @@ def test_reference_energies():
 
 
 def test_reference_fluence():
-    assert nr.load_source("ess").fluence_per_cm2(20, 1) == near(FLUX["eta_per_year_cm2"], rel=1e-11)
+    assert cl.load_source("ess").fluence_per_cm2(20, 1) == near(FLUX["eta_per_year_cm2"], rel=1e-11)
 
 
 @pytest.mark.parametrize("row", FLUX["shape_unit_normalised"], ids=lambda row: f"{row['E_MeV']}MeV")
@@ -81,10 +81,10 @@ def test_what_a_pion_emits():
 def test_beam_days():
     config = GOLDEN["analysis_config"]
     expected = config["hours_per_year"] / 24 * config["years"] * config["duty"]
-    assert nr.load_source("ess").beam_days(3) == pytest.approx(expected)
+    assert cl.load_source("ess").beam_days(3) == pytest.approx(expected)
 
 
 def test_the_spallation_neutron_source_is_weaker():
-    ess, sns = nr.load_source("ess"), nr.load_source("sns")
+    ess, sns = cl.load_source("ess"), cl.load_source("sns")
     ratio = ess.fluence_per_cm2(20, 1) / sns.fluence_per_cm2(20, 1)
     assert ratio == near(2.8e23 * 0.3 / (1.57e23 * 0.0848), rel=1e-12)

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from scipy.integrate import fixed_quad, quad
 from support import near, perfect
 
-import nurecoil as nr
-from nurecoil.errors import PhysicsError, UnknownNameError
-from nurecoil.physics import sources, spectra
-from nurecoil.physics.cross_sections import differential, scatterers
-from nurecoil.physics.sources import (
+import cevnslab as cl
+from cevnslab.errors import PhysicsError, UnknownNameError
+from cevnslab.physics import sources, spectra
+from cevnslab.physics.cross_sections import differential, scatterers
+from cevnslab.physics.sources import (
     ENERGY_PER_FISSION_MEV,
     PION_DECAY_AT_REST,
     FluxComponent,
@@ -25,7 +25,7 @@ from nurecoil.physics.sources import (
     Reactor,
     TabulatedSource,
 )
-from nurecoil.physics.spectra import FISSION_FITS, NU_E_SPECTRUM, ReactorSpectrum, TabulatedSpectrum
+from cevnslab.physics.spectra import FISSION_FITS, NU_E_SPECTRUM, ReactorSpectrum, TabulatedSpectrum
 
 FUEL = {"U235": 0.58, "U238": 0.07, "Pu239": 0.30, "Pu241": 0.05}
 MIXTURE = ReactorSpectrum(tuple(FUEL.items()))
@@ -216,7 +216,7 @@ def test_sources_that_cannot_be(make, match):
 
 
 def germanium(edges):
-    return perfect(nr.load_detector("ess-ge"), edges)
+    return perfect(cl.load_detector("ess-ge"), edges)
 
 
 @pytest.mark.parametrize("channel", ["cevns", "electron"])
@@ -227,7 +227,7 @@ def test_counts_of_a_tabulated_source_against_direct_integration(channel):
     source = TabulatedSource("beam", parts, 1e7, 20.0, 5000)
     detector = replace(germanium([2.0, 5.0]), electron_quenching=1.0)
     values = {"r2_mumu": 2e-31, "mu_e": 1e-9}
-    ours = nr.response(source, detector, couplings=list(values), years=1, channels=[channel]).counts(**values)[0]
+    ours = cl.response(source, detector, couplings=list(values), years=1, channels=[channel]).counts(**values)[0]
     ((particle, _),) = scatterers(detector.target, channel)
 
     def at_recoil(recoil):
@@ -251,14 +251,14 @@ def test_counts_of_a_tabulated_source_against_direct_integration(channel):
 
 
 def test_a_yield_scales_a_component():
-    ess = nr.load_source("ess")
+    ess = cl.load_source("ess")
     base = {part.name: part for part in PION_DECAY_AT_REST}
     plain = TabulatedSource("t", tuple(base.values()), 1e7, 20.0, 5000)
     doubled = TabulatedSource(
         "t", tuple(replace(part, yield_per_primary=2.0) for part in base.values()), 1e7, 20.0, 5000
     )
     detector = germanium([1.0, 3.0, 9.0])
-    counts = [nr.response(source, detector, years=1).counts() for source in (plain, doubled, ess)]
+    counts = [cl.response(source, detector, years=1).counts() for source in (plain, doubled, ess)]
     assert counts[1] == near(2 * counts[0], 1e-13)
     share = plain.fluence_per_cm2(20.0, 1) / ess.fluence_per_cm2(20.0, 1)
     assert counts[0] == near(share * counts[2], 1e-12)
@@ -267,11 +267,11 @@ def test_a_yield_scales_a_component():
 def test_counts_at_a_reactor():
     """Germanium at 20 m sees of the order of ten recoils above 300 eV per kg and day (CONUS, TEXONO proposals)."""
     detector = replace(germanium([0.3, 4.0]), distance_m=20.0, mass_kg=1.0)
-    counts = nr.response(REACTOR, detector, years=1).counts().sum() / REACTOR.beam_days(1)
+    counts = cl.response(REACTOR, detector, years=1).counts().sum() / REACTOR.beam_days(1)
     assert 3 < counts < 30
     # The bends of the table are where the panels end: without smearing the bins add exactly.
     finer = replace(germanium(np.geomspace(0.3, 4.0, 12)), distance_m=20.0, mass_kg=1.0)
-    assert nr.response(REACTOR, finer, years=1).counts().sum() == near(counts * REACTOR.beam_days(1), 1e-10)
+    assert cl.response(REACTOR, finer, years=1).counts().sum() == near(counts * REACTOR.beam_days(1), 1e-10)
 
 
 def test_old_imports_keep_working():

@@ -9,28 +9,28 @@ import pytest
 import yaml
 from support import STUDY, changed
 
-import nurecoil as nr
-from nurecoil.physics.couplings import COUPLINGS, FAMILIES
-from nurecoil.reports import citations
-from nurecoil.studies import presets
+import cevnslab as cl
+from cevnslab.physics.couplings import COUPLINGS, FAMILIES
+from cevnslab.reports import citations
+from cevnslab.studies import presets
 
 CONTENT = citations._content()
 ARXIV = re.compile(r"(?:arXiv:)((?:hep-ph/)?\d[\d.]*\d)")
 
 
 def keys_of(changes):
-    return citations.citation_keys(nr.study_from_dict(changed(changes)).as_dict())
+    return citations.citation_keys(cl.study_from_dict(changed(changes)).as_dict())
 
 
-def test_nurecoil_is_what_the_citation_file_says():
-    cff = yaml.safe_load((Path(nr.__file__).parents[2] / "CITATION.cff").read_text(encoding="utf-8"))
-    own = citations.reference("nurecoil")
+def test_cevnslab_is_what_the_citation_file_says():
+    cff = yaml.safe_load((Path(cl.__file__).parents[2] / "CITATION.cff").read_text(encoding="utf-8"))
+    own = citations.reference("cevnslab")
     assert own.fields["title"] == cff["title"]
     assert own.fields["author"] == "{" + cff["authors"][0]["name"] + "}"
-    assert own.fields["version"] == str(cff["version"]) == nr.__version__
+    assert own.fields["version"] == str(cff["version"]) == cl.__version__
     paper = citations.reference("ParadaSanchezGarcia:2024")
     assert paper.fields["title"] == cff["references"][0]["title"]
-    assert citations.reference("nurecoil", "9.9").fields["version"] == "9.9"
+    assert citations.reference("cevnslab", "9.9").fields["version"] == "9.9"
 
 
 def test_every_key_that_is_asked_for_exists_and_every_reference_is_asked_for():
@@ -45,7 +45,7 @@ def test_every_key_that_is_asked_for_exists_and_every_reference_is_asked_for():
 def test_every_reference_can_be_found_by_a_reader():
     for key, entry in CONTENT["references"].items():
         assert entry["type"] in {"article", "misc", "software"}
-        if key != "nurecoil":
+        if key != "cevnslab":
             assert entry["author"]
             assert "eprint" in entry or {"journal", "volume", "year"} <= set(entry)
 
@@ -89,11 +89,11 @@ def test_a_plugins_coupling_is_left_to_its_author():
 
 
 def test_bibtex_is_well_formed():
-    text = citations.bibtex(nr.load_study("coherent").as_dict())
+    text = citations.bibtex(cl.load_study("coherent").as_dict())
     assert text.count("{") == text.count("}")
     entries = re.findall(r"^@(\w+)\{([^,\s]+),$", text, flags=re.MULTILINE)
     assert len(entries) == len({key for _, key in entries}) == text.count("@")
-    assert {"COHERENT:2021xmm", "COHERENT:2020iec", "COHERENT:2020release", "nurecoil"} <= {key for _, key in entries}
+    assert {"COHERENT:2021xmm", "COHERENT:2020iec", "COHERENT:2020release", "cevnslab"} <= {key for _, key in entries}
 
 
 def test_the_command_takes_a_study_and_a_folder(command, saved_paper, tmp_path):

@@ -12,10 +12,10 @@ import pytest
 import yaml
 from support import changed
 
-import nurecoil as nr
-from nurecoil.errors import MissingExtraError, OutputError
-from nurecoil.reports import hepdata
-from nurecoil.studies.results import CriticalValues, DataSpectrum, FitParameter
+import cevnslab as cl
+from cevnslab.errors import MissingExtraError, OutputError
+from cevnslab.reports import hepdata
+from cevnslab.studies.results import CriticalValues, DataSpectrum, FitParameter
 
 pytestmark = [
     # The validator uses what jsonschema has replaced.
@@ -109,7 +109,7 @@ def test_open_ends_errors_data_scans_and_long_names(paper, tmp_path):
 
 def test_a_scan_is_a_table(tmp_path):
     keys = changed({"scans": [{"name": "years", "key": "exposure_years", "values": [1, 2]}]})
-    result = nr.study_from_dict(keys).run()
+    result = cl.study_from_dict(keys).run()
     hepdata.export_hepdata(result, tmp_path)
     accept(tmp_path)
     table = load(tmp_path, "Scan years of q_ee, my-ge")
@@ -141,7 +141,7 @@ def test_a_submission_that_is_refused_is_not_written(paper, tmp_path, monkeypatc
 
 def test_without_the_validator_the_extra_is_named(short, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "hepdata_validator.full_submission_validator", None)
-    with pytest.raises(MissingExtraError, match=r"nurecoil\[hepdata\]"):
+    with pytest.raises(MissingExtraError, match=r"cevnslab\[hepdata\]"):
         hepdata.export_hepdata(short, tmp_path, check=True)
     assert hepdata.export_hepdata(short, tmp_path)
 

@@ -7,9 +7,9 @@ import sys
 import numpy as np
 import pytest
 
-from nurecoil.errors import MissingExtraError
-from nurecoil.reports.histograms import data_spectra, spectra
-from nurecoil.studies.results import DataSpectrum, DetectorInfo
+from cevnslab.errors import MissingExtraError
+from cevnslab.reports.histograms import data_spectra, spectra
+from cevnslab.studies.results import DataSpectrum, DetectorInfo
 
 
 def test_counts_and_axes_are_the_results(paper):
@@ -39,5 +39,5 @@ def test_counts_of_experiments(paper):
 
 def test_without_the_library_the_extra_is_named(paper, monkeypatch):
     monkeypatch.setitem(sys.modules, "hist", None)
-    with pytest.raises(MissingExtraError, match=r"nurecoil\[hist\]"):
+    with pytest.raises(MissingExtraError, match=r"cevnslab\[hist\]"):
         spectra(paper)

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from support import changed
 
-import nurecoil as nr
-from nurecoil.reports.html import FILE, page, write_report
-from nurecoil.reports.html.markup import VOID, Markup, content, element, symbol, table
-from nurecoil.reports.html.svg import inline
-from nurecoil.studies.results import CriticalValues, FitParameter
+import cevnslab as cl
+from cevnslab.reports.html import FILE, page, write_report
+from cevnslab.reports.html.markup import VOID, Markup, content, element, symbol, table
+from cevnslab.reports.html.svg import inline
+from cevnslab.studies.results import CriticalValues, FitParameter
 
 
 class Reader(HTMLParser):
@@ -126,10 +126,10 @@ def test_the_same_result_gives_the_same_bytes(saved_paper, written):
 def test_the_study_file_on_the_page_gives_the_study(written, paper):
     import html
 
-    from nurecoil.studies.yaml_io import parse_yaml
+    from cevnslab.studies.yaml_io import parse_yaml
 
     text = html.unescape(re.search(r'aria-label="The study file as YAML"><code>(.*?)</code>', written, re.S)[1])
-    assert nr.study_from_dict(parse_yaml(text, "page")).sha256 == paper.provenance["study_sha256"]
+    assert cl.study_from_dict(parse_yaml(text, "page")).sha256 == paper.provenance["study_sha256"]
 
 
 def test_words_of_others_are_escaped(short):
@@ -155,7 +155,7 @@ def test_fits_critical_values_scans_and_combinations(short):
             "figures": [{"name": "one", "panels": [{"spectrum": "my-ge"}]}],
         }
     )
-    result = nr.study_from_dict(keys).run()
+    result = cl.study_from_dict(keys).run()
     line = np.linspace(0, 1e-8, 3)
     critical = CriticalValues("my-ge", "cevns", "q_ee", 0.9, "global minimum", 100, line, line + 2, line + 0.1, 0.1)
     result = replace(
@@ -190,7 +190,7 @@ def test_mediators_are_described(short):
 
 
 def test_experiments_are_described(short):
-    measured = {**nr.load_study("coherent").as_dict()["detectors"][0], "name": "ess-ge"}
+    measured = {**cl.load_study("coherent").as_dict()["detectors"][0], "name": "ess-ge"}
     detectors = [measured if entry["name"] == "ess-ge" else entry for entry in short.study["detectors"]]
     text = page(replace(short, study={**short.study, "detectors": detectors}))
     assert "as released" in text
@@ -232,7 +232,7 @@ def test_symbols(mathtext, expected):
 
 
 def test_every_symbol_of_the_package_is_known():
-    for new in nr.couplings.COUPLINGS.values():
+    for new in cl.couplings.COUPLINGS.values():
         assert symbol(new.symbol, "?") != "?"
 
 

@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 from support import STUDY, near
 
-import nurecoil as nr
-from nurecoil.reports import improvement
-from nurecoil.reports.improvement import Improvement, improvements, reach
-from nurecoil.reports.published import published
-from nurecoil.reports.tables import comparison_table, improvement_table
-from nurecoil.studies.references import stored
+import cevnslab as cl
+from cevnslab.reports import improvement
+from cevnslab.reports.improvement import Improvement, improvements, reach
+from cevnslab.reports.published import published
+from cevnslab.reports.tables import comparison_table, improvement_table
+from cevnslab.studies.references import stored
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_the_verdict_goes_by_the_range(measured, verdict):
 
 
 def test_a_study_of_other_detectors_has_none():
-    assert improvements(nr.study_from_dict(STUDY).run()) == []
+    assert improvements(cl.study_from_dict(STUDY).run()) == []
 
 
 def test_no_row_without_a_stored_limit(paper, monkeypatch):

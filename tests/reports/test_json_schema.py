@@ -7,11 +7,11 @@ import json
 import pytest
 from support import STUDY, changed
 
-import nurecoil as nr
-from nurecoil.physics.couplings import COUPLINGS
-from nurecoil.reports.json_schema import DESCRIPTIONS, DIALECT, study_schema
-from nurecoil.studies import presets
-from nurecoil.studies.schema import StudyFile
+import cevnslab as cl
+from cevnslab.physics.couplings import COUPLINGS
+from cevnslab.reports.json_schema import DESCRIPTIONS, DIALECT, study_schema
+from cevnslab.studies import presets
+from cevnslab.studies.schema import StudyFile
 
 jsonschema = pytest.importorskip("jsonschema")
 
@@ -30,7 +30,7 @@ def faults(validator, content):
 @pytest.mark.parametrize("name", presets.names("studies"))
 def test_built_in_studies_are_valid(name, validator):
     assert faults(validator, presets.load("studies", name)) == []
-    assert faults(validator, nr.load_study(name).as_dict()) == []
+    assert faults(validator, cl.load_study(name).as_dict()) == []
 
 
 @pytest.mark.parametrize("name", presets.names("detectors"))

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 from support import changed
 
-import nurecoil as nr
-from nurecoil.reports.tables import html_interval
+import cevnslab as cl
+from cevnslab.reports.tables import html_interval
 
 
 def test_a_result_is_a_table_of_all_its_limits(paper):
@@ -21,7 +21,7 @@ def test_a_result_is_a_table_of_all_its_limits(paper):
 
 def test_a_limit_has_all_its_pieces():
     keys = changed({"detectors": [{"preset": "ess-ge"}], "intervals": {"confidence_level": 0.9982}})
-    result = nr.study_from_dict(keys).run()
+    result = cl.study_from_dict(keys).run()
     limit = result.limit("ess-ge", "q_ee")
     assert len(limit.segments) == 2
     assert limit._repr_html_().count("[") == 2

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from support import near
 
-import nurecoil as nr
-from nurecoil.errors import UnknownNameError
-from nurecoil.inference.contours import contour
-from nurecoil.reports.reference import KEPT, reference_content, write_reference
-from nurecoil.reports.tables import comparison_table, limits_table
-from nurecoil.studies.analysis import analyses
-from nurecoil.studies.references import reference_contour, stored
-from nurecoil.studies.results import Limit
-from nurecoil.studies.runner import limit
+import cevnslab as cl
+from cevnslab.errors import UnknownNameError
+from cevnslab.inference.contours import contour
+from cevnslab.reports.reference import KEPT, reference_content, write_reference
+from cevnslab.reports.tables import comparison_table, limits_table
+from cevnslab.studies.analysis import analyses
+from cevnslab.studies.references import reference_contour, stored
+from cevnslab.studies.results import Limit
+from cevnslab.studies.runner import limit
 
 CHARGES = ("q_ee", "q_mumu", "q_emu", "q_etau", "q_mutau")
 PAIRS = (("q_ee", "q_mumu"), ("q_etau", "q_mutau"))
@@ -34,7 +34,7 @@ def test_what_is_stored():
 
 def test_it_tells_where_it_comes_from_and_no_place():
     provenance = stored()["provenance"]
-    assert (provenance["study_name"], provenance["nurecoil"]) == ("coherent", nr.__version__)
+    assert (provenance["study_name"], provenance["cevnslab"]) == ("coherent", cl.__version__)
     assert "machine" not in provenance
     assert all("observed" not in entry or entry["observed"] == "data" for entry in provenance["study"]["detectors"])
     assert {row["confidence_level"] for row in stored()["limits"]} == {0.9}
@@ -43,7 +43,7 @@ def test_it_tells_where_it_comes_from_and_no_place():
 
 def test_it_is_of_the_study_as_it_stands():
     """A changed study, such as another radius in a preset, needs a new file."""
-    assert stored()["provenance"]["study_sha256"] == nr.load_study("coherent").sha256
+    assert stored()["provenance"]["study_sha256"] == cl.load_study("coherent").sha256
 
 
 def test_intervals_are_whole():
@@ -120,7 +120,7 @@ def test_limits_with_several_pieces_fit_into_the_tables(paper):
     for row in stored()["limits"]:
         segments = tuple((float(low), float(high)) for low, high in row["segments"])
         limits.append(Limit(**{**row, "segments": segments}))
-    provenance = {"study_sha256": nr.load_study("coherent").sha256}
+    provenance = {"study_sha256": cl.load_study("coherent").sha256}
     result = replace(paper, name="coherent", limits=tuple(limits), fit=(), provenance=provenance)
     assert any(len(row.segments) > 1 for row in result.limits)
     for text in (limits_table(result), comparison_table(result)):
@@ -138,7 +138,7 @@ def test_limits_with_several_pieces_fit_into_the_tables(paper):
 
 @pytest.fixture(scope="module")
 def study(coherent_data):
-    return nr.load_study("coherent", data=coherent_data)
+    return cl.load_study("coherent", data=coherent_data)
 
 
 @pytest.fixture(scope="module")

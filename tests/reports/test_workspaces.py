@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from support import STUDY, changed
 
-import nurecoil as nr
-from nurecoil.errors import MissingExtraError, NurecoilError, PhysicsError, StudyError
-from nurecoil.reports.exports import parse_couplings
-from nurecoil.reports.workspaces import STRENGTH, check_workspace, export_workspace
+import cevnslab as cl
+from cevnslab.errors import CevnslabError, MissingExtraError, PhysicsError, StudyError
+from cevnslab.reports.exports import parse_couplings
+from cevnslab.reports.workspaces import STRENGTH, check_workspace, export_workspace
 
 pytestmark = [
     # pyhf uses what jsonschema has replaced.
@@ -22,13 +22,13 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def study():
-    keys = nr.load_study("parada2024").as_dict()
+    keys = cl.load_study("parada2024").as_dict()
     kept = {key: keys[key] for key in ("name", "source", "exposure_years", "couplings", "uncertainties", "detectors")}
     together = ["ess-csi", "ess-ge"]
     combined = [
         {"name": f"both-{signal}", "detectors": together, "signal": signal} for signal in ("correlated", "independent")
     ]
-    return nr.study_from_dict({**kept, "statistic": "poisson", "combinations": combined})
+    return cl.study_from_dict({**kept, "statistic": "poisson", "combinations": combined})
 
 
 def fitted(pyhf, workspace):
@@ -76,7 +76,7 @@ def test_yields_are_ours(detector, couplings, study):
 def test_the_likelihood_is_ours(detector, study):
     """Twice the difference of the negative logarithms is our Poisson chi^2: another library's minimisation of it."""
     pyhf = pytest.importorskip("pyhf")
-    from nurecoil.studies.analysis import analyses
+    from cevnslab.studies.analysis import analyses
 
     nothing, _ = fitted(pyhf, export_workspace(study, detector))
     chi2 = analyses(study)[detector].chi2("q_ee")
@@ -96,7 +96,7 @@ def test_a_correlated_combination_shares_the_signal(study):
 
 
 def test_a_normalisation_that_is_fixed_has_no_modifier():
-    study = nr.study_from_dict(changed({"uncertainties": {"signal": 0, "background": 0.01}}))
+    study = cl.study_from_dict(changed({"uncertainties": {"signal": 0, "background": 0.01}}))
     workspace = export_workspace(study, "my-ge")
     signal, background = workspace["channels"][0]["samples"]
     assert [modifier["name"] for modifier in signal["modifiers"]] == [STRENGTH]
@@ -107,7 +107,7 @@ def test_a_normalisation_that_is_fixed_has_no_modifier():
 
 def test_real_data_with_their_backgrounds(coherent_data):
     pyhf = pytest.importorskip("pyhf")
-    study = nr.load_study("coherent", data=coherent_data)
+    study = cl.load_study("coherent", data=coherent_data)
     setup = study.setups[0]
     workspace = export_workspace(study, setup.name, {"q_ee": 3e-8})
     assert workspace["observations"][0]["data"] == setup.measurement.observed.tolist()
@@ -129,17 +129,17 @@ def test_real_data_with_their_backgrounds(coherent_data):
     ],
 )
 def test_what_cannot_be_exported_is_an_error(change, arguments, said):
-    with pytest.raises(NurecoilError, match=said):
-        export_workspace(nr.study_from_dict(changed(change)), *arguments)
+    with pytest.raises(CevnslabError, match=said):
+        export_workspace(cl.study_from_dict(changed(change)), *arguments)
 
 
 def test_shape_nuisances_of_an_experiment_are_refused():
     with pytest.raises(StudyError, match="nuisances: normalisation"):
-        export_workspace(nr.load_study("coherent-shape"), nr.load_study("coherent-shape").setups[0].name)
+        export_workspace(cl.load_study("coherent-shape"), cl.load_study("coherent-shape").setups[0].name)
 
 
 def test_negative_expectations_are_an_error(study, monkeypatch):
-    from nurecoil.detection.response import Response
+    from cevnslab.detection.response import Response
 
     monkeypatch.setattr(Response, "counts", lambda self, **_: -np.ones(len(self.background)))
     with pytest.raises(PhysicsError, match="negative"):
@@ -152,7 +152,7 @@ def test_checks_need_the_library_and_say_what_it_refuses(study, monkeypatch):
     with pytest.raises(StudyError, match="refuses"):
         check_workspace({**workspace, "channels": "none"})
     monkeypatch.setitem(sys.modules, "pyhf", None)
-    with pytest.raises(MissingExtraError, match=r"nurecoil\[pyhf\]"):
+    with pytest.raises(MissingExtraError, match=r"cevnslab\[pyhf\]"):
         check_workspace(workspace)
 
 
@@ -161,10 +161,10 @@ def test_the_command_writes_the_same_from_a_study_and_its_results(command, tmp_p
     path = tmp_path / "workspace.json"
     ran = command("export", study, "--format", "pyhf", "--detector", "my-ge", "--at", "q_ee=3e-9", "-o", path)
     assert (ran.status, ran.err, ran.out.strip()) == (0, "", str(path))
-    folder = nr.load_study(study).run().save(tmp_path / "out")
+    folder = cl.load_study(study).run().save(tmp_path / "out")
     again = command("export", folder, "--format", "pyhf", "--at", "q_ee=3e-9")
     assert json.loads(again.out) == json.loads(path.read_text(encoding="utf-8"))
-    assert json.loads(again.out) == export_workspace(nr.load_study(study), "my-ge", {"q_ee": 3e-9})
+    assert json.loads(again.out) == export_workspace(cl.load_study(study), "my-ge", {"q_ee": 3e-9})
 
 
 def test_several_detectors_must_be_chosen_from(command):

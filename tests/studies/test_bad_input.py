@@ -11,7 +11,7 @@ import pytest
 import yaml
 from support import REMOVED, STUDY, changed
 
-import nurecoil as nr
+import cevnslab as cl
 
 EFFICIENCY = "detectors.0.efficiency"
 COMPLETE = "# keV efficiency\n0 0.2\n2 0.5\n500 0.9\n"
@@ -22,8 +22,8 @@ def assert_refused(ran, output, *words):
     assert ran.status == 2, ran.err
     assert ran.out == ""
     assert "Traceback" not in ran.err
-    assert [line.startswith("nurecoil: ") for line in ran.err.splitlines()].count(True) == 1
-    assert ran.err.startswith("nurecoil: ")
+    assert [line.startswith("cevnslab: ") for line in ran.err.splitlines()].count(True) == 1
+    assert ran.err.startswith("cevnslab: ")
     for word in words:
         assert word in ran.err, f"'{word}' is not in: {ran.err}"
     assert not output.exists(), f"written: {sorted(output.rglob('*'))}"
@@ -283,7 +283,7 @@ def test_figures_of_a_folder_without_results(content, command, tmp_path):
     ids=str,
 )
 def test_style_files(text, word, command, tmp_path):
-    folder = nr.study_from_dict(STUDY).run().save(tmp_path / "out")
+    folder = cl.study_from_dict(STUDY).run().save(tmp_path / "out")
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     style = tmp_path / "my.mplstyle"
     if text is not None:
@@ -308,7 +308,7 @@ def test_numbers_as_physicists_write_them_are_accepted(command, write_study, tmp
 )
 def test_in_a_process_of_its_own(changes, word, write_study, tmp_path):
     """The console script, as a shell sees it."""
-    script = os.path.join(os.path.dirname(sys.executable), "nurecoil")
+    script = os.path.join(os.path.dirname(sys.executable), "cevnslab")
     path, output = write_study(changed(changes)), tmp_path / "out"
     ran = subprocess.run([script, "run", path, "-o", output], capture_output=True, text=True, check=False, timeout=60)
     assert ran.returncode == 2

@@ -105,7 +105,7 @@ def test_a_study(fault, command, write_study, tmp_path):
     output = tmp_path / "out"
     ran = command("run", write_study(changed(changes, TWO)), "-o", output)
     assert_refused(ran, output, *words)
-    assert [line.startswith("nurecoil: ") for line in ran.err.splitlines()].count(True) == 1
+    assert [line.startswith("cevnslab: ") for line in ran.err.splitlines()].count(True) == 1
 
 
 REQUEST = {"--detector": "my-ge", "--coupling": "q_ee", "--at": "0", "--toys": "100", "--seed": "1"}

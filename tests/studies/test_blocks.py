@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from support import changed, preset_response
 
-import nurecoil as nr
-from nurecoil.errors import ClusterError, MissingExtraError
-from nurecoil.inference import compiled
-from nurecoil.inference.toys import Experiment
-from nurecoil.studies import blocks
+import cevnslab as cl
+from cevnslab.errors import ClusterError, MissingExtraError
+from cevnslab.inference import compiled
+from cevnslab.inference.toys import Experiment
+from cevnslab.studies import blocks
 
 FELDMAN_COUSINS = {
     **changed({"couplings": ["q_ee"], "detectors.0.bins": 4}),
@@ -172,7 +172,7 @@ def hide(monkeypatch, name):
 @pytest.mark.parametrize("options", [{"workers": 2}, {"scheduler": "tcp://127.0.0.1:1"}], ids=str)
 def test_without_dask(options, monkeypatch):
     hide(monkeypatch, "distributed")
-    with pytest.raises(MissingExtraError, match=r"nurecoil\[distributed\]"), blocks.backend(**options):
+    with pytest.raises(MissingExtraError, match=r"cevnslab\[distributed\]"), blocks.backend(**options):
         pass
     with blocks.backend() as mapper:
         assert mapper is blocks.in_turn
@@ -181,7 +181,7 @@ def test_without_dask(options, monkeypatch):
 def test_without_numba(monkeypatch, task):
     hide(monkeypatch, "numba")
     compiled.inner_products.cache_clear()
-    with pytest.raises(MissingExtraError, match=r"nurecoil\[fast\]"):
+    with pytest.raises(MissingExtraError, match=r"cevnslab\[fast\]"):
         blocks.run_block(replace(task, toys=100, fast=True), 0)
     assert len(blocks.run_block(replace(task, toys=100), 0)) == 100
 
@@ -195,7 +195,7 @@ def test_a_missing_extra_is_one_message(verb, hidden, option, monkeypatch, comma
     more = ["--detector", "my-ge", "--coupling", "q_ee", "--at", 0, "--toys", 100] if verb == "coverage" else []
     ran = command(verb, write_study(FELDMAN_COUSINS), *more, *option, "-o", tmp_path / "out")
     assert (ran.status, ran.out) == (2, "")
-    assert ran.err.startswith("nurecoil: ")
+    assert ran.err.startswith("cevnslab: ")
     assert "pip install" in ran.err
     assert "Traceback" not in ran.err
     assert not (tmp_path / "out").exists()
@@ -230,7 +230,7 @@ def test_a_scheduler_that_is_not_there(unused_port, monkeypatch):
 def test_a_scheduler_that_takes_the_call_and_says_nothing(silent_port):
     """In a process of its own, so that waiting for ever ends with this test."""
     code = (
-        "from nurecoil.studies import blocks; blocks.SCHEDULER_TIMEOUT_S = 1\n"
+        "from cevnslab.studies import blocks; blocks.SCHEDULER_TIMEOUT_S = 1\n"
         f"with blocks.backend(scheduler='tcp://127.0.0.1:{silent_port}'): pass"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=12)
@@ -243,7 +243,7 @@ def test_the_command_says_so_with_status_1(unused_port, monkeypatch, command, wr
     address = f"tcp://127.0.0.1:{unused_port}"
     ran = command("run", write_study(FELDMAN_COUSINS), "--scheduler", address, "-o", tmp_path / "out")
     assert (ran.status, ran.out) == (1, "")
-    assert [line.startswith("nurecoil: ") for line in ran.err.splitlines()] == [True]
+    assert [line.startswith("cevnslab: ") for line in ran.err.splitlines()] == [True]
     assert address in ran.err
     assert not list((tmp_path / "out").rglob("*.csv"))
 
@@ -255,7 +255,7 @@ def test_an_address_that_is_none(monkeypatch):
 
 
 def test_workers_change_nothing_in_a_study():
-    study = nr.study_from_dict(FELDMAN_COUSINS)
+    study = cl.study_from_dict(FELDMAN_COUSINS)
     alone, together = study.run(), study.run(workers=2)
     assert alone.limits == together.limits
     for first, second in zip(alone.critical_values, together.critical_values, strict=True):

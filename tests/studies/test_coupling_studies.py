@@ -12,21 +12,21 @@ import yaml
 from scipy.optimize import minimize_scalar
 from support import REMOVED, changed, near
 
-import nurecoil as nr
-from nurecoil.inference.global_fit import delta_chi2_at_truth, grid_for, poisson_delta_chi2_at_truth
-from nurecoil.inference.intervals import interval
-from nurecoil.inference.least_squares import LeastSquares
-from nurecoil.inference.levels import delta_chi2_level
-from nurecoil.inference.poisson import profile
-from nurecoil.inference.profiling import profiled
-from nurecoil.inference.toys import draw, expected_variance, reduce_counts
-from nurecoil.physics.constants import SIN2_THETA_W
-from nurecoil.physics.couplings import COUPLINGS, light_scalar, light_vector
-from nurecoil.studies.analysis import analyses
-from nurecoil.studies.coverage import coverage
-from nurecoil.studies.presets import names
-from nurecoil.studies.scans import vary
-from nurecoil.studies.yaml_io import parse_yaml
+import cevnslab as cl
+from cevnslab.inference.global_fit import delta_chi2_at_truth, grid_for, poisson_delta_chi2_at_truth
+from cevnslab.inference.intervals import interval
+from cevnslab.inference.least_squares import LeastSquares
+from cevnslab.inference.levels import delta_chi2_level
+from cevnslab.inference.poisson import profile
+from cevnslab.inference.profiling import profiled
+from cevnslab.inference.toys import draw, expected_variance, reduce_counts
+from cevnslab.physics.constants import SIN2_THETA_W
+from cevnslab.physics.couplings import COUPLINGS, light_scalar, light_vector
+from cevnslab.studies.analysis import analyses
+from cevnslab.studies.coverage import coverage
+from cevnslab.studies.presets import names
+from cevnslab.studies.scans import vary
+from cevnslab.studies.yaml_io import parse_yaml
 
 G10 = {"name": "light_vector", "charges": "universal", "mass_mev": 10, "label": "g10"}
 BL10 = {"name": "light_vector", "charges": "b-l", "mass_mev": 10, "label": "bl10"}
@@ -47,14 +47,14 @@ def in_study(name):
 @pytest.fixture(scope="module")
 def everything():
     """All couplings that there are, in one study; each is held at the Standard Model in the others' limits."""
-    return nr.study_from_dict(changed({"couplings": EVERY})).run()
+    return cl.study_from_dict(changed({"couplings": EVERY})).run()
 
 
 @pytest.mark.parametrize("name", [*DECLARED, *COUPLINGS])
 def test_limits_are_those_of_a_response_of_that_coupling_alone(name, everything):
-    detector = nr.study_from_dict(changed({})).setups[0].detector
+    detector = cl.study_from_dict(changed({})).setups[0].detector
     new = DECLARED.get(name) or COUPLINGS[name]
-    response = nr.response(nr.load_source("ess"), detector, couplings=[new], years=3)
+    response = cl.response(cl.load_source("ess"), detector, couplings=[new], years=3)
     alone = interval(LeastSquares.of(response, 0.10, 0.01).along([name]), 0.90)
     found = everything.limit("my-ge", name)
     assert found.unit == new.unit
@@ -65,20 +65,20 @@ def test_limits_are_those_of_a_response_of_that_coupling_alone(name, everything)
 
 
 def test_files_of_every_kind(tmp_path):
-    everything = nr.study_from_dict(changed({"couplings": ["q_ee", G10, "sin2_theta_w", "neutron_radius"]})).run()
+    everything = cl.study_from_dict(changed({"couplings": ["q_ee", G10, "sin2_theta_w", "neutron_radius"]})).run()
     folder = everything.save(tmp_path)
     with open(folder / "limits.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     for limit in everything.limits:
         own = [row for row in rows if row["coupling"] == limit.coupling]
         assert [(float(row["lower"]), float(row["upper"])) for row in own] == list(limit.segments)
-    again = nr.load_result(folder)
+    again = cl.load_result(folder)
     assert [limit.segments for limit in again.limits] == [limit.segments for limit in everything.limits]
     assert str(again) == str(everything)
 
 
 def test_the_saved_study_gives_the_same_limits(everything):
-    again = nr.study_from_dict(json.loads(json.dumps(everything.study))).run()
+    again = cl.study_from_dict(json.loads(json.dumps(everything.study))).run()
     assert [limit.segments for limit in again.limits] == [limit.segments for limit in everything.limits]
 
 
@@ -89,21 +89,21 @@ def test_scans_of_a_mass():
     keys = changed(
         {"couplings": [G10, "q_ee"], "scans": [{"name": "mass", "key": "couplings.g10.mass_mev", "values": MASSES}]}
     )
-    result = nr.study_from_dict(keys).run()
-    detector = nr.study_from_dict(changed({})).setups[0].detector
+    result = cl.study_from_dict(keys).run()
+    detector = cl.study_from_dict(changed({})).setups[0].detector
     ends = []
     for mass in MASSES:
         # The mass of a mediator is nothing to a charge: there is no row of it.
         found = [p.limit for p in result.scans if p.value == mass]
         assert [limit.coupling for limit in found] == ["g10"]
         new = light_vector("universal", mass, "g10")
-        response = nr.response(nr.load_source("ess"), detector, couplings=[new], years=3)
+        response = cl.response(cl.load_source("ess"), detector, couplings=[new], years=3)
         expected = interval(LeastSquares.of(response, 0.10, 0.01).along(["g10"]), 0.90)
         assert np.array(found[0].segments) == near(np.array(expected.segments), 1e-9)
         ends.append(found[0].segments[0][1])
     assert ends == sorted(ends)
     # Far above all momentum transfers only g/m counts.
-    heavy = nr.study_from_dict(changed({"couplings.0.mass_mev": 4000.0, "scans": REMOVED}, keys)).run()
+    heavy = cl.study_from_dict(changed({"couplings.0.mass_mev": 4000.0, "scans": REMOVED}, keys)).run()
     assert heavy.limit("my-ge", "g10").segments[0][1] / ends[-1] == near(4.0, 2e-3)
 
 
@@ -146,13 +146,13 @@ HIDDEN_MEDIATOR = changed(
 
 
 def test_a_mixed_study_minimises_over_its_couplings():
-    study = nr.study_from_dict(HIDDEN_MEDIATOR)
+    study = cl.study_from_dict(HIDDEN_MEDIATOR)
     result = study.run()
     statistic = study.setups[0].chi2
     hidden = interval(profiled(statistic, ["r2_ee"], ["bl10"]), 0.90)
     assert result.limit("my-ge", "r2_ee").segments == hidden.segments
     # A coupling that is shown is not minimised over at the same time.
-    held = nr.study_from_dict(changed({"profile": []}, HIDDEN_MEDIATOR)).run()
+    held = cl.study_from_dict(changed({"profile": []}, HIDDEN_MEDIATOR)).run()
     assert result.limit("my-ge", "bl10").segments == held.limit("my-ge", "bl10").segments
     outer, inner = (found.limit("my-ge", "r2_ee").segments for found in (result, held))
     assert outer[0][0] < inner[0][0] * (1 - 1e-6) or outer[-1][1] > inner[-1][1] * (1 + 1e-6)
@@ -221,14 +221,14 @@ def test_what_is_refused(mistake, command, write_study, tmp_path):
     changes, words = REFUSED[mistake]
     ran = command("run", write_study(changed(changes)), "-o", tmp_path / "out")
     assert (ran.status, ran.out) == (2, ""), ran.err
-    assert ran.err.count("nurecoil: ") == 1
+    assert ran.err.count("cevnslab: ") == 1
     assert "Traceback" not in ran.err
     assert all(word in ran.err for word in words), ran.err
     assert not (tmp_path / "out").exists()
 
 
 def experiment_of(name, statistic="least-squares"):
-    study = nr.study_from_dict(changed({"couplings": [in_study(name)], "statistic": statistic}))
+    study = cl.study_from_dict(changed({"couplings": [in_study(name)], "statistic": statistic}))
     return analyses(study)["my-ge"].experiment(name)
 
 
@@ -314,7 +314,7 @@ def test_poisson_toys_know_the_wall(name):
 @pytest.mark.parametrize("name", ["g10", "bl10", "s10", "sin2_theta_w"])
 def test_coverage_where_there_is_nothing_new(name):
     """On the wall an interval covers more than it says; with room on both sides, what it says."""
-    study = nr.study_from_dict(changed({"couplings": [in_study(name)]}))
+    study = cl.study_from_dict(changed({"couplings": [in_study(name)]}))
     point = coverage(study, "my-ge", name, [standard_model(name)], toys=2000, seed=3).points[0]
     if name == "sin2_theta_w":
         assert point.coverage == pytest.approx(0.90, abs=0.03)
@@ -327,7 +327,7 @@ def test_coverage_where_there_is_nothing_new(name):
 @pytest.fixture(scope="module")
 def simulated():
     options = {"method": "feldman-cousins", "toys": 300, "seed": 5}
-    return nr.study_from_dict(changed({"couplings": [BL10, "sin2_theta_w"], "intervals": options})).run()
+    return cl.study_from_dict(changed({"couplings": [BL10, "sin2_theta_w"], "intervals": options})).run()
 
 
 def test_feldman_cousins_of_a_mediator(simulated):
@@ -343,7 +343,7 @@ def test_feldman_cousins_of_a_mediator(simulated):
     assert np.all(critical.value >= 0)
     assert np.all(np.diff(critical.value) > 0)
     # Where delta chi^2 reaches the interpolated critical value, the interval ends.
-    study = nr.study_from_dict(changed({"couplings": [BL10]}))
+    study = cl.study_from_dict(changed({"couplings": [BL10]}))
     at_end = float(analyses(study)["my-ge"].chi2("bl10")(high))
     assert at_end == near(float(np.interp(high, critical.value, critical.critical_value)), 1e-2)
 
@@ -362,12 +362,12 @@ def test_critical_values_are_of_possible_truths(simulated):
 
 
 def test_feldman_cousins_regions_of_a_mediator(monkeypatch):
-    from nurecoil.studies import feldman_cousins
+    from cevnslab.studies import feldman_cousins
 
     monkeypatch.setattr(feldman_cousins, "REGION_POINTS", 10)
     options = {"method": "feldman-cousins", "toys": 100, "seed": 5}
     keys = changed({"couplings": [BL10, "q_ee"], "contours": [["bl10", "q_ee"]], "intervals": options})
-    (region,) = nr.study_from_dict(keys).run().contours
+    (region,) = cl.study_from_dict(keys).run().contours
     assert all(np.all(polygon[:, 0] >= 0) for polygon in region.polygons)
 
 
@@ -379,20 +379,20 @@ TOTALS = json.loads(GOLDEN.read_text(encoding="utf-8"))["bins_CEvNS"]["values"]
 def test_radiative_corrections_in_a_study(detector):
     preset = f"ess-{detector.lower()}"
     keys = changed({"detectors": [{"preset": preset}], "radiative_corrections": True})
-    plain = nr.study_from_dict(changed({"radiative_corrections": False}, keys))
-    (spectrum,) = nr.study_from_dict(keys).run().spectra
+    plain = cl.study_from_dict(changed({"radiative_corrections": False}, keys))
+    (spectrum,) = cl.study_from_dict(keys).run().spectra
     assert spectrum.cevns.sum() == near(TOTALS[detector]["total_SM_radiative"], 1e-9)
     assert plain.setups[0].response.counts().sum() == near(TOTALS[detector]["total_SM"], 1e-9)
-    assert nr.study_from_dict(keys).sha256 != plain.sha256
+    assert cl.study_from_dict(keys).sha256 != plain.sha256
 
 
 def test_cross_sections_of_a_corrected_study_are_corrected():
     curve = {"target": "Ge", "energy_mev": 30, "coupling": "q_ee", "values": [1e-9]}
     keys = changed({"cross_sections": [curve], "radiative_corrections": True})
-    curves = nr.study_from_dict(keys).run().cross_sections
+    curves = cl.study_from_dict(keys).run().cross_sections
     for found, value in zip(curves, (0.0, 1e-9), strict=True):
         options = {"couplings": {"q_ee": value}, "radiative_corrections": True}
-        expected = nr.cross_sections.cevns(found.recoil_kev, 30.0, "Ge", **options)
+        expected = cl.cross_sections.cevns(found.recoil_kev, 30.0, "Ge", **options)
         assert found.dsigma_dt_cm2_per_kev == near(expected, 1e-12)
 
 
@@ -401,16 +401,16 @@ def test_cross_sections_of_couplings_that_are_not_zero_in_the_standard_model(nam
     value = {"g10": 2e-5, "sin2_theta_w": 0.2, "neutron_radius": 4.3, "mu_mu": 1e-9}[name]
     curve = {"target": "Ge", "energy_mev": 30, "coupling": name, "values": [value], "rms_radius_fm": 4.06}
     keys = changed({"couplings": [in_study(name)], "cross_sections": [curve]})
-    plain, shifted = nr.study_from_dict(keys).run().cross_sections
+    plain, shifted = cl.study_from_dict(keys).run().cross_sections
     new = DECLARED.get(name) or COUPLINGS[name]
-    of = nr.nuclei.target("Ge", rms_radius_fm=4.06)
+    of = cl.nuclei.target("Ge", rms_radius_fm=4.06)
     incoming = new.flavours[0][0]
     assert plain.standard_model
     assert not shifted.standard_model
     assert plain.value == (4.06 if name == "neutron_radius" else new.reference)
-    expected = nr.cross_sections.cevns(plain.recoil_kev, 30.0, of, incoming=incoming)
+    expected = cl.cross_sections.cevns(plain.recoil_kev, 30.0, of, incoming=incoming)
     assert plain.dsigma_dt_cm2_per_kev == near(expected, 1e-12)
-    expected = nr.cross_sections.cevns(plain.recoil_kev, 30.0, of, incoming=incoming, couplings={new: value})
+    expected = cl.cross_sections.cevns(plain.recoil_kev, 30.0, of, incoming=incoming, couplings={new: value})
     assert shifted.dsigma_dt_cm2_per_kev == near(expected, 1e-12)
 
 
@@ -424,7 +424,7 @@ def test_the_presets_list_every_coupling(command):
     # The families stand there as they stand in a study.
     families = [line.split("    ")[0].strip() for line in ran.out.splitlines() if line.strip().startswith("{name:")]
     assert len(families) == 2
-    study = nr.study_from_dict(changed({"couplings": [yaml.safe_load(line) for line in families]}))
+    study = cl.study_from_dict(changed({"couplings": [yaml.safe_load(line) for line in families]}))
     assert [new.name for new in study.couplings] == ["g10", "s10"]
 
 
@@ -443,7 +443,7 @@ def test_a_printed_coupling_is_yaml(name, command):
 
 
 def test_vary_changes_one_mediator_alone():
-    study = nr.study_from_dict(changed({"couplings": [G10, BL10]}))
+    study = cl.study_from_dict(changed({"couplings": [G10, BL10]}))
     varied, analysed = vary(study, "couplings.bl10.mass_mev", 55.0)
     assert analysed == {"my-ge"}
     assert varied.couplings == (DECLARED["g10"], light_vector("b-l", 55.0, "bl10"))

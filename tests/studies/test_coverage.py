@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from support import STUDY, changed
 
-import nurecoil as nr
-from nurecoil.errors import StatisticsError, StudyError
-from nurecoil.studies.coverage import coverage
+import cevnslab as cl
+from cevnslab.errors import StatisticsError, StudyError
+from cevnslab.studies.coverage import coverage
 
 COLUMNS = (
     "detector,channels,coupling,true_value,confidence_level,statistic,convention,toys,"
@@ -94,7 +94,7 @@ def test_the_same_seed_gives_the_same_bytes(simulate):
     (folder / "coverage.csv").unlink()
     simulate("--at", "0")
     assert (folder / "coverage.csv").read_bytes() == first
-    study = nr.study_from_dict(STUDY)
+    study = cl.study_from_dict(STUDY)
     points = [coverage(study, "my-ge", "q_ee", [0.0], toys=200, seed=seed).points[0] for seed in (2, 3)]
     assert repr(points[0].coverage) == rows(folder)[0]["coverage"]
     assert points[0].critical_value != points[1].critical_value
@@ -102,7 +102,7 @@ def test_the_same_seed_gives_the_same_bytes(simulate):
 
 @pytest.fixture(scope="module")
 def paper_study():
-    return nr.load_study("parada2024")
+    return cl.load_study("parada2024")
 
 
 def test_what_the_papers_intervals_cover(paper_study):
@@ -142,7 +142,7 @@ def test_compiled_kernels_cover_the_same(paper_study):
 
 
 def test_a_combination():
-    study = nr.load_study("ess-combined")
+    study = cl.load_study("ess-combined")
     (point,) = coverage(study, "correlated-flux", "q_mumu", [0.0], toys=300, seed=1).points
     assert point.detector == "correlated-flux"
     assert 0.8 < point.coverage < 0.99
@@ -152,7 +152,7 @@ def test_a_combination():
 
 def test_a_month_of_germanium_with_poisson():
     """Few counts, many empty bins: no toy may end the study."""
-    study = nr.study_from_dict(
+    study = cl.study_from_dict(
         changed({"exposure_years": 0.01, "statistic": "poisson", "detectors": [{"preset": "ess-ge"}]})
     )
     (point,) = coverage(study, "ess-ge", "q_ee", [0.0], toys=200, seed=1).points
@@ -160,7 +160,7 @@ def test_a_month_of_germanium_with_poisson():
 
 
 def test_the_connected_interval_of_a_charge_beyond_the_barrier_never_covers():
-    study = nr.load_study("parada2024")
+    study = cl.load_study("parada2024")
     far = coverage(study, "ess-ge", "q_ee", [6e-8], toys=500, minimum="connected")
     near_zero = coverage(study, "ess-ge", "q_ee", [0.0], toys=2000, minimum="connected")
     assert far.points[0].coverage == 0
@@ -169,7 +169,7 @@ def test_the_connected_interval_of_a_charge_beyond_the_barrier_never_covers():
 
 
 def test_a_point_does_not_depend_on_its_place_in_the_command():
-    study = nr.load_study("parada2024")
+    study = cl.load_study("parada2024")
     one, two = (coverage(study, "ess-csi", "q_ee", values, toys=300).points for values in ([0.0, 3e-9], [3e-9]))
     assert one[1] == two[0]
 
@@ -200,7 +200,7 @@ def test_a_run_keeps_the_coverage_figure_and_figures_redraws_it(simulate, comman
 
 
 def test_normalisations_that_would_be_negative_are_refused():
-    study = nr.study_from_dict(changed({"uncertainties": {"signal": 1.0, "background": 0.01}}))
+    study = cl.study_from_dict(changed({"uncertainties": {"signal": 1.0, "background": 0.01}}))
     with pytest.raises(StatisticsError, match="negative normalisations"):
         coverage(study, "my-ge", "q_ee", [0.0], toys=200)
     fluctuated = coverage(study, "my-ge", "q_ee", [0.0], toys=200, ensemble="centres")

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from support import changed
 
-import nurecoil as nr
-from nurecoil.errors import MissingExtraError, NurecoilError, StudyError
-from nurecoil.experiments import csi_2021, files, lar_2020
-from nurecoil.studies import presets
-from nurecoil.studies.references import reference_contour, stored
+import cevnslab as cl
+from cevnslab.errors import CevnslabError, MissingExtraError, StudyError
+from cevnslab.experiments import csi_2021, files, lar_2020
+from cevnslab.studies import presets
+from cevnslab.studies.references import reference_contour, stored
 
 CSI, LAR, ELECTRON = "coherent-csi-2021", "coherent-lar-2020", "with-electrons"
 KEYS = {
@@ -49,7 +49,7 @@ def of(base=KEYS, **keys):
 
 
 def test_what_an_entry_means_by_default():
-    csi, lar, electron = nr.study_from_dict(KEYS).setups
+    csi, lar, electron = cl.study_from_dict(KEYS).setups
     assert (csi.setup.observed, csi.setup.nuisances, csi.channels, csi.label) == (
         *("data", "normalisation", ("cevns",)),
         presets.load("detectors", CSI)["label"],
@@ -66,21 +66,21 @@ def test_what_an_entry_means_by_default():
 def test_keys_reach_the_analysis():
     entry = {"preset": CSI, "observed": "asimov", "nuisances": "shape", "mass_kg": 10, "distance_m": 20}
     entry |= {"pulse": {"centre_us": 0.5, "width_us": 0.1}, "neutron_radius_fm": 4.9}
-    (made,) = nr.study_from_dict(of(ONE, detectors=[entry], form_factor="klein-nystrand")).setups
+    (made,) = cl.study_from_dict(of(ONE, detectors=[entry], form_factor="klein-nystrand")).setups
     setup = made.setup
     assert (setup.observed, setup.nuisances, setup.mass_kg, setup.distance_m) == ("asimov", "shape", 10, 20)
     assert (setup.pulse.centre_us, setup.pulse.width_us, setup.form_factor) == (0.5, 0.1, "klein-nystrand")
     assert {c.nucleus.neutron_radius_fm for c in setup.target.constituents} == {4.9}
-    usual = nr.study_from_dict(ONE).setups[0].setup
+    usual = cl.study_from_dict(ONE).setups[0].setup
     assert setup.luminosity_per_cm2 == pytest.approx(usual.luminosity_per_cm2 * 10 / 14.6 * (19.3 / 20) ** 2, rel=1e-12)
 
 
 def test_the_hash_knows_the_analysis_and_not_where_the_data_lie(tmp_path):
-    first = nr.study_from_dict(KEYS).sha256
-    assert nr.study_from_dict(KEYS, data=tmp_path).sha256 == first
-    assert nr.study_from_dict(of(detectors__0__label="another")).sha256 == first
+    first = cl.study_from_dict(KEYS).sha256
+    assert cl.study_from_dict(KEYS, data=tmp_path).sha256 == first
+    assert cl.study_from_dict(of(detectors__0__label="another")).sha256 == first
     for key, value in (("observed", "asimov"), ("nuisances", "shape"), ("mass_kg", 14.5)):
-        assert nr.study_from_dict(of(**{f"detectors__0__{key}": value})).sha256 != first
+        assert cl.study_from_dict(of(**{f"detectors__0__{key}": value})).sha256 != first
 
 
 REFUSED = {
@@ -177,7 +177,7 @@ def assert_refused(ran, output, *words, status=2):
     assert ran.status == status, ran.err
     assert ran.out == ""
     assert "Traceback" not in ran.err
-    assert [line.startswith("nurecoil: ") for line in ran.err.splitlines()] == [True]
+    assert [line.startswith("cevnslab: ") for line in ran.err.splitlines()] == [True]
     for word in words:
         assert str(word) in ran.err, f"'{word}' is not in: {ran.err}"
     assert not output.exists(), f"written: {sorted(output.rglob('*'))}"
@@ -186,7 +186,7 @@ def assert_refused(ran, output, *words, status=2):
 @pytest.fixture
 def nowhere(monkeypatch, tmp_path):
     """No data anywhere, and none to be had: looking for them is a fault of the test."""
-    monkeypatch.delenv("NURECOIL_DATA", raising=False)
+    monkeypatch.delenv("CEVNSLAB_DATA", raising=False)
     monkeypatch.setitem(sys.modules, "pooch", None)
 
 
@@ -194,16 +194,16 @@ def nowhere(monkeypatch, tmp_path):
 def test_projected_detectors_beside_data_still_need_their_keys(key):
     whole = {"source": "ess", "exposure_years": 3, "uncertainties": {"signal": 0.1, "background": 0.01}}
     keys = {**ONE, **whole, "detectors": [{"preset": CSI}, {"preset": "ess-ge"}]}
-    assert len(nr.study_from_dict(keys).setups) == 2
+    assert len(cl.study_from_dict(keys).setups) == 2
     del keys[key]
     with pytest.raises(StudyError, match=rf"{key}: this key is required"):
-        nr.study_from_dict(keys)
+        cl.study_from_dict(keys)
 
 
 @pytest.mark.parametrize("name", [CSI, LAR])
 def test_no_experiment_is_a_projected_detector(name):
-    with pytest.raises(NurecoilError, match=rf"{name}: .*not a projected detector: use it in a study"):
-        nr.load_detector(name)
+    with pytest.raises(CevnslabError, match=rf"{name}: .*not a projected detector: use it in a study"):
+        cl.load_detector(name)
 
 
 @pytest.mark.parametrize("name", ["coherent", "coherent-shape"])
@@ -234,15 +234,15 @@ def test_check_needs_no_data(name, command, nowhere, tmp_path, monkeypatch):
 
 def test_without_data_and_without_a_downloader(command, write_study, tmp_path, nowhere):
     ran = command("run", write_study(ONE), "-o", tmp_path / "out")
-    assert_refused(ran, tmp_path / "out", f"detectors.{CSI}", "--data", "NURECOIL_DATA", "nurecoil[data]")
+    assert_refused(ran, tmp_path / "out", f"detectors.{CSI}", "--data", "CEVNSLAB_DATA", "cevnslab[data]")
     with pytest.raises(MissingExtraError):
-        nr.study_from_dict(ONE).run()
+        cl.study_from_dict(ONE).run()
 
 
 def test_without_data_and_without_a_network(command, write_study, tmp_path, release, monkeypatch):
     import pooch
 
-    monkeypatch.delenv("NURECOIL_DATA", raising=False)
+    monkeypatch.delenv("CEVNSLAB_DATA", raising=False)
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(pooch, "os_cache", lambda project: tmp_path / "cache" / project)
@@ -251,9 +251,9 @@ def test_without_data_and_without_a_network(command, write_study, tmp_path, rele
     assert_refused(ran, tmp_path / "out", f"detectors.{CSI}", "cannot download", "--data", status=1)
 
 
-@pytest.mark.parametrize("by", ["--data", "NURECOIL_DATA"])
+@pytest.mark.parametrize("by", ["--data", "CEVNSLAB_DATA"])
 def test_a_folder_without_the_data(by, command, write_study, tmp_path, monkeypatch):
-    monkeypatch.setenv("NURECOIL_DATA", str(tmp_path / "empty"))
+    monkeypatch.setenv("CEVNSLAB_DATA", str(tmp_path / "empty"))
     options = ["--data", tmp_path / "empty"] if by == "--data" else []
     ran = command("run", write_study(ONE), "-o", tmp_path / "out", *options)
     assert_refused(ran, tmp_path / "out", tmp_path / "empty" / "csi-2021", by, "cannot be found")
@@ -292,7 +292,7 @@ def release(write_release, tmp_path_factory):
     registry = write_release(folder)
     with pytest.MonkeyPatch.context() as patch:
         recognise(patch, (folder, registry))
-        measured = nr.study_from_dict(of(ONE, detectors__0__observed="asimov"), data=folder).setups[0].measurement
+        measured = cl.study_from_dict(of(ONE, detectors__0__observed="asimov"), data=folder).setups[0].measurement
     counts = np.random.default_rng(3).poisson(measured.observed).reshape(9, 11)
     energy, time = ((edges[1:] + edges[:-1]) / 2 for edges in (csi_2021.PE_EDGES, csi_2021.TIME_EDGES_US))
     events = [
@@ -362,7 +362,7 @@ def ran(release, tmp_path_factory):
     """The folder of a study on synthetic data, and its result."""
     with pytest.MonkeyPatch.context() as patch:
         recognise(patch, release)
-        result = nr.study_from_dict(KEYS, data=release[0]).run()
+        result = cl.study_from_dict(KEYS, data=release[0]).run()
         return result.save(tmp_path_factory.mktemp("out")), result
 
 
@@ -385,9 +385,9 @@ def test_the_command_writes_everything(command, write_study, release, monkeypatc
 
 def test_the_environment_variable_gives_the_same(release, monkeypatch, ran):
     recognise(monkeypatch, release)
-    monkeypatch.setenv("NURECOIL_DATA", str(release[0]))
+    monkeypatch.setenv("CEVNSLAB_DATA", str(release[0]))
     keys = of(ONE, couplings=KEYS["couplings"])
-    limit = nr.study_from_dict(keys).run().limit(CSI, "q_ee")
+    limit = cl.study_from_dict(keys).run().limit(CSI, "q_ee")
     assert limit.segments == pytest.approx(np.array(ran[1].limit(CSI, "q_ee").segments), rel=1e-9)
 
 
@@ -434,7 +434,7 @@ def test_data_spectra_table(ran):
 
 
 def test_the_result_survives_its_files(ran):
-    from nurecoil.reports.files import load_result
+    from cevnslab.reports.files import load_result
 
     folder, result = ran
     again = load_result(folder)
@@ -460,7 +460,7 @@ def test_figures_are_redrawn_without_data(command, ran, nowhere, monkeypatch):
 
 
 def test_data_panels_show_counts_and_fit(ran):
-    from nurecoil.figures import catalogue, style
+    from cevnslab.figures import catalogue, style
 
     _, result = ran
     figure = catalogue.draw(result, {"name": "x", "panels": [{"data": LAR, "axis": "f90"}]})
@@ -476,10 +476,10 @@ def test_data_panels_show_counts_and_fit(ran):
 
 
 def test_a_study_of_data_without_a_list_of_figures_gets_them(release, monkeypatch):
-    from nurecoil.figures import catalogue
+    from cevnslab.figures import catalogue
 
     recognise(monkeypatch, release)
-    result = nr.study_from_dict(ONE, data=release[0]).run()
+    result = cl.study_from_dict(ONE, data=release[0]).run()
     specs = {spec["name"]: spec for spec in catalogue.figure_specs(result)}
     assert set(specs) == {"data", "limits"}
     assert [panel["axis"] for panel in specs["data"]["panels"]] == ["energy_pe", "time_us"]
@@ -488,12 +488,12 @@ def test_a_study_of_data_without_a_list_of_figures_gets_them(release, monkeypatc
 def test_provenance_tells_the_study_and_no_place(ran, release):
     folder, result = ran
     kept = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
-    assert kept["study_sha256"] == nr.study_from_dict(KEYS).sha256
+    assert kept["study_sha256"] == cl.study_from_dict(KEYS).sha256
     entries = {entry["name"]: entry for entry in kept["study"]["detectors"]}
     assert (entries[CSI]["experiment"], entries[CSI]["protons_on_target"]) == (CSI, 3.198e23)
     assert (entries[LAR]["pulse"], entries[LAR]["mass_kg"]) == ({"centre_us": 0.44, "width_us": 0.15}, 24.4)
     assert {"charged_pion_lifetime_us", "muon_lifetime_us"} <= set(kept["constants"])
-    assert nr.study_from_dict(kept["study"]).sha256 == kept["study_sha256"]
+    assert cl.study_from_dict(kept["study"]).sha256 == kept["study_sha256"]
     for name in ("provenance.json", "result.json"):
         assert str(release[0]) not in (folder / name).read_text(encoding="utf-8")
     assert result.provenance["study"]["detectors"][0]["observed"] == "data"
@@ -510,10 +510,10 @@ def test_limits_name_the_likelihood(ran):
 
 
 def test_the_combination_is_the_sum_of_both(release, monkeypatch):
-    from nurecoil.studies.analysis import analyses
+    from cevnslab.studies.analysis import analyses
 
     recognise(monkeypatch, release)
-    made = analyses(nr.study_from_dict(KEYS, data=release[0]))
+    made = analyses(cl.study_from_dict(KEYS, data=release[0]))
     at = np.array([-5e-8, 0.0, 1e-8, 2e-7])
     one, other, both = (made[name].statistic.along(("q_ee",))(at) for name in (CSI, LAR, "both"))
     assert both == pytest.approx(one + other, rel=1e-9)
@@ -529,7 +529,7 @@ def expected(release):
     keys = of(detectors=entries, figures=[{"name": "x", "panels": [{"data": CSI, "axis": "time_us"}]}])
     with pytest.MonkeyPatch.context() as patch:
         recognise(patch, release)
-        return nr.study_from_dict(keys, data=release[0]).run()
+        return cl.study_from_dict(keys, data=release[0]).run()
 
 
 def test_the_expectation_is_fitted_by_itself(expected):
@@ -559,7 +559,7 @@ def test_the_expectations_limits_lie_around_the_standard_model(expected):
 
 
 def test_the_figure_says_that_it_is_no_data(expected):
-    from nurecoil.figures import catalogue
+    from cevnslab.figures import catalogue
 
     assert not expected.observed_data(CSI)
     (axes,) = catalogue.draw(expected, {"name": "x", "panels": [{"data": CSI, "axis": "time_us"}]}).axes
@@ -589,7 +589,7 @@ def test_a_stored_region_beside_a_study_of_ones_own():
         "contours": [pair],
         "figures": [{"name": "x", "panels": [{"contour": pair, "reference": "coherent-csi-2021"}]}],
     }
-    result = nr.study_from_dict(keys).run()
+    result = cl.study_from_dict(keys).run()
     (found,) = result.references
     assert (found.detector, found.coupling_x, found.coupling_y) == ("coherent-csi-2021", *pair)
     assert result.reference_labels == {"coherent-csi-2021": stored()["labels"]["coherent-csi-2021"]}

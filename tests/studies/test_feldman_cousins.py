@@ -14,8 +14,8 @@ import pytest
 import yaml
 from support import REMOVED, STUDY, changed
 
-import nurecoil as nr
-from nurecoil.inference.levels import delta_chi2_level
+import cevnslab as cl
+from cevnslab.inference.levels import delta_chi2_level
 
 COLUMNS = "detector,channels,coupling,confidence_level,convention,toys,value,critical_value,critical_value_error"
 
@@ -27,12 +27,12 @@ def study_keys(toys=1000, **changes):
 
 @pytest.fixture(scope="module")
 def simulated():
-    return nr.study_from_dict(study_keys()).run()
+    return cl.study_from_dict(study_keys()).run()
 
 
 def test_near_the_delta_chi2_intervals(simulated):
     """q_ee undercovers, so that its interval grows; a transition charge overcovers, so that it shrinks."""
-    plain = nr.study_from_dict(changed({"intervals": REMOVED}, study_keys())).run()
+    plain = cl.study_from_dict(changed({"intervals": REMOVED}, study_keys())).run()
     for name, low, high in (("q_ee", 1.0, 1.35), ("q_etau", 0.9, 1.02)):
         limit = simulated.limit("ess-csi", name)
         assert (limit.method, limit.delta_chi2) == ("feldman-cousins", None)
@@ -59,10 +59,10 @@ def test_critical_values(simulated):
 
 
 def test_ends_are_where_delta_chi2_meets_the_critical_value(simulated):
-    source, detector = nr.load_source("ess"), nr.load_detector("ess-csi")
-    from nurecoil.inference.least_squares import LeastSquares
+    source, detector = cl.load_source("ess"), cl.load_detector("ess-csi")
+    from cevnslab.inference.least_squares import LeastSquares
 
-    response = nr.response(source, detector, couplings=["q_ee", "q_etau"], years=3)
+    response = cl.response(source, detector, couplings=["q_ee", "q_etau"], years=3)
     statistic = LeastSquares.of(response, 0.1, 0.01)
     for values in simulated.critical_values:
         chi2 = statistic.along([values.coupling])
@@ -74,11 +74,11 @@ def test_ends_are_where_delta_chi2_meets_the_critical_value(simulated):
 
 
 def test_reproducible_and_seeded(simulated):
-    again = nr.study_from_dict(study_keys()).run()
+    again = cl.study_from_dict(study_keys()).run()
     assert again.limits == simulated.limits
     other = study_keys()
     other["intervals"]["seed"] = 4
-    different = nr.study_from_dict(other).run()
+    different = cl.study_from_dict(other).run()
     assert different.limit("ess-csi", "q_ee").segments != simulated.limit("ess-csi", "q_ee").segments
     errors = [values.critical_value_error.max() for values in simulated.critical_values]
     for first, second, error in zip(different.critical_values, simulated.critical_values, errors, strict=True):
@@ -89,7 +89,7 @@ def test_reproducible_and_seeded(simulated):
 def test_conventions_are_said(key, value):
     keys = study_keys(toys=200, couplings=["q_ee"])
     keys["intervals"][key] = value
-    result = nr.study_from_dict(keys).run()
+    result = cl.study_from_dict(keys).run()
     word = {"centres": "constraint centres fluctuated", "connected": "connected minimum"}[value]
     assert word in result.critical_values[0].convention
     assert word in str(result)
@@ -100,7 +100,7 @@ def test_poisson_and_combinations():
     keys = study_keys(toys=100, couplings=["q_mumu"])
     keys["detectors"] = [{"preset": "ess-csi", "statistic": "poisson"}, {"preset": "ess-xe"}, {"preset": "ess-ge"}]
     keys["combinations"] = [{"name": "two", "detectors": ["ess-xe", "ess-ge"], "signal": "correlated"}]
-    result = nr.study_from_dict(keys).run()
+    result = cl.study_from_dict(keys).run()
     assert [(limit.detector, limit.statistic) for limit in result.limits] == [
         ("ess-csi", "poisson"),
         ("ess-xe", "least-squares"),
@@ -131,14 +131,14 @@ def test_the_files(command, write_study, tmp_path):
     assert {(row["method"], row["delta_chi2"]) for row in limits} == {("feldman-cousins", "")}
     assert any("critical" in path.name for path in (folder / "figures").glob("*.pdf"))
     assert not (folder / ".blocks").exists()
-    assert nr.load_result(folder).limits[0].delta_chi2_segments is not None
+    assert cl.load_result(folder).limits[0].delta_chi2_segments is not None
 
 
 def test_a_region():
     """Near the delta chi^2 contour, around the Standard Model, closed."""
     keys = study_keys(toys=100, contours=[["q_ee", "q_mumu"]], couplings=["q_ee", "q_mumu"])
-    found = nr.study_from_dict(keys).run().contours
-    plain = nr.study_from_dict(changed({"intervals": REMOVED}, keys)).run().contours
+    found = cl.study_from_dict(keys).run().contours
+    plain = cl.study_from_dict(changed({"intervals": REMOVED}, keys)).run().contours
     assert len(found) == len(plain) == 1
     largest = max(found[0].polygons, key=len)
     assert largest[0] == pytest.approx(largest[-1], rel=1e-9)
@@ -160,7 +160,7 @@ SATURATING = {
 
 def test_where_delta_chi2_saturates():
     """A weak detector whose signal is known to 30 %: chi2 stays below the simulated reach at any coupling."""
-    result = nr.study_from_dict(study_keys(**SATURATING)).run()
+    result = cl.study_from_dict(study_keys(**SATURATING)).run()
     for limit in result.limits:
         assert limit.segments, f"{limit.detector} {limit.coupling}: the interval is empty"
         assert any(low <= 0 <= high for low, high in limit.segments)
@@ -172,7 +172,7 @@ TOYS = 15_000
 
 
 def start(path, output):
-    arguments = [sys.executable, "-m", "nurecoil", "run", str(path), "-o", str(output)]
+    arguments = [sys.executable, "-m", "cevnslab", "run", str(path), "-o", str(output)]
     return subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

@@ -14,27 +14,27 @@ import numpy as np
 import pytest
 from support import OneFlavour, changed, direct_counts, near
 
-import nurecoil as nr
-from nurecoil.errors import PluginError
-from nurecoil.physics.couplings import COUPLINGS
-from nurecoil.studies import plugins
-from nurecoil.studies.coverage import coverage
+import cevnslab as cl
+from cevnslab.errors import PluginError
+from cevnslab.physics.couplings import COUPLINGS
+from cevnslab.studies import plugins
+from cevnslab.studies.coverage import coverage
 
 EXAMPLE = """\
 import numpy as np
-import nurecoil as nr
+import cevnslab as cl
 
 
 def on_nucleus(recoil_kev, nucleus, protons, neutrons):
     return nucleus.neutron_number * neutrons * np.exp(-recoil_kev / 50)
 
 
-soft = nr.Coupling("soft", r"\\sigma", "1", 1e-2, (-5.0, 5.0), (("mu", "mu"),), on_nucleus, None)
+soft = cl.Coupling("soft", r"\\sigma", "1", 1e-2, (-5.0, 5.0), (("mu", "mu"),), on_nucleus, None)
 """
 """Ten lines, as in the documentation."""
 COPIES = """\
 from dataclasses import replace
-from nurecoil.physics import electromagnetic, mediators, millicharges, weak
+from cevnslab.physics import electromagnetic, mediators, millicharges, weak
 
 charge = replace(millicharges.MILLICHARGES[0], name="my_charge")
 moment = replace(electromagnetic.MAGNETIC_MOMENTS[0], name="my_moment")
@@ -82,7 +82,7 @@ def test_the_example_gets_everything(command, write_study, write_plugin, tmp_pat
     assert len({path for path in drawn if path.endswith(".pdf")}) >= 4
     # The saved study runs from anywhere, and figures are drawn again without the plugin.
     saved = json.loads((folder / "result.json").read_text(encoding="utf-8"))["study"]
-    again = nr.study_from_dict(saved, base=tmp_path / "elsewhere").run()
+    again = cl.study_from_dict(saved, base=tmp_path / "elsewhere").run()
     with open(folder / "limits.csv", encoding="utf-8", newline="") as file:
         row = next(row for row in csv.DictReader(file) if row["coupling"] == "soft")
     assert float(row["lower"]) == again.limit("my-ge", "soft").segments[0][0]
@@ -92,15 +92,15 @@ def test_the_example_gets_everything(command, write_study, write_plugin, tmp_pat
 
 def test_its_limits_are_those_of_its_kernel(write_plugin, tmp_path):
     write_plugin(EXAMPLE)
-    study = nr.study_from_dict(with_plugin(), base=tmp_path)
+    study = cl.study_from_dict(with_plugin(), base=tmp_path)
     response, value = study.setups[0].response, 0.07
     (declared,) = study.couplings
     detector = study.setups[0].detector
-    source = nr.load_source("ess")
+    source = cl.load_source("ess")
     direct = direct_counts(source, detector, 2, 3, couplings={declared: value})
     assert response.counts(soft=value)[2] == near(direct, 1e-7)
     electrons = OneFlavour.of(source, "nue")
-    other = nr.response(electrons, detector, couplings=[declared], years=3)
+    other = cl.response(electrons, detector, couplings=[declared], years=3)
     assert np.array_equal(other.counts(soft=value), other.counts())  # it acts on muon neutrinos alone
 
 
@@ -116,11 +116,11 @@ def test_a_built_in_coupling_under_another_name(statistic, write_plugin, tmp_pat
         "my_mediator": "bl10",
     }
     options = {"statistic": statistic}
-    theirs = nr.study_from_dict(
+    theirs = cl.study_from_dict(
         changed({"couplings": list(pairs), "plugins": ["my.py"], **options}), base=tmp_path
     ).run()
     built_in = [BL10 if name == "bl10" else name for name in pairs.values()]
-    ours = nr.study_from_dict(changed({"couplings": built_in, **options})).run()
+    ours = cl.study_from_dict(changed({"couplings": built_in, **options})).run()
     for mine, name in pairs.items():
         one, other = theirs.limit("my-ge", mine), ours.limit("my-ge", name)
         assert (one.segments, one.best_fit, one.unit) == (other.segments, other.best_fit, other.unit)
@@ -128,8 +128,8 @@ def test_a_built_in_coupling_under_another_name(statistic, write_plugin, tmp_pat
 
 def test_pseudo_experiments_of_a_plugin(write_plugin, tmp_path):
     write_plugin(COPIES)
-    mine = nr.study_from_dict(changed({"couplings": ["my_charge"], "plugins": ["my.py"]}), base=tmp_path)
-    plain = nr.study_from_dict(changed({"couplings": ["q_ee"]}))
+    mine = cl.study_from_dict(changed({"couplings": ["my_charge"], "plugins": ["my.py"]}), base=tmp_path)
+    plain = cl.study_from_dict(changed({"couplings": ["q_ee"]}))
     points = [
         coverage(study, "my-ge", name, [2e-9, 4e-9], toys=300, seed=2).points
         for study, name in ((mine, "my_charge"), (plain, "q_ee"))
@@ -142,8 +142,8 @@ def test_pseudo_experiments_of_a_plugin(write_plugin, tmp_path):
 def test_plugins_that_are_minimised_over(write_plugin, tmp_path):
     write_plugin(EXAMPLE)
     keys = with_plugin({"couplings": ["q_ee"], "profile": ["soft"]})
-    outer = nr.study_from_dict(keys, base=tmp_path).run().limit("my-ge", "q_ee").segments
-    held = nr.study_from_dict({**keys, "profile": []}, base=tmp_path).run()
+    outer = cl.study_from_dict(keys, base=tmp_path).run().limit("my-ge", "q_ee").segments
+    held = cl.study_from_dict({**keys, "profile": []}, base=tmp_path).run()
     ((low, high),) = held.limit("my-ge", "q_ee").segments
     assert any(first < low < high < last for first, last in outer)
 
@@ -156,7 +156,7 @@ def test_plugins_in_a_combination(write_plugin, tmp_path):
             "combinations": [{"name": "both", "detectors": ["my-ge", "ess-csi"], "signal": "correlated"}],
         }
     )
-    result = nr.study_from_dict(keys, base=tmp_path).run()
+    result = cl.study_from_dict(keys, base=tmp_path).run()
     ends = {name: result.limit(name, "soft").segments[0] for name in ("my-ge", "ess-csi", "both")}
     for name in ("my-ge", "ess-csi"):
         assert ends[name][0] < ends["both"][0] < ends["both"][1] < ends[name][1]
@@ -168,15 +168,15 @@ def test_the_path_is_relative_to_the_study(command, write_study, write_plugin, t
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert command("check", path).status == 0
-    study = nr.load_study(path)
+    study = cl.load_study(path)
     assert study.as_dict()["plugins"] == [str((tmp_path / "plugins" / "mine.py").resolve())]
     absolute = with_plugin({"plugins": [str(tmp_path / "plugins" / "mine.py")]})
-    assert nr.study_from_dict(absolute).couplings[0].name == "soft"
+    assert cl.study_from_dict(absolute).couplings[0].name == "soft"
 
 
 def test_the_hash_is_of_the_content(write_plugin, tmp_path):
     def sha256():
-        return nr.study_from_dict(with_plugin(), base=tmp_path).sha256
+        return cl.study_from_dict(with_plugin(), base=tmp_path).sha256
 
     write_plugin(EXAMPLE)
     first = sha256()
@@ -187,15 +187,15 @@ def test_the_hash_is_of_the_content(write_plugin, tmp_path):
     assert sha256() == first
     # Where the file lies is no matter.
     write_plugin(EXAMPLE, "other/name.py")
-    assert nr.study_from_dict(with_plugin({"plugins": ["other/name.py"]}), base=tmp_path).sha256 == first
-    assert nr.study_from_dict(changed({"couplings": ["q_ee"]})).sha256 != first
+    assert cl.study_from_dict(with_plugin({"plugins": ["other/name.py"]}), base=tmp_path).sha256 == first
+    assert cl.study_from_dict(changed({"couplings": ["q_ee"]})).sha256 != first
 
 
 def test_a_changed_plugin_is_run_anew(write_plugin, tmp_path):
     limits = []
     for length in (50, 5):
         write_plugin(EXAMPLE.replace("/ 50", f"/ {length}"))
-        limits.append(nr.study_from_dict(with_plugin(), base=tmp_path).run().limit("my-ge", "soft").segments)
+        limits.append(cl.study_from_dict(with_plugin(), base=tmp_path).run().limit("my-ge", "soft").segments)
     assert limits[0] != limits[1]
 
 
@@ -223,15 +223,15 @@ def declaration(**changes):
         **changes,
     }
     arguments = ", ".join(f"{key}={value}" for key, value in keys.items())
-    return f"import numpy as np\nimport nurecoil as nr\nsoft = nr.Coupling({arguments})\n"
+    return f"import numpy as np\nimport cevnslab as cl\nsoft = cl.Coupling({arguments})\n"
 
 
 BAD = {
     "a syntax error": ("def broken(:\n", ["does not import", "SyntaxError"]),
     "a module that is not there": ("import no_such_module_at_all\n", ["does not import", "no_such_module_at_all"]),
     "a fault at its top level": ("1 / 0\n", ["does not import", "ZeroDivisionError"]),
-    "an argument too few": ("import nurecoil as nr\nx = nr.Coupling('x')\n", ["does not import", "TypeError"]),
-    "nothing declared": ("import nurecoil as nr\nprint\n", ["declares no coupling"]),
+    "an argument too few": ("import cevnslab as cl\nx = cl.Coupling('x')\n", ["does not import", "TypeError"]),
+    "nothing declared": ("import cevnslab as cl\nprint\n", ["declares no coupling"]),
     "an empty file": ("", ["declares no coupling"]),
     "no kernel": (declaration(nucleus="None"), ["'soft'", "no kernel"]),
     "the wrong shape": (declaration(nucleus="lambda T, A, p, n: n[:3]"), ["'soft'", "shape (3,)", "on nuclei"]),
@@ -270,7 +270,7 @@ def test_bad_plugins_are_one_message(fault, command, write_study, write_plugin, 
     write_plugin(text)
     ran = command("run", write_study(with_plugin()), "-o", tmp_path / "out")
     assert (ran.status, ran.out) == (2, ""), ran.err
-    assert ran.err.count("nurecoil: ") == 1
+    assert ran.err.count("cevnslab: ") == 1
     assert "Traceback" not in ran.err
     assert "plugins.1" in ran.err
     assert "my.py" in ran.err
@@ -344,7 +344,7 @@ def test_unsound_plugins_are_one_message(fault, command, write_study, write_plug
     keys = with_plugin({"detectors.0.target": "Xe", "detectors.0.maximum_kev": 47.0})
     ran = command("run", write_study(keys), "-o", tmp_path / "out")
     assert (ran.status, ran.out) == (2, ""), ran.err
-    assert ran.err.count("nurecoil: ") == 1
+    assert ran.err.count("cevnslab: ") == 1
     assert "Traceback" not in ran.err
     assert "soft" in ran.err or "my.py" in ran.err
     assert not (tmp_path / "out").exists()
@@ -365,7 +365,7 @@ class FakeDistribution:
         self.asked += 1
         return importlib.metadata.EntryPoints(entry for entry in self.entries if entry.group == group)
 
-    def offer(self, name, value, group="nurecoil.couplings"):
+    def offer(self, name, value, group="cevnslab.couplings"):
         self.entries.append(importlib.metadata.EntryPoint(name, value, group))
         return self
 
@@ -375,8 +375,8 @@ COPY = replace(COUPLINGS["q_ee"], name="installed")
 
 def test_an_installed_package(monkeypatch):
     fake = FakeDistribution(monkeypatch, copy=COPY).offer("installed", "fake_couplings:copy")
-    mine = nr.study_from_dict(changed({"couplings": ["installed"]})).run()
-    plain = nr.study_from_dict(changed({"couplings": ["q_ee"]}))
+    mine = cl.study_from_dict(changed({"couplings": ["installed"]})).run()
+    plain = cl.study_from_dict(changed({"couplings": ["q_ee"]}))
     assert mine.limit("my-ge", "installed").segments == plain.run().limit("my-ge", "q_ee").segments
     assert fake.asked > 0
 
@@ -385,20 +385,20 @@ def test_a_module_with_several(monkeypatch):
     second = replace(COPY, name="second", flavours=(("mu", "mu"),))
     FakeDistribution(monkeypatch, copy=COPY, other=second, number=3).offer("all", "fake_couplings")
     assert set(plugins.from_entry_points()) == {"installed", "second"}
-    study = nr.study_from_dict(changed({"couplings": ["q_ee"], "profile": ["second"]}))
+    study = cl.study_from_dict(changed({"couplings": ["q_ee"], "profile": ["second"]}))
     assert study.registry["second"] == second
 
 
 def test_packages_are_not_asked_without_need(monkeypatch):
     fake = FakeDistribution(monkeypatch).offer("broken", "no_such_package:x")
-    nr.study_from_dict(changed({"couplings": ["q_ee", BL10]}))
+    cl.study_from_dict(changed({"couplings": ["q_ee", BL10]}))
     assert fake.asked == 0
 
 
 def test_other_groups_are_not_ours(monkeypatch):
     FakeDistribution(monkeypatch, copy=COPY).offer("installed", "fake_couplings:copy", group="other.group")
-    with pytest.raises(nr.NurecoilError, match="'installed'"):
-        nr.study_from_dict(changed({"couplings": ["installed"]}))
+    with pytest.raises(cl.CevnslabError, match="'installed'"):
+        cl.study_from_dict(changed({"couplings": ["installed"]}))
 
 
 @pytest.mark.parametrize(

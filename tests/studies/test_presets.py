@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-import nurecoil as nr
-from nurecoil.reports.describe import describe
-from nurecoil.studies import presets
+import cevnslab as cl
+from cevnslab.reports.describe import describe
+from cevnslab.studies import presets
 
 
 @pytest.mark.parametrize("name", presets.names("studies"))
 def test_a_built_in_study_describes_itself(name):
-    study = nr.load_study(name)
+    study = cl.load_study(name)
     text = describe(study)
     words = [name, study.file.intervals.method, *(setup.name for setup in study.setups)]
     words += [new.name for new in study.couplings]
@@ -20,18 +20,18 @@ def test_a_built_in_study_describes_itself(name):
     if study.file.intervals.toys:
         words.append(str(study.file.intervals.toys))
     assert [word for word in words if word not in text] == []
-    assert nr.study_from_dict(study.as_dict()).sha256 == study.sha256
+    assert cl.study_from_dict(study.as_dict()).sha256 == study.sha256
 
 
 def test_the_combined_study_is_the_papers_three_detectors_both_ways():
-    file = nr.load_study("ess-combined").file
+    file = cl.load_study("ess-combined").file
     assert {combination.signal for combination in file.combinations} == {"correlated", "independent"}
     for combination in file.combinations:
         assert sorted(combination.detectors) == ["ess-csi", "ess-ge", "ess-xe"]
 
 
 def test_the_combined_study_runs():
-    result = nr.load_study("ess-combined").run()
+    result = cl.load_study("ess-combined").run()
     for name in ("correlated-flux", "independent-flux"):
         for new in ("q_ee", "q_etau"):
             ((low, high),) = result.limit(name, new).segments

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import GOLDEN, GOLDEN_DETECTORS, MILLICHARGES, REMOVED, STUDY, changed, direct_counts, near
 
-import nurecoil as nr
-from nurecoil.errors import NurecoilError
-from nurecoil.figures import catalogue
-from nurecoil.reports.published import compare, published
+import cevnslab as cl
+from cevnslab.errors import CevnslabError
+from cevnslab.figures import catalogue
+from cevnslab.reports.published import compare, published
 
 COLUMNS = {
     "limits.csv": (
@@ -142,10 +142,10 @@ def test_published_numbers_are_those_of_the_specification():
 
 
 def test_twice_the_bins_of_csi_move_the_limit():
-    keys = nr.load_study("parada2024").as_dict()
+    keys = cl.load_study("parada2024").as_dict()
     base = {key: keys[key] for key in ("name", "source", "exposure_years", "uncertainties")} | {"couplings": ["q_ee"]}
     limits = [
-        nr.study_from_dict({**base, "detectors": [{"preset": "ess-csi", "bins": bins}]}).run().limit("ess-csi", "q_ee")
+        cl.study_from_dict({**base, "detectors": [{"preset": "ess-csi", "bins": bins}]}).run().limit("ess-csi", "q_ee")
         for bins in (20, 40)
     ]
     ratio = limits[1].segments[0][0] / limits[0].segments[0][0]
@@ -156,7 +156,7 @@ def test_twice_the_bins_of_csi_move_the_limit():
 
 
 def test_sodium_iodide_with_electrons(write_study, tmp_path):
-    study = nr.load_study(write_study(NAI))
+    study = cl.load_study(write_study(NAI))
     result = study.run()
     (spectrum,) = result.spectra
     (setup,) = study.setups
@@ -165,7 +165,7 @@ def test_sodium_iodide_with_electrons(write_study, tmp_path):
     assert spectrum.background == pytest.approx(np.full(24, 5 * 15 * 58 / 24 * 2 * 5000 / 24 * 0.04), rel=1e-12)
     assert result.detectors["my-detector"].channels == "cevns+electron"
     # Electron scattering sharpens the limit on a charge far below what nuclei alone give.
-    alone = nr.load_study(write_study(NAI.replace("[cevns, electron]", "[cevns]"))).run()
+    alone = cl.load_study(write_study(NAI.replace("[cevns, electron]", "[cevns]"))).run()
     assert result.limit("my-detector", "q_ee").segments[0][1] < 0.2 * alone.limit("my-detector", "q_ee").segments[0][1]
     folder = result.save(tmp_path / "out")
     assert {row["channels"] for row in table(folder / "limits.csv")} == {"cevns+electron"}
@@ -173,7 +173,7 @@ def test_sodium_iodide_with_electrons(write_study, tmp_path):
 
 
 def test_calcium_tungstate(write_study):
-    study = nr.load_study(write_study(CAWO4))
+    study = cl.load_study(write_study(CAWO4))
     result = study.run()
     (spectrum,) = result.spectra
     assert np.all(spectrum.cevns > 0)
@@ -181,12 +181,12 @@ def test_calcium_tungstate(write_study):
     assert not np.any(spectrum.electron)
     # Tungsten ends at 2 E^2/M = 32.6 keV, calcium and oxygen reach on.
     source, detector = (
-        nr.load_study(write_study(CAWO4)).setups[0].source,
-        nr.load_study(write_study(CAWO4)).setups[0].detector,
+        cl.load_study(write_study(CAWO4)).setups[0].source,
+        cl.load_study(write_study(CAWO4)).setups[0].detector,
     )
     assert {c.nucleus.symbol for c in detector.target.constituents} == {"Ca", "W", "O"}
     assert len(detector.target.constituents) > 10
-    helm = nr.response(source, detector, years=1).counts()
+    helm = cl.response(source, detector, years=1).counts()
     assert spectrum.cevns == pytest.approx(helm, rel=0.05)
     assert not np.allclose(spectrum.cevns, helm, rtol=1e-5)
     low, high = result.limit("cryogenic", "q_etau").segments[0]
@@ -194,7 +194,7 @@ def test_calcium_tungstate(write_study):
 
 
 def test_germanium_at_another_distance_with_its_own_bins(write_study):
-    result = nr.load_study(write_study(FAR_GERMANIUM)).run()
+    result = cl.load_study(write_study(FAR_GERMANIUM)).run()
     near_by, far = result.spectra
     assert far.bin_edges_kev.tolist() == [0.6, 1, 2, 5, 20, 78.9]
     assert far.cevns == pytest.approx(near_by.cevns / 9, rel=1e-12)
@@ -206,16 +206,16 @@ def test_germanium_at_another_distance_with_its_own_bins(write_study):
 def test_order_of_detectors_does_not_matter(order):
     def limits(names):
         keys = changed({"detectors": [{"preset": name} for name in names], "couplings": list(MILLICHARGES)})
-        return {(x.detector, x.coupling): x for x in nr.study_from_dict(keys).run().limits}
+        return {(x.detector, x.coupling): x for x in cl.study_from_dict(keys).run().limits}
 
     assert limits(order) == limits(["ess-csi", "ess-xe", "ess-ge"])
 
 
 def test_confidence_level_and_connected_minimum():
     keys = changed({"detectors": [{"preset": "ess-ge"}], "intervals": {"confidence_level": 0.9982}})
-    both = nr.study_from_dict(keys).run().limit("ess-ge", "q_ee")
+    both = cl.study_from_dict(keys).run().limit("ess-ge", "q_ee")
     keys["intervals"]["minimum"] = "connected"
-    one = nr.study_from_dict(keys).run().limit("ess-ge", "q_ee")
+    one = cl.study_from_dict(keys).run().limit("ess-ge", "q_ee")
     assert both.confidence_level == 0.9982
     assert 9.62 < both.delta_chi2 < 9.92
     assert len(both.segments) == 2
@@ -293,13 +293,13 @@ def test_cross_sections_table_has_the_standard_model(saved_paper):
     assert {float(row["value"]) for row in rows} == {0.0, -1e-8, 1e-8, 2e-8, 4e-8}
     for row in rows[::97]:
         recoil, charge = float(row["recoil_kev"]), float(row["value"])
-        expected = float(nr.cross_sections.cevns(recoil, 40.0, "Ge", couplings={"q_ee": charge}))
+        expected = float(cl.cross_sections.cevns(recoil, 40.0, "Ge", couplings={"q_ee": charge}))
         assert float(row["dsigma_dt_cm2_per_kev"]) == near(expected, 1e-12)
 
 
 def test_disjoint_pieces_are_numbered_rows(tmp_path):
     keys = changed({"detectors": [{"preset": "ess-ge"}], "intervals": {"confidence_level": 0.9982}})
-    result = nr.study_from_dict(keys).run()
+    result = cl.study_from_dict(keys).run()
     rows = [r for r in table(result.save(tmp_path) / "limits.csv") if r["coupling"] == "q_ee"]
     assert [row["segment"] for row in rows] == ["1", "2"]
     assert tuple((float(r["lower"]), float(r["upper"])) for r in rows) == result.limit("ess-ge", "q_ee").segments
@@ -307,17 +307,17 @@ def test_disjoint_pieces_are_numbered_rows(tmp_path):
 
 def test_open_ends_are_written_and_read_as_infinite(tmp_path):
     keys = changed({"detectors.0.mass_kg": 1e-7, "uncertainties.signal": 1.0})
-    result = nr.study_from_dict(keys).run()
+    result = cl.study_from_dict(keys).run()
     assert result.limit("my-ge", "q_ee").segments == ((-math.inf, math.inf),)
     folder = result.save(tmp_path)
     row = table(folder / "limits.csv")[0]
     assert (row["lower"], row["upper"]) == ("-inf", "inf")
-    assert nr.load_result(folder).limits == result.limits
+    assert cl.load_result(folder).limits == result.limits
     json.loads((folder / "result.json").read_text(encoding="utf-8"), parse_constant=pytest.fail)
 
 
 def test_a_result_is_read_back_whole(paper, saved_paper):
-    again = nr.load_result(saved_paper)
+    again = cl.load_result(saved_paper)
     assert again.limits == paper.limits
     assert again.study == json.loads(json.dumps(paper.study))
     assert again.provenance == paper.provenance
@@ -336,11 +336,11 @@ def test_a_result_is_read_back_whole(paper, saved_paper):
 
 def test_provenance(saved_paper):
     record = json.loads((saved_paper / "provenance.json").read_text(encoding="utf-8"))
-    assert record["nurecoil"] == nr.__version__
+    assert record["cevnslab"] == cl.__version__
     assert record["constants"]["sin2_theta_w"] == 0.23857
-    assert record["study_sha256"] == nr.load_study("parada2024").sha256
+    assert record["study_sha256"] == cl.load_study("parada2024").sha256
     assert {"numpy", "scipy"} <= set(record["libraries"])
-    assert nr.study_from_dict(record["study"]).sha256 == record["study_sha256"]
+    assert cl.study_from_dict(record["study"]).sha256 == record["study_sha256"]
     assert record["date"].startswith("20")
 
 
@@ -352,7 +352,7 @@ def test_two_runs_write_the_same_bytes(tmp_path):
             "cross_sections": [{"target": "Ge", "energy_mev": 30, "coupling": "q_ee", "values": [1e-8]}],
         }
     )
-    folders = [nr.study_from_dict(keys).run().save(tmp_path / name) for name in ("one", "two")]
+    folders = [cl.study_from_dict(keys).run().save(tmp_path / name) for name in ("one", "two")]
     names = sorted(str(p.relative_to(folders[0])) for p in folders[0].rglob("*") if p.is_file())
     assert len(names) >= 9
     for name in names:
@@ -366,15 +366,15 @@ def test_two_runs_write_the_same_bytes(tmp_path):
 
 def test_a_second_run_replaces_the_first(tmp_path):
     with_profile = changed({"profiles": [{"coupling": "q_ee", "from": -1e-8, "to": 1e-8}]})
-    folder = nr.study_from_dict(with_profile).run().save(tmp_path)
+    folder = cl.study_from_dict(with_profile).run().save(tmp_path)
     assert (folder / "figures" / "profiles.pdf").exists()
-    nr.study_from_dict(STUDY).run().save(tmp_path)
+    cl.study_from_dict(STUDY).run().save(tmp_path)
     assert not (folder / "figures" / "profiles.pdf").exists()
     assert len(table(folder / "profiles.csv")) == 0
 
 
 def test_a_failing_figure_leaves_nothing_half_written(tmp_path, monkeypatch):
-    result = nr.study_from_dict(STUDY).run()
+    result = cl.study_from_dict(STUDY).run()
 
     def broken(*_):
         raise RuntimeError("no ink")
@@ -388,7 +388,7 @@ def test_a_failing_figure_leaves_nothing_half_written(tmp_path, monkeypatch):
 
     folder = result.save(tmp_path)
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    other = nr.study_from_dict(changed({"exposure_years": 1})).run()
+    other = cl.study_from_dict(changed({"exposure_years": 1})).run()
     with monkeypatch.context() as patch:
         patch.setattr(catalogue, "draw", broken)
         with pytest.raises(RuntimeError, match="no ink"):
@@ -407,12 +407,12 @@ def test_results_print_themselves(paper):
 
 def test_nothing_is_written_before_it_is_asked_for(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    nr.study_from_dict(STUDY).run()
+    cl.study_from_dict(STUDY).run()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_study_that_cannot_run_is_refused_in_python_too():
-    with pytest.raises(NurecoilError, match=r"detectors\.my-ge\.target"):
-        nr.study_from_dict(changed({"detectors.0.target": "Qq"}))
-    with pytest.raises(NurecoilError, match="background"):
-        nr.study_from_dict(changed({"detectors.0.background_ckkd": REMOVED}))
+    with pytest.raises(CevnslabError, match=r"detectors\.my-ge\.target"):
+        cl.study_from_dict(changed({"detectors.0.target": "Qq"}))
+    with pytest.raises(CevnslabError, match="background"):
+        cl.study_from_dict(changed({"detectors.0.background_ckkd": REMOVED}))

@@ -7,8 +7,8 @@ import csv
 import pytest
 from support import STUDY, changed, near
 
-import nurecoil as nr
-from nurecoil.studies.scans import vary
+import cevnslab as cl
+from cevnslab.studies.scans import vary
 
 COLUMNS = "scan,key,value,detector,channels,statistic,coupling,confidence_level,segment,lower,upper"
 
@@ -49,7 +49,7 @@ PATHS = {
 @pytest.fixture(scope="module")
 def scanned():
     scans = [{"name": name, "key": key, "values": values} for name, (key, values, _) in SCANS.items()]
-    return nr.study_from_dict(changed({"scans": scans}, TWO)).run()
+    return cl.study_from_dict(changed({"scans": scans}, TWO)).run()
 
 
 @pytest.mark.parametrize("name", SCANS)
@@ -60,7 +60,7 @@ def test_values_are_those_of_the_changed_study(name, scanned):
     assert [point.value for point in points[:: 2 * len(analysed)]] == values
     assert len(points) == len(values) * len(analysed) * 2
     for value in values:
-        direct = nr.study_from_dict(changed({PATHS.get(name, key): value}, TWO)).run()
+        direct = cl.study_from_dict(changed({PATHS.get(name, key): value}, TWO)).run()
         own = [point.limit for point in points if point.value == value]
         assert [limit.detector for limit in own[::2]] == analysed
         for limit in own:
@@ -83,12 +83,12 @@ def test_a_better_detector_limits_more(scanned):
 
 
 def test_the_study_itself_is_unchanged(scanned):
-    plain = nr.study_from_dict(TWO).run()
+    plain = cl.study_from_dict(TWO).run()
     assert [limit.segments for limit in plain.limits] == [limit.segments for limit in scanned.limits]
 
 
 def test_bins_stay_whole_numbers():
-    study = nr.study_from_dict(STUDY)
+    study = cl.study_from_dict(STUDY)
     varied, names = vary(study, "detectors.my-ge.bins", 5.0)
     assert names == {"my-ge"}
     assert len(varied.setups[0].detector.bin_edges_kev) == 6
@@ -119,7 +119,7 @@ def test_the_file(command, write_study, tmp_path):
             there = limits[row["coupling"], row["segment"]]
             assert (row["lower"], row["upper"]) == (there["lower"], there["upper"])
     assert any("scan" in path.name or "years" in path.name for path in (folder / "figures").glob("*.pdf"))
-    again = nr.load_result(folder)
+    again = cl.load_result(folder)
     uppers = [high for point in again.scans for _, high in point.limit.segments]
     assert uppers == [near(float(row["upper"]), 1e-15) for row in rows]
 
@@ -134,7 +134,7 @@ def test_pieces_and_statistics_in_the_file(tmp_path):
         "intervals": {"confidence_level": 0.9},
         "scans": [{"name": "cl", "key": "intervals.confidence_level", "values": [0.9, 0.9982, 0.9999]}],
     }
-    folder = nr.study_from_dict(keys).run().save(tmp_path)
+    folder = cl.study_from_dict(keys).run().save(tmp_path)
     with (folder / "scans.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [(row["confidence_level"], row["segment"]) for row in rows] == [

@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import MILLICHARGES, REMOVED, STUDY, changed, near
 
-import nurecoil as nr
-from nurecoil.errors import NurecoilError
-from nurecoil.studies import presets
-from nurecoil.studies.yaml_io import parse_yaml
+import cevnslab as cl
+from cevnslab.errors import CevnslabError
+from cevnslab.studies import presets
+from cevnslab.studies.yaml_io import parse_yaml
 
 
 def test_defaults_of_the_contract():
-    study = nr.study_from_dict(STUDY)
+    study = cl.study_from_dict(STUDY)
     (setup,) = study.setups
     file = study.file
     assert (file.statistic, file.intervals.confidence_level, file.intervals.method) == (
@@ -42,7 +42,7 @@ def test_a_detector_speaks_for_itself():
         "uncertainties": {"signal": 0.3, "background": 0},
         "label": "mine",
     }
-    (setup,) = nr.study_from_dict(changed({f"detectors.0.{key}": value for key, value in own.items()})).setups
+    (setup,) = cl.study_from_dict(changed({f"detectors.0.{key}": value for key, value in own.items()})).setups
     assert (setup.source.name, setup.exposure_years, setup.channels) == ("sns", 1.5, ("cevns", "electron"))
     assert (setup.signal_uncertainty, setup.background_uncertainty) == (0.3, 0)
     assert (setup.detector.electron_quenching, setup.detector.label) == (0.2, "mine")
@@ -56,7 +56,7 @@ def test_a_source_of_ones_own():
         "hours_per_year": 4000,
         "duty_factor": 1e-3,
     }
-    usual, other = (nr.study_from_dict(changed({"source": source})).responses()["my-ge"] for source in ("ess", own))
+    usual, other = (cl.study_from_dict(changed({"source": source})).responses()["my-ge"] for source in ("ess", own))
     assert other.counts() == pytest.approx(usual.counts() * (1e23 * 0.09) / (2.8e23 * 0.3), rel=1e-12)
     assert other.background == pytest.approx(usual.background * (4000 * 1e-3) / (5000 * 0.04), rel=1e-12)
 
@@ -66,10 +66,10 @@ PROJECTED = [name for name in presets.names("detectors") if "experiment" not in 
 
 @pytest.mark.parametrize("preset", PROJECTED)
 def test_every_detector_preset_stands_in_a_study(preset):
-    study = nr.study_from_dict(changed({"detectors": [{"preset": preset}]}))
+    study = cl.study_from_dict(changed({"detectors": [{"preset": preset}]}))
     (setup,) = study.setups
     assert setup.name == preset
-    assert np.array_equal(setup.detector.bin_edges_kev, nr.load_detector(preset).bin_edges_kev)
+    assert np.array_equal(setup.detector.bin_edges_kev, cl.load_detector(preset).bin_edges_kev)
     assert setup.channels == (("cevns", "electron") if "electron" in preset else ("cevns",))
     assert study.responses()[preset].counts().sum() > 0
 
@@ -77,25 +77,25 @@ def test_every_detector_preset_stands_in_a_study(preset):
 @pytest.mark.parametrize("preset", [name for name in presets.names("detectors") if name not in PROJECTED])
 def test_every_data_set_stands_in_a_study_beside_projected_detectors(preset):
     entries = [{"preset": preset}, {"preset": "ess-ge"}]
-    study = nr.study_from_dict(changed({"detectors": entries, "channels": ["cevns"]}))
+    study = cl.study_from_dict(changed({"detectors": entries, "channels": ["cevns"]}))
     measured, projected = study.setups
     assert (measured.name, measured.experiment, measured.statistic) == (preset, preset, "poisson")
     assert (measured.channels, projected.statistic) == (("cevns",), "least-squares")
     assert measured.setup.mass_kg == presets.load("detectors", preset)["mass_kg"]
-    again = nr.study_from_dict(parse_yaml(yaml.safe_dump(study.as_dict()), "written"))
+    again = cl.study_from_dict(parse_yaml(yaml.safe_dump(study.as_dict()), "written"))
     assert again.sha256 == study.sha256
 
 
 def test_overriding_a_preset():
     entry = {"preset": "ess-ge", "name": "far-ge", "distance_m": 40, "mass_kg": 14}
-    (setup,) = nr.study_from_dict(changed({"detectors": [entry]})).setups
+    (setup,) = cl.study_from_dict(changed({"detectors": [entry]})).setups
     assert (setup.name, setup.detector.distance_m, setup.detector.mass_kg) == ("far-ge", 40, 14)
     assert len(setup.detector.bin_edges_kev) == 105
 
 
 def test_overriding_one_way_of_saying_drops_the_others():
     entry = {"preset": "ess-ge", "bin_edges_kev": [0.6, 1, 2, 5], "background_ckd": 12}
-    (setup,) = nr.study_from_dict(changed({"detectors": [entry]})).setups
+    (setup,) = cl.study_from_dict(changed({"detectors": [entry]})).setups
     assert setup.detector.bin_edges_kev.tolist() == [0.6, 1, 2, 5]
     assert setup.detector.background_per_kg_day.sum() == near(12.0, 1e-12)
     assert setup.detector.background_per_kg_day[2] == near(12 * 3 / 4.4, 1e-12)
@@ -103,7 +103,7 @@ def test_overriding_one_way_of_saying_drops_the_others():
 
 @pytest.mark.parametrize("word", ["same-axis", 1.0])
 def test_one_axis_for_electrons(word):
-    (setup,) = nr.study_from_dict(changed({"detectors.0.electron_quenching": word})).setups
+    (setup,) = cl.study_from_dict(changed({"detectors.0.electron_quenching": word})).setups
     assert setup.detector.electron_quenching == 1.0
 
 
@@ -117,7 +117,7 @@ def test_files_are_found_beside_the_study(tmp_path, write_study):
             "detectors.0.background_file": "bkg.txt",
         }
     )
-    study = nr.load_study(write_study(keys))
+    study = cl.load_study(write_study(keys))
     detector = study.setups[0].detector
     assert detector.efficiency.energy_kev == (0.0, 1.0, 500.0)
     assert detector.background_per_kg_day.sum() == near(39 * (4 + 4 * (20.5 - 0.5) / 49.5), 1e-12)
@@ -133,7 +133,7 @@ def test_every_law_runs(law):
         **({"minimum_true_kev": 0.3} if law == "constant" else {}),
     }
     sharp, smeared = (
-        nr.study_from_dict(changed({"detectors.0.resolution": value})).responses()["my-ge"].counts()
+        cl.study_from_dict(changed({"detectors.0.resolution": value})).responses()["my-ge"].counts()
         for value in ("none", resolution)
     )
     assert not np.allclose(sharp, smeared, rtol=1e-4)
@@ -142,8 +142,8 @@ def test_every_law_runs(law):
 
 def test_the_hash_is_of_the_keys_not_of_their_order():
     turned = {key: STUDY[key] for key in reversed(STUDY)}
-    assert nr.study_from_dict(turned).sha256 == nr.study_from_dict(STUDY).sha256
-    assert nr.study_from_dict(changed({"exposure_years": 4})).sha256 != nr.study_from_dict(STUDY).sha256
+    assert cl.study_from_dict(turned).sha256 == cl.study_from_dict(STUDY).sha256
+    assert cl.study_from_dict(changed({"exposure_years": 4})).sha256 != cl.study_from_dict(STUDY).sha256
 
 
 @given(
@@ -172,8 +172,8 @@ def test_a_study_survives_a_round_trip(mass, threshold, bins, confidence, signal
         keys["channels"], keys["detectors"][0]["electron_quenching"] = ["cevns", "electron"], 0.2
     if preset:
         keys["detectors"].append({"preset": preset, "mass_kg": mass, "electron_quenching": "same-axis"})
-    study = nr.study_from_dict(keys)
-    again = nr.study_from_dict(parse_yaml(yaml.safe_dump(study.as_dict()), "written"))
+    study = cl.study_from_dict(keys)
+    again = cl.study_from_dict(parse_yaml(yaml.safe_dump(study.as_dict()), "written"))
     assert again.sha256 == study.sha256
     assert again.as_dict() == study.as_dict()
     for one, other in zip(study.setups, again.setups, strict=True):
@@ -182,13 +182,13 @@ def test_a_study_survives_a_round_trip(mass, threshold, bins, confidence, signal
 
 
 def test_the_paper_survives_a_round_trip():
-    study = nr.load_study("parada2024")
-    again = nr.study_from_dict(parse_yaml(yaml.safe_dump(study.as_dict()), "written"))
+    study = cl.load_study("parada2024")
+    again = cl.study_from_dict(parse_yaml(yaml.safe_dump(study.as_dict()), "written"))
     assert again.sha256 == study.sha256
 
 
 def test_the_built_in_study_is_what_the_contract_says():
-    study = nr.load_study("parada2024")
+    study = cl.load_study("parada2024")
     assert [setup.name for setup in study.setups] == [
         "ess-csi",
         "ess-xe",
@@ -201,21 +201,21 @@ def test_the_built_in_study_is_what_the_contract_says():
 
 
 def test_names_and_paths(tmp_path, write_study):
-    assert nr.load_study(str(write_study(STUDY))).name == "my-study"
-    with pytest.raises(NurecoilError, match="parada2024"):
-        nr.load_study("parada2042")
+    assert cl.load_study(str(write_study(STUDY))).name == "my-study"
+    with pytest.raises(CevnslabError, match="parada2024"):
+        cl.load_study("parada2042")
     detector = tmp_path / "ge.yaml"
     detector.write_text(yaml.safe_dump(STUDY["detectors"][0]), encoding="utf-8")
-    assert nr.load_detector(detector).mass_kg == 5
+    assert cl.load_detector(detector).mass_kg == 5
     source = tmp_path / "source.yaml"
     source.write_text(presets.text("sources", "sns").replace("1.57e+23", "2e23"), encoding="utf-8")
-    assert nr.load_source(source).protons_per_year == 2e23
-    with pytest.raises(NurecoilError, match="ess"):
-        nr.load_source("esss")
+    assert cl.load_source(source).protons_per_year == 2e23
+    with pytest.raises(CevnslabError, match="ess"):
+        cl.load_source("esss")
 
 
 def test_a_study_is_frozen():
-    study = nr.study_from_dict(STUDY)
+    study = cl.study_from_dict(STUDY)
     with pytest.raises((AttributeError, ValueError, TypeError)):
         study.file.exposure_years = 5
     with pytest.raises(AttributeError):

@@ -11,12 +11,12 @@ from iminuit import Minuit
 from scipy.interpolate import CubicSpline
 from support import REMOVED, changed, near
 
-import nurecoil as nr
-from nurecoil.detection.quenching import ConstantQuenching, Lindhard, ScaledQuenching
-from nurecoil.errors import NurecoilError
-from nurecoil.inference.intervals import interval
-from nurecoil.inference.levels import delta_chi2_level
-from nurecoil.studies.coverage import coverage
+import cevnslab as cl
+from cevnslab.detection.quenching import ConstantQuenching, Lindhard, ScaledQuenching
+from cevnslab.errors import CevnslabError
+from cevnslab.inference.intervals import interval
+from cevnslab.inference.levels import delta_chi2_level
+from cevnslab.studies.coverage import coverage
 
 LEVEL = delta_chi2_level(0.90, 1)
 SIGMA_A, SIGMA_B = 0.10, 0.01
@@ -40,7 +40,7 @@ WIDTHS = {"scale": SCALE, "quenching": QUENCHING, "both": BOTH}
 def study(shapes, statistic="least-squares", couplings=("q_ee", "mu_mu")):
     keys = {"statistic": statistic, "couplings": list(couplings)}
     keys |= {f"uncertainties.{name}": width for name, width in WIDTHS.get(shapes, {}).items()}
-    return nr.study_from_dict(changed(keys, LIGHT))
+    return cl.study_from_dict(changed(keys, LIGHT))
 
 
 def moved_detector(detector, energy_scale=0.0, quenching=0.0):
@@ -50,7 +50,7 @@ def moved_detector(detector, energy_scale=0.0, quenching=0.0):
 
 
 def counts_of(detector, name, value):
-    return nr.response(nr.load_source("ess"), detector, couplings=[name], years=3).counts(**{name: value})
+    return cl.response(cl.load_source("ess"), detector, couplings=[name], years=3).counts(**{name: value})
 
 
 def by_iminuit(shapes, statistic, name, value, exact=False):
@@ -121,11 +121,11 @@ def test_curves_away_from_the_ends():
 
 @pytest.mark.parametrize("statistic", ["least-squares", "poisson"])
 def test_no_width_is_no_uncertainty(statistic):
-    zero = nr.study_from_dict(
+    zero = cl.study_from_dict(
         changed({"uncertainties.energy_scale": 0.0, "uncertainties.quenching": 0.0, "statistic": statistic}, LIGHT)
     )
-    plain = nr.study_from_dict(changed({"statistic": statistic}, LIGHT))
-    tiny = nr.study_from_dict(
+    plain = cl.study_from_dict(changed({"statistic": statistic}, LIGHT))
+    tiny = cl.study_from_dict(
         changed({"uncertainties.energy_scale": 1e-7, "uncertainties.quenching": 1e-7, "statistic": statistic}, LIGHT)
     )
     ends = [np.array(each.run().limit("my-ge", "q_ee").segments) for each in (zero, plain, tiny)]
@@ -141,7 +141,7 @@ def test_wider_is_never_narrower(key, statistic):
     ends = []
     for width in (0.0, 0.05, 0.15):
         keys = changed({f"uncertainties.{key}": width, "statistic": statistic, "couplings": ["q_ee", "mu_mu"]}, LIGHT)
-        result = nr.study_from_dict(keys).run()
+        result = cl.study_from_dict(keys).run()
         ends.append([end for name in ("q_ee", "mu_mu") for end in result.limit("my-ge", name).segments[0]])
     widening = np.diff(np.abs(ends), axis=0)
     assert np.all(widening >= -1e-9 * np.abs(ends[:-1]))
@@ -154,21 +154,21 @@ def test_a_constant_quenching_is_an_energy_scale():
     ends = []
     for key in ("energy_scale", "quenching"):
         keys = changed({**base, f"uncertainties.{key}": 0.05}, LIGHT)
-        ends.append(np.array(nr.study_from_dict(keys).run().limit("my-ge", "q_ee").segments))
+        ends.append(np.array(cl.study_from_dict(keys).run().limit("my-ge", "q_ee").segments))
     assert ends[0] == near(ends[1], 1e-6)
 
 
 def test_an_energy_scale_without_quenching():
     keys = changed({"uncertainties.energy_scale": 0.05, "couplings": ["q_ee"]})
-    plain = nr.study_from_dict(changed({"couplings": ["q_ee"]}))
-    study = nr.study_from_dict(keys)
+    plain = cl.study_from_dict(changed({"couplings": ["q_ee"]}))
+    study = cl.study_from_dict(keys)
     setup = study.setups[0]
     (template,) = setup.chi2.signal
     up, down = template.varied["energy_scale"]
     edges = setup.detector.bin_edges_kev
     for found, factor in ((up, 1.05), (down, 0.95)):
         moved = replace(setup.detector, bin_edges_kev=edges / factor)
-        assert found[0] == near(nr.response(nr.load_source("ess"), moved, years=3).counts(), 1e-12)
+        assert found[0] == near(cl.response(cl.load_source("ess"), moved, years=3).counts(), 1e-12)
     ours, theirs = (each.run().limit("my-ge", "q_ee").segments[0] for each in (study, plain))
     assert ours[0] < theirs[0] < theirs[1] < ours[1]
 
@@ -179,10 +179,10 @@ def test_widths_of_one_detector():
     keys["detectors"].append(
         {**keys["detectors"][0], "name": "sharp", "uncertainties": {"signal": 0.1, "background": 0.01}}
     )
-    study = nr.study_from_dict(keys)
+    study = cl.study_from_dict(keys)
     assert [setup.shaped for setup in study.setups] == [True, False]
     result = study.run()
-    plain = nr.study_from_dict(LIGHT).run()
+    plain = cl.study_from_dict(LIGHT).run()
     assert result.limit("sharp", "q_ee").segments == plain.limit("my-ge", "q_ee").segments
     assert result.limit("my-ge", "q_ee").segments != plain.limit("my-ge", "q_ee").segments
 
@@ -191,7 +191,7 @@ def test_an_independent_combination_of_bent_detectors():
     keys = changed({"uncertainties.energy_scale": 0.05}, LIGHT)
     keys["detectors"].append({"preset": "ess-csi"})
     keys["combinations"] = [{"name": "both", "detectors": ["my-ge", "ess-csi"], "signal": "independent"}]
-    study = nr.study_from_dict(keys)
+    study = cl.study_from_dict(keys)
     result = study.run()
     for end in result.limit("both", "q_ee").segments[0]:
         parts = [float(setup.chi2.along(["q_ee"])(end)) for setup in study.setups]
@@ -206,7 +206,7 @@ def test_an_independent_combination_of_bent_detectors():
 def test_scaled_light_moves_counts_as_bins_do(quenching, factor):
     """Without resolution, light scaled by a factor in fixed bins is the same light in bins 1/factor as high."""
     detector = replace(
-        nr.load_detector("ess-ge"),
+        cl.load_detector("ess-ge"),
         bin_edges_kev=np.array([0.3, 1.0, 4.0]),
         background_per_kg_day=np.zeros(2),
         resolution=None,
@@ -214,8 +214,8 @@ def test_scaled_light_moves_counts_as_bins_do(quenching, factor):
     )
     scaled = replace(detector, quenching=ScaledQuenching(quenching, factor))
     moved = replace(detector, bin_edges_kev=detector.bin_edges_kev / factor)
-    source = nr.load_source("ess")
-    counts = [nr.response(source, each, years=3).counts() for each in (scaled, moved)]
+    source = cl.load_source("ess")
+    counts = [cl.response(source, each, years=3).counts() for each in (scaled, moved)]
     assert counts[0] == near(counts[1], 1e-9)
 
 
@@ -254,7 +254,7 @@ def test_a_correlated_combination_is_refused(command, write_study, tmp_path):
 
 
 def test_coverage_is_refused():
-    with pytest.raises(NurecoilError, match=r"my-ge.*normalisations"):
+    with pytest.raises(CevnslabError, match=r"my-ge.*normalisations"):
         coverage(study("scale"), "my-ge", "q_ee", [0.0], toys=100)
 
 
@@ -282,7 +282,7 @@ def test_a_table_that_is_too_short_for_a_moved_bin(command, write_study, tmp_pat
 @pytest.mark.parametrize("name", ["sin2_theta_w", "neutron_radius"])
 def test_other_kinds_of_couplings(name):
     bent = study("both", couplings=(name,))
-    plain = nr.study_from_dict(changed({"couplings": [name]}, LIGHT))
+    plain = cl.study_from_dict(changed({"couplings": [name]}, LIGHT))
     found, held = (each.run().limit("my-ge", name).segments[0] for each in (bent, plain))
     assert found[0] <= held[0] * (1 + 1e-9)
     assert found[1] >= held[1] * (1 - 1e-9)

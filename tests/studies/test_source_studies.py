@@ -11,9 +11,9 @@ import yaml
 from scipy.integrate import quad
 from support import REMOVED, changed, near, perfect
 
-import nurecoil as nr
-from nurecoil.physics.cross_sections import differential
-from nurecoil.physics.sources import ANTI_NU_MU_SPECTRUM, NU_E_SPECTRUM, Reactor, TabulatedSource
+import cevnslab as cl
+from cevnslab.physics.cross_sections import differential
+from cevnslab.physics.sources import ANTI_NU_MU_SPECTRUM, NU_E_SPECTRUM, Reactor, TabulatedSource
 
 FUEL = {"U235": 0.58, "U238": 0.07, "Pu239": 0.30, "Pu241": 0.05}
 REACTOR = {
@@ -46,13 +46,13 @@ def write(tmp_path, text=ROWS, name="flux.txt"):
 
 
 def test_a_reactor_in_a_study_is_the_one_in_python(tmp_path):
-    study = nr.study_from_dict(AT_REACTOR)
+    study = cl.study_from_dict(AT_REACTOR)
     source = study.setups[0].source
     assert source == Reactor("plant", 2.9, FUEL, 8000, 0.9)
     (tmp_path / "plant.yaml").write_text(yaml.safe_dump(REACTOR), encoding="utf-8")
-    loaded = nr.load_source(tmp_path / "plant.yaml")
+    loaded = cl.load_source(tmp_path / "plant.yaml")
     assert loaded == source
-    counts = nr.response(loaded, study.setups[0].detector, couplings=["q_ee"], years=3).counts(q_ee=1e-12)
+    counts = cl.response(loaded, study.setups[0].detector, couplings=["q_ee"], years=3).counts(q_ee=1e-12)
     assert study.setups[0].response.counts(q_ee=1e-12) == near(counts, 1e-13)
 
 
@@ -88,10 +88,10 @@ def integrated(source, detector, values):
 
 
 def test_counts_at_a_reactor_against_direct_integration():
-    setup = nr.study_from_dict(AT_REACTOR).setups[0]
+    setup = cl.study_from_dict(AT_REACTOR).setups[0]
     for edges in ([0.1, 0.4], [0.5, 1.5]):
         detector = perfect(setup.detector, edges)
-        ours = nr.response(setup.source, detector, couplings=["q_ee"], years=3).counts(q_ee=1e-11)
+        ours = cl.response(setup.source, detector, couplings=["q_ee"], years=3).counts(q_ee=1e-11)
         assert ours[0] == near(integrated(setup.source, detector, {"q_ee": 1e-11}), 1e-7)
 
 
@@ -101,7 +101,7 @@ def test_a_run_at_a_reactor(command, write_study, tmp_path):
     assert (ran.status, ran.err) == (0, "")
     study = json.loads((tmp_path / "out" / "my-study" / "provenance.json").read_text(encoding="utf-8"))["study"]
     assert study["source"]["fission_fractions"] == FUEL
-    result = nr.load_study(path).run()
+    result = cl.load_study(path).run()
     # There are no muon neutrinos: nothing is said about their charge.
     assert result.limit("my-ge", "q_mumu").segments == ((-np.inf, np.inf),)
     assert np.all(np.isfinite(result.limit("my-ge", "q_ee").segments))
@@ -110,9 +110,9 @@ def test_a_run_at_a_reactor(command, write_study, tmp_path):
 
 
 def test_power_and_live_time_count(tmp_path):
-    base = nr.study_from_dict(AT_REACTOR).setups[0].response
-    twice = nr.study_from_dict(changed({"source.thermal_power_gw": 5.8}, AT_REACTOR)).setups[0].response
-    half = nr.study_from_dict(changed({"source.duty_factor": 0.45}, AT_REACTOR)).setups[0].response
+    base = cl.study_from_dict(AT_REACTOR).setups[0].response
+    twice = cl.study_from_dict(changed({"source.thermal_power_gw": 5.8}, AT_REACTOR)).setups[0].response
+    half = cl.study_from_dict(changed({"source.duty_factor": 0.45}, AT_REACTOR)).setups[0].response
     assert twice.counts() == near(2 * base.counts(), 1e-13)
     assert twice.background == near(base.background, 1e-14)
     assert half.counts() == near(base.counts() / 2, 1e-13)
@@ -125,18 +125,18 @@ def test_a_source_of_one_detector(tmp_path):
     keys = changed({"detectors.0.source": REACTOR, **LOW_THRESHOLD})
     keys["detectors"].append({"preset": "ess-csi"})
     keys["detectors"].append({"preset": "ess-ge", "source": TABULATED})
-    study = nr.study_from_dict(keys, base=tmp_path)
+    study = cl.study_from_dict(keys, base=tmp_path)
     assert [type(setup.source).__name__ for setup in study.setups] == ["Reactor", "PionDecayAtRest", "TabulatedSource"]
     saved = study.as_dict()["detectors"][2]["source"]
     assert saved["file"] == str((tmp_path / "flux.txt").resolve())
-    again = nr.study_from_dict(study.as_dict(), base=tmp_path / "elsewhere")
+    again = cl.study_from_dict(study.as_dict(), base=tmp_path / "elsewhere")
     assert again.sha256 == study.sha256
 
 
 def test_what_a_file_means(tmp_path):
     write(tmp_path)
     (tmp_path / "beam.yaml").write_text(yaml.safe_dump(TABULATED), encoding="utf-8")
-    source = nr.load_source(tmp_path / "beam.yaml")
+    source = cl.load_source(tmp_path / "beam.yaml")
     assert isinstance(source, TabulatedSource)
     assert [(c.name, c.flavour, c.antineutrino) for c in source.components] == [
         ("nu_e", "e", False),
@@ -151,20 +151,20 @@ def test_what_a_file_means(tmp_path):
 
 def test_counts_of_a_table_against_direct_integration(tmp_path):
     write(tmp_path)
-    setup = nr.study_from_dict(changed({"source": TABULATED}), base=tmp_path).setups[0]
+    setup = cl.study_from_dict(changed({"source": TABULATED}), base=tmp_path).setups[0]
     detector, values = perfect(setup.detector, [2.0, 9.0]), {"q_ee": 5e-9, "q_mumu": 3e-9}
-    ours = nr.response(setup.source, detector, couplings=list(values), years=3).counts(**values)
+    ours = cl.response(setup.source, detector, couplings=list(values), years=3).counts(**values)
     assert ours[0] == near(integrated(setup.source, detector, values), 1e-7)
 
 
 def pion_table(points):
     """Pion decay at rest as a table at 20 m: the line as a triangle of its own."""
-    ess = nr.load_source("ess")
+    ess = cl.load_source("ess")
     seconds = ess.beam_days(1.0) * 86400
     flux = ess.fluence_per_cm2(20.0, 1.0) / seconds
-    line = nr.sources.PROMPT_ENERGY_MEV
+    line = cl.sources.PROMPT_ENERGY_MEV
     energy = np.unique(
-        np.concatenate([np.linspace(0.01, nr.sources.MICHEL_ENDPOINT_MEV, points), line + np.array([-1e-3, 0.0, 1e-3])])
+        np.concatenate([np.linspace(0.01, cl.sources.MICHEL_ENDPOINT_MEV, points), line + np.array([-1e-3, 0.0, 1e-3])])
     )
     prompt = np.where(energy == line, 1e3, 0.0)
     columns = [NU_E_SPECTRUM.density_per_mev(energy), prompt, ANTI_NU_MU_SPECTRUM.density_per_mev(energy)]
@@ -176,8 +176,8 @@ def pion_table(points):
 def test_a_tabulated_copy_of_pion_decay_at_rest(points, accuracy, tmp_path):
     """To the accuracy of straight lines between its points, which falls with their number's square."""
     write(tmp_path, pion_table(points))
-    study = nr.study_from_dict(changed({"source": TABULATED}), base=tmp_path)
-    built_in = nr.study_from_dict(changed({}))
+    study = cl.study_from_dict(changed({"source": TABULATED}), base=tmp_path)
+    built_in = cl.study_from_dict(changed({}))
     responses = [each.setups[0].response for each in (study, built_in)]
     for values in ({}, {"q_ee": 4e-9}, {"q_emu": 6e-9}):
         copy, original = (response.counts(**values) for response in responses)
@@ -190,7 +190,7 @@ def test_a_tabulated_copy_of_pion_decay_at_rest(points, accuracy, tmp_path):
 def test_the_hash_knows_the_file(tmp_path):
     def sha256(text):
         write(tmp_path, text)
-        return nr.study_from_dict(changed({"source": TABULATED}), base=tmp_path).sha256
+        return cl.study_from_dict(changed({"source": TABULATED}), base=tmp_path).sha256
 
     first = sha256(ROWS)
     assert sha256(ROWS.replace("# a comment", "# another")) == first
@@ -199,7 +199,7 @@ def test_the_hash_knows_the_file(tmp_path):
 
 def test_spectra_with_commas_and_one_column(tmp_path):
     write(tmp_path, "energy_mev, anti_nu_tau\n0.5, 1e3\n7, 2e3\n")
-    (component,) = nr.study_from_dict(changed({"source": TABULATED}), base=tmp_path).setups[0].source.components
+    (component,) = cl.study_from_dict(changed({"source": TABULATED}), base=tmp_path).setups[0].source.components
     assert (component.flavour, component.antineutrino) == ("tau", True)
 
 
@@ -232,12 +232,12 @@ def test_files_that_are_no_spectrum(mistake, command, write_study, tmp_path):
     write(tmp_path, text)
     ran = command("run", write_study(changed({"source": TABULATED})), "-o", tmp_path / "out")
     assert (ran.status, ran.out) == (2, ""), ran.err
-    assert ran.err.count("nurecoil: ") == 1
+    assert ran.err.count("cevnslab: ") == 1
     assert "Traceback" not in ran.err
     assert all(word in ran.err for word in ("source", "flux.txt", *words)), ran.err
     assert not (tmp_path / "out").exists()
-    with pytest.raises(nr.NurecoilError, match=r"flux\.txt"):
-        nr.study_from_dict(changed({"detectors.0.source": TABULATED}), base=tmp_path)
+    with pytest.raises(cl.CevnslabError, match=r"flux\.txt"):
+        cl.study_from_dict(changed({"detectors.0.source": TABULATED}), base=tmp_path)
 
 
 def test_a_column_of_nothing_is_left_out(command, write_study, tmp_path):
@@ -291,7 +291,7 @@ def test_what_is_refused(mistake, command, write_study, tmp_path):
     thresholds = {"detectors.0.threshold_kev": 5.0} if "reach" in mistake else {}
     ran = command("run", write_study(changed({**changes, **thresholds})), "-o", tmp_path / "out")
     assert (ran.status, ran.out) == (2, ""), ran.err
-    assert ran.err.count("nurecoil: ") == 1
+    assert ran.err.count("cevnslab: ") == 1
     assert "Traceback" not in ran.err
     assert all(word in ran.err for word in words), ran.err
     assert not (tmp_path / "out").exists()
@@ -323,6 +323,6 @@ def test_a_misspelt_key_of_a_source_is_offered_its_own(source, word, command, wr
 def test_sources_in_python_are_refused_alike(keys, words, tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text(yaml.safe_dump(keys), encoding="utf-8")
-    with pytest.raises(nr.NurecoilError) as caught:
-        nr.load_source(path)
+    with pytest.raises(cl.CevnslabError) as caught:
+        cl.load_source(path)
     assert all(word in str(caught.value) for word in ("mine.yaml", *words)), str(caught.value)

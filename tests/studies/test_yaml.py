@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from nurecoil.errors import InputFileError, StudyError
-from nurecoil.studies.yaml_io import parse_yaml, read_text, read_yaml
+from cevnslab.errors import InputFileError, StudyError
+from cevnslab.studies.yaml_io import parse_yaml, read_text, read_yaml
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,77 @@
+"""cevnslab: coherent elastic neutrino-nucleus scattering, from a source and a detector to limits on new physics.
+
+>>> import cevnslab as cl
+>>> result = cl.load_study("parada2024").run()
+>>> [round(end * 1e9, 2) for end in result.limit("ess-ge", "q_ee").segments[0]]
+[-3.85, 4.87]
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from cevnslab.version import __version__
+
+if TYPE_CHECKING:
+    from cevnslab.detection.detector import Detector
+    from cevnslab.detection.response import Response, response
+    from cevnslab.errors import CevnslabError
+    from cevnslab.physics import atoms, constants, couplings, cross_sections, form_factors, nuclei, sources
+    from cevnslab.physics.couplings import Coupling
+    from cevnslab.reports.files import load_result
+    from cevnslab.studies.load import load_detector, load_source
+    from cevnslab.studies.results import Result
+    from cevnslab.studies.study import Study, load_study, study_from_dict
+
+_HOME = {
+    "Coupling": "cevnslab.physics.couplings",
+    "Detector": "cevnslab.detection.detector",
+    "CevnslabError": "cevnslab.errors",
+    "Response": "cevnslab.detection.response",
+    "Result": "cevnslab.studies.results",
+    "Study": "cevnslab.studies.study",
+    "load_detector": "cevnslab.studies.load",
+    "load_result": "cevnslab.reports.files",
+    "load_source": "cevnslab.studies.load",
+    "load_study": "cevnslab.studies.study",
+    "response": "cevnslab.detection.response",
+    "study_from_dict": "cevnslab.studies.study",
+}
+_MODULES = ("atoms", "constants", "couplings", "cross_sections", "form_factors", "nuclei", "sources")
+
+__all__ = [
+    "CevnslabError",
+    "Coupling",
+    "Detector",
+    "Response",
+    "Result",
+    "Study",
+    "__version__",
+    "atoms",
+    "constants",
+    "couplings",
+    "cross_sections",
+    "form_factors",
+    "load_detector",
+    "load_result",
+    "load_source",
+    "load_study",
+    "nuclei",
+    "response",
+    "sources",
+    "study_from_dict",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Names are imported when first used: the command then pays only for what it needs."""
+    if name in _HOME:
+        return getattr(importlib.import_module(_HOME[name]), name)
+    if name in _MODULES:
+        return importlib.import_module(f"cevnslab.physics.{name}")
+    raise AttributeError(f"module 'cevnslab' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return __all__

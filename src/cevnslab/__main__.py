@@ -1,0 +1,5 @@
+"""`python -m cevnslab` is the command `cevnslab`."""
+
+from cevnslab.cli import main
+
+main()

@@ -1,0 +1,290 @@
+"""The command `cevnslab`: a thin shell over studies, figures and reports.
+
+Exit status: 0 done; 2 the input is wrong (one message on standard error); 1 anything else.
+"""
+
+from __future__ import annotations
+
+import enum
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cevnslab.errors import CevnslabError
+from cevnslab.version import __version__
+
+# All matrices here are small: more threads would wait for each other, and change the last bit from run to run.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+app = typer.Typer(
+    name="cevnslab",
+    help="Coherent elastic neutrino-nucleus scattering: spectra, limits and figures from a study file.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+Output = Annotated[Path, typer.Option("-o", "--output", help="Folder under which <study name>/ is written.")]
+Style = Annotated[Path | None, typer.Option("--style", help="A matplotlib style file.")]
+Workers = Annotated[int, typer.Option("--workers", min=0, help="Processes for pseudo-experiments; 0: this one.")]
+Scheduler = Annotated[str | None, typer.Option("--scheduler", help="Address of a Dask scheduler.")]
+Fast = Annotated[bool, typer.Option("--fast", help="Compiled kernels for pseudo-experiments (needs numba).")]
+
+Data = Annotated[
+    Path | None,
+    typer.Option("--data", help="Folder with the data of experiments; else CEVNSLAB_DATA, or they are downloaded."),
+]
+
+# The base of all complaints about the command line; typer brings it from click or from a copy of its own.
+UsageFault: type[Exception] = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
+
+BLOCKS = ".blocks"
+"""Folder, beside the results, of the finished blocks of a run that has not ended."""
+
+
+class Statistic(enum.StrEnum):
+    """Statistics by name."""
+
+    LEAST_SQUARES = "least-squares"
+    POISSON = "poisson"
+
+
+class MinimumChoice(enum.StrEnum):
+    """What an interval compares with."""
+
+    GLOBAL = "global"
+    CONNECTED = "connected"
+
+
+class EnsembleChoice(enum.StrEnum):
+    """What fluctuates beside the counts."""
+
+    DRAWN = "drawn"
+    CENTRES = "centres"
+
+
+StudyPath = Annotated[str, typer.Argument(metavar="STUDY.yaml", help="A study file, or a built-in study.")]
+
+
+def _run(study_name: str, output: Path, workers: int, scheduler: str | None, fast: bool, data: Path | None) -> None:
+    from cevnslab.reports.drawing import helper
+
+    with helper() as drawing_helper:
+        from cevnslab.reports.files import save
+        from cevnslab.reports.storage import result_folder
+        from cevnslab.reports.tables import comparison_table
+        from cevnslab.studies.blocks import check_options
+        from cevnslab.studies.study import load_study
+
+        study = load_study(study_name, data=data)
+        check_options(study, workers, scheduler, fast)
+        study.responses()
+        with result_folder(output, study.name, BLOCKS, f"run {study.sha256} {fast}") as (folder, store):
+            result = study.run(store=store, workers=workers, scheduler=scheduler, fast=fast)
+            save(result, output, drawn_by=drawing_helper)
+    typer.echo(comparison_table(result))
+    typer.echo(f"\nTables, figures and provenance: {folder}")
+
+
+@app.command()
+def reproduce(
+    name: Annotated[str, typer.Argument(metavar="[NAME]", help="A built-in study.")] = "parada2024",
+    output: Output = Path("results"),
+    workers: Workers = 0,
+    scheduler: Scheduler = None,
+    fast: Fast = False,
+    data: Data = None,
+) -> None:
+    """Run a built-in study and print its limits beside the published ones."""
+    from cevnslab.errors import UnknownNameError
+    from cevnslab.physics.couplings import nearest
+    from cevnslab.studies import presets
+
+    if name not in presets.names("studies"):
+        raise UnknownNameError(
+            f"no built-in study '{name}'; {nearest(name, presets.names('studies'))} (a study file: cevnslab run FILE)"
+        )
+    _run(name, output, workers, scheduler, fast, data)
+
+
+@app.command()
+def run(
+    study: StudyPath,
+    output: Output = Path("results"),
+    workers: Workers = 0,
+    scheduler: Scheduler = None,
+    fast: Fast = False,
+    data: Data = None,
+) -> None:
+    """Run a study file."""
+    _run(study, output, workers, scheduler, fast, data)
+
+
+@app.command()
+def coverage(
+    study: Annotated[str, typer.Argument(metavar="STUDY", help="A study file, or a built-in study.")],
+    detector: Annotated[str, typer.Option("--detector", help="A detector or correlated combination.")],
+    coupling: Annotated[str, typer.Option("--coupling", help="A coupling of the study.")],
+    at: Annotated[list[float], typer.Option("--at", help="A true value in the coupling's unit; repeatable.")],
+    toys: Annotated[int, typer.Option("--toys", help="Pseudo-experiments per value, at least 100.")] = 10_000,
+    seed: Annotated[int, typer.Option("--seed", help="Of the random numbers.")] = 1,
+    statistic: Annotated[Statistic | None, typer.Option("--statistic", help="The study's unless given.")] = None,
+    minimum: Annotated[MinimumChoice | None, typer.Option("--minimum", help="The study's unless given.")] = None,
+    ensemble: Annotated[
+        EnsembleChoice, typer.Option("--ensemble", help="Normalisations drawn, or constraint centres fluctuated.")
+    ] = EnsembleChoice.DRAWN,
+    output: Output = Path("results"),
+    workers: Workers = 0,
+    scheduler: Scheduler = None,
+    fast: Fast = False,
+) -> None:
+    """Simulate how often an interval covers the truth."""
+    from cevnslab.reports.coverage import coverage_table, save_coverage
+    from cevnslab.reports.storage import result_folder
+    from cevnslab.studies.coverage import check_request
+    from cevnslab.studies.coverage import coverage as simulate
+    from cevnslab.studies.study import load_study
+
+    loaded = load_study(study)
+    request: Any = {
+        "toys": toys,
+        "seed": seed,
+        "statistic": None if statistic is None else statistic.value,
+        "minimum": None if minimum is None else minimum.value,
+    }
+    check_request(loaded, detector, coupling, at, **request, fast=fast)
+    told = repr((detector, coupling, at, request, ensemble.value, fast))
+    with result_folder(output, loaded.name, BLOCKS, f"coverage {loaded.sha256} {told}") as (_, store):
+        where: Any = {"store": store, "workers": workers, "scheduler": scheduler, "fast": fast}
+        result = simulate(loaded, detector, coupling, at, **request, ensemble=ensemble.value, **where)
+        folder, dropped = save_coverage(result, output)
+    if dropped:
+        typer.echo(f"{dropped} points of another version of this study were replaced.")
+    typer.echo(coverage_table(result))
+    typer.echo(f"\nTable and figure: {folder}")
+
+
+@app.command()
+def figures(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A study's folder of results.")],
+    style: Style = None,
+) -> None:
+    """Redraw a study's figures from its saved results, computing nothing."""
+    from cevnslab.reports.drawing import helper
+
+    with helper() as drawing_helper:
+        from cevnslab.reports.files import redraw
+
+        for path in redraw(directory, style, drawing_helper):
+            typer.echo(path)
+
+
+@app.command()
+def check(study: StudyPath, data: Data = None) -> None:
+    """Validate a study file and say in words what it would compute."""
+    from cevnslab.reports.describe import describe
+    from cevnslab.studies.study import load_study
+
+    typer.echo(describe(load_study(study, data=data)))
+
+
+@app.command()
+def presets(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A preset to print as YAML.")] = None,
+) -> None:
+    """List sources, detectors, studies and couplings, or print one, ready to edit."""
+    from cevnslab.reports.presets import list_presets, show_preset
+
+    typer.echo(list_presets() if name is None else show_preset(name), nl=False)
+
+
+@app.command()
+def report(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A study's folder of results.")],
+) -> None:
+    """Write a study's saved results as one HTML page, computing nothing."""
+    from cevnslab.reports.html import write_report
+
+    typer.echo(write_report(directory))
+
+
+class ExportFormat(enum.StrEnum):
+    """What results or a study can be exported to."""
+
+    HEPDATA = "hepdata"
+    PYHF = "pyhf"
+    BIBTEX = "bibtex"
+
+
+@app.command()
+def export(
+    source: Annotated[str, typer.Argument(metavar="DIR|STUDY", help="A study's folder of results, or a study.")],
+    form: Annotated[ExportFormat, typer.Option("--format", help="hepdata takes a folder; the others take both.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Folder for hepdata (DIR/hepdata), else a file (standard output)."),
+    ] = None,
+    detector: Annotated[
+        list[str] | None, typer.Option("--detector", help="For pyhf: a detector or combination; repeatable.")
+    ] = None,
+    at: Annotated[
+        list[str] | None, typer.Option("--at", help="For pyhf: COUPLING=VALUE in the coupling's unit; repeatable.")
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Let hepdata-validator or pyhf check it first (extras hepdata, pyhf).")
+    ] = False,
+    data: Data = None,
+) -> None:
+    """Export results or a study: HEPData tables, a pyhf workspace, BibTeX of what to cite."""
+    from cevnslab.reports.exports import export as write
+
+    made = write(source, form.value, output, detectors=detector or [], at=at or [], check=check, data=data)
+    typer.echo(made, nl=output is not None or form is ExportFormat.HEPDATA)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of study files, for editors."""
+    import json
+
+    from cevnslab.reports.json_schema import study_schema
+
+    typer.echo(json.dumps(study_schema(), indent=1))
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"cevnslab {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Entry point: faults of the input become one message and exit status 2."""
+    try:
+        status = app(standalone_mode=False)
+    except CevnslabError as fault:
+        print(f"cevnslab: {fault}", file=sys.stderr)
+        sys.exit(fault.exit_status)
+    except UsageFault as fault:
+        message = fault.format_message()  # type: ignore[attr-defined]
+        # Without any argument the message is the help itself.
+        said = message if message.startswith("Usage:") else f"cevnslab: {message} (see cevnslab --help)"
+        print(said, file=sys.stderr)
+        sys.exit(2)
+    except (KeyboardInterrupt, typer.Abort):
+        print("cevnslab: interrupted", file=sys.stderr)
+        sys.exit(1)
+    sys.exit(status if isinstance(status, int) else 0)

@@ -1,0 +1,116 @@
+"""Recoils to counts: the integrals of products of amplitudes over energy and recoil, monomial by monomial."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cevnslab.errors import PhysicsError
+from cevnslab.physics.couplings import Coupling
+from cevnslab.physics.cross_sections import Amplitudes, Scatterer, components_of, outgoing_basis
+from cevnslab.physics.sources import FluxComponent
+
+FloatArray = NDArray[np.float64]
+Monomial = tuple[int, ...]
+"""Which couplings are multiplied, by their index: () the Standard Model, (a,) linear, (a, b) quadratic."""
+
+
+def fold(
+    particles: Sequence[tuple[Scatterer, float]],
+    components: Sequence[FluxComponent],
+    couplings: tuple[Coupling, ...],
+    recoil_energy_kev: FloatArray,
+    weight_kev: FloatArray,
+    windows: FloatArray,
+    luminosity_per_cm2: float,
+) -> dict[Monomial, FloatArray]:
+    """Counts per bin of every monomial, R_i,ab = integral of S_i(T) w(T) K_a(T) K_b(T) dT.
+
+    Parameters
+    ----------
+    particles : the kinds of target particle, each with its number per formula unit.
+    recoil_energy_kev, weight_kev : nodes of the recoil integral, of the particle's energy: shape (nodes,).
+    windows : S_i at the nodes, shape (bins, nodes).
+    luminosity_per_cm2 : fluence of a component with a yield of one times the number of formula units.
+
+    """
+    integrands: dict[Monomial, FloatArray] = {}
+    for particle, per_unit in particles:
+        measure = weight_kev * (luminosity_per_cm2 * per_unit)
+        _add_integrands(integrands, particle, components, couplings, recoil_energy_kev, measure)
+    monomials = list(integrands)
+    folded = np.stack([integrands[monomial] for monomial in monomials]) @ windows.T
+    return dict(zip(monomials, folded, strict=True))
+
+
+def sorted_monomials(terms: Sequence[dict[Monomial, FloatArray]]) -> list[Monomial]:
+    """All monomials of several channels or parts, the Standard Model's first, then by degree.
+
+    >>> sorted_monomials([{(): np.zeros(1), (0, 1): np.zeros(1)}, {(1,): np.zeros(1)}])
+    [(), (1,), (0, 1)]
+    """
+    return sorted({monomial for part in terms for monomial in part} | {()}, key=lambda m: (len(m), m))
+
+
+def _add_integrands(
+    integrands: dict[Monomial, FloatArray],
+    particle: Scatterer,
+    components: Sequence[FluxComponent],
+    couplings: tuple[Coupling, ...],
+    recoil: FloatArray,
+    measure: FloatArray,
+) -> None:
+    """Add w_alpha(T) K_a(T) K_b(T) of one kind of target particle to the integrand of each monomial."""
+    index = {new: position for position, new in enumerate(couplings)}
+    cached: dict[tuple[object, ...], Amplitudes] = {}
+
+    def amplitudes(new: Coupling | None, flavour: str) -> Amplitudes:
+        # Couplings that share their kernels (all millicharges do) share the evaluation.
+        key = (None, flavour) if new is None else (new.nucleus, new.electron, new.component)
+        if key not in cached:
+            if new is None:
+                cached[key] = particle.standard_model(flavour, recoil)
+            else:
+                cached[key] = particle.kernel(new, recoil)
+                if not all(np.all(np.isfinite(part)) for part in cached[key].values()):
+                    raise PhysicsError(f"{new.name}: its kernel is not finite on this target's particles")
+        return cached[key]
+
+    filled, weighted = components_of(couplings), any(new.weights for new in couplings)
+    minimum_energy = particle.minimum_energy_mev(recoil)
+    for component in components:
+        moments = component.spectrum.inverse_energy_moments(minimum_energy)
+        emitted = measure if component.yield_per_primary == 1 else measure * component.yield_per_primary
+        for pair, energy_coefficients in particle.kinematics(recoil, component.antineutrino, filled).items():
+            weight = emitted * np.einsum("kt,kt->t", energy_coefficients, moments)
+            products: dict[tuple[int, int], FloatArray | None] = {}
+            for outgoing, basis in outgoing_basis(component.flavour, list(couplings)):
+                for i, first in enumerate(basis):
+                    for second in basis[i:]:
+                        left, right = amplitudes(first, component.flavour), amplitudes(second, component.flavour)
+                        ids = (id(left), id(right))
+                        if ids not in products:
+                            products[ids] = _component_product(pair, left, right, weight)
+                        product = products[ids]
+                        if product is None:
+                            continue
+                        monomial = tuple(index[new] for new in (first, second) if new is not None)
+                        # theta_a theta_b and theta_b theta_a are the same product.
+                        factor = 1.0 if first is second else 2.0
+                        for new in (first, second) if weighted else ():
+                            factor *= new.weight(component.flavour, outgoing) if new else 1.0
+                        term = product if factor == 1 else factor * product
+                        integrands[monomial] = integrands[monomial] + term if monomial in integrands else term
+
+
+def _component_product(
+    pair: tuple[str, str], left: Amplitudes, right: Amplitudes, weight: FloatArray
+) -> FloatArray | None:
+    """weight(T) times the symmetrised product of two amplitudes in a pair of components; None if they have none."""
+    first, second = pair
+    if first == second:
+        return weight * left[first] * right[first] if first in left and first in right else None
+    parts = [weight * a[first] * b[second] for a, b in ((left, right), (right, left)) if first in a and second in b]
+    return np.sum(parts, axis=0) if parts else None

@@ -1,0 +1,292 @@
+"""COHERENT CsI[Na] 2021 (arXiv:2110.07730): energy in photoelectrons (PE) and arrival time, 9 x 11 bins.
+
+Expected counts factorise, flux component by flux component, into energy and time. A recoil T gives the light
+E_ee = a T + b T^2 + c T^3 + d T^4 (a nuclear recoil; an electron gives all of its energy), smeared by a gamma law:
+x photoelectrons with the shape 1 + b and mean 13.35 PE/keV, a = 0.0749 keV/E_ee, b = 9.56 E_ee/keV,
+
+    P(x|E_ee) = (a (1+b))^(1+b)/Gamma(1+b) x^b exp(-a (1+b) x),
+
+times the efficiency a/(1 + exp(-b (x - c))) + d. Curves and backgrounds are the release's; the smearing law and the
+time efficiency are as public analyses quote them (docs/coherent.md).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cevnslab.detection.expansion import expansions_of, with_expansion
+from cevnslab.detection.folding import Monomial, fold, sorted_monomials
+from cevnslab.detection.quadrature import recoil_nodes
+from cevnslab.detection.response import BinAxis, Response
+from cevnslab.experiments.axes import AXES
+from cevnslab.experiments.files import data_folder
+from cevnslab.experiments.measurement import Measurement, Setup, measurement
+from cevnslab.experiments.tables import read_coefficients, read_events, read_histogram
+from cevnslab.inference.templates import Template, TimeTemplate
+from cevnslab.physics.arrival_times import arrival_density
+from cevnslab.physics.atoms import binding_energies_kev
+from cevnslab.physics.couplings import Coupling
+from cevnslab.physics.cross_sections import AtomicElectrons, scatterers
+from cevnslab.physics.nuclei import Target
+from cevnslab.physics.sources import PION_DECAY_AT_REST, FluxComponent, components_by_arrival
+
+FloatArray = NDArray[np.float64]
+
+PE_EDGES = np.array([0.0, 8, 12, 16, 20, 24, 32, 40, 50, 60])
+TIME_EDGES_US = np.array([*(np.arange(9) / 8), 2, 4, 6])
+CELL_PE = 0.25
+"""Width of the cells in which the efficiency is taken as constant."""
+RECOIL_RANGE_KEV = {"cevns": (0.1, 60.0), "electron": (0.01, 12.0)}
+"""True recoils that can give 7 to 60 PE; below, the smearing leaves less than 1e-15."""
+
+EFFICIENCY_DECAY_PER_US = 0.0494
+EFFICIENCY_FULL_UNTIL_US = 0.52
+
+BACKGROUNDS = {"brn": (18.4, 0.25), "nin": (5.6, 0.35), "steady_state": (1286.0, 0.021)}
+"""Expected counts and relative uncertainties: beam-related and neutrino-induced neutrons, steady state."""
+SIGNAL_UNCERTAINTY = {"normalisation": 0.12, "shape": 0.10}
+"""Flux, efficiency, quenching and form factor together; with shapes the flux alone."""
+PULLS = ("efficiency", "quenching_0", "quenching_1", "neutron_radius")
+NEUTRON_RADIUS_UNCERTAINTY = 0.02
+OFFSET_RANGE_US = (-0.25, 0.25)
+OFFSET_STEP_US = 0.01
+
+
+def photoelectron_windows(light_kev: FloatArray, efficiency: FloatArray) -> FloatArray:
+    """Probability to be counted in each PE bin, shape (bins, points), for energies of light in keVee."""
+    from scipy.special import gammainc
+
+    light = np.maximum(light_kev, 1e-12)
+    shape = 1 + 9.56 * light
+    scale = light / (0.0749 * shape)
+    edges = np.arange(PE_EDGES[0], PE_EDGES[-1] + CELL_PE / 2, CELL_PE)
+    cells = np.diff(gammainc(shape, edges[:, None] / scale), axis=0)
+    seen = efficiency_of(edges[:-1] + CELL_PE / 2, efficiency)
+    return np.asarray(np.add.reduceat(cells * seen[:, None], np.searchsorted(edges, PE_EDGES[:-1]), axis=0))
+
+
+def efficiency_of(photoelectrons: FloatArray, coefficients: FloatArray) -> FloatArray:
+    """a/(1 + exp(-b (x - c))) + d, never below 0 nor above 1."""
+    a, b, c, d = coefficients
+    return np.asarray(np.clip(a / (1 + np.exp(-b * (photoelectrons - c))) + d, 0.0, 1.0))
+
+
+def light_of(recoil_kev: FloatArray, coefficients: FloatArray) -> FloatArray:
+    """Light of a nuclear recoil in keVee: a polynomial of the recoil in MeV."""
+    recoil_mev = recoil_kev * 1e-3
+    return np.asarray(sum(c * recoil_mev ** (1 + power) for power, c in enumerate(coefficients)) * 1e3)
+
+
+def time_efficiency(time_us: FloatArray) -> FloatArray:
+    """1 up to 0.52 us, then exp(-0.0494 (t - 0.52)); 0 before the beam."""
+    late = np.maximum(time_us - EFFICIENCY_FULL_UNTIL_US, 0.0)
+    return np.where(time_us < 0, 0.0, np.exp(-EFFICIENCY_DECAY_PER_US * late))
+
+
+def energy_terms(
+    setup: Setup,
+    target: Target,
+    components: tuple[FluxComponent, ...],
+    channel: str,
+    couplings: tuple[Coupling, ...],
+    quenching: FloatArray,
+    efficiency: FloatArray,
+) -> dict[Monomial, FloatArray]:
+    """Counts per PE bin of some flux components over all arrival times, monomial by monomial."""
+
+    def terms_of(of: Target) -> dict[Monomial, FloatArray]:
+        particles = scatterers(of, channel, setup.form_factor, radiative_corrections=setup.radiative_corrections)
+        ends = [p.maximum_recoil_kev(c.spectrum.maximum_energy_mev) for p, _ in particles for c in components]
+        shells = [binding_energies_kev(p.symbol) for p, _ in particles if isinstance(p, AtomicElectrons)]
+        kinks = np.concatenate([ends, *shells]).tolist()
+        nodes = recoil_nodes(np.array(RECOIL_RANGE_KEV[channel]), None, max(ends), kinks)
+        recoil = nodes.recoil_energy_kev
+        light = recoil if channel == "electron" else light_of(recoil, quenching)
+        windows = photoelectron_windows(light, efficiency)
+        return fold(particles, components, couplings, recoil, nodes.weight_kev, windows, setup.luminosity_per_cm2)
+
+    return with_expansion(terms_of, target, couplings)
+
+
+def _time_nodes() -> tuple[FloatArray, FloatArray]:
+    """Gauss-Legendre nodes and weights in every time bin, split where the efficiency bends: (bins, nodes) each."""
+    nodes, weights = np.polynomial.legendre.leggauss(24)
+    times, measures = [], []
+    for low, high in itertools.pairwise(TIME_EDGES_US.tolist()):
+        borders = [low, *([EFFICIENCY_FULL_UNTIL_US] if low < EFFICIENCY_FULL_UNTIL_US < high else []), high]
+        while len(borders) < 3:
+            borders.insert(1, (low + high) / 2)
+        lengths = np.diff(borders)[:, None] / 2
+        times.append((np.array(borders[:-1])[:, None] + lengths * (1 + nodes)).ravel())
+        measures.append((lengths * weights).ravel())
+    return np.array(times), np.array(measures)
+
+
+def signal_times(setup: Setup, lifetimes_us: tuple[float, ...], offsets_us: FloatArray) -> TimeTemplate:
+    """Share of the signal in each time bin, for every offset; what is lost to the efficiency is not in it."""
+    times, weights = _time_nodes()
+    seen = weights * time_efficiency(times)
+    fractions = [
+        np.sum(arrival_density(setup.pulse, lifetimes_us, times - offset) * seen, axis=1) for offset in offsets_us
+    ]
+    return TimeTemplate(offsets_us, np.array(fractions))
+
+
+def background_times(path: Path, offsets_us: FloatArray) -> TimeTemplate:
+    """A released time template times the efficiency, one in all at offset 0."""
+    centres, density = read_histogram(path)
+    times, weights = _time_nodes()
+    seen = weights * time_efficiency(times)
+    # Beyond its ends the template is as at its ends: half of the smallest bin at most, where it is zero or flat.
+    shapes = np.array([np.sum(np.interp(times - offset, centres, density) * seen, axis=1) for offset in offsets_us])
+    nominal = np.sum(np.interp(times, centres, density) * seen)
+    return TimeTemplate(offsets_us, shapes / nominal)
+
+
+def _background(name: str, pe: FloatArray, times: TimeTemplate) -> tuple[Template, float]:
+    counts, width = BACKGROUNDS[name]
+    return Template((counts * pe / pe.sum())[None, :], {}, times), width
+
+
+def _backgrounds(folder: Path, offsets_us: FloatArray) -> dict[str, tuple[Template, float]]:
+    made = {}
+    for name in ("brn", "nin"):
+        centres, density = read_histogram(folder / f"{name}PE.txt")
+        pe, _ = np.histogram(centres, PE_EDGES, weights=density)
+        made[name] = _background(name, pe, background_times(folder / f"{name}Trec.txt", offsets_us))
+    events = read_events(folder / "dataBeamOnAC.txt")
+    inside = events[events[:, 1] < TIME_EDGES_US[-1], 0]
+    pe, _ = np.histogram(inside[inside < PE_EDGES[-1]], PE_EDGES)
+    decay = np.exp(-EFFICIENCY_DECAY_PER_US * TIME_EDGES_US)
+    steady = (decay[:-1] - decay[1:]) / (decay[0] - decay[-1])
+    made["steady_state"] = _background("steady_state", pe.astype(float), TimeTemplate(np.zeros(1), steady[None, :]))
+    return made
+
+
+def _neutron_radii(target: Target, factor: float) -> Target:
+    """The target with all neutron radii scaled."""
+    constituents = [
+        replace(c, nucleus=replace(c.nucleus, neutron_radius_fm=c.nucleus.neutron_radius_fm * factor))
+        for c in target.constituents
+    ]
+    return replace(target, constituents=tuple(constituents))
+
+
+@dataclass(frozen=True, eq=False)
+class _Signal:
+    """The expected signal: what the response is made of, and the templates of the likelihood."""
+
+    monomials: tuple[Monomial, ...]
+    coefficients: dict[str, FloatArray]
+    """Per channel, without an offset: shape (monomials, bins)."""
+    templates: tuple[Template, ...]
+    """One per group of flux components that arrive together."""
+
+
+def _signal(setup: Setup, couplings: tuple[Coupling, ...], folder: Path, offsets_us: FloatArray) -> _Signal:
+    """Fold the flux components, nominal and with every curve varied by one standard deviation."""
+    quenching = read_coefficients(folder / "scintRespCoefficients.txt", 5)
+    efficiency = read_coefficients(folder / "effCoefficients.txt", 3)
+    groups = components_by_arrival(PION_DECAY_AT_REST)
+
+    def fold_all(target: Target, q: int = 0, e: int = 0) -> dict[tuple[int, str], dict[Monomial, FloatArray]]:
+        """By group and channel, with the curves in these rows of the released tables."""
+        return {
+            (number, channel): energy_terms(setup, target, group, channel, couplings, quenching[q], efficiency[e])
+            for number, (_, group) in enumerate(groups)
+            for channel in setup.channels
+        }
+
+    nominal = fold_all(setup.target)
+    varied = {}
+    if setup.nuisances == "shape":
+        radii = [_neutron_radii(setup.target, 1 + sign * NEUTRON_RADIUS_UNCERTAINTY) for sign in (1, -1)]
+        varied = {
+            "efficiency": [fold_all(setup.target, e=row) for row in (1, 2)],
+            "quenching_0": [fold_all(setup.target, q=row) for row in (1, 2)],
+            "quenching_1": [fold_all(setup.target, q=row) for row in (3, 4)],
+            "neutron_radius": [fold_all(target) for target in radii],
+        }
+        varied = {name: varied[name] for name in pulls(setup, couplings)}
+    monomials = sorted_monomials(list(nominal.values()))
+
+    def rows(terms: dict[Monomial, FloatArray]) -> FloatArray:
+        return np.array([terms.get(monomial, np.zeros(len(PE_EDGES) - 1)) for monomial in monomials])
+
+    def summed(made: dict[tuple[int, str], dict[Monomial, FloatArray]], number: int) -> FloatArray:
+        return np.asarray(np.sum([rows(made[number, channel]) for channel in setup.channels], axis=0))
+
+    times = [signal_times(setup, lifetimes, offsets_us) for lifetimes, _ in groups]
+    templates = tuple(
+        Template(
+            summed(nominal, number),
+            {name: (summed(up, number), summed(down, number)) for name, (up, down) in varied.items()},
+            times[number],
+        )
+        for number in range(len(groups))
+    )
+    parts = {
+        channel: [
+            (rows(nominal[number, channel])[:, :, None] * _central(times[number])).reshape(len(monomials), -1)
+            for number in range(len(groups))
+        ]
+        for channel in setup.channels
+    }
+    coefficients = {channel: np.asarray(np.sum(part, axis=0)) for channel, part in parts.items()}
+    return _Signal(tuple(monomials), coefficients, templates)
+
+
+def pulls(setup: Setup, couplings: Sequence[Coupling]) -> tuple[str, ...]:
+    """The pulls of the signal's shape; a radius that is fitted has none besides."""
+    if setup.nuisances != "shape":
+        return ()
+    return tuple(name for name in PULLS if name not in {new.name for new in couplings})
+
+
+def _central(times: TimeTemplate) -> FloatArray:
+    """The time distribution without an offset, which stands in the middle of the grid."""
+    return np.asarray(times.fractions[len(times.fractions) // 2])
+
+
+def analyse(setup: Setup, couplings: Sequence[Coupling]) -> Measurement:
+    """The measurement, as a function of some couplings; data are located and verified here."""
+    folder = data_folder("csi-2021", setup.directory)
+    shaped = setup.nuisances == "shape"
+    low, high = OFFSET_RANGE_US
+    offsets = np.linspace(low, high, round((high - low) / OFFSET_STEP_US) + 1) if shaped else np.zeros(1)
+    signal = _signal(setup, tuple(couplings), folder, offsets)
+    backgrounds = _backgrounds(folder, offsets)
+    expected = {
+        name: np.outer(template.nominal[0], _central(template.times)).ravel()
+        for name, (template, _) in backgrounds.items()
+        if template.times is not None
+    }
+    response = Response(
+        setup.name,
+        tuple(map(BinAxis, AXES["coherent-csi-2021"], (PE_EDGES, TIME_EDGES_US))),
+        tuple(couplings),
+        setup.channels,
+        signal.monomials,
+        signal.coefficients,
+        expected,
+        expansions_of(couplings, setup.target),
+    )
+    events = read_events(folder / "dataBeamOnC.txt")
+    events = events[(events[:, 0] < PE_EDGES[-1]) & (events[:, 1] < TIME_EDGES_US[-1])]
+    observed, _, _ = np.histogram2d(events[:, 0], events[:, 1], [PE_EDGES, TIME_EDGES_US])
+    return measurement(
+        setup,
+        response,
+        observed.ravel(),
+        signal.templates,
+        backgrounds,
+        signal_width=SIGNAL_UNCERTAINTY[setup.nuisances],
+        pulls=pulls(setup, couplings),
+        offset_range_us=OFFSET_RANGE_US if shaped else None,
+    )

@@ -1,0 +1,147 @@
+"""COHERENT liquid argon 2020 (arXiv:2003.10630, release arXiv:2006.12659): energy, F90 and time, 12 x 8 x 10 bins.
+
+The expected signal is the released CEvNS template, reweighted in energy and time by what a coupling changes:
+S(E, F90, t) = template * calculated(E, t; couplings)/calculated(E, t; Standard Model), exact where couplings vanish.
+A recoil T gives the light E_ee = (0.246 + 0.00078 T/keV) T, smeared with sigma = 0.58 sqrt(E_ee keV). Electron recoils
+are rejected by the pulse shape (F90) and left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cevnslab.detection.detector import EfficiencyTable, Resolution
+from cevnslab.detection.expansion import expansions_of, with_expansion
+from cevnslab.detection.folding import Monomial, fold, sorted_monomials
+from cevnslab.detection.quadrature import bin_windows, recoil_nodes
+from cevnslab.detection.response import BinAxis, Response
+from cevnslab.experiments.axes import AXES
+from cevnslab.experiments.files import data_folder
+from cevnslab.experiments.measurement import Measurement, Setup, measurement, require_channels
+from cevnslab.experiments.tables import cube_edges, read_cube, read_efficiency
+from cevnslab.inference.templates import Template
+from cevnslab.physics.arrival_times import arrival_fractions
+from cevnslab.physics.couplings import Coupling
+from cevnslab.physics.cross_sections import scatterers
+from cevnslab.physics.nuclei import Target
+from cevnslab.physics.sources import PION_DECAY_AT_REST, components_by_arrival
+
+FloatArray = NDArray[np.float64]
+
+ENERGY_EDGES_KEVEE, F90_EDGES, TIME_EDGES_US = cube_edges()
+RECOIL_RANGE_KEV = (0.5, 350.0)
+RESOLUTION = Resolution(sigma_kev=0.58, at_kev=1.0)
+"""Of the light in keVee."""
+BACKGROUNDS = {
+    "brn": ("brnpdf.txt", 160 / 497),
+    "delayed_brn": ("delbrnpdf.txt", 1.0),
+    "steady_state": ("bkgpdf.txt", 25 / 3154),
+}
+"""Released templates and the relative uncertainties of their counts: prompt and delayed neutrons, steady state."""
+SIGNAL_UNCERTAINTY = 17 / 128
+SIGNAL_SHAPES = {
+    "cevns_f90": ("cevnspdf+1sigF90.txt", "cevnspdf-1sigF90.txt"),
+    "cevns_time": ("cevnspdfCEvNSTimingMeanSyst.txt", None),
+}
+BRN_SHAPES = {
+    "brn_energy": ("brnpdf+1sigEnergy.txt", "brnpdf-1sigEnergy.txt"),
+    "brn_time": ("brnpdf+1sigBRNTimingMean.txt", "brnpdf-1sigBRNTimingMean.txt"),
+    "brn_width": ("brnpdfBRNTimingWidthSyst.txt", None),
+}
+"""Varied templates of each pull: +1 and -1 standard deviation, or one file that is mirrored."""
+
+
+def light_of(recoil_kev: FloatArray) -> FloatArray:
+    """Light of a nuclear recoil in keVee, (0.246 + 0.00078 T) T.
+
+    >>> float(light_of(np.array(100.0)))
+    32.4
+    """
+    return np.asarray((0.246 + 0.00078 * recoil_kev) * recoil_kev)
+
+
+def calculated(
+    setup: Setup, couplings: tuple[Coupling, ...], efficiency: EfficiencyTable
+) -> dict[Monomial, FloatArray]:
+    """Counts in energy and time from first principles, monomial by monomial: shape (12, 10) each."""
+
+    def terms_of(of: Target) -> dict[Monomial, FloatArray]:
+        particles = scatterers(of, "cevns", setup.form_factor, radiative_corrections=setup.radiative_corrections)
+        total: dict[Monomial, FloatArray] = {}
+        for lifetimes, components in components_by_arrival(PION_DECAY_AT_REST):
+            ends = [p.maximum_recoil_kev(c.spectrum.maximum_energy_mev) for p, _ in particles for c in components]
+            nodes = recoil_nodes(np.array(RECOIL_RANGE_KEV), None, max(ends), ends)
+            recoil = nodes.recoil_energy_kev
+            windows = bin_windows(ENERGY_EDGES_KEVEE, RESOLUTION, efficiency, light_of(recoil))
+            terms = fold(particles, components, couplings, recoil, nodes.weight_kev, windows, setup.luminosity_per_cm2)
+            shares = arrival_fractions(setup.pulse, lifetimes, TIME_EDGES_US)
+            for monomial, counts in terms.items():
+                total[monomial] = total.get(monomial, 0.0) + np.outer(counts, shares)
+        return total
+
+    return with_expansion(terms_of, setup.target, couplings)
+
+
+def _efficiency(path: Path) -> EfficiencyTable:
+    """The released curve, 0 at no light and flat above its last point."""
+    energy, efficiency = read_efficiency(path)
+    knots = (0.0, *energy.tolist(), float(ENERGY_EDGES_KEVEE[-1]))
+    return EfficiencyTable(knots, (0.0, *efficiency.tolist(), float(efficiency[-1])), "reconstructed")
+
+
+def analyse(setup: Setup, couplings: Sequence[Coupling]) -> Measurement:
+    """The measurement, as a function of some couplings; data are located and verified here."""
+    require_channels(setup, ("cevns",), "F90 rejects electron recoils; give this detector channels: [cevns]")
+    folder = data_folder("lar-2020", setup.directory)
+    expected = calculated(setup, tuple(couplings), _efficiency(folder / "CENNS10AnlAEfficiency.txt"))
+    monomials = sorted_monomials([expected])
+    standard_model = expected[()]
+    # Where the Standard Model has less than this share of its counts, neither has the released template any.
+    seen = standard_model > 1e-9 * standard_model.sum()
+    weights = np.array(
+        [np.divide(expected[m], standard_model, out=np.zeros_like(seen, float), where=seen) for m in monomials]
+    )
+
+    def signal_rows(template: FloatArray) -> FloatArray:
+        return np.asarray((weights[:, :, None, :] * template).reshape(len(monomials), -1))
+
+    def varied(nominal: FloatArray, names: tuple[str, str | None]) -> tuple[FloatArray, FloatArray]:
+        up = read_cube(folder / names[0])
+        return up, 2 * nominal - up if names[1] is None else read_cube(folder / names[1])
+
+    shaped = setup.nuisances == "shape"
+    template, brn = read_cube(folder / "cevnspdf.txt"), read_cube(folder / "brnpdf.txt")
+    signal_shapes = {name: varied(template, files) for name, files in SIGNAL_SHAPES.items()} if shaped else {}
+    brn_shapes = {name: varied(brn, files) for name, files in BRN_SHAPES.items()} if shaped else {}
+    signal = Template(
+        signal_rows(template),
+        {name: (signal_rows(up), signal_rows(down)) for name, (up, down) in signal_shapes.items()},
+    )
+    backgrounds = {}
+    for name, (file, width) in BACKGROUNDS.items():
+        shapes = {p: (up.reshape(1, -1), down.reshape(1, -1)) for p, (up, down) in brn_shapes.items() if name == "brn"}
+        backgrounds[name] = Template(read_cube(folder / file).reshape(1, -1), shapes), width
+    response = Response(
+        setup.name,
+        tuple(map(BinAxis, AXES["coherent-lar-2020"], (ENERGY_EDGES_KEVEE, F90_EDGES, TIME_EDGES_US))),
+        tuple(couplings),
+        setup.channels,
+        tuple(monomials),
+        {"cevns": signal.nominal},
+        {name: background.nominal[0] for name, (background, _) in backgrounds.items()},
+        expansions_of(couplings, setup.target),
+    )
+    return measurement(
+        setup,
+        response,
+        read_cube(folder / "datanobkgsub.txt").ravel(),
+        (signal,),
+        backgrounds,
+        signal_width=SIGNAL_UNCERTAINTY,
+        pulls=(*signal_shapes, *brn_shapes),
+        calculated_cevns=float(standard_model.sum()),
+    )

@@ -1,0 +1,79 @@
+"""The registry of couplings: every one is declared in a module of its kind and listed here.
+
+To add one, declare a `Coupling` (see `cevnslab.physics.coupling`) and add it to `COUPLINGS`. That is all the rest of
+the package asks: counts, limits, contours and figures follow from the declaration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from cevnslab.errors import UnknownNameError
+from cevnslab.physics.coupling import (
+    COMPONENTS,
+    FLAVOURS,
+    Coupling,
+    ElectronKernel,
+    FloatArray,
+    NuclearKernel,
+    Rebuild,
+    nearest,
+)
+from cevnslab.physics.electromagnetic import CHARGE_RADII, MAGNETIC_MOMENTS
+from cevnslab.physics.mediators import FAMILIES, light_scalar, light_vector
+from cevnslab.physics.millicharges import (
+    MILLICHARGES,
+    millicharge_on_electron,
+    millicharge_on_nucleus,
+    millicharge_strength,
+)
+from cevnslab.physics.nsi import NSI
+from cevnslab.physics.weak import NEUTRON_RADIUS, WEAK_MIXING
+
+__all__ = [
+    "COMPONENTS",
+    "COUPLINGS",
+    "FAMILIES",
+    "FLAVOURS",
+    "Coupling",
+    "ElectronKernel",
+    "FloatArray",
+    "NuclearKernel",
+    "Rebuild",
+    "coupling",
+    "light_scalar",
+    "light_vector",
+    "millicharge_on_electron",
+    "millicharge_on_nucleus",
+    "millicharge_strength",
+    "nearest",
+]
+
+COUPLINGS: Mapping[str, Coupling] = MappingProxyType(
+    {
+        new.name: new
+        for new in (
+            *MILLICHARGES,
+            *MAGNETIC_MOMENTS,
+            *CHARGE_RADII,
+            *NSI,
+            WEAK_MIXING,
+            NEUTRON_RADIUS,
+        )
+    }
+)
+"""The couplings by name; functions that look one up take another registry as an argument."""
+
+
+def coupling(name: str, registry: Mapping[str, Coupling] = COUPLINGS) -> Coupling:
+    """Look a coupling up; `UnknownNameError` offers the nearest name.
+
+    >>> coupling("q_emu").unit
+    'e'
+    """
+    if name in FAMILIES and name not in registry:
+        raise UnknownNameError(f"'{name}' is a family of couplings: it needs parameters, at least mass_mev and label")
+    if name not in registry:
+        raise UnknownNameError(f"no coupling '{name}'; {nearest(name, registry)}")
+    return registry[name]

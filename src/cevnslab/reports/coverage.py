@@ -1,0 +1,103 @@
+"""The files of a coverage study: a table that grows command by command, its figure, its provenance."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+from cevnslab.errors import InputFileError
+from cevnslab.reports.drawing import settings_checked
+from cevnslab.reports.storage import prepare, staged
+from cevnslab.studies.coverage import Coverage, CoveragePoint
+
+COLUMNS = tuple(field.name for field in dataclasses.fields(CoveragePoint) if field.name != "seed")
+"""The columns of `coverage.csv`: a contract."""
+
+
+def save_coverage(coverage: Coverage, directory: Path) -> tuple[Path, int]:
+    """Write `coverage.csv`, its JSON and its figure under `directory`/<study>/; the folder, and points dropped.
+
+    Points that the folder holds already, from the same study and version, stay in the table unless they are the
+    same points: a study of many couplings is made by one command each. Points of another study are dropped.
+    """
+    folder = prepare(directory, coverage.name)
+    earlier = load_coverage(folder)
+    kept: tuple[CoveragePoint, ...] = ()
+    if earlier is not None and all(
+        earlier.provenance.get(key) == coverage.provenance[key] for key in ("study_sha256", "cevnslab")
+    ):
+        kept = earlier.points
+    made = {_identity(point): point for point in (*kept, *coverage.points)}
+    points = sorted(made.values(), key=lambda p: (p.detector, p.channels, p.coupling, p.true_value))
+    merged = dataclasses.replace(coverage, points=tuple(points))
+    with staged(folder) as staging:
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows([getattr(point, column) for column in COLUMNS] for point in merged.points)
+        (staging / "coverage.csv").write_text(text.getvalue(), encoding="utf-8")
+        (staging / "coverage.json").write_text(
+            json.dumps(dataclasses.asdict(merged), indent=1) + "\n", encoding="utf-8"
+        )
+        (staging / "figures").mkdir()
+        draw_coverage_into(merged, staging / "figures")
+    return folder, 0 if earlier is None or kept else len(earlier.points)
+
+
+def draw_coverage_into(coverage: Coverage, folder: Path, style: str | Path | None = None) -> list[str]:
+    """Draw the figure of a coverage study into a folder and return the file names."""
+    settings: Any = settings_checked(style)
+    import matplotlib
+
+    from cevnslab.figures.coverage import draw_coverage
+
+    with matplotlib.rc_context(settings):
+        figure = draw_coverage(coverage)
+        figure.savefig(folder / "coverage.pdf", metadata={"CreationDate": None})
+        figure.savefig(folder / "coverage.png")
+    return ["coverage.pdf", "coverage.png"]
+
+
+def load_coverage(folder: Path) -> Coverage | None:
+    """The coverage study that a folder holds, None where there is none; `InputFileError` for a spoilt one."""
+    path = folder / "coverage.json"
+    if not path.exists():
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        points = tuple(CoveragePoint(**row) for row in content.pop("points"))
+        return Coverage(**content, points=points)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as fault:
+        raise InputFileError(f"{path} is no coverage study of this version of cevnslab ({fault})") from None
+
+
+def _identity(point: CoveragePoint) -> tuple[Any, ...]:
+    return (
+        *(point.detector, point.channels, point.coupling, point.true_value),
+        *(point.confidence_level, point.statistic, point.convention),
+    )
+
+
+def coverage_table(coverage: Coverage) -> str:
+    """The points of a coverage study for a terminal."""
+    from cevnslab.reports.tables import rendered
+
+    rows = [
+        [
+            point.detector,
+            point.coupling,
+            f"{point.true_value:g}",
+            point.statistic,
+            f"{100 * point.coverage:.2f} +/- {100 * point.coverage_error:.2f} %",
+            f"{point.critical_value:.3f}",
+        ]
+        for point in coverage.points
+    ]
+    columns = ["detector", "coupling", "true value", "statistic", "coverage", "critical value"]
+    first = coverage.points[0]
+    title = f"{coverage.name}: coverage of the {100 * first.confidence_level:g} % CL interval, {first.toys} toys"
+    return rendered(title, columns, rows, {2, 4, 5}, [f"Convention: {first.convention}."])

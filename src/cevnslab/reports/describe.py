@@ -1,0 +1,138 @@
+"""A study in words: what `cevnslab check` says it would compute."""
+
+from __future__ import annotations
+
+from cevnslab.physics.nuclei import Target
+from cevnslab.studies.feldman_cousins import Options
+from cevnslab.studies.setups import DetectorSetup, ExperimentSetup
+from cevnslab.studies.study import Study
+
+
+def describe(study: Study) -> str:
+    """What a study would compute, one fact a line."""
+    file = study.file
+    analysed = len(study.setups) + len(file.combinations)
+    lines = [
+        f"{study.name}: {file.title}" if file.title else study.name,
+        f"  {_count(len(study.setups), 'detector')}, {_count(len(file.combinations), 'combination')}, "
+        f"{_count(len(study.couplings), 'coupling')}: {_count(analysed * len(study.couplings), 'interval')} at "
+        f"{100 * file.intervals.confidence_level:g} % CL "
+        f"({file.intervals.method}, {file.intervals.minimum} minimum)",
+    ]
+    if file.intervals.method == "feldman-cousins":
+        options = Options.of(file.intervals)
+        lines.append(
+            f"  critical values from {options.toys} pseudo-experiments per true value, seed {options.seed}; "
+            f"{options.convention}"
+        )
+    lines += [f"  coupling {new.name} ({new.unit}): {new.description}" for new in study.couplings]
+    for name in file.plugins:
+        lines.append(f"  plugin {name}: Python code that every run of this study executes (and this check did)")
+    if file.profile:
+        lines.append(f"  minimised over instead of held at the Standard Model: {', '.join(file.profile)}")
+    if file.radiative_corrections:
+        lines.append("  radiatively corrected couplings of the neutrino to nuclei")
+    for setup in study.setups:
+        if isinstance(setup, ExperimentSetup):
+            lines += _describe_experiment(setup)
+        else:
+            lines += _describe_detector(setup)
+    for combination in file.combinations:
+        lines.append(
+            f"  combination {combination.name}: {', '.join(combination.detectors)} with {combination.signal} signal "
+            "normalisations"
+        )
+    for scan in file.scans:
+        values = ", ".join(f"{value:g}" for value in scan.values)
+        lines.append(f"  scan {scan.name}: delta chi^2 limits with {scan.key} = {values}")
+    for x, y in file.contours:
+        lines.append(f"  contours of {x} and {y}, every detector and combination")
+    for profile in file.profiles:
+        where = ", ".join(profile.detectors or []) or "every detector"
+        lines.append(
+            f"  delta chi^2 of {profile.coupling} from {profile.from_:g} to {profile.to:g}, "
+            f"{profile.points} points, {where}"
+        )
+    for curve in file.cross_sections:
+        values = ", ".join(f"{value:g}" for value in curve.values)
+        lines.append(
+            f"  {curve.channel} cross section on {curve.target} at {curve.energy_mev:g} MeV: Standard Model and "
+            f"{curve.coupling} = {values}"
+        )
+    if file.figures is not None:
+        lines.append(f"  figures: {', '.join(figure.name for figure in file.figures)}")
+    return "\n".join(lines)
+
+
+def _count(number: int, what: str) -> str:
+    """A number of things.
+
+    >>> _count(1, "detector"), _count(2, "detector")
+    ('1 detector', '2 detectors')
+    """
+    return f"{number} {what}" + ("" if number == 1 else "s")
+
+
+def _describe_detector(setup: DetectorSetup) -> list[str]:
+    detector, source = setup.detector, setup.source
+    edges = detector.bin_edges_kev
+    efficiency = detector.efficiency if isinstance(detector.efficiency, float) else "a table"
+    resolution = detector.resolution
+    unit = "keV" if detector.quenching is None else "keVee"
+    width = (
+        "perfect resolution"
+        if resolution is None
+        else f"resolution {resolution.sigma_kev:g} {unit} at {resolution.at_kev:g} {unit} ({resolution.law})"
+    )
+    quenching = "" if detector.electron_quenching is None else f", electron quenching {detector.electron_quenching:g}"
+    return [
+        f"  detector {detector.name}: {detector.mass_kg:g} kg of {detector.target.formula} at "
+        f"{detector.distance_m:g} m from {source.name}, {setup.exposure_years:g} years, "
+        f"channels {'+'.join(setup.channels)}, {setup.statistic}",
+        f"    {len(edges) - 1} bins from {edges[0]:g} to {edges[-1]:g} {unit}, {width}, "
+        f"efficiency {efficiency}{quenching}",
+        f"    background {float(detector.background_per_kg_day.sum()):.4g} counts/kg/day before the duty factor "
+        f"{source.duty_factor:g}; uncertainties: signal {100 * setup.signal_uncertainty:g} %, background "
+        f"{100 * setup.background_uncertainty:g} %",
+        *([f"    light: {detector.quenching}"] if detector.quenching is not None else []),
+        *([f"    shape uncertainties: {bent}"] if (bent := _describe_shapes(setup)) else []),
+        *([_describe_times(setup)] if detector.time_bin_edges_us is not None else []),
+        f"    nuclei: {_describe_nuclei(detector.target)}; {setup.form_factor} form factor",
+    ]
+
+
+def _describe_shapes(setup: DetectorSetup) -> str:
+    widths = {"energy scale": setup.energy_scale_uncertainty, "quenching": setup.quenching_uncertainty}
+    return ", ".join(f"{name} {100 * width:g} %" for name, width in widths.items() if width > 0)
+
+
+def _describe_times(setup: DetectorSetup) -> str:
+    edges = setup.detector.time_bin_edges_us
+    assert edges is not None
+    return f"    {len(edges) - 1} bins of the arrival time from {edges[0]:g} to {edges[-1]:g} us, {setup.source.pulse}"
+
+
+def _describe_nuclei(target: Target) -> str:
+    def radii(proton: float, neutron: float) -> str:
+        return f"R {proton:g} fm" if proton == neutron else f"R_p {proton:g} fm, R_n {neutron:g} fm"
+
+    return ", ".join(
+        f"{c.nucleus.symbol} (A {c.nucleus.mass_u:g}, N {c.nucleus.neutron_number:g}, "
+        f"{radii(c.nucleus.rms_radius_fm, c.nucleus.neutron_radius_fm)})"
+        for c in target.constituents
+    )
+
+
+def _describe_experiment(measured: ExperimentSetup) -> list[str]:
+    setup = measured.setup
+    counts = "observed counts" if setup.observed == "data" else "the Standard Model's expectation as counts (asimov)"
+    where = "searched for (--data, CEVNSLAB_DATA, download)" if setup.directory is None else f"in {setup.directory}"
+    return [
+        f"  detector {setup.name}: {measured.experiment}, {setup.mass_kg:g} kg of {setup.target.formula} at "
+        f"{setup.distance_m:g} m, {setup.protons_on_target:g} protons on target, "
+        f"{setup.neutrinos_per_proton:g} neutrinos of each flavour per proton",
+        f"    {counts}, channels {'+'.join(setup.channels)}, poisson, {setup.nuisances} nuisances; data: {where}",
+        f"    pulse: Gaussian at {setup.pulse.centre_us:g} us, width {setup.pulse.width_us:g} us",
+        f"    nuclei: {_describe_nuclei(setup.target)}; {setup.form_factor} form factor",
+        "    Standard Model fit, and data beside it projected on every axis",
+    ]

@@ -1,0 +1,171 @@
+"""All figures of a result, as PDF and PNG.
+
+Drawing is most of a short study's time, all of it matplotlib's. The command line therefore starts a helper, a copy of
+its process, before it computes anything: the helper imports matplotlib meanwhile and then draws every other figure.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from cevnslab.progress import progress_bar
+
+if TYPE_CHECKING:
+    from cevnslab.studies.results import Result
+
+Specs = Sequence[Mapping[str, Any]]
+Settings = Mapping[str, Any]
+
+
+class Helper:
+    """A forked process that shares the drawing; figures are handed out one by one through a common counter."""
+
+    def __init__(self) -> None:
+        context = multiprocessing.get_context("fork")
+        self._next = context.Value("i", 0)
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_help, args=(theirs, self._pipe, self._next), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def begin(self, result: Result, specs: Specs, folder: Path, settings: Settings) -> None:
+        """Let the helper draw too."""
+        with suppress(OSError):  # should it have died, everything is drawn here
+            self._pipe.send((result, specs, folder, settings))
+
+    def positions(self, count: int) -> Iterator[int]:
+        """Positions that no one has taken yet."""
+        yield from _take(self._next, count)
+
+    def wait(self) -> set[int]:
+        """The positions that the helper has drawn whole; empty should it have died."""
+        try:
+            drawn: set[int] = self._pipe.recv()
+        except (EOFError, OSError):
+            drawn = set()
+        return drawn
+
+    def close(self) -> None:
+        """End the helper, whatever it is doing."""
+        self._pipe.close()
+        self._process.terminate()
+        self._process.join()
+
+
+def _take(counter: Any, count: int) -> Iterator[int]:
+    while True:
+        with counter.get_lock():
+            position = counter.value
+            counter.value += 1
+        if position >= count:
+            return
+        yield position
+
+
+def _help(pipe: Any, other_end: Any, counter: Any) -> None:
+    """What the helper does: import, wait for a result, draw, report."""
+    other_end.close()
+    import matplotlib.backends.backend_agg
+    import matplotlib.backends.backend_pdf
+
+    import cevnslab.figures.catalogue  # noqa: F401  # imported now, while there is nothing to draw
+
+    try:
+        result, specs, folder, settings = pipe.recv()
+    except EOFError:
+        return
+    drawn = set()
+    with matplotlib.rc_context(settings):
+        for position in _take(counter, len(specs)):
+            draw_one(result, specs[position], folder)
+            drawn.add(position)
+    pipe.send(drawn)
+
+
+@contextmanager
+def helper() -> Iterator[Helper | None]:
+    """A helper where one can be had: on Linux, with a second core, outside threads; else None."""
+    if sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2 or threading.active_count() > 1:
+        yield None
+        return
+    made = Helper()
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def draw_one(result: Result, spec: Mapping[str, Any], folder: Path) -> None:
+    """One figure as PDF and PNG, in the settings that hold."""
+    from cevnslab.figures.catalogue import draw
+
+    figure = draw(result, spec)
+    # Without a creation date the same result gives the same bytes.
+    figure.savefig(folder / f"{spec['name']}.pdf", metadata={"CreationDate": None})
+    # Light compression: the encoder is a good part of a figure's time, and the files grow by a tenth or two.
+    figure.savefig(folder / f"{spec['name']}.png", pil_kwargs={"compress_level": 1})
+
+
+def settings_checked(style: str | Path | None) -> dict[str, Any]:
+    """The rcParams of the package with a user's style file on top; `InputFileError` for a bad one."""
+    from cevnslab.figures.style import RC, read_style
+
+    return {**RC, **(read_style(Path(style)) if style else {})}
+
+
+def figure_files(result: Result) -> set[str]:
+    """The names of the files that the figures of a result make."""
+    from cevnslab.figures.catalogue import figure_specs
+
+    return {f"{spec['name']}.{ending}" for spec in figure_specs(result) for ending in ("pdf", "png")}
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """Figures on their way: begun by a helper, if there is one, and still to be finished here."""
+
+    result: Result
+    specs: Specs
+    folder: Path
+    settings: Settings
+    by: Helper | None
+
+    @classmethod
+    def begin(cls, result: Result, folder: Path, style: str | Path | None = None, by: Helper | None = None) -> Drawing:
+        """Let the helper start on the figures of a result, into `folder`; `style` is a matplotlib style file."""
+        from cevnslab.figures.catalogue import figure_specs
+
+        settings = settings_checked(style)
+        folder.mkdir(parents=True, exist_ok=True)
+        # The heaviest first: then the two processes end together.
+        specs = sorted(figure_specs(result), key=lambda spec: -len(spec["panels"]))
+        if by is not None:
+            by.begin(result, specs, folder, settings)
+        return cls(result, specs, folder, settings, by)
+
+    def finish(self) -> list[str]:
+        """Draw what is left and return all file names.
+
+        What the helper took and did not draw is drawn here too, so that any fault is raised here.
+        """
+        import matplotlib
+
+        count, settings = len(self.specs), cast("Any", self.settings)
+        with matplotlib.rc_context(settings), progress_bar("drawing figures", count) as advance:
+            mine = set()
+            for position in range(count) if self.by is None else self.by.positions(count):
+                draw_one(self.result, self.specs[position], self.folder)
+                mine.add(position)
+                advance(1)
+            drawn = mine if self.by is None else mine | self.by.wait()
+            for position in set(range(count)) - drawn:
+                draw_one(self.result, self.specs[position], self.folder)
+        return sorted(figure_files(self.result))

@@ -1,0 +1,155 @@
+"""What went into a result, in words and tables made of the study's keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from cevnslab.reports.html.markup import Child, Markup, symbol, table
+
+if TYPE_CHECKING:
+    from cevnslab.studies.results import Result
+
+Keys = Mapping[str, Any]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def words(result: Result) -> Iterator[str]:
+    """What was computed, one sentence each."""
+    study, first = result.study, result.limits[0]
+    combinations, detectors = study.get("combinations", []), study["detectors"]
+    couplings = dict.fromkeys(limit.coupling for limit in result.limits)
+    together = f" and {_count(len(combinations), 'combination')}" if combinations else ""
+    yield (
+        f"{_count(len(result.limits), 'interval')} at {100 * first.confidence_level:g} % confidence level: "
+        f"{_count(len(couplings), 'coupling')} at {_count(len(detectors), 'detector')}{together} ({first.method}, "
+        f"compared with the {first.minimum} minimum)."
+    )
+    for combination in combinations:
+        yield (
+            f"Combination {combination['name']}: {', '.join(combination['detectors'])}, with {combination['signal']} "
+            "signal normalisations."
+        )
+    if study.get("profile"):
+        yield f"Minimised over instead of held at the Standard Model: {', '.join(study['profile'])}."
+    if result.contours:
+        pairs = dict.fromkeys(f"{c.coupling_x} and {c.coupling_y}" for c in result.contours)
+        yield f"Regions of two couplings: {'; '.join(pairs)}."
+    if result.profiles:
+        yield f"Delta chi\u00b2 along {', '.join(dict.fromkeys(p.coupling for p in result.profiles))}."
+    for scan in study.get("scans", []):
+        yield f"Scan {scan['name']}: limits with {scan['key']} = {', '.join(f'{value:g}' for value in scan['values'])}."
+    if result.critical_values:
+        yield f"{_count(result.critical_values[0].toys, 'pseudo-experiment')} per true value for Feldman-Cousins."
+    if result.fit:
+        fitted = dict.fromkeys(parameter.detector for parameter in result.fit)
+        yield f"Standard Model fit to the data of {', '.join(fitted)}."
+    uncertain = study.get("uncertainties")
+    if uncertain:
+        yield f"Normalisation uncertainties: {_uncertainties(uncertain)}, unless a detector has its own."
+
+
+def _uncertainties(given: Keys) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {100 * value:g} %" for name, value in given.items())
+
+
+def _source(given: Any) -> str:
+    if isinstance(given, Mapping):
+        return f"{given.get('name', 'custom')} ({given['type']})"
+    return str(given)
+
+
+def _range(detector: Keys) -> tuple[str, str]:
+    """Energies on the detector's axis, and the number of bins."""
+    for unit, shown in (("kevee", "keVee"), ("kev", "keV")):
+        edges = detector.get(f"bin_edges_{unit}")
+        if edges:
+            return f"{edges[0]:g} to {edges[-1]:g} {shown}", str(len(edges) - 1)
+        if detector.get(f"threshold_{unit}") is not None:
+            low, high = detector[f"threshold_{unit}"], detector[f"maximum_{unit}"]
+            return f"{low:g} to {high:g} {shown}", str(detector["bins"])
+    return "as released", ""
+
+
+def _resolution(given: Any) -> str:
+    if not isinstance(given, Mapping):
+        return "perfect" if given == "none" else "as released"
+    unit = "kevee" if given.get("sigma_kevee") is not None else "kev"
+    shown = "keVee" if unit == "kevee" else "keV"
+    return f"{given[f'sigma_{unit}']:g} {shown} at {given[f'at_{unit}']:g} {shown} ({given.get('law', 'sqrt')})"
+
+
+def _background(detector: Keys) -> str:
+    for key, unit in (
+        ("background_ckkd", "/keV/kg/day"),
+        ("background_ckkd_ee", "/keVee/kg/day"),
+        ("background_ckd", "/kg/day"),
+    ):
+        if detector.get(key) is not None:
+            return f"{detector[key]:g}{unit}"
+    return "from a file" if detector.get("background_file") else "as released"
+
+
+def _efficiency(given: Any) -> str:
+    if given is None:
+        return "as released"
+    return "from a file" if isinstance(given, Mapping) else f"{given:g}"
+
+
+def detector_table(result: Result) -> Markup:
+    """The detectors with what the study says of them; whatever stands in a detector comes before the study's."""
+    rows: list[list[Child]] = []
+    for detector in result.study["detectors"]:
+        name = detector["name"]
+        whole: Keys = {**result.study, **detector}
+        measured = "experiment" in detector
+        energies, bins = _range(detector)
+        own = [f"own: {_uncertainties(detector['uncertainties'])}"] if detector.get("uncertainties") else []
+        rows.append(
+            [
+                name,
+                detector["target"],
+                f"{detector['mass_kg']:g}",
+                f"{detector['distance_m']:g}",
+                f"{detector['protons_on_target']:.4g} protons" if measured else _source(whole.get("source")),
+                "whole run" if measured else f"{whole['exposure_years']:g} years",
+                result.detectors[name].channels,
+                "poisson" if measured else whole.get("statistic", "least-squares"),
+                energies,
+                bins,
+                _resolution(detector.get("resolution")),
+                _efficiency(detector.get("efficiency")),
+                _background(detector),
+                ", ".join([*own, *([f"data: {detector.get('observed', 'data')}"] if measured else [])]),
+            ]
+        )
+    columns = ["detector", "target", "mass (kg)", "distance (m)", "source", "exposure", "channels", "statistic"]
+    columns += ["energy", "bins", "resolution", "efficiency", "background counts", "remarks"]
+    if not any(row[-1] for row in rows):
+        columns, rows = columns[:-1], [row[:-1] for row in rows]
+    return table("Detectors", columns, rows, {2, 3, 9})
+
+
+def coupling_table(result: Result) -> Markup:
+    """The couplings: symbol, unit, meaning and source where the package knows them."""
+    from cevnslab.physics.couplings import COUPLINGS, FAMILIES
+
+    known = dict(COUPLINGS)
+    for entry in result.study["couplings"]:
+        if isinstance(entry, Mapping):
+            made = FAMILIES[entry["name"]](**{key: value for key, value in entry.items() if key != "name"})
+            known[made.name] = made
+    rows: list[list[Child]] = []
+    for name, info in result.couplings.items():
+        declared = known.get(name)
+        standard = "" if info.standard_model is None else f"{info.standard_model:g}"
+        meaning = declared.description if declared else ""
+        formula = declared.reference_text if declared else ""
+        rows.append(
+            [name, symbol(info.symbol, name), "" if info.unit == "1" else info.unit, standard, meaning, formula]
+        )
+    columns = ["coupling", "symbol", "unit", "Standard Model", "meaning", "formula from"]
+    return table("Couplings", columns, rows, {3})

@@ -1,0 +1,134 @@
+"""Figures as vector graphics inside the page: drawn by the package's own code, one graphic per panel.
+
+Panels are graphics of their own so that a narrow screen can put them one under the other. The same result gives the
+same bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cevnslab.reports.html.markup import Markup, element
+
+if TYPE_CHECKING:
+    from cevnslab.studies.results import Result
+
+DECIMALS = 2
+"""Of coordinates, in points of 1/72 inch: a hundredth cannot be seen, and shorter numbers halve the size."""
+
+SETTINGS: Mapping[str, Any] = {
+    # Letters as outlines: they look the same everywhere, also where the font is missing.
+    "svg.fonttype": "path",
+    # Names of parts follow from their content, not from chance.
+    "svg.hashsalt": "cevnslab",
+    # Points closer to the line than a quarter of a pixel are left out.
+    "path.simplify_threshold": 0.25,
+}
+
+
+@dataclass(frozen=True)
+class DrawnFigure:
+    """A figure of the page."""
+
+    name: str
+    columns: int
+    """How many panels stand side by side where there is room."""
+    panels: tuple[tuple[str, Markup], ...]
+    """The words and the graphic of each."""
+
+
+def figures(result: Result) -> Iterator[DrawnFigure]:
+    """Every figure of a result."""
+    import matplotlib
+
+    from cevnslab.figures.catalogue import draw, figure_specs
+    from cevnslab.figures.style import RC
+    from cevnslab.progress import track
+
+    settings: Any = {**RC, **SETTINGS}
+    with matplotlib.rc_context(settings):
+        for number, spec in enumerate(track(figure_specs(result), "drawing figures"), start=1):
+            panels = []
+            legends: list[list[str]] = []
+            for place, panel in enumerate(spec["panels"], start=1):
+                figure = draw(result, {"name": spec["name"], "panels": [panel], "columns": 1})
+                # As in the figure's files, a legend that an earlier panel has is not repeated.
+                axes = figure.axes[0]
+                labels, legend = axes.get_legend_handles_labels()[1], axes.get_legend()
+                if labels in legends and legend is not None:
+                    legend.remove()
+                legends.append(labels)
+                text = io.StringIO()
+                figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+                words = panel_words(result, panel)
+                panels.append((words, inline(text.getvalue(), f"f{number}p{place}-", words)))
+            yield DrawnFigure(spec["name"], spec.get("columns") or len(panels), tuple(panels))
+
+
+def inline(svg: str, prefix: str, label: str) -> Markup:
+    """An SVG file as an element of a page, with names that are its own and a label for those who cannot see it."""
+    match = re.search(r"<svg[^>]*>(.*)</svg>", svg, flags=re.DOTALL)
+    box = re.search(r'viewBox="([^"]*)"', svg)
+    assert match is not None
+    assert box is not None
+    body = re.sub(r"<metadata>.*?</metadata>", "", match[1], flags=re.DOTALL)
+    # A style inside a graphic would hold for the whole page; the page's own style says the same.
+    body = re.sub(r"<style[^>]*>.*?</style>", "", body, flags=re.DOTALL)
+    body = re.sub(r"<!--.*?-->", "", body, flags=re.DOTALL)
+    used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', body))
+    body = re.sub(r' id="([^"]*)"', lambda m: f' id="{prefix}{m[1]}"' if m[1] in used else "", body)
+    body = re.sub(r'(href="#|url\(#)', lambda m: m[1] + prefix, body)
+    body = re.sub(r'(?<= d=")[^"]*', lambda m: _shorter(m[0]), body)
+    body = re.sub(r'(?<= [xy]=")[^"]*', lambda m: _shorter(m[0]), body)
+    body = re.sub(r"translate\([^)]*\)", lambda m: _shorter(m[0]), body)
+    body = re.sub(r"\s*\n\s*", "\n", body)
+    return element(
+        "svg",
+        Markup(body),
+        xmlns="http://www.w3.org/2000/svg",
+        **{"xmlns:xlink": "http://www.w3.org/1999/xlink", "viewBox": box[1], "role": "img", "aria-label": label},
+    )
+
+
+def _shorter(numbers: str) -> str:
+    """Numbers with few decimals, and without zeros at their ends.
+
+    >>> _shorter("M 1.23456 -10.50000")
+    'M 1.23 -10.5'
+    """
+    return re.sub(
+        r"-?\d+\.\d+",
+        lambda m: (
+            f"{round(float(m[0]), DECIMALS) + 0.0:g}" if abs(float(m[0])) < 1e4 else f"{float(m[0]):.{DECIMALS}f}"
+        ),
+        numbers,
+    )
+
+
+def panel_words(result: Result, panel: Mapping[str, Any]) -> str:
+    """What a panel shows, in words."""
+
+    def named(detectors: Any) -> str:
+        return ", ".join(detectors or result.detectors)
+
+    if panel.get("profile"):
+        return f"Delta chi squared against {' and '.join(panel['profile'])}: {named(panel.get('detectors'))}"
+    if panel.get("contour"):
+        beside = f", beside {panel['reference']}" if panel.get("reference") else ""
+        return f"Regions of {' and '.join(panel['contour'])}: {named(panel.get('detectors'))}{beside}"
+    if panel.get("cross_section"):
+        channels = " and ".join(panel.get("channels") or ["cevns"])
+        return f"Cross section on {panel['cross_section']} at {panel['energy_mev']:g} MeV: {channels}"
+    if panel.get("spectrum"):
+        return f"Expected counts of {panel['spectrum']} against recoil energy"
+    if panel.get("data"):
+        return f"Counts of {panel['data']} against {panel['axis']}"
+    if panel.get("limits"):
+        return f"Intervals of {panel['limits']}, a bar per detector"
+    kind, what = next(iter(panel.items()))
+    words = what if isinstance(what, str) else ", ".join(map(str, what))
+    return f"{kind.replace('_', ' ').capitalize()}: {words}"

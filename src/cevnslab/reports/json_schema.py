@@ -1,0 +1,156 @@
+"""The JSON Schema of a study file: what an editor needs to complete and check it while it is written.
+
+Made of the models that check a study when it is loaded, so that it cannot fall behind them. It says less than loading
+does: rules across keys, and whether a preset or file fits, are checked by ``cevnslab check`` alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from cevnslab.physics.couplings import COUPLINGS
+from cevnslab.studies import presets
+from cevnslab.studies.schema import StudyFile
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+Schema = dict[str, Any]
+
+COUPLING_KEYS = {
+    "StudyFile": ("profile", "contours"),
+    "Profile": ("coupling",),
+    "CrossSection": ("coupling",),
+    "Panel": ("profile", "contour"),
+}
+"""Where couplings are named, by model."""
+
+DESCRIPTIONS = {
+    "StudyFile": {
+        "title": "one line of words, for tables and figures",
+        "exposure_years": "calendar years; required by every detector that has none of its own",
+        "channels": "of every detector that has none of its own; electron needs electron_quenching or quenching",
+        "couplings": "couplings that get limits, one at a time; `cevnslab presets` lists them",
+        "uncertainties": "of every detector that has none of its own; required otherwise",
+        "statistic": "of every detector that has none of its own",
+        "detectors": "presets, presets with keys changed, or detectors of your own",
+        "contours": "pairs of couplings whose regions are drawn",
+        "form_factor": "of the nuclei",
+        "nuclei": "standard-weight: one nucleus of the standard atomic weight; isotopes: the natural mixture",
+        "radiative_corrections": "corrected couplings of the neutrino to nuclei",
+    },
+    "Detector": {
+        "mass_kg": "of the target",
+        "distance_m": "from the source",
+        "threshold_kev": "lower edge of the first bin; goes with maximum_kev and bins",
+        "maximum_kev": "upper edge of the last bin",
+        "bins": "number of uniform bins",
+        "bin_edges_kev": "instead of threshold_kev, maximum_kev and bins; rising",
+        "source": "the study's unless given",
+        "exposure_years": "the study's unless given",
+        "channels": "the study's unless given",
+        "statistic": "the study's unless given",
+        "uncertainties": "the study's unless given",
+    },
+    "Uncertainties": {
+        "signal": "relative width of the signal's normalisation; 0 fixes it",
+        "background": "relative width of the background's normalisation; 0 fixes it",
+    },
+}
+"""What the models' own descriptions leave to the key's name."""
+
+
+def study_schema() -> Schema:
+    """The JSON Schema (draft 2020-12) of a study file.
+
+    >>> schema = study_schema()
+    >>> schema["required"]
+    ['name', 'couplings', 'detectors']
+    >>> "ess-ge" in schema["$defs"]["Detector"]["properties"]["preset"]["enum"]
+    True
+    """
+    made: Schema = StudyFile.model_json_schema(by_alias=True)
+    definitions: Schema = made["$defs"]
+    models = {**definitions, "StudyFile": made}
+    for name, keys in DESCRIPTIONS.items():
+        for key, text in keys.items():
+            models[name]["properties"][key].setdefault("description", text)
+    _name_couplings(models)
+    _name_sources(models)
+    _name_detectors(models)
+    return {
+        "$schema": DIALECT,
+        **made,
+        "title": "cevnslab study",
+        "description": "A study file of cevnslab: what to compute.",
+    }
+
+
+def _name_couplings(models: Mapping[str, Schema]) -> None:
+    """Offer the couplings' names; others are allowed, since plugins and mediators' labels bring their own."""
+    described = [{"const": new.name, "description": f"{new.description} ({new.unit})"} for new in COUPLINGS.values()]
+    models["StudyFile"]["$defs"]["CouplingName"] = {
+        "anyOf": [
+            {"title": "a coupling of cevnslab", "oneOf": described},
+            {"title": "a coupling of a plugin or mediator", "type": "string", "minLength": 1},
+        ]
+    }
+    named = {"$ref": "#/$defs/CouplingName"}
+    for model, keys in COUPLING_KEYS.items():
+        for key in keys:
+            properties = models[model]["properties"]
+            properties[key] = _replaced(properties[key], {"type": "string"}, named)
+    listed = models["StudyFile"]["properties"]["couplings"]
+    listed["items"] = {"anyOf": [named, {"$ref": "#/$defs/Mediator"}]}
+
+
+def _replaced(found: Any, old: Schema, new: Schema) -> Any:
+    """A schema with every part that is a plain `old` made `new`."""
+    if isinstance(found, dict):
+        plain = {key: value for key, value in found.items() if key not in ("title", "description")}
+        if plain == old:
+            return {**found, **new} if plain != found else dict(new)
+        return {key: _replaced(value, old, new) for key, value in found.items()}
+    return [_replaced(value, old, new) for value in found] if isinstance(found, list) else found
+
+
+def _preset_names(kind: presets.Kind) -> Schema:
+    return {"type": "string", "enum": presets.names(kind)}
+
+
+def _name_sources(models: Mapping[str, Schema]) -> None:
+    """A word for a source must be a preset's name; else its type says which keys it has."""
+    kinds = ("PionDecayAtRest", "Reactor", "TabulatedSource")
+    by_type: list[Schema] = [
+        {
+            "if": {"properties": {"type": models[kind]["properties"]["type"]}, "required": ["type"]},
+            "then": {"$ref": f"#/$defs/{kind}"},
+        }
+        for kind in kinds
+    ]
+    types = [models[kind]["properties"]["type"]["const"] for kind in kinds]
+    own = {"type": "object", "properties": {"type": {"enum": types}}, "required": ["type"], "allOf": by_type}
+    models["StudyFile"]["$defs"]["Source"] = {"anyOf": [_preset_names("sources"), own]}
+    for model in ("StudyFile", "Detector"):
+        properties = models[model]["properties"]
+        said = {key: value for key, value in properties["source"].items() if key == "description"}
+        properties["source"] = {**said, "$ref": "#/$defs/Source"}
+
+
+def _name_detectors(models: Mapping[str, Schema]) -> None:
+    """A preset fills in what its entry leaves out, so that nothing else is required then."""
+    measured = [name for name in presets.names("detectors") if "experiment" in presets.load("detectors", name)]
+    projected = [name for name in presets.names("detectors") if name not in measured]
+    for model, names in (("Detector", projected), ("Experiment", measured)):
+        entry = models[model]
+        said = {key: value for key, value in entry["properties"]["preset"].items() if key == "description"}
+        entry["properties"]["preset"] = {**said, "type": "string", "enum": names}
+        entry["anyOf"] = [{"required": ["preset"]}, {"required": entry.pop("required")}]
+    # One branch or the other: an editor then speaks of the right one alone.
+    data = {"properties": {"preset": {"enum": measured}}, "required": ["preset"]}
+    models["StudyFile"]["properties"]["detectors"]["items"] = {
+        "type": "object",
+        "if": {"anyOf": [{"required": ["experiment"]}, data]},
+        "then": {"$ref": "#/$defs/Experiment"},
+        "else": {"$ref": "#/$defs/Detector"},
+    }

@@ -1,0 +1,76 @@
+"""Published numbers beside ours. They live in `data/published.yaml` and are only ever compared with."""
+
+from __future__ import annotations
+
+import importlib.resources
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cevnslab.studies.results import Result
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One end of an interval, ours and published, in the coupling's plain unit."""
+
+    detector: str
+    coupling: str
+    ours: float
+    published: float | None
+    digit: float | None
+    """The last digit that the publication gives."""
+
+    @property
+    def difference(self) -> float | None:
+        """(ours - published)/published."""
+        return None if self.published is None else self.ours / self.published - 1
+
+    @property
+    def agrees_after_rounding(self) -> bool | None:
+        """Whether ours, rounded to the published digit, is the published number."""
+        if self.published is None or self.digit is None:
+            return None
+        return round(self.ours / self.digit) == round(self.published / self.digit)
+
+
+def published(name: str) -> Mapping[str, Any] | None:
+    """The published numbers of a study or table by name; None where there are none."""
+    import yaml
+
+    text = importlib.resources.files("cevnslab").joinpath("data/published.yaml").read_text(encoding="utf-8")
+    entry: Mapping[str, Any] | None = yaml.safe_load(text).get(name)
+    return entry
+
+
+def published_for(result: Result) -> Mapping[str, Any] | None:
+    """The published numbers that a result can be compared with: it must be the built-in study itself, unchanged."""
+    from cevnslab.studies import presets
+    from cevnslab.studies.study import load_study
+
+    if result.name not in presets.names("studies"):
+        return None
+    entry = published(result.name)
+    if entry is None or load_study(result.name).sha256 != result.provenance.get("study_sha256"):
+        return None
+    return entry
+
+
+def compare(result: Result, entry: Mapping[str, Any] | None = None) -> list[Comparison]:
+    """The ends of every limit of a result beside the published ones; of a transition charge the upper end only.
+
+    `entry` is what `published` gives: by default that of the result's own study, if it is unchanged.
+    """
+    entry = published_for(result) if entry is None else entry
+    rows: Mapping[str, Any] = entry["rows"] if entry else {}
+    comparisons = []
+    for limit in result.limits:
+        row = rows.get(limit.detector, {}).get(limit.coupling, {})
+        values = row.get("values", (None, None))
+        for low, high in limit.segments:
+            symmetric = low == -high
+            ends = [(high, values[1])] if symmetric else [(low, values[0]), (high, values[1])]
+            for ours, theirs in ends:
+                known = theirs if len(limit.segments) == 1 else None
+                comparisons.append(Comparison(limit.detector, limit.coupling, ours, known, row.get("digit")))
+    return comparisons

@@ -1,0 +1,277 @@
+"""Results as tables for a terminal."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from cevnslab.reports.improvement import Improvement, improvements
+from cevnslab.reports.published import compare, published, published_for
+from cevnslab.studies.results import Limit, Result, natural_exponent
+
+WIDTH = 240
+"""A table is as wide as it needs to be; beyond this it would be cut."""
+
+
+def _number(value: float, exponent: int) -> str:
+    """A value in units of 10^exponent with digits that make sense: three significant ones."""
+    if math.isinf(value):
+        return "inf" if value > 0 else "-inf"
+    scaled = value / 10.0**exponent
+    rounded = float(f"{scaled:.2e}")
+    decimals = max(0, 2 - math.floor(math.log10(abs(rounded)))) if rounded else 2
+    return f"{rounded:.{decimals}f}"
+
+
+def _exponent(limit: Limit, result: Result) -> int:
+    """The natural power of ten, or the limit's own where that is far off."""
+    natural = natural_exponent(result.couplings[limit.coupling].scale)
+    ends = [abs(end) for piece in limit.segments for end in piece if math.isfinite(end) and end]
+    if not ends:
+        return natural
+    own = math.floor(math.log10(max(ends)))
+    if natural == 0 and -3 <= own <= 2:
+        return 0
+    return natural if 0 <= own - natural <= 2 else own
+
+
+def interval_text(limit: Limit, result: Result) -> str:
+    """An interval as text, all its pieces: [-3.85, 4.87] 1e-9 e."""
+    exponent = _exponent(limit, result)
+    pieces = " or ".join(f"[{_number(low, exponent)}, {_number(high, exponent)}]" for low, high in limit.segments)
+    unit = "" if limit.unit == "1" else f" {limit.unit}"
+    power = f" 1e{exponent}" if exponent else ""
+    return f"{pieces or 'none'}{power}{unit}"
+
+
+def rendered(title: str, columns: list[str], rows: list[list[str]], right: set[int], notes: list[str]) -> str:
+    """A table as text, with notes under it; `right` are the columns that are aligned there."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="right" if number in right else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    text = io.StringIO()
+    console = Console(file=text, width=WIDTH, force_terminal=False, color_system=None, highlight=False, markup=False)
+    console.print(table)
+    return "\n".join([text.getvalue().rstrip(), *notes])
+
+
+def _title(result: Result) -> str:
+    confidence = {limit.confidence_level for limit in result.limits}
+    return f"{result.study.get('title') or result.name}: {100 * confidence.pop():g} % CL"
+
+
+def limits_table(result: Result) -> str:
+    """Every limit of a result; with Feldman-Cousins, the delta chi^2 interval beside it."""
+    simulated = any(limit.delta_chi2_segments is not None for limit in result.limits)
+    rows = []
+    for limit in result.limits:
+        row = [limit.detector, limit.channels, limit.statistic, limit.coupling, interval_text(limit, result)]
+        if limit.delta_chi2_segments is not None:
+            row.append(interval_text(replace(limit, segments=limit.delta_chi2_segments), result))
+        rows.append(row)
+    columns = ["detector", "channels", "statistic", "coupling", "Feldman-Cousins" if simulated else "interval"]
+    notes = []
+    if simulated:
+        columns.append("delta chi^2")
+        first = result.critical_values[0]
+        worst = max(float(c.critical_value_error.max()) for c in result.critical_values)
+        between = max(c.interpolation_error for c in result.critical_values)
+        notes.append(
+            f"Critical values from {first.toys} toys a point ({first.convention}); their error is {worst:.2f} at most, "
+            f"that of the interpolation {between:.2f}."
+        )
+    if result.critical_maps:
+        worst = max(m.largest_error for m in result.critical_maps)
+        between = max(m.interpolation_error for m in result.critical_maps)
+        notes.append(
+            f"Regions from maps of {result.critical_maps[0].critical_value.size} true values: error of the critical "
+            f"values {worst:.2f} at most, of the interpolation {between:.2f}; always the global minimum."
+        )
+    notes.append(f"Intervals compare with the {result.limits[0].minimum} minimum.")
+    return rendered(_title(result), columns, rows, set(), notes)
+
+
+def comparison_table(result: Result) -> str:
+    """Ours beside the published numbers where there are any, else every limit; the fits to data, the improvement."""
+    entry = published_for(result)
+    parts = [limits_table(result) if entry is None else _published_table(result, entry)]
+    if result.fit:
+        parts.append(fit_table(result))
+    if entry is not None and (better := improvements(result)):
+        parts.append(improvement_table(better, result))
+    return "\n\n".join(parts)
+
+
+def _measured_text(value: float, error: float | None) -> str:
+    """A value with its error, to the error's second digit."""
+    if error is None or error == 0:
+        return f"{value:.4g}"
+    decimals = max(0, 1 - math.floor(math.log10(error)))
+    return f"{value:.{decimals}f} +/- {error:.{decimals}f}"
+
+
+def fit_table(result: Result) -> str:
+    """The Standard Model fit to every experiment, beside what the collaboration published."""
+    entry = published("coherent_fit") or {"rows": {}, "source": ""}
+    rows = []
+    for parameter in result.fit:
+        theirs = entry["rows"].get(parameter.detector, {}).get(parameter.parameter)
+        shown = "" if theirs is None else _measured_text(theirs["value"], theirs.get("error"))
+        ours = _measured_text(parameter.value, parameter.error)
+        rows.append([parameter.detector, parameter.parameter, ours, shown])
+    notes = [
+        "Normalisation of CEvNS free, backgrounds constrained, shapes nominal; p_value from 1000 pseudo-experiments.",
+        f"Published: {entry['source']}; significances as quoted by later papers.",
+    ]
+    return rendered("Standard Model fit", ["detector", "parameter", "ours", "published"], rows, {2, 3}, notes)
+
+
+def improvement_table(found: list[Improvement], result: Result) -> str:
+    """Projected limits beside those from COHERENT's data, and what the paper says of them."""
+    rows = []
+    for row in found:
+        limits = [
+            replace(result.limit(row.detector, row.coupling), segments=segments)
+            for segments in (row.projected, row.measured)
+        ]
+        rows.append(
+            [
+                row.coupling,
+                row.detector,
+                interval_text(limits[0], result),
+                row.reference,
+                interval_text(limits[1], result),
+                f"{row.ratio:.1f}",
+                row.claim,
+                row.verdict,
+            ]
+        )
+    columns = ["coupling", "projected", "", "measured", "", "ratio", "the paper", "verdict"]
+    notes = [
+        "Ratio of the largest |end| of the intervals; measured: stored result of the study coherent.",
+        "The paper compares with bounds of other authors, partly with all charges free at once (docs/coherent.md).",
+    ]
+    return rendered("Improvement over COHERENT", columns, rows, {5}, notes)
+
+
+def _published_table(result: Result, entry: Mapping[str, Any]) -> str:
+    limits = {(limit.detector, limit.coupling): limit for limit in result.limits}
+    rows = []
+    compared = compare(result)
+    shown: set[tuple[str, str]] = set()
+    for row in compared:
+        limit = limits[row.detector, row.coupling]
+        if len(limit.segments) > 1:  # pieces belong together
+            if (row.detector, row.coupling) not in shown:
+                shown.add((row.detector, row.coupling))
+                rows.append([row.detector, row.coupling, interval_text(limit, result), "", "", "", "disjoint"])
+            continue
+        exponent = _exponent(limit, result)
+        unit = "" if limit.unit == "1" else f" {limit.unit}"
+        theirs, difference, verdict = "", "", ""
+        if row.published is not None and row.difference is not None and row.digit is not None:
+            places = max(0, exponent - round(math.log10(row.digit)))
+            theirs = f"{row.published / 10.0**exponent:.{places}f}"
+            difference = f"{100 * row.difference:+.1f} %"
+            verdict = "" if row.agrees_after_rounding else "differs after rounding"
+        ours = ("+/-" if limit.segments[0][0] == -limit.segments[0][1] else "") + _number(row.ours, exponent)
+        rows.append([row.detector, row.coupling, ours, theirs, difference, f"1e{exponent}{unit}", verdict])
+    known = [row for row in compared if row.published is not None]
+    equal = sum(bool(row.agrees_after_rounding) for row in known)
+    worst = max(abs(row.difference or 0.0) for row in known)
+    notes = [
+        f"Published: {entry['source']}. {equal} of {len(known)} numbers are equal after rounding, "
+        f"all within {100 * worst:.1f} %.",
+        *(f"- {' '.join(note.split())}" for note in entry["notes"]),
+    ]
+    columns = ["detector", "coupling", "ours", "published", "difference", "unit", ""]
+    return rendered(_title(result), columns, rows, {2, 3, 4}, notes)
+
+
+def html_value(value: float, limit: Limit, result: Result, digit: float | None = None) -> str:
+    """A value of a limit's coupling as HTML, with its power of ten and unit; `digit` is the last one to be shown."""
+    exponent = _exponent(limit, result)
+    if digit is None:
+        text = _number(value, exponent)
+    else:
+        text = f"{value / 10.0**exponent:.{max(0, exponent - round(math.log10(digit)))}f}"
+        text = text if float(text) else text.removeprefix("-")
+    return _in_units(text, exponent, limit.unit)
+
+
+def html_interval(limit: Limit, result: Result | None = None) -> str:
+    """An interval as HTML, all its pieces; without a result in the power of ten of its own ends."""
+    if result is None:
+        ends = [abs(end) for piece in limit.segments for end in piece if math.isfinite(end) and end]
+        exponent = natural_exponent(max(ends, default=1.0))
+    else:
+        exponent = _exponent(limit, result)
+    pieces = " or ".join(f"[{_number(low, exponent)}, {_number(high, exponent)}]" for low, high in limit.segments)
+    return _in_units(pieces or "none", exponent if pieces else 0, limit.unit if pieces else "1")
+
+
+def _in_units(text: str, exponent: int, unit: str) -> str:
+    from cevnslab.reports.html.markup import content, element
+
+    names = {"mu_B": ["\u03bc", element("sub", "B")], "cm2": ["cm", element("sup", "2")]}
+    # A hyphen is no minus, and a line may break after it.
+    power = ["\u00a0\u00d7\u00a010", element("sup", str(exponent).replace("-", "\u2212"))] if exponent else []
+    shown = [] if unit == "1" else ["\u00a0", names.get(unit, unit)]
+    return content([text.replace("-", "\u2212").replace("inf", "\u221e"), power, shown])
+
+
+def limits_html(result: Result) -> str:
+    """Every limit of a result as an HTML table, all pieces, with the digits that make sense."""
+    from cevnslab.reports.html.markup import table
+
+    simulated = any(limit.delta_chi2_segments is not None for limit in result.limits)
+    # What a narrow screen has room for comes first.
+    columns = ["detector", "coupling", "Feldman-Cousins" if simulated else "interval"]
+    fitted = any(_away(limit, result) for limit in result.limits)
+    columns += ["delta \u03c7\u00b2"] * simulated + ["best fit"] * fitted + ["channels", "statistic"]
+    rows = []
+    for limit in result.limits:
+        row = [limit.detector, limit.coupling, html_interval(limit, result)]
+        if simulated:
+            row.append(html_interval(replace(limit, segments=limit.delta_chi2_segments or ()), result))
+        if fitted:
+            row.append(html_value(limit.best_fit, limit, result, _last_digit(limit)))
+        rows.append([*row, limit.channels, limit.statistic])
+    return table(_title(result), columns, rows)
+
+
+def _last_digit(limit: Limit) -> float | None:
+    """The digit to which a best fit makes sense: the third of its interval's largest end."""
+    ends = [abs(end) for piece in limit.segments for end in piece if math.isfinite(end) and end]
+    return 10.0 ** (math.floor(math.log10(max(ends))) - 2) if ends else None
+
+
+def _away(limit: Limit, result: Result) -> bool:
+    """Whether the best fit is not the Standard Model: then it is worth a column."""
+    info = result.couplings[limit.coupling]
+    return abs(limit.best_fit - (info.standard_model or 0.0)) > 1e-2 * info.scale and info.standard_model is not None
+
+
+def limit_html(limit: Limit) -> str:
+    """One limit as an HTML table of two columns."""
+    from cevnslab.reports.html.markup import table
+
+    rows = [
+        ["interval", html_interval(limit)],
+        ["confidence level", f"{100 * limit.confidence_level:g} %"],
+        ["channels", limit.channels],
+        ["statistic", limit.statistic],
+        ["method", f"{limit.method}, {limit.minimum} minimum"],
+    ]
+    if limit.delta_chi2_segments is not None:
+        rows.insert(1, ["delta \u03c7\u00b2", html_interval(replace(limit, segments=limit.delta_chi2_segments))])
+    return table(f"{limit.coupling} at {limit.detector}", ["", ""], rows)

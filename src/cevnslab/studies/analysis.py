@@ -1,0 +1,103 @@
+"""What a study analyses: every detector and every combination, with its statistic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cevnslab.detection.response import CHANNELS, Response
+from cevnslab.errors import StudyError, located
+from cevnslab.inference.chi2 import Chi2, Statistic
+from cevnslab.inference.combination import combine
+from cevnslab.inference.profiling import profiled
+from cevnslab.inference.toys import Experiment
+from cevnslab.studies import schema
+from cevnslab.studies.setups import AnySetup, DetectorSetup
+from cevnslab.studies.study import Study
+
+
+@dataclass(frozen=True, eq=False)
+class Analysis:
+    """One detector or combination: the rows of the outputs that bear its name."""
+
+    name: str
+    label: str
+    channels: str
+    statistic_name: str
+    statistic: Statistic
+    setups: tuple[AnySetup, ...]
+    responses: tuple[Response, ...]
+    independent: bool = False
+    profile: tuple[str, ...] = ()
+    """Couplings that are minimised over."""
+
+    def chi2(self, *names: str) -> Chi2:
+        """chi^2 of one or two couplings: the others as in the Standard Model, or minimised over."""
+        over = [name for name in self.profile if name not in names]
+        return profiled(self.statistic, names, over) if over else self.statistic.along(names)
+
+    def experiment(self, *names: str) -> Experiment:
+        """What pseudo-experiments along one or two couplings need.
+
+        Raises `StudyError` for a combination whose members have a signal normalisation each, and for real data.
+        """
+        setups = [setup for setup in self.setups if isinstance(setup, DetectorSetup)]
+        if len(setups) < len(self.setups):
+            raise StudyError(
+                f"detectors.{self.name}: pseudo-experiments are not available for the data of experiments; "
+                "use method: delta-chi2"
+            )
+        if self.profile:
+            raise StudyError("profile: pseudo-experiments are not available with couplings minimised over")
+        if any(setup.shaped for setup in setups):
+            raise StudyError(f"detectors.{self.name}.uncertainties: pseudo-experiments know normalisations only")
+        if self.independent:
+            raise StudyError(f"combinations.{self.name}: pseudo-experiments are available for correlated signals only")
+        nonlinear = [new.name for new in setups[0].couplings if new.name in names and not new.linear]
+        if nonlinear:
+            raise StudyError(f"couplings: pseudo-experiments are not available for {nonlinear[0]}")
+        return Experiment.of(
+            list(self.responses),
+            names,
+            setups[0].signal_uncertainty,
+            tuple(setup.background_uncertainty for setup in setups),
+        )
+
+
+def analyses(study: Study) -> dict[str, Analysis]:
+    """The detectors, then the combinations of a study, by name."""
+    profile = tuple(study.file.profile)
+    with located(study.where):
+        made = {setup.name: _single(setup, profile) for setup in study.setups}
+    for combination in study.file.combinations:
+        with located(f"combinations.{combination.name}"):
+            members = [made[name] for name in combination.detectors]
+            made[combination.name] = _combined(combination, members)
+    return made
+
+
+def _single(setup: AnySetup, profile: tuple[str, ...]) -> Analysis:
+    return Analysis(
+        setup.name,
+        setup.label,
+        setup.response.channel_label,
+        setup.statistic,
+        setup.chi2,
+        (setup,),
+        (setup.response,),
+        profile=profile,
+    )
+
+
+def _combined(combination: schema.Combination, members: list[Analysis]) -> Analysis:
+    channels = {channel for member in members for channel in member.channels.split("+")}
+    return Analysis(
+        combination.name,
+        combination.label or combination.name,
+        "+".join(channel for channel in CHANNELS if channel in channels),
+        "+".join(dict.fromkeys(member.statistic_name for member in members)),
+        combine([member.statistic for member in members], combination.signal),
+        tuple(setup for member in members for setup in member.setups),
+        tuple(response for member in members for response in member.responses),
+        independent=combination.signal == "independent",
+        profile=members[0].profile,
+    )

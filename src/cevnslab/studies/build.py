@@ -1,0 +1,300 @@
+"""From validated keys to the objects of physics and detection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cevnslab.detection import detector as detection
+from cevnslab.detection.detector import FloatArray
+from cevnslab.detection.quenching import ConstantQuenching, Lindhard, Quenching, QuenchingTable
+from cevnslab.errors import StudyError, located
+from cevnslab.physics.arrival_times import GaussianPulse, Pulse, UniformPulse
+from cevnslab.physics.nuclei import NucleiConvention, Target, target
+from cevnslab.physics.sources import FluxComponent, PionDecayAtRest, Reactor, Source, TabulatedSource
+from cevnslab.physics.spectra import TabulatedSpectrum
+from cevnslab.studies import presets, schema
+from cevnslab.studies.tables import FLAVOUR_COLUMNS, read_spectra, read_two_columns
+from cevnslab.studies.validation import validated
+
+if TYPE_CHECKING:
+    from cevnslab.experiments.measurement import Setup
+
+
+def _pulse(spec: schema.GaussianPulse | schema.UniformPulse | None) -> Pulse | None:
+    if isinstance(spec, schema.GaussianPulse):
+        return GaussianPulse(spec.centre_us, spec.width_us)
+    return None if spec is None else UniformPulse(spec.start_us, spec.length_us)
+
+
+def build_source(given: str | schema.SourceKeys, base: Path = Path()) -> Source:
+    """A source from a preset's name or its keys; file names are relative to `base`."""
+    if isinstance(given, str):
+        return build_source(validated_source(presets.load("sources", given)))
+    if isinstance(given, schema.Reactor):
+        return Reactor(
+            given.name, given.thermal_power_gw, given.fission_fractions, given.hours_per_year, given.duty_factor
+        )
+    if isinstance(given, schema.TabulatedSource):
+        components = _tabulated_components(base / given.file)
+        # The file holds fluxes, so that they are the components' yields of a unit flux.
+        return TabulatedSource(
+            given.name, components, 1.0, given.reference_distance_m, given.hours_per_year, given.duty_factor
+        )
+    return PionDecayAtRest(
+        name=given.name,
+        protons_per_year=given.protons_per_year,
+        neutrinos_per_proton=given.neutrinos_per_proton,
+        hours_per_year=given.hours_per_year,
+        duty_factor=given.duty_factor,
+        pulse=_pulse(given.pulse),
+        repetition_hz=given.repetition_hz,
+    )
+
+
+def validated_source(content: Mapping[str, Any]) -> schema.SourceKeys:
+    """A source's keys, of the type that they name; `StudyError` for a type that there is not."""
+    kind = content.get("type")
+    if kind not in schema.SOURCES:
+        raise StudyError(f"type: {schema.source_type_fault(kind)}")
+    return validated(schema.SOURCES[kind], content)
+
+
+def _tabulated_components(path: Path) -> tuple[FluxComponent, ...]:
+    """One component per column of a spectrum file, its yield the flux in 1/(cm^2 s)."""
+    energy, columns = read_spectra(path)
+    components = []
+    for name, density in columns.items():
+        if not density.any():
+            continue  # a flavour that the source does not emit
+        with located(f"spectrum file {path}, column {name}"):
+            spectrum = TabulatedSpectrum(tuple(energy.tolist()), tuple(density.tolist()))
+            flavour, antineutrino = FLAVOUR_COLUMNS[name]
+            components.append(
+                FluxComponent(name, flavour, antineutrino, spectrum.normalised(), yield_per_primary=spectrum.integral)
+            )
+    if not components:
+        raise StudyError(f"spectrum file {path}: no column has any neutrinos")
+    return tuple(components)
+
+
+_ALTERNATIVES = (
+    (
+        ("bin_edges_kev",),
+        ("bin_edges_kevee",),
+        ("threshold_kev", "maximum_kev", "bins"),
+        ("threshold_kevee", "maximum_kevee", "bins"),
+    ),
+    (("background_ckkd",), ("background_ckkd_ee",), ("background_ckd",), ("background_file",)),
+)
+"""Keys that stand for the same thing: overriding one of a preset's drops the others."""
+
+
+def merge_preset(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """A detector's keys with its preset's for all that it does not give; `UnknownNameError` for the preset."""
+    if entry.get("preset") is None:
+        return dict(entry)
+    if not isinstance(entry["preset"], str):
+        raise StudyError(f"must be a detector preset's name, got {entry['preset']!r}")
+    defaults = presets.load("detectors", entry["preset"])
+    for groups in _ALTERNATIVES:
+        # `bins` goes with edges in either unit, and says nothing of which.
+        given = [group for group in groups if any(key in entry for key in group if key != "bins")]
+        if given:
+            kept = {key for group in given for key in group}
+            for key in {key for group in groups for key in group} - kept:
+                defaults.pop(key, None)
+    return {**defaults, **entry}
+
+
+def bin_edges(spec: schema.Detector, quenching: Quenching | None = None) -> FloatArray:
+    """The bin edges on the detector's axis that its keys mean; `StudyError` names what is missing or contradictory.
+
+    With quenching the axis is in keVee, and edges in keV of nuclear recoil are converted.
+    """
+    path = f"detectors.{spec.name}"
+    light = any(getattr(spec, key) is not None for key in ("threshold_kevee", "maximum_kevee", "bin_edges_kevee"))
+    unit = "kevee" if light else "kev"
+    if light and quenching is None:
+        raise StudyError(f"{path}.quenching: required with energies in keVee")
+    edges_key, low_key, high_key = f"bin_edges_{unit}", f"threshold_{unit}", f"maximum_{unit}"
+    if light:
+        for key in ("bin_edges_kev", "threshold_kev", "maximum_kev"):
+            if getattr(spec, key) is not None:
+                raise StudyError(f"{path}.{key}: give energies either in keV or in keVee, not both")
+    given, low, high = getattr(spec, edges_key), getattr(spec, low_key), getattr(spec, high_key)
+    if given is not None:
+        surplus = [key for key in (low_key, high_key, "bins") if getattr(spec, key) is not None]
+        if surplus:
+            raise StudyError(f"{path}.{surplus[0]}: give either {edges_key} or {low_key}, {high_key} and bins")
+        edges = np.array(given)
+        if not np.all(np.diff(edges) > 0):
+            where = int(np.flatnonzero(np.diff(edges) <= 0)[0])
+            raise StudyError(f"{path}.{edges_key}: edges must rise, got {edges[where]:g} then {edges[where + 1]:g}")
+    else:
+        missing = [key for key in (low_key, high_key, "bins") if getattr(spec, key) is None]
+        if missing or spec.bins is None:
+            raise StudyError(f"{path}.{missing[0]}: this key is required (or give {edges_key} instead)")
+        if low >= high:
+            raise StudyError(f"{path}.{low_key}: must be below {high_key}, got {low:g} and {high:g}")
+        edges = np.linspace(low, high, spec.bins + 1)
+    if quenching is None or light:
+        return edges
+    with located(f"{path}.quenching"):
+        return quenching.light_kev(edges)
+
+
+def _quenching(spec: schema.Detector, of: Target, base: Path) -> Quenching | None:
+    """The quenching model that a detector's keys mean."""
+    given, path = spec.quenching, f"detectors.{spec.name}.quenching"
+    with located(path):
+        if given is None:
+            return None
+        if isinstance(given, schema.QuenchingFile):
+            energy, factor = read_two_columns(base / given.file, "quenching file", highest=1.0)
+            return QuenchingTable(tuple(energy.tolist()), tuple(factor.tolist()))
+        if isinstance(given, schema.Lindhard):
+            numbers = {c.nucleus.proton_number for c in of.constituents}
+            if len(numbers) > 1:
+                raise StudyError(f"lindhard_k is for a target of one element; {of.formula} has {len(numbers)}")
+            nucleus = of.constituents[0].nucleus
+            k = None if given.lindhard_k == "standard" else given.lindhard_k
+            return Lindhard(k, nucleus.proton_number, nucleus.mass_u)
+        return ConstantQuenching(given)
+
+
+def _resolution(spec: schema.Detector, quenched: bool) -> detection.Resolution | None:
+    """The resolution on the detector's axis."""
+    if not isinstance(spec.resolution, schema.Resolution):
+        return None
+    path, unit = f"detectors.{spec.name}.resolution", "kevee" if quenched else "kev"
+    keys = {key: getattr(spec.resolution, key) for key in ("sigma_kev", "at_kev", "sigma_kevee", "at_kevee")}
+    wanted = (f"sigma_{unit}", f"at_{unit}")
+    why = "with quenching the resolution is that of the light" if quenched else "keVee needs the key quenching"
+    for key, value in keys.items():
+        if key in wanted and value is None:
+            raise StudyError(f"{path}.{key}: this key is required" + (f" ({why})" if quenched else ""))
+        if key not in wanted and value is not None:
+            raise StudyError(f"{path}.{key}: give {' and '.join(wanted)}; {why}")
+    with located(path):
+        return detection.Resolution(
+            keys[wanted[0]], keys[wanted[1]], spec.resolution.law, spec.resolution.minimum_true_kev
+        )
+
+
+def _time_edges(spec: schema.Detector) -> FloatArray:
+    edges = np.array(spec.time_bin_edges_us)
+    if not np.all(np.diff(edges) > 0):
+        raise StudyError(f"detectors.{spec.name}.time_bin_edges_us: edges must rise")
+    return edges
+
+
+def _background(spec: schema.Detector, edges: FloatArray, recoil_edges: FloatArray, base: Path) -> FloatArray:
+    """Counts per kg and day in each bin, whose edges are on the detector's axis and in keV of nuclear recoil."""
+    keys = ("background_ckkd", "background_ckkd_ee", "background_ckd", "background_file")
+    given = [key for key in keys if getattr(spec, key) is not None]
+    if len(given) != 1:
+        raise StudyError(
+            f"detectors.{spec.name}.background_ckkd: exactly one of {', '.join(keys)} is required, got "
+            f"{', '.join(given) or 'none'}"
+        )
+    if spec.background_ckkd is not None:
+        return detection.flat_background(recoil_edges, spec.background_ckkd)
+    if spec.background_ckkd_ee is not None:
+        if spec.quenching is None:
+            raise StudyError(f"detectors.{spec.name}.background_ckkd_ee: keVee needs the key quenching")
+        return detection.flat_background(edges, spec.background_ckkd_ee)
+    if spec.background_ckd is not None:
+        return detection.flat_background(edges, spec.background_ckd / (edges[-1] - edges[0]))
+    assert spec.background_file is not None
+    with located(f"detectors.{spec.name}.background_file"):
+        energy, rate = read_two_columns(base / spec.background_file, "background file")
+        return detection.tabulated_background(recoil_edges, energy, rate)
+
+
+def _target(spec: schema.Detector | schema.Experiment, nuclei: NucleiConvention) -> Target:
+    with located(f"detectors.{spec.name}.target"):
+        return target(
+            spec.target,
+            rms_radius_fm=spec.rms_radius_fm,
+            neutron_radius_fm=spec.neutron_radius_fm,
+            convention=nuclei,
+        )
+
+
+def build_experiment(
+    spec: schema.Experiment,
+    channels: tuple[str, ...],
+    file: schema.StudyFile,
+    directory: Path | None,
+) -> Setup:
+    """How a data set is analysed, from its validated keys; no data are read."""
+    from cevnslab.experiments.axes import TARGETS
+    from cevnslab.experiments.measurement import Setup
+
+    if spec.target != TARGETS[spec.experiment]:
+        raise StudyError(
+            f"detectors.{spec.name}.target: the data of {spec.experiment} are of {TARGETS[spec.experiment]}, "
+            f"got '{spec.target}'"
+        )
+    return Setup(
+        name=spec.name,
+        label=spec.label or spec.name,
+        target=_target(spec, file.nuclei),
+        mass_kg=spec.mass_kg,
+        distance_m=spec.distance_m,
+        protons_on_target=spec.protons_on_target,
+        neutrinos_per_proton=spec.neutrinos_per_proton,
+        pulse=GaussianPulse(spec.pulse.centre_us, spec.pulse.width_us),
+        channels=channels,
+        observed=spec.observed,
+        nuisances=spec.nuisances,
+        form_factor=file.form_factor,
+        radiative_corrections=file.radiative_corrections,
+        directory=directory,
+    )
+
+
+def build_detector(
+    spec: schema.Detector, base: Path = Path(), nuclei: NucleiConvention = "standard-weight"
+) -> detection.Detector:
+    """A detector from its validated keys; file names are relative to `base`.
+
+    Every fault is a `CevnslabError` whose message starts with the detector's path.
+    """
+    path = f"detectors.{spec.name}"
+    of = _target(spec, nuclei)
+    quenching = _quenching(spec, of, base)
+    edges = bin_edges(spec, quenching)
+    resolution = _resolution(spec, quenching is not None)
+    efficiency: float | detection.EfficiencyTable
+    if isinstance(spec.efficiency, schema.EfficiencyFile):
+        if quenching is not None and spec.efficiency.axis == "recoil":
+            raise StudyError(f"{path}.efficiency.axis: with quenching it must be reconstructed, in keVee")
+        with located(f"{path}.efficiency"):
+            energy, values = read_two_columns(base / spec.efficiency.file, "efficiency file", highest=1.0)
+            efficiency = detection.EfficiencyTable(tuple(energy.tolist()), tuple(values.tolist()), spec.efficiency.axis)
+    else:
+        efficiency = spec.efficiency
+    if quenching is not None and spec.electron_quenching is not None:
+        raise StudyError(f"{path}.electron_quenching: with quenching the axis is that of electrons already; remove it")
+    electron_quenching = 1.0 if spec.electron_quenching == "same-axis" else spec.electron_quenching
+    with located(f"{path}.quenching"):
+        recoil_edges = edges if quenching is None else quenching.recoil_kev(edges)
+    return detection.Detector(
+        name=spec.name,
+        target=of,
+        mass_kg=spec.mass_kg,
+        distance_m=spec.distance_m,
+        bin_edges_kev=edges,
+        resolution=resolution,
+        efficiency=efficiency,
+        background_per_kg_day=_background(spec, edges, recoil_edges, base),
+        electron_quenching=electron_quenching,
+        quenching=quenching,
+        label=spec.label or spec.target,
+        time_bin_edges_us=None if spec.time_bin_edges_us is None else _time_edges(spec),
+    )

@@ -1,0 +1,46 @@
+"""The built-in sources, detectors and studies: YAML in the format of a user's own."""
+
+from __future__ import annotations
+
+import importlib.resources
+import os
+from typing import Any, Literal
+
+from cevnslab.errors import UnknownNameError
+from cevnslab.physics.couplings import nearest
+from cevnslab.studies.yaml_io import parse_yaml
+
+Kind = Literal["sources", "detectors", "studies"]
+KINDS: tuple[Kind, ...] = ("sources", "detectors", "studies")
+
+
+def names(kind: Kind) -> list[str]:
+    """The presets of a kind.
+
+    >>> names("sources")
+    ['ess', 'reactor', 'sns']
+    """
+    folder = importlib.resources.files("cevnslab").joinpath("presets", kind)
+    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+
+
+def text(kind: Kind, name: str) -> str:
+    """The YAML text of a preset; `UnknownNameError` offers the nearest name."""
+    known = names(kind)
+    if name not in known:
+        raise UnknownNameError(f"no {_SINGULAR[kind]} preset '{name}'; {nearest(name, known)}")
+    return importlib.resources.files("cevnslab").joinpath("presets", kind, f"{name}.yaml").read_text(encoding="utf-8")
+
+
+def load(kind: Kind, name: str) -> dict[str, Any]:
+    """The content of a preset."""
+    return parse_yaml(text(kind, name), f"{_SINGULAR[kind]} preset {name}")
+
+
+def is_path(name_or_path: str | os.PathLike[str]) -> bool:
+    """Whether a file is meant rather than a preset: a path object, a YAML ending, or a separator inside."""
+    text = os.fspath(name_or_path)
+    return not isinstance(name_or_path, str) or text.endswith((".yaml", ".yml")) or "/" in text or os.sep in text
+
+
+_SINGULAR = {"sources": "source", "detectors": "detector", "studies": "study"}

@@ -1,0 +1,41 @@
+"""Which couplings a study knows: the package's, its plugins', those of installed packages, and its mediators."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from cevnslab.errors import StudyError, located
+from cevnslab.physics.couplings import COUPLINGS, FAMILIES, Coupling
+from cevnslab.studies import plugins
+from cevnslab.studies.schema import Mediator, StudyFile
+
+
+def study_registry(file: StudyFile, base: Path) -> Mapping[str, Coupling]:
+    """The couplings by name; plugins are run, from files relative to `base`.
+
+    Installed packages are only asked where a name is not known otherwise. Raises a `CevnslabError` for a plugin or
+    mediator that cannot be used, and for a label that is taken.
+    """
+    own: dict[str, Coupling] = {}
+    for number, name in enumerate(file.plugins, start=1):
+        with located(f"plugins.{number}"):
+            for new in plugins.from_file(base / name):
+                plugins.add(own, new, f"plugin {name}")
+    for number, entry in enumerate(file.couplings, start=1):
+        if not isinstance(entry, Mediator):
+            continue
+        path = f"couplings.{entry.label or number}"
+        given = {key: value for key, value in entry.model_dump(exclude_none=True).items() if key != "name"}
+        if entry.name == "light_scalar" and "charges" in given:
+            raise StudyError(f"{path}.charges: only a light_vector has charges")
+        with located(path):
+            new = FAMILIES[entry.name](**given)
+        if new.name in COUPLINGS or new.name in FAMILIES or new.name in own:
+            raise StudyError(f"{path}.label: '{new.name}' is the name of another coupling; choose another label")
+        own[new.name] = new
+    known = {**COUPLINGS, **own}
+    wanted = [*file.coupling_names, *file.profile, *(curve.coupling for curve in file.cross_sections)]
+    if any(name not in known and name not in FAMILIES for name in wanted):
+        known = {**plugins.from_entry_points(), **known}
+    return known

@@ -1,0 +1,80 @@
+"""One key of a study varied: the scans that a study file lists."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cevnslab.errors import StudyError, located
+from cevnslab.physics.couplings import FAMILIES, nearest
+from cevnslab.studies.study import Study, study_from_dict
+
+
+def vary(study: Study, key: str, value: float) -> tuple[Study, set[str]]:
+    """The study with one numeric key set to another value, and the names of the analyses that this can change.
+
+    `key` is a path of words joined by dots, with detectors by name, such as ``detectors.ess-ge.threshold_kev`` or
+    ``uncertainties.signal``. Raises `StudyError` for a key that the study does not have or that is no number, and
+    for a value that the key does not allow.
+    """
+    # Defaults are filled in, so that a key can be scanned whether or not the file gives it.
+    content = study.file.model_dump(mode="json", by_alias=True, exclude_none=True)
+    content.pop("scans", None)
+    holder, last, detector = _find(content, key)
+    present = holder[last]
+    # A key that counts something, such as bins, keeps being a whole number where the value is one.
+    holder[last] = int(value) if isinstance(present, int) and float(value).is_integer() else float(value)
+    with located(f"{key} = {value:g}"):
+        varied = study_from_dict(content, where="scan", base=study.base, data=study.data)
+    names = {setup.name for setup in study.setups} if detector is None else {detector}
+    names |= {c.name for c in study.file.combinations if names & set(c.detectors)}
+    return varied, names
+
+
+def _find(content: dict[str, Any], key: str) -> tuple[dict[str, Any], str, str | None]:
+    """The mapping that holds a key, the key's last word, and the detector it belongs to."""
+    detector: str | None = None
+    holder: Any = content
+    rest, said = key, ""
+    while True:
+        if isinstance(holder, list):
+            named = [entry for entry in holder if rest.startswith(f"{_called(entry)}.")]
+            if not named:
+                if any(_called(entry) == rest for entry in holder):
+                    raise StudyError(
+                        f"{key}: only a number can be scanned; name one of its keys, such as {key}.mass_kg"
+                    )
+                names = [called for entry in holder if (called := _called(entry)) is not None]
+                word = rest.split(".")[0]
+                hint = f"; {nearest(word, names)}" if names else ", whose entries have no names"
+                raise StudyError(f"{key}: no '{word}' under {said}{hint}")
+            entry = max(named, key=lambda found: len(_called(found) or ""))
+            name = _called(entry) or ""
+            detector = name if said == "detectors" else detector
+            rest, holder, said = rest[len(name) + 1 :], entry, name
+            continue
+        word, _, rest = rest.partition(".")
+        if not isinstance(holder, dict) or word not in holder:
+            known = list(holder) if isinstance(holder, dict) else []
+            optional = "" if not known else f"; {nearest(word, known)}"
+            raise StudyError(f"{key}: the study gives no '{word}'{optional}")
+        if not rest:
+            if isinstance(holder[word], bool) or not isinstance(holder[word], int | float):
+                raise StudyError(f"{key}: only a number can be scanned, this is {type(holder[word]).__name__}")
+            return holder, word, detector
+        holder, said = holder[word], word
+
+
+def _called(entry: Any) -> str | None:
+    """How a member of a list is called in a path: a mediator by its label, anything else by its name."""
+    if not isinstance(entry, dict):
+        return None
+    name = entry.get("label") if entry.get("name") in FAMILIES else entry.get("name")
+    return None if name is None else str(name)
+
+
+def check_scans(study: Study) -> None:
+    """Raise `StudyError` for the first scan whose key or values the study does not allow."""
+    for scan in study.file.scans:
+        with located(f"scans.{scan.name}.key"):
+            for value in scan.values:
+                vary(study, scan.key, value)

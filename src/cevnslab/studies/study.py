@@ -1,0 +1,216 @@
+"""A study: what to compute, loaded from YAML and checked as a whole before anything runs."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cevnslab.detection.response import Response
+from cevnslab.errors import StudyError, located
+from cevnslab.physics.couplings import Coupling, coupling
+from cevnslab.physics.sources import days_in_time_bins
+from cevnslab.studies import presets, schema
+from cevnslab.studies.build import build_detector, build_experiment, build_source, merge_preset
+from cevnslab.studies.registry import study_registry
+from cevnslab.studies.rules import check_across_keys
+from cevnslab.studies.setups import AnySetup, DetectorSetup, ExperimentSetup
+from cevnslab.studies.validation import validated
+from cevnslab.studies.yaml_io import read_yaml
+from cevnslab.textfiles import read_text
+
+if TYPE_CHECKING:
+    from cevnslab.studies.results import Result
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """A validated study. `file` holds the keys, presets filled in; the rest is made of them."""
+
+    file: schema.StudyFile
+    where: str
+    """What messages about it start with: its file, usually."""
+    base: Path
+    """The folder that file names in the study are relative to."""
+    setups: tuple[AnySetup, ...]
+    couplings: tuple[Coupling, ...]
+    """Those that get limits."""
+    registry: Mapping[str, Coupling]
+    """All couplings that it knows, by name."""
+    data: Path | None = None
+    """Where experiments' data lie; searched for unless given."""
+
+    @property
+    def name(self) -> str:
+        """The study's name, also of its folder of results."""
+        return self.file.name
+
+    def as_dict(self) -> dict[str, Any]:
+        """The keys as plain values, presets filled in: a study file that gives the same study."""
+        content = self.file.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_unset=True)
+        if "plugins" in content:
+            content["plugins"] = [str((self.base / name).resolve()) for name in content["plugins"]]
+        for source in [content.get("source"), *(detector.get("source") for detector in content["detectors"])]:
+            if isinstance(source, dict) and "file" in source:
+                source["file"] = str((self.base / source["file"]).resolve())
+        for detector in content["detectors"]:
+            # Files are named from anywhere, since the saved study stands in another folder than the user's.
+            if isinstance(detector.get("efficiency"), dict):
+                detector["efficiency"]["file"] = str((self.base / detector["efficiency"]["file"]).resolve())
+            if isinstance(detector.get("quenching"), dict) and "file" in detector["quenching"]:
+                detector["quenching"]["file"] = str((self.base / detector["quenching"]["file"]).resolve())
+            if "background_file" in detector:
+                detector["background_file"] = str((self.base / detector["background_file"]).resolve())
+        return content
+
+    @property
+    def sha256(self) -> str:
+        """A hash of what the study computes: keys and the contents of files, but no order, comment, title or figure."""
+        content = self.file.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_unset=True)
+        for key in ("title", "figures", "source"):
+            content.pop(key, None)
+        content["plugins"] = [
+            hashlib.sha256(read_text(self.base / name, "plugin").encode()).hexdigest() for name in self.file.plugins
+        ]
+        for detector, setup in zip(content["detectors"], self.setups, strict=True):
+            detector.pop("label", None)
+            for key in ("background_file", "source"):
+                detector.pop(key, None)
+            detector.update(setup.computed_content())
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def responses(self) -> dict[str, Response]:
+        """The response of every detector to all couplings of the study, by detector name."""
+        with located(self.where):
+            return {setup.name: setup.response for setup in self.setups}
+
+    def run(
+        self, *, store: Path | None = None, workers: int = 0, scheduler: str | None = None, fast: bool = False
+    ) -> Result:
+        """Compute everything that the study asks for; pseudo-experiments as `cevnslab.studies.runner.run` says."""
+        from cevnslab.studies.runner import run
+
+        return run(self, store=store, workers=workers, scheduler=scheduler, fast=fast)
+
+
+def load_study(name_or_path: str | os.PathLike[str], *, data: str | os.PathLike[str] | None = None) -> Study:
+    """A built-in study by name, or a study file by path.
+
+    `data` is the folder with the data of experiments; unless given it is that of the environment variable
+    CEVNSLAB_DATA, or they are downloaded.
+
+    A string that ends in .yaml or .yml, holds a path separator, or names a file is a path. Raises a `CevnslabError`
+    whose message names the file, the key's path, the fault and what is allowed.
+
+    >>> load_study("parada2024").name
+    'parada2024'
+    """
+    text = os.fspath(name_or_path)
+    if presets.is_path(name_or_path) or (text not in presets.names("studies") and Path(text).is_file()):
+        path = Path(text)
+        return study_from_dict(read_yaml(path), where=str(path), base=path.parent, data=data)
+    return _built_in(text, None if data is None else os.fspath(data))
+
+
+@functools.cache
+def _built_in(name: str, data: str | None = None) -> Study:
+    """A built-in study, made once: it is frozen, and results are compared with it again."""
+    return study_from_dict(presets.load("studies", name), where=f"study preset {name}", data=data)
+
+
+def study_from_dict(
+    content: Mapping[str, Any],
+    *,
+    where: str = "study",
+    base: Path = Path(),
+    data: str | os.PathLike[str] | None = None,
+) -> Study:
+    """A study from its keys; file names in it are relative to `base`. Raises as `load_study`."""
+    directory = None if data is None else Path(data)
+    with located(where):
+        file = validated(schema.StudyFile, _with_presets(content))
+        registry = study_registry(file, base)
+        couplings = []
+        for name in file.coupling_names:
+            with located("couplings"):
+                couplings.append(coupling(name, registry))
+        check_across_keys(file, registry)
+        # The response knows the couplings that are minimised over too.
+        known = tuple(dict.fromkeys([*couplings, *(registry[name] for name in file.profile)]))
+        setups = tuple(_setup(file, spec, base, known, directory) for spec in file.detectors)
+        study = Study(file, where, base, setups, tuple(couplings), registry, directory)
+        if file.scans:
+            from cevnslab.studies.scans import check_scans
+
+            check_scans(study)
+        return study
+
+
+def _with_presets(content: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(content)
+    _check_source_type("source", content.get("source"))
+    entries = content.get("detectors")
+    if isinstance(entries, list):
+        merged["detectors"] = []
+        for number, entry in enumerate(entries, start=1):
+            with located(f"detectors.{number}.preset"):
+                merged["detectors"].append(merge_preset(entry) if isinstance(entry, Mapping) else entry)
+            if isinstance(entry, Mapping):
+                called = entry.get("name", entry.get("preset", number))
+                _check_source_type(f"detectors.{called}.source", entry.get("source"))
+    return merged
+
+
+def _check_source_type(path: str, source: object) -> None:
+    """A source of a type that there is not: said first, since which keys are right depends on it."""
+    if isinstance(source, Mapping) and source.get("type") not in schema.SOURCES:
+        raise StudyError(f"{path}.type: {schema.source_type_fault(source.get('type'))}")
+
+
+def _setup(
+    file: schema.StudyFile,
+    spec: schema.Detector | schema.Experiment,
+    base: Path,
+    couplings: tuple[Coupling, ...],
+    data: Path | None,
+) -> AnySetup:
+    """One detector with the study's values for all that it does not say itself."""
+    path = f"detectors.{spec.name}"
+    channels = tuple(spec.channels or file.channels)
+    if isinstance(spec, schema.Experiment):
+        setup = build_experiment(spec, channels, file, data)
+        return ExperimentSetup(spec.experiment, setup, couplings)
+    source_given, years = spec.source or file.source, spec.exposure_years or file.exposure_years
+    uncertainties = spec.uncertainties or file.uncertainties
+    if source_given is None or years is None or uncertainties is None:
+        missing = {"source": source_given, "exposure_years": years, "uncertainties": uncertainties}
+        raise StudyError(f"{next(key for key, value in missing.items() if value is None)}: this key is required")
+    with located(f"{path}.source" if spec.source else "source"):
+        source = build_source(source_given, base)
+    if "electron" in channels and spec.electron_quenching is None and spec.quenching is None:
+        raise StudyError(f"{path}.electron_quenching: required with the channel electron (a number, or same-axis)")
+    if uncertainties.quenching > 0 and spec.quenching is None:
+        raise StudyError(f"{path}.quenching: required with an uncertainty of the quenching")
+    if spec.time_bin_edges_us is not None:
+        with located(f"{path}.time_bin_edges_us"):
+            days_in_time_bins(source, spec.time_bin_edges_us, years)
+    return DetectorSetup(
+        detector=build_detector(spec, base, file.nuclei),
+        source=source,
+        exposure_years=years,
+        channels=channels,
+        form_factor=file.form_factor,
+        signal_uncertainty=uncertainties.signal,
+        background_uncertainty=uncertainties.background,
+        statistic=spec.statistic or file.statistic,
+        couplings=couplings,
+        radiative_corrections=file.radiative_corrections,
+        energy_scale_uncertainty=uncertainties.energy_scale,
+        quenching_uncertainty=uncertainties.quenching,
+    )
