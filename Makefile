@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 OUTPUT ?= results
 
-.PHONY: release-check reproduce test benchmark coverage coherent couplings validation docs clean
+.PHONY: release-check reproduce test test-slow benchmark coverage coherent couplings validation docs clean
 
 reproduce: $(VENV)/installed
 	$(BIN)/cevnslab reproduce -o $(OUTPUT)
@@ -14,6 +14,10 @@ test: $(VENV)/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pytest -n auto --dist loadgroup
+
+# What takes minutes: numbers of the studies whose nuisances bend the shapes.
+test-slow: $(VENV)/installed-test
+	CEVNSLAB_SLOW=1 $(BIN)/pytest -n auto --dist loadgroup
 
 benchmark: $(VENV)/installed-test
 	$(BIN)/python benchmarks/run.py

@@ -9,9 +9,9 @@ import cevnslab as cl
 
 def test_the_names_are_these():
     assert sorted(cl.__all__) == [
+        "CevnslabError",
         "Coupling",
         "Detector",
-        "CevnslabError",
         "Response",
         "Result",
         "Study",

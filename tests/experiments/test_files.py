@@ -167,10 +167,21 @@ def test_a_given_folder_needs_no_pooch(release, monkeypatch):
 
 
 def test_a_missing_folder(release, tmp_path):
-    message = refused(InputFileError, release, "csi-2021", tmp_path)
-    assert all_in(message, tmp_path / "csi-2021", "cannot be found", "--data", "arXiv:2110.07730")
-    (tmp_path / "csi-2021").write_text("in the way", encoding="utf-8")
-    assert "is no folder" in refused(InputFileError, release, "csi-2021", tmp_path)
+    empty = tmp_path / "empty"
+    message = refused(InputFileError, release, "csi-2021", empty)
+    assert all_in(message, empty / "csi-2021", "cannot be found", "--data", "arXiv:2110.07730")
+    empty.mkdir()
+    (empty / "csi-2021").write_text("in the way", encoding="utf-8")
+    assert "is no folder" in refused(InputFileError, release, "csi-2021", empty)
+
+
+def test_a_release_is_found_below_the_folder(release, tmp_path):
+    assert release.folder("lar-2020", tmp_path) == release.root / "lar-2020"
+
+
+def test_the_former_variable_is_refused_by_name(release, monkeypatch):
+    monkeypatch.setenv("NURECOIL_DATA", str(release.root))
+    assert all_in(refused(InputFileError, release, "csi-2021"), "NURECOIL_DATA", "CEVNSLAB_DATA")
 
 
 @pytest.mark.parametrize(("name", "file"), [("csi-2021", "dataBeamOnC.txt"), ("lar-2020", "brnpdf.txt")])
