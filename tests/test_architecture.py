@@ -12,7 +12,7 @@ import cevnslab
 ROOT = Path(cevnslab.__file__).parent
 LAYERS = ["physics", "detection", "inference", "experiments", "studies", "figures", "reports", "cli"]
 RANK = {layer: rank for rank, layer in enumerate(LAYERS)}
-FOUNDATION = {"errors", "version", "progress", "textfiles"}
+FOUNDATION = {"errors", "version", "progress", "textfiles", "words"}
 """Known to all, knowing nothing."""
 TOP = {"__init__", "__main__"}
 """The package's front door hands names on, late; `python -m cevnslab` is the command."""

@@ -101,8 +101,8 @@ def reproduce(
 ) -> None:
     """Run a built-in study and print its limits beside the published ones."""
     from cevnslab.errors import UnknownNameError
-    from cevnslab.physics.couplings import nearest
     from cevnslab.studies import presets
+    from cevnslab.words import nearest
 
     if name not in presets.names("studies"):
         raise UnknownNameError(
@@ -254,6 +254,16 @@ def schema() -> None:
     from cevnslab.reports.json_schema import study_schema
 
     typer.echo(json.dumps(study_schema(), indent=1))
+
+
+@app.command()
+def keys(
+    key: Annotated[str | None, typer.Argument(metavar="[KEY]", help="A key or its path; all unless given.")] = None,
+) -> None:
+    """Print the keys of the study file: values, defaults, what is allowed, meanings."""
+    from cevnslab.reports.keys import keys_text
+
+    typer.echo(keys_text(key), nl=False)
 
 
 def _version(value: bool) -> None:

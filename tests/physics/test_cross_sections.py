@@ -8,9 +8,10 @@ from support import FLAVOURS, GOLDEN, MILLICHARGES, near
 
 import cevnslab as cl
 from cevnslab.errors import CevnslabError, PhysicsError, UnknownNameError
-from cevnslab.physics.couplings import COUPLINGS, coupling, millicharge_strength, nearest
+from cevnslab.physics.couplings import COUPLINGS, coupling, millicharge_strength
 from cevnslab.physics.cross_sections import cevns, differential, electron_scattering, scatterers
 from cevnslab.physics.nuclei import target
+from cevnslab.words import nearest
 
 NUCLEUS_ROWS = GOLDEN["dsigma_nucleus"]["values"]
 ELECTRON_ROWS = GOLDEN["dsigma_electron"]["values"]

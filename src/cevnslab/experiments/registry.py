@@ -8,7 +8,8 @@ from types import MappingProxyType
 from cevnslab.errors import UnknownNameError
 from cevnslab.experiments import csi_2021, lar_2020
 from cevnslab.experiments.measurement import Measurement, Setup
-from cevnslab.physics.couplings import Coupling, nearest
+from cevnslab.physics.couplings import Coupling
+from cevnslab.words import nearest
 
 Analysis = Callable[[Setup, Sequence[Coupling]], Measurement]
 

@@ -14,8 +14,7 @@ the outgoing flavour beta. The components, on nuclei and on electrons:
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 
 from cevnslab.errors import PhysicsError
 from cevnslab.physics.nuclei import Nucleus, Target
+from cevnslab.words import nearest
 
 FloatArray = NDArray[np.float64]
 NuclearKernel = Callable[[FloatArray, Nucleus, FloatArray, FloatArray], FloatArray]
@@ -180,17 +180,6 @@ class Coupling:
             unit = "" if self.unit == "1" else f" {self.unit}"
             raise PhysicsError(f"{self.name} = {value:g}{unit} is outside its bounds [{low:g}, {high:g}]")
         return value
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """The end of a message about an unknown name: the nearest known one, or all of them.
-
-    >>> nearest("q_eee", ["q_ee", "q_mumu"])
-    "did you mean 'q_ee'?"
-    """
-    names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1)
-    return f"did you mean '{close[0]}'?" if close else f"known are {', '.join(names)}"
 
 
 def pair_symbol(alpha: str, beta: str) -> str:

@@ -18,7 +18,6 @@ from cevnslab.physics.coupling import (
     FloatArray,
     NuclearKernel,
     Rebuild,
-    nearest,
 )
 from cevnslab.physics.electromagnetic import CHARGE_RADII, MAGNETIC_MOMENTS
 from cevnslab.physics.mediators import FAMILIES, light_scalar, light_vector
@@ -30,6 +29,7 @@ from cevnslab.physics.millicharges import (
 )
 from cevnslab.physics.nsi import NSI
 from cevnslab.physics.weak import NEUTRON_RADIUS, WEAK_MIXING
+from cevnslab.words import nearest
 
 __all__ = [
     "COMPONENTS",
@@ -47,7 +47,6 @@ __all__ = [
     "millicharge_on_electron",
     "millicharge_on_nucleus",
     "millicharge_strength",
-    "nearest",
 ]
 
 COUPLINGS: Mapping[str, Coupling] = MappingProxyType(

@@ -33,9 +33,10 @@ from cevnslab.physics.constants import (
     RADIATIVE_G_P,
     SIN2_THETA_W,
 )
-from cevnslab.physics.couplings import COUPLINGS, FLAVOURS, Coupling, coupling, nearest
+from cevnslab.physics.couplings import COUPLINGS, FLAVOURS, Coupling, coupling
 from cevnslab.physics.form_factors import FORM_FACTORS, FormFactor
 from cevnslab.physics.nuclei import Nucleus, Target, target
+from cevnslab.words import nearest
 
 FloatArray = NDArray[np.float64]
 Amplitudes = dict[str, FloatArray]

@@ -34,8 +34,9 @@ from cevnslab.physics.constants import (
     UP_IN_PROTON,
     UP_MASS_MEV,
 )
-from cevnslab.physics.coupling import DIAGONAL, Coupling, FloatArray, nearest
+from cevnslab.physics.coupling import DIAGONAL, Coupling, FloatArray
 from cevnslab.physics.nuclei import Nucleus
+from cevnslab.words import nearest
 
 SCALAR_ON_PROTON = PROTON_MASS_MEV * (UP_IN_PROTON / UP_MASS_MEV + DOWN_IN_PROTON / DOWN_MASS_MEV)
 """C_p = m_p sum over u, d of f_q^p/m_q: the proton's coupling for one quark coupling.

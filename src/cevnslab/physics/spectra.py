@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from cevnslab.errors import PhysicsError, UnknownNameError
 from cevnslab.physics.constants import MUON_MASS_MEV
-from cevnslab.physics.coupling import nearest
+from cevnslab.words import nearest
 
 FloatArray = NDArray[np.float64]
 

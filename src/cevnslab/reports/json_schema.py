@@ -25,40 +25,6 @@ COUPLING_KEYS = {
 }
 """Where couplings are named, by model."""
 
-DESCRIPTIONS = {
-    "StudyFile": {
-        "title": "one line of words, for tables and figures",
-        "exposure_years": "calendar years; required by every detector that has none of its own",
-        "channels": "of every detector that has none of its own; electron needs electron_quenching or quenching",
-        "couplings": "couplings that get limits, one at a time; `cevnslab presets` lists them",
-        "uncertainties": "of every detector that has none of its own; required otherwise",
-        "statistic": "of every detector that has none of its own",
-        "detectors": "presets, presets with keys changed, or detectors of your own",
-        "contours": "pairs of couplings whose regions are drawn",
-        "form_factor": "of the nuclei",
-        "nuclei": "standard-weight: one nucleus of the standard atomic weight; isotopes: the natural mixture",
-        "radiative_corrections": "corrected couplings of the neutrino to nuclei",
-    },
-    "Detector": {
-        "mass_kg": "of the target",
-        "distance_m": "from the source",
-        "threshold_kev": "lower edge of the first bin; goes with maximum_kev and bins",
-        "maximum_kev": "upper edge of the last bin",
-        "bins": "number of uniform bins",
-        "bin_edges_kev": "instead of threshold_kev, maximum_kev and bins; rising",
-        "source": "the study's unless given",
-        "exposure_years": "the study's unless given",
-        "channels": "the study's unless given",
-        "statistic": "the study's unless given",
-        "uncertainties": "the study's unless given",
-    },
-    "Uncertainties": {
-        "signal": "relative width of the signal's normalisation; 0 fixes it",
-        "background": "relative width of the background's normalisation; 0 fixes it",
-    },
-}
-"""What the models' own descriptions leave to the key's name."""
-
 
 def study_schema() -> Schema:
     """The JSON Schema (draft 2020-12) of a study file.
@@ -72,9 +38,6 @@ def study_schema() -> Schema:
     made: Schema = StudyFile.model_json_schema(by_alias=True)
     definitions: Schema = made["$defs"]
     models = {**definitions, "StudyFile": made}
-    for name, keys in DESCRIPTIONS.items():
-        for key, text in keys.items():
-            models[name]["properties"][key].setdefault("description", text)
     _name_couplings(models)
     _name_sources(models)
     _name_detectors(models)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from cevnslab.errors import UnknownNameError
-from cevnslab.physics.couplings import COUPLINGS, nearest
+from cevnslab.physics.couplings import COUPLINGS
 from cevnslab.studies import presets
+from cevnslab.words import nearest
 
 
 def list_presets() -> str:

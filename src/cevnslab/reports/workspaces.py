@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cevnslab.errors import MissingExtraError, PhysicsError, StudyError, UnknownNameError, located
-from cevnslab.physics.couplings import nearest
 from cevnslab.studies.setups import AnySetup, DetectorSetup
+from cevnslab.words import nearest
 
 if TYPE_CHECKING:
     from cevnslab.detection.response import Response

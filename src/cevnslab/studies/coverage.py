@@ -15,13 +15,13 @@ from cevnslab.inference.compiled import require_numba
 from cevnslab.inference.intervals import Minimum
 from cevnslab.inference.levels import delta_chi2_level
 from cevnslab.inference.toys import Ensemble, Experiment
-from cevnslab.physics.couplings import nearest
 from cevnslab.studies import blocks
 from cevnslab.studies.analysis import Analysis, analyses
 from cevnslab.studies.feldman_cousins import convention
 from cevnslab.studies.provenance import provenance
 from cevnslab.studies.setups import ExperimentSetup
 from cevnslab.studies.study import Study
+from cevnslab.words import nearest
 
 FEWEST_TOYS = 100
 

@@ -7,8 +7,8 @@ import os
 from typing import Any, Literal
 
 from cevnslab.errors import UnknownNameError
-from cevnslab.physics.couplings import nearest
 from cevnslab.studies.yaml_io import parse_yaml
+from cevnslab.words import nearest
 
 Kind = Literal["sources", "detectors", "studies"]
 KINDS: tuple[Kind, ...] = ("sources", "detectors", "studies")

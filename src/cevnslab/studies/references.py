@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from cevnslab.errors import UnknownNameError
-from cevnslab.physics.couplings import nearest
 from cevnslab.studies.results import ContourLines
+from cevnslab.words import nearest
 
 FILE = "data/coherent-reference.json"
 

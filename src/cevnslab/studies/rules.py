@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from cevnslab.errors import StudyError, located
 from cevnslab.experiments.axes import AXES
-from cevnslab.physics.couplings import Coupling, coupling, nearest
+from cevnslab.physics.couplings import Coupling, coupling
 from cevnslab.physics.cross_sections import scatterers
 from cevnslab.physics.nuclei import Target, target
 from cevnslab.studies import references
 from cevnslab.studies.schema import CrossSection, Detector, Experiment, Panel, StudyFile
+from cevnslab.words import nearest
 
 MOST_PROFILED = 3
 """Each takes a scan of its own at every point: three cost about a minute a limit."""

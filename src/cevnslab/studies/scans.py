@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from cevnslab.errors import StudyError, located
-from cevnslab.physics.couplings import FAMILIES, nearest
+from cevnslab.physics.couplings import FAMILIES
 from cevnslab.studies.study import Study, study_from_dict
+from cevnslab.words import nearest
 
 
 def vary(study: Study, key: str, value: float) -> tuple[Study, set[str]]:

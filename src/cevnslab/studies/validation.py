@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from cevnslab.errors import StudyError
-from cevnslab.physics.couplings import nearest
 from cevnslab.studies.schema import SOURCES, Detector, Experiment, PionDecayAtRest
+from cevnslab.words import nearest
 
 _MOST_MESSAGES = 5
 

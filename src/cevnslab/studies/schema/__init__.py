@@ -1,0 +1,50 @@
+"""The study file, key by key: types, ranges, defaults and meanings, a module a subject.
+
+The messages of `cevnslab.studies.validation`, the JSON Schema, the reference page and `cevnslab keys` are made of these
+models: a key is written here and nowhere else.
+"""
+
+from cevnslab.studies.schema.couplings import Mediator
+from cevnslab.studies.schema.datasets import Experiment
+from cevnslab.studies.schema.detectors import Detector, EfficiencyFile, Lindhard, QuenchingFile, Resolution
+from cevnslab.studies.schema.figures import Figure, Panel
+from cevnslab.studies.schema.outputs import Combination, CrossSection, Profile, Scan
+from cevnslab.studies.schema.sources import (
+    SOURCES,
+    GaussianPulse,
+    PionDecayAtRest,
+    Reactor,
+    SourceKeys,
+    TabulatedSource,
+    UniformPulse,
+    source_type_fault,
+)
+from cevnslab.studies.schema.statistics import Intervals, Uncertainties
+from cevnslab.studies.schema.study import StudyFile
+
+__all__ = [
+    "SOURCES",
+    "Combination",
+    "CrossSection",
+    "Detector",
+    "EfficiencyFile",
+    "Experiment",
+    "Figure",
+    "GaussianPulse",
+    "Intervals",
+    "Lindhard",
+    "Mediator",
+    "Panel",
+    "PionDecayAtRest",
+    "Profile",
+    "QuenchingFile",
+    "Reactor",
+    "Resolution",
+    "Scan",
+    "SourceKeys",
+    "StudyFile",
+    "TabulatedSource",
+    "Uncertainties",
+    "UniformPulse",
+    "source_type_fault",
+]

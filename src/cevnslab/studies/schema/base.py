@@ -1,0 +1,45 @@
+"""What the parts of the study file are made of: the frozen model, names, numbers, values of two kinds.
+
+Types and ranges only; what needs several keys at once is a rule beside its subject. Every model refuses unknown keys
+and numbers given as text, and is frozen.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,79}$")]
+"""Safe as a file name."""
+Text = Annotated[str, Field(pattern=r"^[^$\n]{1,120}$")]
+"""Words for figures and tables; a dollar sign would start a formula."""
+Positive = Annotated[float, Field(gt=0, le=1e30)]
+NonNegative = Annotated[float, Field(ge=0)]
+Fraction = Annotated[float, Field(gt=0, le=1)]
+HoursPerYear = Annotated[float, Field(gt=0, le=8784)]
+Years = Annotated[float, Field(gt=0, le=1e4)]
+Channel = Literal["cevns", "electron"]
+Channels = Annotated[list[Channel], Field(min_length=1)]
+
+
+class Model(BaseModel):
+    """A mapping of the study file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, populate_by_name=True)
+
+
+def kind_of(value: Any) -> str:
+    """Which member of a union a value means: messages then speak of that member alone."""
+    if isinstance(value, BaseModel | dict):
+        return "<mapping>"
+    if isinstance(value, str):
+        return "<word>"
+    if isinstance(value, list):
+        return "<list>"
+    return "<number>"
+
+
+def either(first: str, otherwise: str) -> Discriminator:
+    """Tell values of two kinds apart: what is not of the first kind counts as the other."""
+    return Discriminator(lambda value: first if kind_of(value) == first else otherwise)

@@ -1,0 +1,43 @@
+"""Real data among a study's detectors."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag
+
+from cevnslab.studies.schema.base import Channels, Model, Name, Positive, Text
+from cevnslab.studies.schema.detectors import Detector, Radius
+from cevnslab.studies.schema.sources import GaussianPulse
+
+
+class Experiment(Model):
+    """Real data: a detector that brings its own source, exposure, bins, backgrounds and Poisson likelihood."""
+
+    preset: str | None = Field(None, description="coherent-csi-2021 or coherent-lar-2020")
+    name: Name = Field(description="unique, safe as a file name; the preset's unless given")
+    label: Text | None = Field(None, description="how figures name it; the name unless given")
+    experiment: Literal["coherent-csi-2021", "coherent-lar-2020"] = Field(description="whose data and analysis")
+    observed: Literal["data", "asimov"] = Field("data", description="the counts, or the expectation in their place")
+    nuisances: Literal["normalisation", "shape"] = Field(
+        "normalisation", description="normalisations alone, or efficiency, quenching, radius, times too"
+    )
+    channels: Channels | None = Field(None, description="the study's unless given")
+    target: str = Field(description="element or compound formula: that of the data")
+    mass_kg: Positive = Field(description="of the target")
+    distance_m: Positive = Field(description="from the source")
+    protons_on_target: Positive = Field(description="of the whole run")
+    neutrinos_per_proton: Positive = Field(description="of each flavour")
+    pulse: GaussianPulse = Field(description="the protons' time profile")
+    rms_radius_fm: Radius | None = Field(None, description="of the protons; from the nuclide table unless given")
+    neutron_radius_fm: Radius | None = Field(None, description="the proton's unless given")
+
+
+def _detector_kind(value: Any) -> str:
+    measured = "experiment" in value if isinstance(value, dict) else isinstance(value, Experiment)
+    return "<experiment>" if measured else "<detector>"
+
+
+DetectorOrExperiment = Annotated[
+    Annotated[Detector, Tag("<detector>")] | Annotated[Experiment, Tag("<experiment>")], Discriminator(_detector_kind)
+]

@@ -1,0 +1,41 @@
+"""Uncertainties, statistics and intervals."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from cevnslab.studies.schema.base import Model
+
+Statistic = Literal["least-squares", "poisson"]
+
+
+class Uncertainties(Model):
+    """Relative widths of the normalisations, and of what bends the signal's shape; 0 fixes one."""
+
+    signal: Annotated[float, Field(ge=0, le=10)] = Field(description="of the signal's normalisation")
+    background: Annotated[float, Field(ge=0, le=10)] = Field(description="of the background's normalisation")
+    energy_scale: Annotated[float, Field(ge=0, lt=0.3)] = Field(0.0, description="of the reconstructed energy")
+    quenching: Annotated[float, Field(ge=0, lt=0.3)] = Field(0.0, description="of a detector's quenching model")
+
+
+class Intervals(Model):
+    """How intervals are made."""
+
+    confidence_level: Annotated[float, Field(ge=0.01, le=0.9999999)] = Field(
+        0.90, description="a probability, not a level of delta chi^2"
+    )
+    method: Literal["delta-chi2", "feldman-cousins"] = Field(
+        "delta-chi2", description="delta chi^2 below its quantile, or below simulated critical values"
+    )
+    minimum: Literal["global", "connected"] = Field(
+        "global", description="compare with the lowest minimum, or with the one nearest the Standard Model"
+    )
+    toys: Annotated[int, Field(ge=100, le=10_000_000)] | None = Field(
+        None, description="pseudo-experiments per true value, for feldman-cousins; 10000 unless given"
+    )
+    seed: Annotated[int, Field(ge=0)] | None = Field(None, description="of the pseudo-experiments; 1 unless given")
+    ensemble: Literal["drawn", "centres"] | None = Field(
+        None, description="true normalisations drawn from their priors (default), or constraint centres fluctuated"
+    )

@@ -1,0 +1,70 @@
+"""The study."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from cevnslab.studies.schema.base import Channels, Model, Name, Text, Years
+from cevnslab.studies.schema.couplings import CouplingName
+from cevnslab.studies.schema.datasets import DetectorOrExperiment
+from cevnslab.studies.schema.figures import Figure
+from cevnslab.studies.schema.outputs import Combination, CrossSection, Profile, Scan
+from cevnslab.studies.schema.sources import SourceOrPreset
+from cevnslab.studies.schema.statistics import Intervals, Statistic, Uncertainties
+
+
+class StudyFile(Model):
+    """The whole file."""
+
+    name: Name = Field(description="safe as a file name")
+    title: Text | None = Field(None, description="one line of words, for tables and figures")
+    source: SourceOrPreset | None = Field(
+        None, description="a preset, or a mapping with `type`; required by every detector that has none of its own"
+    )
+    exposure_years: Years | None = Field(
+        None, description="calendar years; required by every detector that has none of its own"
+    )
+    channels: Channels = Field(
+        default=["cevns"],
+        description="nuclei, electrons; of every detector that has none of its own; "
+        "electron needs electron_quenching or quenching",
+    )
+    couplings: Annotated[list[CouplingName], Field(min_length=1)] = Field(
+        description="couplings that get limits, one at a time; `cevnslab presets` lists them"
+    )
+    profile: list[str] = Field(default=[], description="couplings minimised over instead of held at zero")
+    plugins: list[str] = Field(default=[], description="Python files that declare couplings; they are run")
+    uncertainties: Uncertainties | None = Field(
+        None, description="of every detector that has none of its own; required otherwise"
+    )
+    statistic: Statistic = Field("least-squares", description="of every detector that has none of its own")
+    intervals: Intervals = Field(
+        default_factory=lambda: Intervals.model_validate({}), description="confidence level and method"
+    )
+    detectors: Annotated[list[DetectorOrExperiment], Field(min_length=1)] = Field(
+        description="presets, presets with keys changed, or detectors of your own; names must differ"
+    )
+    contours: list[Annotated[list[str], Field(min_length=2, max_length=2)]] = Field(
+        default=[], description="pairs of couplings whose regions are drawn"
+    )
+    profiles: list[Profile] = Field(default=[], description="curves of delta chi^2")
+    cross_sections: list[CrossSection] = Field(default=[], description="curves of the differential cross section")
+    combinations: list[Combination] = Field(default=[], description="detectors analysed together")
+    scans: list[Scan] = Field(default=[], description="limits as one key varies")
+    figures: list[Figure] | None = Field(None, description="chosen from what the study computes unless given")
+    form_factor: Literal["helm", "klein-nystrand", "symmetrised-fermi"] = Field(
+        "helm", description="of the nuclei, for protons and neutrons alike"
+    )
+    nuclei: Literal["standard-weight", "isotopes"] = Field(
+        "standard-weight", description="one nucleus of the standard weight per element, or the natural isotopes"
+    )
+    radiative_corrections: bool = Field(
+        False, description="g_p and g_n of arXiv:1303.5522, by flavour, in the place of tree level"
+    )
+
+    @property
+    def coupling_names(self) -> list[str]:
+        """The couplings as files name them."""
+        return [new if isinstance(new, str) else new.label or new.name for new in self.couplings]
