@@ -25,7 +25,7 @@ import numpy as np
 
 import cevnslab as cl
 from cevnslab.physics.couplings import COUPLINGS
-from cevnslab.studies.results import Result
+from cevnslab.results import Result
 
 DOCS = Path(__file__).resolve().parent
 PAGE, DATA, FIGURES = DOCS / "couplings.md", DOCS / "data" / "couplings.json", DOCS / "figures"
@@ -164,8 +164,8 @@ def degeneracies() -> None:
     from cevnslab.figures import panels, style
     from cevnslab.inference.contours import trace
     from cevnslab.inference.levels import delta_chi2_level
+    from cevnslab.results import ContourLines
     from cevnslab.studies.analysis import analyses
-    from cevnslab.studies.results import ContourLines
 
     study, pair = cl.load_study("ess-nsi"), ("eps_ee_u", "eps_ee_d")
     axis = np.linspace(*PLANE, PLANE_POINTS)

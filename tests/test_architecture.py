@@ -10,18 +10,12 @@ import pytest
 import cevnslab
 
 ROOT = Path(cevnslab.__file__).parent
-LAYERS = ["physics", "detection", "inference", "experiments", "studies", "figures", "reports", "cli"]
+LAYERS = ["results", "physics", "detection", "inference", "experiments", "studies", "figures", "reports", "cli"]
 RANK = {layer: rank for rank, layer in enumerate(LAYERS)}
-FOUNDATION = {"errors", "version", "progress", "textfiles", "words"}
+FOUNDATION = {"errors", "version", "progress", "rendering", "textfiles", "words"}
 """Known to all, knowing nothing."""
 TOP = {"__init__", "__main__"}
 """The package's front door hands names on, late; `python -m cevnslab` is the command."""
-
-HANDS_OVER = {
-    ("studies.results", "reports.files"): "Result.save writes itself: the writer is imported when it is asked to",
-    ("studies.results", "reports.tables"): "str(result) is a table: the layout is imported when it is asked for",
-}
-"""Imports inside a function that run against the arrow, each with its reason."""
 
 
 def modules():
@@ -87,14 +81,8 @@ def arrows_that_run_back():
 
 
 def test_no_arrow_runs_back():
-    back = {arrow: late for arrow, late in arrows_that_run_back().items() if arrow not in HANDS_OVER}
-    assert not back, "\n".join(f"cevnslab.{a} imports cevnslab.{b}" for a, b in back)
-
-
-def test_every_exemption_is_late_and_still_needed():
     back = arrows_that_run_back()
-    assert set(HANDS_OVER) <= set(back)
-    assert all(back[arrow] for arrow in HANDS_OVER)
+    assert not back, "\n".join(f"cevnslab.{a} imports cevnslab.{b}" for a, b in back)
 
 
 def test_every_module_has_a_layer():

@@ -78,10 +78,15 @@ def presets_table() -> str:
 
 
 def output_columns() -> str:
-    """The columns of the tables that a study writes."""
-    from cevnslab.reports.files import TABLES
+    """Every table that a study writes: what its rows and columns are."""
+    from cevnslab.results import TABLES
 
-    return table(["file", "columns"], [[f"`{name}`", columns.replace(",", ", ")] for name, columns in TABLES.items()])
+    sections = []
+    for described in TABLES.values():
+        rows = [[f"`{column.name}`", column.unit, column.meaning] for column in described.described]
+        heading = f"## {described.title}: `{described.file}`"
+        sections.append(f"{heading}\n\nA row is {described.meaning}.\n\n{table(['column', 'unit', 'meaning'], rows)}")
+    return "\n\n".join(sections)
 
 
 def errors_table() -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from cevnslab.rendering import Renderer, register
 from cevnslab.version import __version__
 
 if TYPE_CHECKING:
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from cevnslab.physics import atoms, constants, couplings, cross_sections, form_factors, nuclei, sources
     from cevnslab.physics.couplings import Coupling
     from cevnslab.reports.files import load_result
+    from cevnslab.results import Result
     from cevnslab.studies.load import load_detector, load_source
-    from cevnslab.studies.results import Result
     from cevnslab.studies.study import Study, load_study, study_from_dict
 
 _HOME = {
@@ -29,7 +30,7 @@ _HOME = {
     "Detector": "cevnslab.detection.detector",
     "CevnslabError": "cevnslab.errors",
     "Response": "cevnslab.detection.response",
-    "Result": "cevnslab.studies.results",
+    "Result": "cevnslab.results",
     "Study": "cevnslab.studies.study",
     "load_detector": "cevnslab.studies.load",
     "load_result": "cevnslab.reports.files",
@@ -75,3 +76,14 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return __all__
+
+
+def _printer(module: str, name: str) -> Renderer:
+    """A function that prints, imported when it is first called."""
+    return lambda shown, **options: getattr(importlib.import_module(module), name)(shown, **options)
+
+
+register("Result", "text", _printer("cevnslab.reports.tables", "limits_table"))
+register("Result", "html", _printer("cevnslab.reports.tables", "limits_html"))
+register("Result", "files", _printer("cevnslab.reports.files", "save"))
+register("Limit", "html", _printer("cevnslab.reports.tables", "limit_html"))

@@ -45,6 +45,10 @@ class PluginError(CevnslabError):
     """A user's coupling that cannot be used as it is declared."""
 
 
+class ResultError(CevnslabError):
+    """A result that its tables cannot hold, such as a component of the counts that nobody declared."""
+
+
 class MissingExtraError(CevnslabError):
     """An optional dependency that is not installed; the message names the extra."""
 

@@ -15,7 +15,7 @@ from support import changed
 import cevnslab as cl
 from cevnslab.errors import MissingExtraError, OutputError
 from cevnslab.reports import hepdata
-from cevnslab.studies.results import CriticalValues, DataSpectrum, FitParameter
+from cevnslab.results import CriticalValues, DataSpectrum, FitParameter
 
 pytestmark = [
     # The validator uses what jsonschema has replaced.

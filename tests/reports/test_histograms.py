@@ -9,7 +9,7 @@ import pytest
 
 from cevnslab.errors import MissingExtraError
 from cevnslab.reports.histograms import data_spectra, spectra
-from cevnslab.studies.results import DataSpectrum, DetectorInfo
+from cevnslab.results import DataSpectrum, DetectorInfo
 
 
 def test_counts_and_axes_are_the_results(paper):

@@ -15,7 +15,7 @@ import cevnslab as cl
 from cevnslab.reports.html import FILE, page, write_report
 from cevnslab.reports.html.markup import VOID, Markup, content, element, symbol, table
 from cevnslab.reports.html.svg import inline
-from cevnslab.studies.results import CriticalValues, FitParameter
+from cevnslab.results import CriticalValues, FitParameter
 
 
 class Reader(HTMLParser):

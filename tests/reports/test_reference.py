@@ -14,9 +14,9 @@ from cevnslab.errors import UnknownNameError
 from cevnslab.inference.contours import contour
 from cevnslab.reports.reference import KEPT, reference_content, write_reference
 from cevnslab.reports.tables import comparison_table, limits_table
+from cevnslab.results import Limit
 from cevnslab.studies.analysis import analyses
 from cevnslab.studies.references import reference_contour, stored
-from cevnslab.studies.results import Limit
 from cevnslab.studies.runner import limit
 
 CHARGES = ("q_ee", "q_mumu", "q_emu", "q_etau", "q_mutau")

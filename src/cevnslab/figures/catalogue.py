@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from cevnslab.figures import panels, style
-from cevnslab.studies.results import Result
+from cevnslab.results import Result
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

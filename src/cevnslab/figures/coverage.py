@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cevnslab.figures import style
 from cevnslab.figures.panels import axis_scale
-from cevnslab.studies.results import CouplingInfo
+from cevnslab.results import CouplingInfo
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,7 +9,7 @@ import numpy as np
 
 from cevnslab.figures import style
 from cevnslab.inference.levels import delta_chi2_level
-from cevnslab.studies.results import CouplingInfo, CrossSectionCurve, Result, natural_exponent
+from cevnslab.results import CouplingInfo, CrossSectionCurve, Result, natural_exponent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

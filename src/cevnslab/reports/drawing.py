@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 from cevnslab.progress import progress_bar
 
 if TYPE_CHECKING:
-    from cevnslab.studies.results import Result
+    from cevnslab.results import Result
 
 Specs = Sequence[Mapping[str, Any]]
 Settings = Mapping[str, Any]

@@ -11,7 +11,7 @@ from cevnslab.errors import InputFileError, StudyError
 from cevnslab.reports.storage import prepare, staged
 
 if TYPE_CHECKING:
-    from cevnslab.studies.results import Result
+    from cevnslab.results import Result
     from cevnslab.studies.study import Study
 
 

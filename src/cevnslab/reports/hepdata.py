@@ -22,7 +22,7 @@ from cevnslab.reports.citations import citations
 from cevnslab.reports.storage import prepare, staged
 
 if TYPE_CHECKING:
-    from cevnslab.studies.results import Limit, Result
+    from cevnslab.results import Limit, Result
 
 FOLDER = "hepdata"
 SUBMISSION = "submission.yaml"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cevnslab.errors import MissingExtraError
 
 if TYPE_CHECKING:
-    from cevnslab.studies.results import Result
+    from cevnslab.results import Result
 
 Histogram = Any
 """A `hist.Hist`; the library is optional, and its type with it."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from cevnslab.reports.published import published
+from cevnslab.results import Result
 from cevnslab.studies.references import stored
-from cevnslab.studies.results import Result
 
 Segments = tuple[tuple[float, float], ...]
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cevnslab.studies.results import Result
+from cevnslab.results import Result
 
 
 @dataclass(frozen=True)

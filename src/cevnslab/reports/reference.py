@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cevnslab.reports.files import to_plain
-from cevnslab.studies.results import Result
+from cevnslab.results import Result
+from cevnslab.results.plain import to_plain
 
 KEPT = ("coherent-csi-2021", "coherent-lar-2020", "coherent-csi-lar", "coherent-csi-2021-electron")
 """The analyses of the study `coherent` whose limits and contours are kept."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from cevnslab.reports.improvement import Improvement, improvements
 from cevnslab.reports.published import compare, published, published_for
-from cevnslab.studies.results import Limit, Result, natural_exponent
+from cevnslab.results import Limit, Result, natural_exponent
 
 WIDTH = 240
 """A table is as wide as it needs to be; beyond this it would be cut."""

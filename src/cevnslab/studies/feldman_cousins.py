@@ -15,13 +15,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from cevnslab import results
 from cevnslab.errors import StatisticsError, located
 from cevnslab.inference.chi2 import Chi2, Segment
 from cevnslab.inference.contours import contour, trace
 from cevnslab.inference.intervals import Minimum, best_fit
 from cevnslab.inference.levels import delta_chi2_level
 from cevnslab.inference.toys import Ensemble, expected_variance
-from cevnslab.studies import blocks, results, schema
+from cevnslab.studies import blocks, schema
 from cevnslab.studies.analysis import Analysis
 
 FloatArray = NDArray[np.float64]

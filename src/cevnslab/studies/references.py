@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from cevnslab.errors import UnknownNameError
-from cevnslab.studies.results import ContourLines
+from cevnslab.results import ContourLines
 from cevnslab.words import nearest
 
 FILE = "data/coherent-reference.json"

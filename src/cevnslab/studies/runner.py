@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from cevnslab import results
 from cevnslab.inference.contours import contour
 from cevnslab.inference.intervals import best_fit, interval
 from cevnslab.physics.couplings import Coupling
 from cevnslab.physics.cross_sections import differential
 from cevnslab.physics.nuclei import target
 from cevnslab.progress import track
-from cevnslab.studies import references, results, schema
+from cevnslab.studies import references, schema
 from cevnslab.studies.analysis import Analysis, analyses
 from cevnslab.studies.provenance import provenance
 from cevnslab.studies.rules import recoil_range

@@ -25,7 +25,7 @@ from cevnslab.studies.yaml_io import read_yaml
 from cevnslab.textfiles import read_text
 
 if TYPE_CHECKING:
-    from cevnslab.studies.results import Result
+    from cevnslab.results import Result
 
 
 @dataclass(frozen=True, eq=False)

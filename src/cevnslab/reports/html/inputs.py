@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from cevnslab.reports.html.markup import Child, Markup, symbol, table
 
 if TYPE_CHECKING:
-    from cevnslab.studies.results import Result
+    from cevnslab.results import Result
 
 Keys = Mapping[str, Any]
 

@@ -12,7 +12,7 @@ from cevnslab.reports.html.markup import Markup, content, element
 from cevnslab.reports.storage import prepare, staged
 
 if TYPE_CHECKING:
-    from cevnslab.studies.results import Result
+    from cevnslab.results import Result
 
 FILE = "report.html"
 

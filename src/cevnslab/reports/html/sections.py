@@ -10,7 +10,7 @@ from cevnslab.reports.html.inputs import coupling_table, detector_table, words
 from cevnslab.reports.html.markup import Child, Markup, content, element, table
 
 if TYPE_CHECKING:
-    from cevnslab.studies.results import Result
+    from cevnslab.results import Result
 
 Section = tuple[str, str, Child]
 """Heading, name of the link to it, content; without content the section is left out."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from cevnslab.reports.html.markup import Markup, element
 
 if TYPE_CHECKING:
-    from cevnslab.studies.results import Result
+    from cevnslab.results import Result
 
 DECIMALS = 2
 """Of coordinates, in points of 1/72 inch: a hundredth cannot be seen, and shorter numbers halve the size."""

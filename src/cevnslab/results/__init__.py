@@ -1,0 +1,40 @@
+"""What studies give: frozen containers, and one description of every table."""
+
+from __future__ import annotations
+
+from cevnslab.results.catalogue import TABLES
+from cevnslab.results.curves import ContourLines, CriticalMap, CriticalValues, Profile
+from cevnslab.results.description import Column, Record, Table
+from cevnslab.results.fits import Band, Covariance, FitParameter, Pull
+from cevnslab.results.limits import CouplingInfo, DetectorInfo, Limit, ScanPoint, natural_exponent
+from cevnslab.results.plans import DesignAnswer, Lever, LimitMap
+from cevnslab.results.result import Result
+from cevnslab.results.spectra import CrossSectionCurve, DataSpectrum, Spectrum, Summary
+
+__all__ = [
+    "TABLES",
+    "Band",
+    "Column",
+    "ContourLines",
+    "CouplingInfo",
+    "Covariance",
+    "CriticalMap",
+    "CriticalValues",
+    "CrossSectionCurve",
+    "DataSpectrum",
+    "DesignAnswer",
+    "DetectorInfo",
+    "FitParameter",
+    "Lever",
+    "Limit",
+    "LimitMap",
+    "Profile",
+    "Pull",
+    "Record",
+    "Result",
+    "ScanPoint",
+    "Spectrum",
+    "Summary",
+    "Table",
+    "natural_exponent",
+]

@@ -1,0 +1,149 @@
+"""How the tables of a result are described: each column once, for CSV, JSON, pages, archives, notebooks and the manual.
+
+An entry of a result is a `Record`: values that hold for all its rows, and arrays that run along them. A table is the
+rows of all records of one kind. Columns are declared beside the fields that they show:
+
+    coupling: Annotated[str, Column("coupling")]
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cevnslab.errors import ResultError
+
+FloatArray = NDArray[np.float64]
+Block = Mapping[str, object]
+"""Rows by column: a value for all of them, or an array with one for each."""
+
+OF_COUPLING = "of the coupling"
+"""The unit of a column whose rows are in the plain unit of the coupling that they name."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """What one column of a table means."""
+
+    meaning: str
+    unit: str = ""
+    """Empty for words and plain numbers."""
+    name: str = ""
+    """In the header; that of the field which declares it unless given."""
+    absent: object = ""
+    """What stands in the rows of a record that has no such column."""
+
+
+class Record:
+    """An entry of a result. Its arrays cannot be written to."""
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            value = getattr(self, field.name)
+            frozen = _read_only(value)
+            if frozen is not value:
+                object.__setattr__(self, field.name, frozen)
+
+    def block(self) -> Block:
+        """The rows by column: the declared fields, unless a kind of record has rows of another shape."""
+        return {column.name: getattr(self, column.name) for column in columns_of(type(self))}
+
+
+def _read_only(value: Any) -> Any:
+    """An array, or a mapping or tuple of arrays, that cannot be written to; anything else as it is."""
+    if isinstance(value, np.ndarray) and value.flags.writeable:
+        view = value.view()
+        view.flags.writeable = False
+        return view
+    if isinstance(value, Mapping):
+        return {name: _read_only(item) for name, item in value.items()}
+    if isinstance(value, tuple) and any(isinstance(item, np.ndarray) for item in value):
+        return tuple(_read_only(item) for item in value)
+    return value
+
+
+def columns_of(kind: type[Record]) -> tuple[Column, ...]:
+    """The columns that the fields of a kind of record declare, in their order."""
+    columns = []
+    for name, hint in typing.get_type_hints(kind, include_extras=True).items():
+        for note in getattr(hint, "__metadata__", ()):
+            if isinstance(note, Column):
+                columns.append(dataclasses.replace(note, name=note.name or name))
+    return tuple(columns)
+
+
+@dataclass(frozen=True)
+class Further:
+    """Columns that depend on the records, in their place among the others."""
+
+    name: str
+    """How the manual writes them, such as <background>."""
+    meaning: str
+    columns: Callable[[Sequence[Any]], tuple[Column, ...]]
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of a result: a kind of record, in words."""
+
+    name: str
+    """Of the file, without its ending, and of the result's field that holds the records."""
+    title: str
+    meaning: str
+    """What a row is."""
+    described: tuple[Column | Further, ...]
+    """The columns in their order: a contract with those who read the files."""
+
+    @property
+    def file(self) -> str:
+        """The name of the CSV file."""
+        return f"{self.name}.csv"
+
+    def columns(self, records: Sequence[Any] = ()) -> tuple[Column, ...]:
+        """The columns of a table of these records; those that are always there, of none."""
+        groups = ((each,) if isinstance(each, Column) else each.columns(records) for each in self.described)
+        return tuple(column for group in groups for column in group)
+
+    def blocks(self, records: Sequence[Any], study: str = "") -> Iterator[dict[str, object]]:
+        """The rows of every record by column; `study` is the study's name.
+
+        Raises `ResultError` for a record with a column that the table does not have.
+        """
+        columns = self.columns(records)
+        known = {column.name for column in columns}
+        for record in records:
+            block = record.block()
+            if unknown := [name for name in block if name not in known]:
+                raise ResultError(f"{self.file} has no column '{unknown[0]}'; its columns: {', '.join(known)}")
+            block = {"study": study, **block}
+            yield {column.name: block.get(column.name, column.absent) for column in columns}
+
+    def rows(self, records: Sequence[Any], study: str = "") -> Iterator[tuple[object, ...]]:
+        """The rows of all records, as plain numbers and words."""
+        for block in self.blocks(records, study):
+            yield from block_rows(block)
+
+
+def block_rows(block: Block) -> Iterator[tuple[object, ...]]:
+    """The rows of a block; one where nothing runs along them.
+
+    >>> list(block_rows({"name": "a", "value": np.array([1.0, 2.0])}))
+    [('a', 1.0), ('a', 2.0)]
+    """
+    along = {name: values for name, value in block.items() if (values := _along(value)) is not None}
+    number = len(next(iter(along.values()))) if along else 1
+    yield from zip(*(along.get(name, [value] * number) for name, value in block.items()), strict=True)
+
+
+def _along(value: object) -> Sequence[object] | None:
+    if isinstance(value, np.ndarray):
+        values: list[object] = value.tolist()
+        return values
+    return value if isinstance(value, tuple | list) else None

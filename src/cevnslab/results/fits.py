@@ -1,0 +1,77 @@
+"""Fits to data: best fits, pulls and impacts, covariance; bands of expected limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from cevnslab.results.description import OF_COUPLING, Column, FloatArray, Record, Table, columns_of
+from cevnslab.results.limits import Channels, ConfidenceLevel, CouplingName, Detector, Statistic
+
+PARAMETER_UNIT = "of the parameter"
+
+
+@dataclass(frozen=True)
+class FitParameter(Record):
+    """One number of the Standard Model fit to real data."""
+
+    detector: Detector
+    parameter: Annotated[str, Column("counts, nuisance parameter, coupling or measure of the fit")]
+    value: Annotated[float, Column("best fit", PARAMETER_UNIT)]
+    error: Annotated[float | None, Column("one standard deviation; empty where it has none", PARAMETER_UNIT)]
+    """None where it has none."""
+
+
+FIT = Table("fit", "Standard Model fit", "one number of the Standard Model fit to data", columns_of(FitParameter))
+
+
+@dataclass(frozen=True, eq=False)
+class Covariance(Record):
+    """The covariance of a fit's parameters; it stands in ``result.json``."""
+
+    detector: str
+    coupling: str
+    """The coupling that was fitted; empty for the Standard Model fit."""
+    parameters: tuple[str, ...]
+    values: FloatArray
+    """Shape (parameters, parameters)."""
+
+
+@dataclass(frozen=True)
+class Pull(Record):
+    """One parameter at a coupling's joint best fit: where it ends, and how far it moves the coupling."""
+
+    detector: Detector
+    coupling: CouplingName
+    parameter: Annotated[str, Column("nuisance parameter")]
+    prior_width: Annotated[float, Column("width of its constraint; inf: free", PARAMETER_UNIT)]
+    best_fit: Annotated[float, Column("its value at the joint best fit", PARAMETER_UNIT)]
+    error: Annotated[float, Column("one standard deviation", PARAMETER_UNIT)]
+    impact_up: Annotated[float, Column("shift of the coupling's best fit with the parameter an error up", OF_COUPLING)]
+    impact_down: Annotated[float, Column("the same an error down", OF_COUPLING)]
+
+
+PULLS = Table("pulls", "Pulls and impacts", "one parameter at the joint best fit of one coupling", columns_of(Pull))
+
+
+@dataclass(frozen=True)
+class Band(Record):
+    """What pseudo-experiments of the Standard Model expect of one outer end of an interval."""
+
+    detector: Detector
+    channels: Channels
+    statistic: Statistic
+    coupling: CouplingName
+    confidence_level: ConfidenceLevel
+    end: Annotated[str, Column("lower or upper: the outer ends, whatever lies between")]
+    median: Annotated[float, Column("median of the end", OF_COUPLING)]
+    low_68: Annotated[float, Column("lower edge of the band that holds 68 % of the pseudo-experiments", OF_COUPLING)]
+    high_68: Annotated[float, Column("its upper edge", OF_COUPLING)]
+    low_95: Annotated[float, Column("lower edge of the band that holds 95 %", OF_COUPLING)]
+    high_95: Annotated[float, Column("its upper edge", OF_COUPLING)]
+    disjoint_share: Annotated[float, Column("share of the pseudo-experiments whose interval has several pieces")]
+    toys: Annotated[int, Column("number of pseudo-experiments")]
+    seed: Annotated[int, Column("of their random numbers")]
+
+
+BANDS = Table("bands", "Expected limits", "one outer end of the interval that is expected", columns_of(Band))

@@ -1,0 +1,122 @@
+"""Limits on couplings, alone and as a key of the study varies."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated
+
+from cevnslab.rendering import rendered
+from cevnslab.results.description import OF_COUPLING, Block, Column, Record, Table, columns_of
+
+Segment = tuple[float, float]
+"""One piece of an interval."""
+
+Detector = Annotated[str, Column("detector or combination")]
+Channels = Annotated[str, Column("channels that are counted, joined by +")]
+Statistic = Annotated[str, Column("statistic, one per kind of member joined by +")]
+CouplingName = Annotated[str, Column("coupling")]
+ConfidenceLevel = Annotated[float, Column("confidence level, such as 0.9")]
+
+
+@dataclass(frozen=True)
+class CouplingInfo:
+    """What figures and tables need to know of a coupling."""
+
+    symbol: str
+    unit: str
+    scale: float
+    standard_model: float | None = 0.0
+    """Its value in the Standard Model; None where that depends on the target."""
+    power: int = 1
+    """2 for a coupling g >= 0 that enters as g^2."""
+
+
+@dataclass(frozen=True)
+class DetectorInfo:
+    """What figures and tables need to know of a detector."""
+
+    label: str
+    channels: str
+
+
+@dataclass(frozen=True)
+class Limit(Record):
+    """The confidence interval of one coupling at one detector, in the coupling's plain unit."""
+
+    detector: Detector
+    channels: Channels
+    statistic: Statistic
+    method: Annotated[str, Column("delta-chi2 or feldman-cousins")]
+    coupling: CouplingName
+    unit: Annotated[str, Column("plain unit of the coupling, of lower and upper; 1 for a pure number")]
+    confidence_level: ConfidenceLevel
+    delta_chi2: Annotated[float | None, Column("rise of chi2 at the ends; empty with feldman-cousins")]
+    best_fit: float
+    segments: tuple[Segment, ...]
+    """All pieces, rising; an open end is infinite."""
+    minimum: str = "global"
+    """What the interval compares with: the lowest minimum, or the one connected to the Standard Model."""
+    delta_chi2_segments: tuple[Segment, ...] | None = None
+    """With Feldman-Cousins, the delta chi^2 interval beside it."""
+
+    def block(self) -> Block:
+        """One row per piece."""
+        return {
+            **super().block(),
+            "segment": tuple(range(1, len(self.segments) + 1)),
+            "lower": tuple(low for low, _ in self.segments),
+            "upper": tuple(high for _, high in self.segments),
+        }
+
+    def _repr_html_(self) -> str:
+        return str(rendered(self, "html"))
+
+
+PIECE = Column("number of the piece of the interval, from 1", name="segment")
+LOWER = Column("lower end of the piece", OF_COUPLING, name="lower")
+UPPER = Column("upper end of the piece", OF_COUPLING, name="upper")
+
+LIMITS = Table(
+    "limits",
+    "Limits",
+    "one piece of the confidence interval of one coupling, the others at the Standard Model or minimised over",
+    (Column("study", name="study"), *columns_of(Limit), PIECE, LOWER, UPPER),
+)
+
+
+@dataclass(frozen=True)
+class ScanPoint(Record):
+    """One limit at one value of the scanned key."""
+
+    scan: Annotated[str, Column("name of the scan")]
+    key: Annotated[str, Column("path of the varied key")]
+    value: Annotated[float, Column("value of that key, in the unit that its name says")]
+    limit: Limit
+
+    def block(self) -> Block:
+        """One row per piece."""
+        limit = self.limit.block()
+        return {**super().block(), **{column.name: limit[column.name] for column in _OF_A_SCANNED_LIMIT}}
+
+
+_OF_A_SCANNED_LIMIT = (
+    *(c for c in columns_of(Limit) if c.name in ("detector", "channels", "statistic", "coupling", "confidence_level")),
+    *(PIECE, LOWER, UPPER),
+)
+SCANS = Table(
+    "scans",
+    "Scans",
+    "one piece of the delta chi2 interval of one coupling at one value of the scanned key",
+    (*columns_of(ScanPoint), *_OF_A_SCANNED_LIMIT),
+)
+
+
+def natural_exponent(scale: float) -> int:
+    """The power of ten in which a coupling of this scale is best read; none for numbers near one.
+
+    >>> natural_exponent(1e-9), natural_exponent(1e-2)
+    (-9, 0)
+    """
+    exponent = math.floor(math.log10(scale) + 1e-9)
+    return 0 if -3 <= exponent <= 2 else exponent
