@@ -10,7 +10,19 @@ import pytest
 import cevnslab
 
 ROOT = Path(cevnslab.__file__).parent
-LAYERS = ["results", "physics", "detection", "inference", "experiments", "studies", "figures", "reports", "cli"]
+LAYERS = [
+    "quadratic",
+    "results",
+    "physics",
+    "detection",
+    "likelihood",
+    "inference",
+    "experiments",
+    "studies",
+    "figures",
+    "reports",
+    "cli",
+]
 RANK = {layer: rank for rank, layer in enumerate(LAYERS)}
 FOUNDATION = {"errors", "version", "progress", "rendering", "textfiles", "words"}
 """Known to all, knowing nothing."""

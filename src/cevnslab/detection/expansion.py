@@ -82,6 +82,13 @@ class Expansion:
         made = chebyshev.chebvander(x.ravel(), self.order) @ self._derivative * (2 / (self.high - self.low))
         return np.asarray(made.T.reshape(self.order + 1, *x.shape), dtype=np.float64)
 
+    def curvatures(self, value: ArrayLike) -> FloatArray:
+        """Their second derivatives."""
+        x = self._x(value)
+        twice = self._derivative @ self._derivative * (2 / (self.high - self.low)) ** 2
+        made = chebyshev.chebvander(x.ravel(), self.order) @ twice
+        return np.asarray(made.T.reshape(self.order + 1, *x.shape), dtype=np.float64)
+
     @cached_property
     def _derivative(self) -> FloatArray:
         """Column k: the derivative of T_k in terms of the T_j."""

@@ -31,6 +31,7 @@ from cevnslab.physics.couplings import COUPLINGS, Coupling, coupling
 from cevnslab.physics.cross_sections import AtomicElectrons, Scatterer, scatterers
 from cevnslab.physics.nuclei import Target
 from cevnslab.physics.sources import FluxComponent, Source, components_by_arrival, days_in_time_bins
+from cevnslab.quadratic import Polynomial, Variable
 
 FloatArray = NDArray[np.float64]
 
@@ -77,6 +78,16 @@ class Response:
     """Counts of each background, shape (bins,)."""
     expansions: Mapping[int, Expansion] = field(default_factory=dict)
     """Of the couplings, by index, that are not linear in the amplitude: the functions in the place of powers."""
+
+    @cached_property
+    def polynomial(self) -> Polynomial:
+        """The couplings as counts depend on them."""
+        variables = []
+        for number, each in enumerate(self.couplings):
+            expansion = self.expansions.get(number)
+            bounds = each.bounds if expansion is None else (expansion.low, expansion.high)
+            variables.append(Variable(each.name, each.scale, bounds, each.power, each.reference, expansion))
+        return Polynomial(tuple(variables), self.monomials)
 
     @property
     def channel_label(self) -> str:

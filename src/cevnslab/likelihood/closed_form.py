@@ -1,0 +1,184 @@
+"""Least squares with normalisations alone: everything in closed form, recognised by structure.
+
+Eq. (15) of arXiv:2409.10652, with signal n(theta), backgrounds B, data N, variances V:
+
+    chi^2 = min over a, b of sum_i [n_i (1 + a) + sum_j B_ji (1 + b_j) - N_i]^2/V_i + (a/s)^2 + sum_j (b_j/s_j)^2
+
+The backgrounds are profiled into the metric, W' = W - W B (B^T W B + 1/s_j^2)^-1 B^T W, W = diag(1/V). Then, with
+y = N - B, the residual e(theta) = n(theta) - y, <.,.> the product in W' and r = s^2/(1 + s^2 <y,y>),
+
+    chi^2(theta) = [<e,e> - r <y,e>^2]/[1 + r (2 <y,e> + <e,e>)],
+
+which is the design's chi^2 rewritten so that nothing cancels: on Asimov data e is the change of the signal and chi^2
+vanishes with it to machine precision; and no width, however tiny or large, overflows. Everything follows from the Gram
+matrix of y and the coefficient vectors of e: a few numbers, whatever the number of bins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cevnslab.likelihood.expectation import Expectation
+from cevnslab.likelihood.likelihood import Dataset, Likelihood
+from cevnslab.likelihood.samples import PerBin, Sample, Scale
+from cevnslab.quadratic import Polynomial, Variable
+
+FloatArray = NDArray[np.float64]
+
+FARTHEST_WALL = 0.2
+"""Largest width of a normalisation in closed form, which knows no walls: factors reach zero five widths away."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ratio:
+    """chi^2 as numerator/denominator, the denominator positive, in strengths of one or two couplings.
+
+    The coefficient arrays hold x^i in entry [i], or x^i y^j in entry [i, j].
+    """
+
+    variables: tuple[Variable, ...]
+    numerator: FloatArray
+    denominator: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class ClosedForm:
+    """The Gram matrix of y (row 0) and of the coefficient vectors of e, one per monomial."""
+
+    polynomial: Polynomial
+    gram: FloatArray
+    signal_width: float
+
+    @property
+    def _r(self) -> float:
+        square = self.signal_width**2
+        return float(square / (1 + square * self.gram[0, 0]))
+
+    def at(self, points: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """chi^2 at points (points, couplings) and its derivative by every coupling."""
+        monomials = self.polynomial.values(points)
+        towards, along = monomials @ self.gram[1:, 1:], monomials @ self.gram[0, 1:]
+        residual = np.sum(monomials * towards, axis=1)
+        above, below = residual - self._r * along**2, 1 + self._r * (2 * along + residual)
+        chi2 = above / below
+        along_slope = self.gram[0, 1:]
+        above_slope = 2 * towards - (2 * self._r * along)[:, None] * along_slope
+        below_slope = 2 * self._r * (along_slope + towards)
+        by_monomial = (above_slope - chi2[:, None] * below_slope) / below[:, None]
+        slopes = [
+            np.sum(by_monomial * self.polynomial.values(points, (index,)), axis=1)
+            for index in range(len(self.polynomial.variables))
+        ]
+        return chi2, np.stack(slopes, axis=1)
+
+    def ratio(self) -> Ratio | None:
+        """As a ratio of polynomials, where one or two couplings enter as powers of strengths."""
+        variables, orders = self.polynomial.variables, self.polynomial.orders
+        if not 1 <= len(variables) <= 2 or any(variable.expansion is not None for variable in variables):
+            return None
+        shape = (5,) * len(variables)
+        digits = 5 ** np.arange(len(variables))[::-1]
+        entries = orders @ digits
+        residual = _collected(entries[:, None] + entries, self.gram[1:, 1:], shape)
+        along = _collected(entries, self.gram[0, 1:], shape)
+        one = np.zeros(shape)
+        one[(0,) * len(shape)] = 1.0
+        numerator = residual - self._r * _squared(along)
+        return Ratio(variables, numerator, one + self._r * (2 * along + residual))
+
+
+def _collected(entries: NDArray[np.int64], values: FloatArray, shape: tuple[int, ...]) -> FloatArray:
+    """Add up the coefficients of equal powers."""
+    size = int(np.prod(shape))
+    return np.asarray(np.bincount(entries.ravel(), values.ravel(), size), dtype=float).reshape(shape)
+
+
+def _squared(polynomial: FloatArray) -> FloatArray:
+    """The square of a polynomial of total degree two, kept to degree four in each variable."""
+    if polynomial.ndim == 1:
+        return np.convolve(polynomial[:3], polynomial[:3])
+    square = np.zeros_like(polynomial)
+    for index in np.argwhere(polynomial):
+        shift = tuple(slice(start, start + 3) for start in index)
+        square[shift] += polynomial[tuple(index)] * polynomial[(slice(3),) * polynomial.ndim]
+    return square
+
+
+def closed_form(likelihood: Likelihood) -> ClosedForm | None:
+    """The closed form of a likelihood, or None where its structure has none.
+
+    Needed: least squares or symmetric Gaussian errors; scales alone, narrower than a fifth; one scale, or none, on all
+    that couplings change and on nothing else but signal; no prior on a coupling.
+    """
+    if any(name in likelihood.couplings for name in likelihood.priors):
+        return None
+    signal: set[str | None] = set()
+    for dataset in likelihood.datasets:
+        if dataset.statistic == "poisson" or (
+            dataset.errors is not None and dataset.errors[0] is not dataset.errors[1]
+        ):
+            return None
+        for sample in dataset.samples:
+            moving = [parameter for parameter in sample.parameters if not parameter.fixed]
+            scales = [modifier for modifier in sample.modifiers if isinstance(modifier, Scale)]
+            if any(isinstance(modifier, PerBin) for modifier in sample.modifiers) or len(moving) > 1:
+                return None
+            if moving and (moving[0] not in [scale.parameter for scale in scales] or moving[0].centre != 0):
+                return None
+            if moving and moving[0].width > FARTHEST_WALL:
+                return None
+            if sample.polynomial.variables:
+                signal.add(moving[0].name if moving else None)
+    if len(signal) > 1:
+        return None
+    return _gram(likelihood, next(iter(signal), None))
+
+
+def _gram(likelihood: Likelihood, signal: str | None) -> ClosedForm:
+    polynomial, rows = likelihood.polynomial, likelihood.sample_rows
+    widths = {parameter.name: parameter.width for parameter in likelihood.parameters}
+    backgrounds = [name for name in widths if name != signal and widths[name] > 0]
+    gram = np.zeros((len(polynomial.monomials) + 1,) * 2)
+    cross = np.zeros((len(gram), len(backgrounds)))
+    own = np.zeros((len(backgrounds),) * 2)
+    start = 0
+    for number, dataset in enumerate(likelihood.datasets):
+        variance = likelihood.observation.counts[number].variance
+        assert variance is not None
+        weight = 1 / variance[0][0]
+        vectors = np.zeros((len(gram), len(weight)))
+        templates = np.zeros((len(backgrounds), len(weight)))
+        for sample in dataset.samples:
+            counts = _rows(likelihood, dataset, sample, rows[start])
+            start += 1
+            moving = [parameter.name for parameter in sample.parameters if not parameter.fixed]
+            if sample.polynomial.variables or (moving and moving[0] == signal):
+                vectors[1:] += counts
+            else:
+                vectors[0] -= counts[0]
+                if moving:
+                    templates[backgrounds.index(moving[0])] += counts[0] * widths[moving[0]]
+        vectors[0] += dataset.observed
+        vectors[1] -= vectors[0]
+        gram += (vectors * weight) @ vectors.T
+        cross += (vectors * weight) @ templates.T
+        own += (templates * weight) @ templates.T
+    if backgrounds:
+        gram -= cross @ np.linalg.solve(own + np.eye(len(backgrounds)), cross.T)
+    return ClosedForm(polynomial, gram, 0.0 if signal is None else widths[signal])
+
+
+def _rows(likelihood: Likelihood, dataset: Dataset, sample: Sample, monomials: Sequence[int]) -> FloatArray:
+    """A sample's counts per monomial of the likelihood with all parameters at their centres."""
+    columns = {parameter.name: number for number, parameter in enumerate(likelihood.parameters)}
+    alone = Expectation.of([sample], [monomials], columns, dataset.shape)
+    unit = np.eye(len(likelihood.polynomial.monomials))
+    values = np.tile(likelihood.model.centre, (len(unit), 1))
+    counts = alone.at(alone.contracted(unit), values).expected
+    if not sample.polynomial.variables:
+        counts[1:] = 0.0  # constant counts come once, not with every monomial
+    return counts

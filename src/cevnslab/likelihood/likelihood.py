@@ -1,0 +1,373 @@
+"""The one likelihood, of projections and real data alike.
+
+    -2 ln L(theta, nu) = sum over data sets of D(observed; sum over samples of counts_s(theta, nu))
+                         + sum over parameters of (nu_p - c_p)^2/sigma_p^2
+
+A data set is samples, observed counts and a statistic D. A likelihood is data sets; `a + b` joins two, and parameters
+of the same name are one. Asimov data are one more observation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cevnslab.errors import StatisticsError
+from cevnslab.likelihood.expectation import Expectation
+from cevnslab.likelihood.minimiser import Minimum, Model, Observation, evaluate, minimise
+from cevnslab.likelihood.parameters import Parameter, merged
+from cevnslab.likelihood.samples import Bend, Sample, Shift
+from cevnslab.likelihood.statistics import Counts, Statistic, check_counts, least_squares_variance
+from cevnslab.quadratic import Polynomial, joined
+
+FloatArray = NDArray[np.float64]
+
+LARGEST_BATCH = 2_000_000
+"""Numbers (points times numbers per point) that are minimised over at once: what a processor's cache can bear."""
+LOOSE = 1e-2
+"""Decrease of chi^2 that ends the ranking of starts."""
+CONTENDERS = 0.5
+"""Starts that end within this of the lowest are followed to the end."""
+FAR_PULL = 2.0
+"""From where, too, a search starts that bends shapes: large couplings have their minimum where one is pulled so far."""
+FAR_SHIFT = 0.4
+"""The same for an offset, as a part of its range."""
+
+
+@dataclass(frozen=True)
+class Prior:
+    """A Gaussian constraint on a coupling."""
+
+    centre: float
+    width: float
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Observed counts in bins, beside the samples whose sum is expected there.
+
+    Raises `StatisticsError` for counts that do not fit the bins or the statistic, and for counts where nothing can
+    be expected.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    """Bins along each axis; the last runs fastest."""
+    samples: tuple[Sample, ...]
+    observed: FloatArray
+    """Shape (bins,)."""
+    statistic: Statistic = "poisson"
+    errors: tuple[FloatArray, FloatArray] | None = None
+    """Of the counts, upper and lower, for the Gaussian statistic."""
+    variance: FloatArray | None = None
+    """A fixed metric for least squares, in the place of the counts."""
+    bin_name: Callable[[int], str] = "bin {}".format
+    """Where a bin lies, in words, for messages."""
+
+    def __post_init__(self) -> None:
+        size = int(np.prod(self.shape))
+        if np.shape(self.observed) != (size,):
+            raise StatisticsError(f"{self.name}: {size} counts are needed, one per bin; got {np.shape(self.observed)}")
+        check_counts(self.statistic, self.observed, self.name)
+        if sum(sample.per_bin is not None for sample in self.samples) > 1:
+            raise StatisticsError(f"{self.name}: one template known per bin at the most")
+        if (self.errors is None) != (self.statistic != "gaussian"):
+            raise StatisticsError(f"{self.name}: errors go with the Gaussian statistic, and it needs them")
+        if self.errors is not None and not all(np.all(side > 0) for side in self.errors):
+            raise StatisticsError(f"{self.name}: errors must be above 0")
+        if self.statistic == "poisson":
+            # Where a coupling or a nuisance could open a bin the Standard Model leaves empty the fit decides.
+            impossible = (self.observed > 0) & ~self.possible
+            if impossible.any():
+                first = int(np.flatnonzero(impossible)[0])
+                raise StatisticsError(f"{self.name}: counts where none are expected, in {self.bin_name(first)}")
+
+    @cached_property
+    def possible(self) -> NDArray[np.bool_]:
+        """Whether anything can be expected in a bin, shape (bins,)."""
+        total = np.zeros(int(np.prod(self.shape)), dtype=bool)
+        for sample in self.samples:
+            filled = np.any(sample.coefficients != 0, axis=0)
+            for bend in sample.bends:
+                filled = filled | np.any(bend.up != 0, axis=0) | np.any(bend.down != 0, axis=0)
+            if sample.shift is not None:
+                before = int(np.prod(self.shape[: sample.shift.axis]))
+                along = np.any(sample.shift.fractions != 0, axis=0)
+                filled = (filled.reshape(before, 1, -1) & along[None, :, None]).ravel()
+            total |= filled
+        return total
+
+    def counts_of(self, observed: FloatArray, *, toys: bool = False) -> Counts:
+        """Counts of one experiment or of many, shape (experiments, bins), with what measures their distance.
+
+        Toys take the variance max(N, 1); data have none in an empty bin, which is refused where counts are possible.
+        """
+        if self.statistic == "poisson":
+            return Counts(observed)
+        if self.errors is not None:
+            upper, lower = ((side[None, :]) ** 2 for side in self.errors)
+            same = np.array_equal(upper, lower)
+            return Counts(observed, (upper, upper if same else lower))
+        if self.variance is not None:
+            variance = np.asarray(self.variance)[None, :]
+        elif toys:
+            variance = np.maximum(observed, 1.0)
+        else:
+            try:
+                variance = least_squares_variance(observed[0], self.possible)[None, :]
+            except ValueError as fault:
+                raise StatisticsError(
+                    f"{self.name}: {self.bin_name(fault.args[0])} has no counts, so least squares has no variance "
+                    "for it; use wider bins, or statistic: poisson"
+                ) from None
+        return Counts(observed, (variance, variance))
+
+
+@dataclass(frozen=True, eq=False)
+class Likelihood:
+    """Data sets with their parameters; all values are in the couplings' plain units.
+
+    Raises `StatisticsError` where one name has two priors, a coupling two meanings, or a data set enters twice.
+    """
+
+    datasets: tuple[Dataset, ...]
+    priors: Mapping[str, Prior] = field(default_factory=dict)
+    """Of couplings, by name."""
+
+    def __post_init__(self) -> None:
+        names = [dataset.name for dataset in self.datasets]
+        for name in names:
+            if names.count(name) > 1:
+                raise StatisticsError(f"the data set {name} enters twice: its counts would be counted twice")
+
+    def __add__(self, other: Likelihood) -> Likelihood:
+        """Both together: parameters of the same name are one, priors of couplings must agree."""
+        for name in set(self.priors) & set(other.priors):
+            if self.priors[name] != other.priors[name]:
+                raise StatisticsError(f"the coupling {name} has two priors")
+        return Likelihood(self.datasets + other.datasets, {**self.priors, **other.priors})
+
+    # what it knows ----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _joined(self) -> tuple[Polynomial, list[list[int]]]:
+        samples = [sample for dataset in self.datasets for sample in dataset.samples]
+        try:
+            return joined([sample.polynomial for sample in samples])
+        except ValueError as fault:
+            raise StatisticsError(
+                f"the coupling {fault} is a property of each target: data of different targets cannot share it"
+            ) from None
+
+    @property
+    def polynomial(self) -> Polynomial:
+        """Monomials of all couplings."""
+        return self._joined[0]
+
+    @property
+    def sample_rows(self) -> list[list[int]]:
+        """Of every sample, data set by data set, the rows of its monomials in the polynomial."""
+        return self._joined[1]
+
+    @property
+    def couplings(self) -> tuple[str, ...]:
+        """All couplings that it knows."""
+        return self.polynomial.names
+
+    @cached_property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """All nuisance parameters, each name once."""
+        samples = [sample for dataset in self.datasets for sample in dataset.samples]
+        return merged(parameter for sample in samples for parameter in sample.parameters)
+
+    @cached_property
+    def model(self) -> Model:
+        """Itself, compiled for the minimiser."""
+        polynomial, rows = self._joined
+        columns = {parameter.name: number for number, parameter in enumerate(self.parameters)}
+        expectations, start = [], 0
+        for dataset in self.datasets:
+            end = start + len(dataset.samples)
+            expectations.append(Expectation.of(dataset.samples, rows[start:end], columns, dataset.shape))
+            start = end
+        centres, stiffness = polynomial.standard_model.copy(), np.zeros(len(polynomial.variables))
+        for name, prior in self.priors.items():
+            if name in polynomial.names:
+                place = polynomial.names.index(name)
+                centres[place], stiffness[place] = prior.centre, prior.width**-2.0
+        return Model(polynomial, tuple(expectations), self.parameters, centres, stiffness)
+
+    @cached_property
+    def observation(self) -> Observation:
+        """Its own data."""
+        return Observation(
+            tuple(dataset.counts_of(dataset.observed[None, :]) for dataset in self.datasets),
+            tuple(_off_counts(dataset)[None, :] for dataset in self.datasets),
+            np.zeros((1, len(self.parameters))),
+        )
+
+    def observation_of(
+        self, observed: Sequence[FloatArray], off: Sequence[FloatArray], centres: FloatArray
+    ) -> Observation:
+        """Other experiments: counts (experiments, bins) and off-counts per data set, centres in units of the widths."""
+        counts = tuple(
+            dataset.counts_of(counts, toys=True) for dataset, counts in zip(self.datasets, observed, strict=True)
+        )
+        return Observation(counts, tuple(off), centres)
+
+    def restricted(self, names: Sequence[str]) -> Likelihood:
+        """The likelihood with all couplings but the named ones as in the Standard Model."""
+        datasets = []
+        for dataset in self.datasets:
+            samples = []
+            for sample in dataset.samples:
+                kept, rows = sample.polynomial.restricted([n for n in names if n in sample.polynomial.names])
+                modifiers = [
+                    Bend(m.parameter, m.up[rows], m.down[rows]) if isinstance(m, Bend) else m for m in sample.modifiers
+                ]
+                samples.append(Sample(sample.name, sample.coefficients[rows], kept, modifiers))
+            datasets.append(replace(dataset, samples=tuple(samples)))
+        return Likelihood(tuple(datasets), {name: prior for name, prior in self.priors.items() if name in names})
+
+    # fits -------------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def shaped(self) -> bool:
+        """Whether a nuisance bends or shifts a template: then there may be several minima."""
+        return len(self._starts) > 1
+
+    @cached_property
+    def _starts(self) -> FloatArray:
+        """Where searches start, shape (starts, parameters): the centres, and both sides of what bends signals."""
+        places = {parameter.name: number for number, parameter in enumerate(self.parameters)}
+        starts = [np.zeros(len(places))]
+        moved: dict[str, tuple[float, float]] = {}
+        for sample in (sample for dataset in self.datasets for sample in dataset.samples):
+            if not sample.polynomial.variables:
+                continue
+            for modifier in sample.modifiers:
+                if isinstance(modifier, Bend) and not modifier.parameter.fixed:
+                    moved[modifier.parameter.name] = (-FAR_PULL, FAR_PULL)
+                if isinstance(modifier, Shift) and modifier.parameter is not None and not modifier.parameter.fixed:
+                    ends = modifier.parameter.low, modifier.parameter.high
+                    unit = modifier.parameter.unit
+                    moved[modifier.parameter.name] = (FAR_SHIFT * ends[0] / unit, FAR_SHIFT * ends[1] / unit)
+        for name, values in moved.items():
+            for value in values:
+                start = np.zeros(len(places))
+                start[places[name]] = value
+                starts.append(start)
+        return np.array(starts)
+
+    @cached_property
+    def _standard_model_fit(self) -> FloatArray:
+        """The nuisances in the Standard Model, shape (parameters,): one more start."""
+        point = self.polynomial.standard_model[None, :]
+        start = np.zeros((1, len(self.parameters)))
+        return np.asarray(minimise(self.model, point, start, self.observation).pulls[0])
+
+    def minimised(
+        self,
+        points: FloatArray,
+        hidden: Sequence[str] = (),
+        starts: FloatArray | None = None,
+        observation: Observation | None = None,
+    ) -> Minimum:
+        """The minimum over nuisances, and over the couplings `hidden`, at points.
+
+        Parameters
+        ----------
+        points : all couplings in the order of `couplings`, shape (points, couplings); where the search of the hidden
+            ones starts.
+        starts : nuisances in units of their widths, shape (points, parameters), such as a neighbour's: then the only
+            start; several are tried otherwise where shapes bend.
+        observation : other data than its own, one experiment per point.
+
+        """
+        data = self.observation if observation is None else observation
+        places = [self.couplings.index(name) for name in hidden]
+        step = max(1, LARGEST_BATCH // max(1, self.model.numbers_per_point()))
+        several = starts is None and self.shaped
+        if several:
+            step = max(1, step // (len(self._starts) + 1))
+        pieces = []
+        for first in range(0, len(points), step):
+            chosen = np.arange(first, min(first + step, len(points)))
+            own = data.rows(chosen)
+            if several:
+                pieces.append(self._from_several(points[chosen], places, own))
+            else:
+                start = np.zeros((len(chosen), len(self.parameters))) if starts is None else starts[chosen]
+                pieces.append(minimise(self.model, points[chosen], start, own, places))
+        if len(pieces) == 1:
+            return pieces[0]
+        if not pieces:
+            return Minimum(np.empty(0), np.empty((0, len(self.parameters))), np.empty((0, len(self.couplings))))
+        return Minimum(
+            np.concatenate([piece.chi2 for piece in pieces]),
+            np.concatenate([piece.pulls for piece in pieces]),
+            np.concatenate([piece.couplings for piece in pieces]),
+        )
+
+    def _from_several(self, points: FloatArray, hidden: Sequence[int], data: Observation) -> Minimum:
+        """All starts of all points in one batch, ranked loosely; those that contend are followed to the end."""
+        starts = np.vstack([self._starts, self._standard_model_fit])
+        count = len(points)
+        many = np.tile(points, (len(starts), 1))
+        place = np.tile(np.arange(count), len(starts))
+        ranked = minimise(self.model, many, np.repeat(starts, count, axis=0), data.rows(place), hidden, tolerance=LOOSE)
+        table = ranked.chi2.reshape(len(starts), count)
+        chosen = np.flatnonzero((table <= table.min(axis=0) + CONTENDERS).ravel())
+        chosen = chosen[_distinct(ranked, chosen, place)]
+        last = minimise(self.model, ranked.couplings[chosen], ranked.pulls[chosen], data.rows(place[chosen]), hidden)
+        order = np.lexsort((last.chi2, place[chosen]))
+        best = order[np.unique(place[chosen][order], return_index=True)[1]]
+        return Minimum(last.chi2[best], last.pulls[best], last.couplings[best])
+
+    def expected(self, point: FloatArray, pulls: FloatArray) -> dict[str, dict[str, FloatArray]]:
+        """Counts of every component of every data set: at couplings (couplings,) and nuisances (parameters,)."""
+        model, values = self.model, self.model.centre + self.model.unit * pulls
+        monomials = model.polynomial.values(point[None, :])
+        contracted = [expectation.contracted(monomials) for expectation in model.expectations]
+        state = evaluate(model, contracted, point[None, :], pulls[None, :], self.observation)
+        columns = {parameter.name: number for number, parameter in enumerate(self.parameters)}
+        result: dict[str, dict[str, FloatArray]] = {}
+        rows, start = self._joined[1], 0
+        for number, dataset in enumerate(self.datasets):
+            components = result.setdefault(dataset.name, {})
+            for sample in dataset.samples:
+                alone = Expectation.of([sample], [rows[start]], columns, dataset.shape)
+                at = alone.at(alone.contracted(monomials), values[None, :])
+                counts = at.expected[0]
+                tau = state.tau[number]
+                if at.per_bin is not None and sample.per_bin is not None and tau is not None:
+                    counts = at.per_bin[0] * tau[0, sample.per_bin.groups]
+                components[sample.name] = components.get(sample.name, 0.0) + counts
+                start += 1
+        return result
+
+    def asimov(self, point: FloatArray | None = None, pulls: FloatArray | None = None) -> Likelihood:
+        """The same with expectations as observations, at couplings and nuisances (the Standard Model, centres)."""
+        point = self.polynomial.standard_model if point is None else point
+        pulls = np.zeros(len(self.parameters)) if pulls is None else pulls
+        expected = self.expected(point, pulls)
+        datasets = [
+            replace(dataset, observed=np.asarray(np.sum(list(expected[dataset.name].values()), axis=0)))
+            for dataset in self.datasets
+        ]
+        return Likelihood(tuple(datasets), self.priors)
+
+
+def _off_counts(dataset: Dataset) -> FloatArray:
+    template = next((sample.per_bin for sample in dataset.samples if sample.per_bin is not None), None)
+    return np.empty(0) if template is None else np.asarray(template.off, dtype=float)
+
+
+def _distinct(ranked: Minimum, chosen: NDArray[np.int64], place: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Of contenders of one point that ended at the same place, the first."""
+    keys = np.column_stack([place[chosen], np.round(np.hstack([ranked.pulls[chosen], ranked.chi2[chosen, None]]), 1)])
+    return np.asarray(np.sort(np.unique(keys, axis=0, return_index=True)[1]))

@@ -1,0 +1,362 @@
+"""The one minimiser: many points, several starts, many experiments at once.
+
+A damped Newton search (Levenberg, Marquardt) over nuisance parameters in units of their widths and, where they are to
+be minimised over, couplings. Far from the minimum the curvature is Gauss-Newton's, which is never negative; near it the
+exact one, without which the last digits come slowly. Physical boundaries are walls: what is pushed against one rests
+there. Templates known from counts of their own are eliminated at every step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cevnslab.errors import StatisticsError
+from cevnslab.likelihood.expectation import Counted, Expectation, rows_of
+from cevnslab.likelihood.off_counts import best_tau, off_deviance, summed
+from cevnslab.likelihood.parameters import Parameter
+from cevnslab.likelihood.statistics import Counts
+from cevnslab.quadratic import Polynomial
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+MOST_STEPS = 200
+TOLERANCE = 1e-10
+"""Decrease of chi^2 that a step promises at which a point is done, once that step is taken."""
+NEAR = 0.1
+"""Promised decrease below which the exact curvature is used."""
+LARGEST_DAMPING = 1e12
+
+
+@dataclass(frozen=True, eq=False)
+class Observation:
+    """What is compared with expectations: one row for all points, or one experiment per point."""
+
+    counts: tuple[Counts, ...]
+    """Per data set."""
+    off: tuple[FloatArray, ...]
+    """Per data set, off-counts of shape (experiments, groups); no groups where there are none."""
+    centres: FloatArray
+    """Of the constraints, in units of the widths from the nominal centre: shape (experiments, parameters)."""
+
+    def rows(self, chosen: IntArray) -> Observation:
+        """Those of some points."""
+        return Observation(
+            tuple(counts.rows(chosen) for counts in self.counts),
+            tuple(off if len(off) == 1 else off[chosen] for off in self.off),
+            self.centres if len(self.centres) == 1 else self.centres[chosen],
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A likelihood compiled for the minimiser."""
+
+    polynomial: Polynomial
+    expectations: tuple[Expectation, ...]
+    parameters: tuple[Parameter, ...]
+    coupling_centres: FloatArray
+    """Of the couplings' priors, shape (couplings,)."""
+    coupling_stiffness: FloatArray
+    """1/width^2 of the couplings' priors; 0 without one."""
+
+    @property
+    def unit(self) -> FloatArray:
+        """What each nuisance parameter is measured in."""
+        return np.array([parameter.unit for parameter in self.parameters])
+
+    @property
+    def centre(self) -> FloatArray:
+        """Nominal centres."""
+        return np.array([parameter.centre for parameter in self.parameters])
+
+    @property
+    def walls(self) -> tuple[FloatArray, FloatArray]:
+        """Physical boundaries in units of the widths from the centres; a fixed parameter's are both 0."""
+        sides = []
+        for side in ("low", "high"):
+            distance = np.array([getattr(p, side) - p.centre for p in self.parameters])
+            with np.errstate(over="ignore"):
+                sides.append(np.where([p.fixed for p in self.parameters], 0.0, distance / self.unit))
+        return sides[0], sides[1]
+
+    @property
+    def stiffness(self) -> FloatArray:
+        """Of the constraints in these units: 1, or 0 for a free parameter and a fixed one, which does not move."""
+        return np.array([0.0 if p.free or p.fixed else 1.0 for p in self.parameters])
+
+    def numbers_per_point(self) -> int:
+        """How much memory a point takes, in numbers."""
+        return sum(expectation.numbers_per_point() for expectation in self.expectations)
+
+
+@dataclass(frozen=True, eq=False)
+class Minimum:
+    """What was found at every point."""
+
+    chi2: FloatArray
+    pulls: FloatArray
+    """Nuisance parameters in units of their widths from their nominal centres, shape (points, parameters)."""
+    couplings: FloatArray
+    """Shape (points, couplings): those that were minimised over at their best."""
+
+
+@dataclass(frozen=True, eq=False)
+class _State:
+    """A likelihood evaluated at points."""
+
+    counted: list[Counted]
+    expected: list[FloatArray]
+    tau: list[FloatArray | None]
+    chi2: FloatArray
+
+    def rows(self, chosen: NDArray[np.bool_]) -> _State:
+        """Some of the points."""
+        return _State(
+            [counted.rows(chosen) for counted in self.counted],
+            [expected[chosen] for expected in self.expected],
+            [None if tau is None else tau[chosen] for tau in self.tau],
+            self.chi2[chosen],
+        )
+
+
+def evaluate(
+    model: Model,
+    contracted: Sequence[Sequence[FloatArray]],
+    couplings: FloatArray,
+    pulls: FloatArray,
+    data: Observation,
+) -> _State:
+    """chi^2 and expected counts at couplings and nuisances, tau at its best."""
+    values = model.centre + model.unit * pulls
+    counted, everything, taus = [], [], []
+    chi2 = np.sum(model.stiffness * (pulls - data.centres) ** 2, axis=1)
+    chi2 = chi2 + np.sum(model.coupling_stiffness * (couplings - model.coupling_centres) ** 2, axis=1)
+    for number, expectation in enumerate(model.expectations):
+        at = expectation.at(contracted[number], values)
+        expected, tau = at.expected, None
+        template = expectation.per_bin
+        if template is not None and at.per_bin is not None:
+            off = data.off[number]
+            tau = best_tau(data.counts[number], expected, at.per_bin, off, template.groups)
+            expected = expected + at.per_bin * tau[:, template.groups]
+            chi2 = chi2 + off_deviance(tau, off)
+        chi2 = chi2 + data.counts[number].deviance(expected)
+        counted.append(at)
+        everything.append(expected)
+        taus.append(tau)
+    return _State(counted, everything, taus, chi2)
+
+
+def _derivatives(
+    model: Model,
+    state: _State,
+    couplings: FloatArray,
+    pulls: FloatArray,
+    data: Observation,
+    hidden: Sequence[int],
+    first: bool,
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Half the gradient, Gauss-Newton's half curvature and the exact one, by nuisances, then hidden couplings."""
+    points, nuisances = len(pulls), len(model.parameters)
+    size = nuisances + len(hidden)
+    gradient, curvature = np.zeros((points, size)), np.zeros((points, size, size))
+    second = np.zeros_like(curvature)
+    gradient[:, :nuisances] = model.stiffness * (pulls - data.centres)
+    curvature[:, np.arange(nuisances), np.arange(nuisances)] = model.stiffness
+    directions = [model.polynomial.values(couplings, (index,)) for index in hidden]
+    back = np.zeros((points, len(model.polynomial.monomials)))
+    for number, (expectation, at) in enumerate(zip(model.expectations, state.counted, strict=True)):
+        counts, expected, template = data.counts[number], state.expected[number], expectation.per_bin
+        pull = counts.pull(expected)
+        weight = counts.first_curvature(expected) if first else counts.curvature(expected)
+        tau, unit = state.tau[number], model.unit[expectation.columns]
+        spread = None if tau is None or template is None else tau[:, template.groups]
+        columns = np.concatenate([expectation.columns, nuisances + np.arange(len(hidden))]).astype(np.int64)
+        slopes = at.slopes(spread) * unit[:, None]
+        if hidden:
+            moved = np.stack([at.moved(direction) for direction in directions], axis=1)
+            slopes = np.concatenate([slopes, moved], axis=1)
+            back += at.monomial_slopes(pull, back.shape[1])
+        gradient[:, columns] += (slopes @ pull[:, :, None])[:, :, 0]
+        block = (slopes * weight[:, None, :]) @ slopes.transpose(0, 2, 1)
+        bent = np.zeros_like(block)
+        bent[:, : len(unit), : len(unit)] = at.second(pull, spread) * unit[:, None] * unit
+        if tau is not None:
+            removed, exactly = _eliminated(model, at, slopes, pull, weight, tau, data.off[number])
+            block -= removed
+            bent += removed - exactly
+        curvature[:, columns[:, None], columns] += block
+        second[:, columns[:, None], columns] += bent
+    for i, one in enumerate(hidden):
+        gradient[:, nuisances + i] += model.coupling_stiffness[one] * (couplings[:, one] - model.coupling_centres[one])
+        curvature[:, nuisances + i, nuisances + i] += model.coupling_stiffness[one]
+        for j, other in enumerate(hidden):
+            products = model.polynomial.values(couplings, (one, other))
+            second[:, nuisances + i, nuisances + j] += np.sum(back * products, axis=1)
+    return gradient, curvature, curvature + second
+
+
+def _eliminated(
+    model: Model,
+    at: Counted,
+    slopes: FloatArray,
+    pull: FloatArray,
+    weight: FloatArray,
+    tau: FloatArray,
+    off: FloatArray,
+) -> tuple[FloatArray, FloatArray]:
+    """What the elimination of tau takes from the curvature, Gauss-Newton's and the exact one: C C^T/D.
+
+    Groups whose tau rests at zero are left out.
+    """
+    place = next(n for n, part in enumerate(at.expectation.parts) if part.per_bin is not None)
+    part, counted, unit = at.expectation.parts[place], at.parts[place], at.per_bin
+    template = part.per_bin
+    assert template is not None
+    assert unit is not None
+    size = off.shape[-1]
+    stiff = summed(unit**2 * weight, template.groups, size)
+    stiff = stiff + np.divide(off, tau**2, out=np.zeros(tau.shape), where=tau > 0)
+    inverse = np.divide(1.0, stiff, out=np.zeros_like(stiff), where=(tau > 0) & (stiff > 0))[:, None, :]
+    cross = summed(slopes * (weight * unit)[:, None, :], template.groups, size)
+    exact = cross.copy()
+    columns = {column: number for number, column in enumerate(at.expectation.columns.tolist())}
+    for column, others in zip(part.scales.tolist(), counted.others, strict=True):
+        moved = pull * others * template.ratio * counted.counts
+        exact[:, columns[column]] += summed(moved, template.groups, size) * model.unit[column]
+    pairs = [np.asarray((each * inverse) @ each.transpose(0, 2, 1)) for each in (cross, exact)]
+    return pairs[0], pairs[1]
+
+
+def _step(
+    gradient: FloatArray, curvature: FloatArray, at: FloatArray, low: FloatArray, high: FloatArray, damping: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """The damped step and the decrease of chi^2 that it promises; what rests on a wall and is pushed out stays."""
+    held = (low >= high) | ((at <= low) & (gradient > 0)) | ((at >= high) & (gradient < 0))
+    gradient = np.where(held, 0.0, gradient)
+    curvature = np.where(held[:, :, None] | held[:, None, :], 0.0, curvature)
+    diagonal = np.einsum("pii->pi", curvature)
+    size = np.abs(diagonal)
+    # Marquardt's damping: in units of the curvature itself, whatever the parameters' units are.
+    extra = np.where(held | (size <= 0), 1.0, damping[:, None] * size)
+    damped = curvature + extra[:, :, None] * np.eye(gradient.shape[1])
+    try:
+        step = -np.linalg.solve(damped, gradient[:, :, None])[:, :, 0]
+    except np.linalg.LinAlgError:
+        damped = damped + (1e-12 * size.max(axis=1) + 1e-300)[:, None, None] * np.eye(gradient.shape[1])
+        step = -np.linalg.solve(damped, gradient[:, :, None])[:, :, 0]
+    step = np.clip(at + step, low, high) - at
+    # Of the quadratic model, for the step as it is taken.
+    promised = -2 * np.sum(gradient * step, axis=1) - np.einsum("pi,pij,pj->p", step, curvature, step)
+    return np.asarray(step), np.asarray(promised)
+
+
+def minimise(
+    model: Model,
+    couplings: FloatArray,
+    start: FloatArray,
+    data: Observation,
+    hidden: Sequence[int] = (),
+    tolerance: float = TOLERANCE,
+) -> Minimum:
+    """Minimise over nuisances, and the couplings `hidden`, from one start per point.
+
+    Parameters
+    ----------
+    couplings : shape (points, couplings); those of `hidden` are where the search starts.
+    start : nuisances in units of their widths, shape (points, parameters).
+    data : one row, or one per point.
+    tolerance : decrease of chi^2 below which a point is done; a loose one ranks starts.
+
+    Raises `StatisticsError` where points do not converge.
+
+    """
+    low, high = model.walls
+    bounds = np.array([model.polynomial.variables[index].bounds for index in hidden]).reshape(-1, 2)
+    low, high = np.concatenate([low, bounds[:, 0]]), np.concatenate([high, bounds[:, 1]])
+    nuisances = len(model.parameters)
+    couplings, pulls = np.array(couplings, dtype=float), np.clip(start, low[:nuisances], high[:nuisances])
+    contracted = _contracted(model, couplings)
+    state = evaluate(model, contracted, couplings, pulls, data)
+    chi2 = state.chi2.copy()
+    active = np.flatnonzero(np.isfinite(chi2))
+    if len(active) < len(chi2):
+        contracted = [rows_of(part, active) for part in contracted]
+        state = evaluate(model, contracted, couplings[active], pulls[active], data.rows(active))
+    damping = np.full(len(chi2), 1e-3)
+    promised = np.full(len(chi2), np.inf)
+    if low.size == 0 or not len(active):
+        return Minimum(chi2, pulls, couplings)
+    own = data.rows(active)
+    for iteration in range(MOST_STEPS):
+        at = np.hstack([pulls[active], couplings[active][:, list(hidden)]])
+        gradient, curvature, exact = _derivatives(
+            model, state, couplings[active], pulls[active], own, hidden, first=iteration == 0
+        )
+        step, gain = _step(gradient, curvature, at, low, high, damping[active])
+        near = promised[active] < NEAR
+        if near.any():
+            better, promise = _step(gradient, exact, at, low, high, damping[active])
+            use = near & (promise > 0) & (np.sum(better * gradient, axis=1) < 0)
+            step, gain = np.where(use[:, None], better, step), np.where(use, promise, gain)
+        trial = at + step
+        trial_couplings = couplings[active]
+        if hidden:
+            trial_couplings[:, list(hidden)] = trial[:, nuisances:]
+            contracted = _contracted(model, trial_couplings)
+        trial_state = evaluate(model, contracted, trial_couplings, trial[:, :nuisances], own)
+        before = chi2[active]
+        taken = trial_state.chi2 <= before
+        fall = np.where(taken, before - np.where(taken, trial_state.chi2, 0.0), 0.0)
+        share = np.divide(fall, gain, out=np.zeros_like(gain), where=gain > 0)
+        rows = active[taken]
+        pulls[rows], couplings[rows] = trial[taken, :nuisances], trial_couplings[taken]
+        chi2[rows] = trial_state.chi2[taken]
+        promised[active] = np.where(taken, gain, np.inf)
+        # A step that gains less than it promised was too long.
+        factor = np.select([~taken, share > 0.75, share > 0.25], [10.0, 0.1, 1.0], 4.0)
+        least = np.select([~taken, share > 0.25], [1e-3, 0.0], 0.1)
+        damping[active] = np.maximum(damping[active] * factor, least)
+        going = (gain > tolerance) & (damping[active] < LARGEST_DAMPING)
+        if not going.any():
+            return Minimum(chi2, pulls, couplings)
+        active, own = active[going], own.rows(np.flatnonzero(going))
+        if taken[going].all():
+            contracted = [rows_of(part, going) for part in contracted]
+            state = trial_state.rows(going)
+        else:
+            contracted = (
+                _contracted(model, couplings[active]) if hidden else [rows_of(part, going) for part in contracted]
+            )
+            state = evaluate(model, contracted, couplings[active], pulls[active], own)
+    raise StatisticsError(
+        f"the likelihood did not converge at {len(active)} of {len(chi2)} points; are counts negative or huge?"
+    )
+
+
+def _contracted(model: Model, couplings: FloatArray) -> list[list[FloatArray]]:
+    """The templates of every data set at values of the couplings."""
+    monomials = model.polynomial.values(couplings)
+    return [expectation.contracted(monomials) for expectation in model.expectations]
+
+
+def coupling_slopes(
+    model: Model, couplings: FloatArray, pulls: FloatArray, data: Observation
+) -> tuple[FloatArray, FloatArray]:
+    """chi^2 at points and its derivative by every coupling, shape (points, couplings).
+
+    At a minimum over the nuisances only the explicit dependence counts (the envelope theorem).
+    """
+    state = evaluate(model, _contracted(model, couplings), couplings, pulls, data)
+    back = np.zeros((len(couplings), len(model.polynomial.monomials)))
+    for number, at in enumerate(state.counted):
+        back += at.monomial_slopes(data.counts[number].pull(state.expected[number]), back.shape[1])
+    slopes = model.coupling_stiffness * (couplings - model.coupling_centres)
+    for index in range(couplings.shape[1]):
+        slopes[:, index] += np.sum(back * model.polynomial.values(couplings, (index,)), axis=1)
+    return state.chi2, 2 * slopes
