@@ -1,9 +1,10 @@
-"""Words in messages: what to offer in the place of a name that is not known."""
+"""Words in messages: how a user's value is shown, what to offer in the place of a name that is not known."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -15,3 +16,29 @@ def nearest(name: str, known: Iterable[str]) -> str:
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1)
     return f"did you mean '{close[0]}'?" if close else f"known are {', '.join(names)}"
+
+
+_LONGEST = 60
+"""Letters of a value that a message shows."""
+
+
+def shown(value: Any) -> str:
+    """A value as a message shows it: in the words of the study file, on one line, not too long.
+
+    >>> shown("ess-gee"), shown(None), shown(True), shown({"a": 1}), shown([1, 2])
+    ("'ess-gee'", 'nothing', 'true', 'keys and values', 'a list')
+    """
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        text = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in value[: _LONGEST + 1])
+        return f"'{text}'" if len(value) <= _LONGEST else f"'{text[:_LONGEST]}...'"
+    if isinstance(value, Mapping):
+        return "keys and values"
+    if isinstance(value, Sequence | set):
+        return "a list"
+    if isinstance(value, int) and value.bit_length() > 64:
+        return "a number of many digits"
+    return str(value)[:_LONGEST]

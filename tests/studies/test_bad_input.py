@@ -133,6 +133,20 @@ ONE_KEY = {
         ["cross_sections.1.values", "bounds"],
     ),
     "figure of nothing": ({"figures": [{"name": "f", "panels": [{"title": "x"}]}]}, ["figures.f.panels.1", "none"]),
+    "key of another kind of panel": (
+        {"figures": [{"name": "f", "panels": [{"spectrum": "my-ge", "range": [1, 2]}]}]},
+        ["figures.f.panels.1.range", "not a key of a spectrum panel", "profile or contour"],
+    ),
+    "cross section panel without an energy": (
+        {"figures": [{"name": "f", "panels": [{"cross_section": "Ge"}]}]},
+        ["figures.f.panels.1.energy_mev", "required", "the neutrino's"],
+    ),
+    "list for keys and values": ({"uncertainties": [0.1]}, ["uncertainties", "keys and values, got a list"]),
+    "keys and values for a list": ({"couplings": {"q_ee": 1}}, ["couplings", "a list, got keys and values"]),
+    "python's name of a key": (
+        {"profiles": [{"coupling": "q_ee", "from_": -1e-8, "to": 1e-8}]},
+        ["profiles.1.from_", "did you mean 'from'?"],
+    ),
     "figure of a contour that is not made": (
         {"figures": [{"name": "f", "panels": [{"contour": ["q_ee", "q_emu"]}]}]},
         ["figures.f.panels.1.contour", "q_emu"],

@@ -157,7 +157,7 @@ REFUSED = {
     ),
     "reference beside a profile": (
         of(figures=[{"name": "x", "panels": [{"profile": ["q_ee"], "reference": "coherent-csi-lar"}]}]),
-        ["figures.x.panels.1.reference", "contour only"],
+        ["figures.x.panels.1.reference", "not a key of a profile panel", "goes with contour"],
     ),
     "scan of a word": (
         of(scans=[{"name": "s", "key": f"detectors.{CSI}.observed", "values": [1]}]),

@@ -21,7 +21,8 @@ COUPLING_KEYS = {
     "StudyFile": ("profile", "contours"),
     "Profile": ("coupling",),
     "CrossSection": ("coupling",),
-    "Panel": ("profile", "contour"),
+    "ProfilePanel": ("profile",),
+    "ContourPanel": ("contour",),
 }
 """Where couplings are named, by model."""
 

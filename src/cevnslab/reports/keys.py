@@ -108,6 +108,7 @@ def chapters() -> dict[str, list[KeyMapping]]:
             model
             for model in vars(module).values()
             if inspect.isclass(model) and issubclass(model, BaseModel) and model.__module__ == module.__name__
+            if model.__name__ in definitions
         ]
         title = (module.__doc__ or name).splitlines()[0].rstrip(".").partition(":")[0]
         parts[title] = [_mapping(model.__name__, definitions[model.__name__]) for model in declared]

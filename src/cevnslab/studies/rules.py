@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 
 from cevnslab.errors import StudyError, located
 from cevnslab.experiments.axes import AXES
 from cevnslab.physics.couplings import Coupling, coupling
 from cevnslab.physics.cross_sections import scatterers
 from cevnslab.physics.nuclei import Target, target
-from cevnslab.studies import references
-from cevnslab.studies.schema import CrossSection, Detector, Experiment, Panel, StudyFile
-from cevnslab.words import nearest
+from cevnslab.studies.schema import CrossSection, Detector, Experiment, StudyFile
+from cevnslab.studies.schema.base import require_known, require_unique
+from cevnslab.studies.schema.figures import Computed
 
 MOST_PROFILED = 3
 """Each takes a scan of its own at every point: three cost about a minute a limit."""
@@ -21,10 +20,10 @@ MOST_PROFILED = 3
 def check_across_keys(file: StudyFile, registry: Mapping[str, Coupling]) -> None:
     """Raise `StudyError` for the first key that does not fit the others; the message names its path."""
     detectors = [spec.name for spec in file.detectors]
-    _unique("detectors", detectors)
+    require_unique("detectors", detectors)
     names = file.coupling_names
-    _unique("couplings", names)
-    _unique("profile", file.profile)
+    require_unique("couplings", names)
+    require_unique("profile", file.profile)
     if len(file.profile) > MOST_PROFILED:
         raise StudyError(f"profile: at most {MOST_PROFILED} couplings can be minimised over, got {len(file.profile)}")
     for name in file.profile:
@@ -33,21 +32,21 @@ def check_across_keys(file: StudyFile, registry: Mapping[str, Coupling]) -> None
     _check_not_linear(file, registry)
     for spec in file.detectors:
         if spec.channels is not None:
-            _unique(f"detectors.{spec.name}.channels", spec.channels)
+            require_unique(f"detectors.{spec.name}.channels", spec.channels)
         if isinstance(spec, Experiment) and "cevns" not in (spec.channels or file.channels):
             raise StudyError(f"detectors.{spec.name}.channels: cevns is needed: without it there is no signal to fit")
-    _unique("channels", file.channels)
+    require_unique("channels", file.channels)
     _check_intervals(file)
     _check_combinations(file)
     analysed = detectors + [combination.name for combination in file.combinations]
-    _unique("scans", [scan.name for scan in file.scans])
+    require_unique("scans", [scan.name for scan in file.scans])
     for number, pair in enumerate(file.contours, start=1):
-        _known(f"contours.{number}", pair, names, "coupling of this study")
-        _unique(f"contours.{number}", pair)
+        require_known(f"contours.{number}", pair, names, "coupling of this study")
+        require_unique(f"contours.{number}", pair)
     for number, profile in enumerate(file.profiles, start=1):
         path = f"profiles.{number}"
-        _known(f"{path}.coupling", [profile.coupling], names, "coupling of this study")
-        _known(f"{path}.detectors", profile.detectors or [], analysed, "detector of this study")
+        require_known(f"{path}.coupling", [profile.coupling], names, "coupling of this study")
+        require_known(f"{path}.detectors", profile.detectors or [], analysed, "detector of this study")
         if profile.from_ >= profile.to:
             raise StudyError(f"{path}.from: must be below `to`, got {profile.from_:g} and {profile.to:g}")
         with located(path):
@@ -65,9 +64,20 @@ def check_across_keys(file: StudyFile, registry: Mapping[str, Coupling]) -> None
         with located(path):
             recoil_range(curve, of, file.form_factor)
     for figure in file.figures or []:
-        for number, panel in enumerate(figure.panels, start=1):
-            _check_panel(file, panel, f"figures.{figure.name}.panels.{number}")
-    _unique("figures", [figure.name for figure in file.figures or []])
+        figure.check(_computed(file))
+    require_unique("figures", [figure.name for figure in file.figures or []])
+
+
+def _computed(file: StudyFile) -> Computed:
+    """What panels may show."""
+    return Computed(
+        projected=tuple(spec.name for spec in file.detectors if isinstance(spec, Detector)),
+        data_axes={spec.name: AXES[spec.experiment] for spec in file.detectors if isinstance(spec, Experiment)},
+        combinations=tuple(combination.name for combination in file.combinations),
+        profiles=tuple(file.profiles),
+        contours=tuple((x, y) for x, y in file.contours),
+        cross_sections=tuple(file.cross_sections),
+    )
 
 
 LARGEST_ELECTRON_RECOIL_KEV = 100.0
@@ -131,12 +141,12 @@ def _check_intervals(file: StudyFile) -> None:
 
 def _check_combinations(file: StudyFile) -> None:
     detectors = {spec.name: spec for spec in file.detectors}
-    _unique("combinations", [combination.name for combination in file.combinations])
+    require_unique("combinations", [combination.name for combination in file.combinations])
     for combination in file.combinations:
         path = f"combinations.{combination.name}"
         if combination.name in detectors:
             raise StudyError(f"{path}.name: a detector has this name too; names must be unique")
-        _known(f"{path}.detectors", combination.detectors, detectors, "detector of this study")
+        require_known(f"{path}.detectors", combination.detectors, detectors, "detector of this study")
         for name in combination.detectors:
             if combination.detectors.count(name) > 1:
                 raise StudyError(f"{path}.detectors: '{name}' cannot be combined with itself")
@@ -155,82 +165,3 @@ def _check_combinations(file: StudyFile) -> None:
                 raise StudyError(f"{path}.signal: correlated needs one signal uncertainty for all detectors")
         elif file.intervals.method == "feldman-cousins":
             raise StudyError(f"{path}.signal: feldman-cousins is available for correlated combinations only")
-
-
-def _check_panel(file: StudyFile, panel: Panel, path: str) -> None:
-    detectors = [spec.name for spec in file.detectors]
-    analysed = detectors + [combination.name for combination in file.combinations]
-    possible = ("profile", "contour", "cross_section", "spectrum", "data")
-    kinds = [kind for kind in possible if getattr(panel, kind) is not None]
-    if len(kinds) != 1:
-        raise StudyError(f"{path}: exactly one of {', '.join(possible)}, got {', '.join(kinds) or 'none'}")
-    _known(f"{path}.detectors", panel.detectors or [], analysed, "detector of this study")
-    _known(f"{path}.profile", panel.profile or [], [p.coupling for p in file.profiles], "coupling under `profiles`")
-    if panel.contour is not None and panel.contour not in file.contours:
-        raise StudyError(f"{path}.contour: [{', '.join(panel.contour)}] is not among the study's contours")
-    if panel.cross_section is not None:
-        computed = {(c.target, c.energy_mev, c.channel) for c in file.cross_sections}
-        for channel in panel.channels:
-            if (panel.cross_section, panel.energy_mev, channel) not in computed:
-                raise StudyError(
-                    f"{path}.cross_section: {panel.cross_section} at energy_mev {panel.energy_mev or 'not given'} "
-                    f"in the channel {channel} is not among the study's cross_sections"
-                )
-    projected = [spec.name for spec in file.detectors if isinstance(spec, Detector)]
-    measured = [spec.name for spec in file.detectors if isinstance(spec, Experiment)]
-    _known(
-        f"{path}.spectrum", [panel.spectrum] if panel.spectrum else [], projected, "projected detector of this study"
-    )
-    _known(f"{path}.data", [panel.data] if panel.data else [], measured, "experiment of this study")
-    if (panel.data is None) != (panel.axis is None):
-        raise StudyError(f"{path}.axis: goes with data, such as data: coherent-csi-2021, axis: energy_pe")
-    if panel.data is not None and panel.axis is not None:
-        experiment = next(s.experiment for s in file.detectors if isinstance(s, Experiment) and s.name == panel.data)
-        _known(f"{path}.axis", [panel.axis], AXES[experiment], f"axis of {experiment}")
-    if panel.reference is not None:
-        if panel.contour is None:
-            raise StudyError(f"{path}.reference: is drawn beside a contour only")
-        with located(f"{path}.reference"):
-            references.reference_contour(panel.reference, panel.contour)
-    if panel.profile is not None:
-        _check_profile_panel(file, panel, analysed, path)
-    if panel.cross_section is not None and panel.values is not None:
-        values = {
-            value
-            for c in file.cross_sections
-            if (c.target, c.energy_mev) == (panel.cross_section, panel.energy_mev)
-            for value in c.values
-        }
-        for value in panel.values:
-            if value not in values:
-                shown = ", ".join(f"{known:g}" for known in sorted(values))
-                raise StudyError(f"{path}.values: {value:g} is not among the computed ones ({shown})")
-    if panel.range and panel.range[0] >= panel.range[1]:
-        raise StudyError(f"{path}.range: must rise, got {panel.range[0]:g} and {panel.range[1]:g}")
-
-
-def _check_profile_panel(file: StudyFile, panel: Panel, analysed: Sequence[str], path: str) -> None:
-    """Every coupling and detector of the panel needs a profile, inside the panel's range."""
-    low, high = panel.range or (-math.inf, math.inf)
-    for coupling_name in panel.profile or []:
-        for detector in panel.detectors or analysed:
-            made = [p for p in file.profiles if p.coupling == coupling_name and detector in (p.detectors or analysed)]
-            if panel.detectors and not made:
-                raise StudyError(f"{path}.detectors: {detector} has no profile of {coupling_name} under `profiles`")
-            if made and not any(p.from_ < high and p.to > low for p in made):
-                raise StudyError(f"{path}.range: no profile of {coupling_name} for {detector} reaches into it")
-
-
-def _unique(path: str, names: Iterable[str]) -> None:
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            raise StudyError(f"{path}: '{name}' is given twice; names must be unique")
-        seen.add(name)
-
-
-def _known(path: str, names: Sequence[str], known: Iterable[str], what: str) -> None:
-    names_known = list(known)
-    for name in names:
-        if name not in names_known:
-            raise StudyError(f"{path}: '{name}' is no {what}; {nearest(name, names_known)}")

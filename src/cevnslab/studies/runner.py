@@ -137,7 +137,9 @@ def _references(study: Study) -> dict[str, Any]:
     """The stored regions that the study's figures show."""
     panels = [panel for figure in study.file.figures or [] for panel in figure.panels]
     wanted = {
-        (p.reference, tuple(p.contour)): None for p in panels if p.reference is not None and p.contour is not None
+        (panel.reference, tuple(panel.contour)): None
+        for panel in panels
+        if isinstance(panel, schema.ContourPanel) and panel.reference is not None
     }
     found = tuple(references.reference_contour(name, pair) for name, pair in wanted)
     labels = {contour.detector: references.stored()["labels"][contour.detector] for contour in found}

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeVar, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Tag, ValidationError
+from pydantic.fields import FieldInfo
 
 from cevnslab.errors import StudyError
-from cevnslab.studies.schema import SOURCES, Detector, Experiment, PionDecayAtRest
-from cevnslab.words import nearest
+from cevnslab.studies.schema.figures import PANELS
+from cevnslab.words import nearest, shown
 
 _MOST_MESSAGES = 5
 
@@ -31,59 +32,67 @@ def validated(model: type[_ModelType], content: Mapping[str, Any]) -> _ModelType
         raise StudyError("\n  ".join(lines)) from None
 
 
+_BOUNDS = {
+    "greater_than": "must be above {gt:g}",
+    "greater_than_equal": "must be at least {ge:g}",
+    "less_than": "must be below {lt:g}",
+    "less_than_equal": "must be at most {le:g}",
+}
+_TYPES = {
+    "float_type": "a number",
+    "int_type": "a whole number",
+    "string_type": "a word",
+    "list_type": "a list",
+    "dict_type": "keys and values",
+    "model_type": "keys and values",
+    "model_attributes_type": "keys and values",
+    "bool_type": "true or false",
+    "finite_number": "a finite number",
+}
+"""What pydantic's types of error ask for."""
+
+
 def _message(model: type[BaseModel], content: Mapping[str, Any], error: Any) -> str:
-    location = tuple(part for part in error["loc"] if not str(part).startswith("<"))
-    path = key_path(location, content)
-    kind, given = error["type"], error["input"]
-    context = error.get("ctx", {})
-    shown = "" if isinstance(given, dict | list) else f", got {_show(given)}"
+    """One mistake in words."""
+    path = key_path([part for part in error["loc"] if not _is_tag(part)], content)
+    kind, value, context = error["type"], error["input"], error.get("ctx", {})
     if kind == "extra_forbidden":
-        key = str(location[-1])
-        return f"{path}: unknown key; {nearest(key, _known_keys(model, location[:-1], content))}"
+        return f"{path}: {_unknown_key(str(error['loc'][-1]), _model_at(model, error['loc'][:-1]))}"
     if kind == "missing":
-        return f"{path}: this key is required"
-    limits = {
-        "greater_than": "must be above {gt:g}",
-        "greater_than_equal": "must be at least {ge:g}",
-        "less_than": "must be below {lt:g}",
-        "less_than_equal": "must be at most {le:g}",
-    }
-    if kind in limits:
-        return f"{path}: {limits[kind].format(**context)}{shown}"
-    if kind == "literal_error":
-        options = context["expected"].replace("'", "")
-        return f"{path}: must be {options}{shown}"
-    if kind == "string_pattern_mismatch":
-        if context.get("pattern", "").startswith("^[^$"):
-            return f"{path}: must be 1 to 120 characters without '$'{shown}"
-        return f"{path}: must be safe as a file name (letters, digits, '-', '_', '.', '+', at most 80){shown}"
+        field = _field(_model_at(model, error["loc"][:-1]), error["loc"][-1])
+        meaning = f" ({field.description})" if field is not None and field.description else ""
+        return f"{path}: this key is required{meaning}"
     if kind in ("too_short", "too_long"):
         bound = f"at least {context['min_length']}" if kind == "too_short" else f"at most {context['max_length']}"
         entries = "entry" if bound.endswith(" 1") else "entries"
         return f"{path}: needs {bound} {entries}, got {context.get('actual_length', 'more')}"
-    expected = {
-        "float_type": "a number",
-        "int_type": "a whole number",
-        "string_type": "a word",
-        "list_type": "a list",
-        "dict_type": "keys and values",
-        "model_type": "keys and values",
-        "model_attributes_type": "keys and values",
-        "bool_type": "true or false",
-        "finite_number": "a finite number",
-        "union_tag_invalid": "another kind of value (" + str(context.get("expected_tags", "")).replace("'", "") + ")",
-    }
-    if kind in expected:
-        return f"{path}: must be {expected[kind]}{shown or f', got {type(given).__name__}'}"
-    return f"{path}: {error['msg']}{shown}"
+    if kind == "panel_kind":
+        kinds = [panel.kind for panel in PANELS if isinstance(value, dict) and value.get(panel.kind) is not None]
+        return f"{path}: {error['msg']}, got {' and '.join(kinds) or 'none'}"
+    if kind in _BOUNDS:
+        rule = _BOUNDS[kind].format(**context)
+    elif kind in _TYPES:
+        rule = f"must be {_TYPES[kind]}"
+    elif kind == "literal_error":
+        rule = f"must be {context['expected'].replace(chr(39), '')}"
+    elif kind == "string_pattern_mismatch":
+        rule = (
+            "must be 1 to 120 characters of one line without '$'"
+            if context.get("pattern", "").startswith("^[^$")
+            else "must be safe as a file name (letters, digits, '-', '_', '.', '+', at most 80)"
+        )
+    else:
+        rule = str(error["msg"])
+    return f"{path}: {rule}, got {shown(value)}"
 
 
-def _show(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if value is None:
-        return "nothing"
-    return f"'{value}'" if isinstance(value, str) else str(value)
+def _unknown_key(key: str, model: type[BaseModel]) -> str:
+    """What to say of a key that a mapping does not have."""
+    known = _keys(model)
+    others = [panel.kind for panel in PANELS if key in _keys(panel)]
+    if issubclass(model, PANELS) and others:
+        return f"not a key of a {model.kind} panel; it goes with {' or '.join(others)}"
+    return f"unknown key; {nearest(key, known)}"
 
 
 def key_path(location: Sequence[Any], content: Any) -> str:
@@ -108,35 +117,38 @@ def key_path(location: Sequence[Any], content: Any) -> str:
     return ".".join(parts)
 
 
-def _known_keys(model: type[BaseModel], location: Sequence[Any], content: Any) -> list[str]:
-    """The keys of the model that a location leads to."""
-    current: type[BaseModel] = model
+def _is_tag(part: Any) -> bool:
+    """Whether a part of pydantic's location says which member of a union was meant."""
+    return str(part).startswith("<")
+
+
+def _model_at(model: type[BaseModel], location: Sequence[Any]) -> type[BaseModel]:
+    """The model that a location leads to."""
+    current = model
+    members: list[tuple[str | None, type[BaseModel]]] = []
     for part in location:
-        if isinstance(content, Mapping):
-            content = content.get(part)
-        elif isinstance(content, Sequence) and isinstance(part, int):
-            content = content[part]
-        if isinstance(part, int) and current is Detector and isinstance(content, Mapping) and "experiment" in content:
-            current = Experiment
-        if isinstance(part, int) or part not in _keys(current):
-            continue
-        field = next(info for name, info in current.model_fields.items() if (info.alias or name) == part)
-        current = _first_model(field.annotation) or current
-        if current is PionDecayAtRest and isinstance(content, Mapping):
-            current = SOURCES.get(str(content.get("type")), PionDecayAtRest)
-    return _keys(current)
+        if _is_tag(part):
+            current = next((member for tag, member in members if tag == part), current)
+        elif not isinstance(part, int):
+            field = _field(current, part)
+            members = [] if field is None else list(_members(field.annotation, None))
+            current = members[0][1] if members else current
+    return current
+
+
+def _members(annotation: Any, tag: str | None) -> Iterator[tuple[str | None, type[BaseModel]]]:
+    """The models inside an annotation such as list[Detector] or Detector | None, each with its union's tag."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield tag, annotation
+        return
+    own = next((each.tag for each in getattr(annotation, "__metadata__", ()) if isinstance(each, Tag)), tag)
+    for inner in get_args(annotation):
+        yield from _members(inner, own)
+
+
+def _field(model: type[BaseModel], key: Any) -> FieldInfo | None:
+    return next((info for name, info in model.model_fields.items() if (info.alias or name) == key), None)
 
 
 def _keys(model: type[BaseModel]) -> list[str]:
     return [info.alias or name for name, info in model.model_fields.items()]
-
-
-def _first_model(annotation: Any) -> type[BaseModel] | None:
-    """The model inside an annotation such as list[Detector] or Detector | None."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for inner in getattr(annotation, "__args__", ()):
-        found = _first_model(inner)
-        if found:
-            return found
-    return None

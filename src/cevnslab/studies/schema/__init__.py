@@ -7,7 +7,14 @@ models: a key is written here and nowhere else.
 from cevnslab.studies.schema.couplings import Mediator
 from cevnslab.studies.schema.datasets import Experiment
 from cevnslab.studies.schema.detectors import Detector, EfficiencyFile, Lindhard, QuenchingFile, Resolution
-from cevnslab.studies.schema.figures import Figure, Panel
+from cevnslab.studies.schema.figures import (
+    ContourPanel,
+    CrossSectionPanel,
+    DataPanel,
+    Figure,
+    ProfilePanel,
+    SpectrumPanel,
+)
 from cevnslab.studies.schema.outputs import Combination, CrossSection, Profile, Scan
 from cevnslab.studies.schema.sources import (
     SOURCES,
@@ -25,7 +32,10 @@ from cevnslab.studies.schema.study import StudyFile
 __all__ = [
     "SOURCES",
     "Combination",
+    "ContourPanel",
     "CrossSection",
+    "CrossSectionPanel",
+    "DataPanel",
     "Detector",
     "EfficiencyFile",
     "Experiment",
@@ -34,14 +44,15 @@ __all__ = [
     "Intervals",
     "Lindhard",
     "Mediator",
-    "Panel",
     "PionDecayAtRest",
     "Profile",
+    "ProfilePanel",
     "QuenchingFile",
     "Reactor",
     "Resolution",
     "Scan",
     "SourceKeys",
+    "SpectrumPanel",
     "StudyFile",
     "TabulatedSource",
     "Uncertainties",

@@ -6,9 +6,13 @@ and numbers given as text, and is frozen.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field
+
+from cevnslab.errors import StudyError
+from cevnslab.words import nearest
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,79}$")]
 """Safe as a file name."""
@@ -26,7 +30,7 @@ Channels = Annotated[list[Channel], Field(min_length=1)]
 class Model(BaseModel):
     """A mapping of the study file."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 def kind_of(value: Any) -> str:
@@ -43,3 +47,20 @@ def kind_of(value: Any) -> str:
 def either(first: str, otherwise: str) -> Discriminator:
     """Tell values of two kinds apart: what is not of the first kind counts as the other."""
     return Discriminator(lambda value: first if kind_of(value) == first else otherwise)
+
+
+def require_unique(path: str, names: Iterable[str]) -> None:
+    """Raise `StudyError` for the first name that stands twice."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise StudyError(f"{path}: '{name}' is given twice; names must be unique")
+        seen.add(name)
+
+
+def require_known(path: str, names: Sequence[str], known: Iterable[str], what: str) -> None:
+    """Raise `StudyError` for the first name that is not known; the message offers the nearest."""
+    names_known = list(dict.fromkeys(known))
+    for name in names:
+        if name not in names_known:
+            raise StudyError(f"{path}: '{name}' is no {what}; {nearest(name, names_known)}")

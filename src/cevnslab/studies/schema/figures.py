@@ -1,44 +1,205 @@
-"""Figures and their panels."""
+"""Figures and their panels: one class a kind of panel, which names its keys and checks them against the study."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, Discriminator, Field, Tag
 
-from cevnslab.studies.schema.base import Channels, Model, Name, Positive, Text
+from cevnslab.errors import StudyError, located
+from cevnslab.studies import references
+from cevnslab.studies.schema.base import Channels, Model, Name, Positive, Text, require_known
+from cevnslab.studies.schema.outputs import CrossSection, Profile
+
+Pair = Annotated[list[str], Field(min_length=2, max_length=2)]
+Range = Annotated[list[float], Field(min_length=2, max_length=2)]
+Legend = Literal[
+    "upper left", "upper center", "upper right", "center left", "center right", "lower left", "lower right"
+]
+
+
+@dataclass(frozen=True)
+class Computed:
+    """What a study computes, as far as its panels need to know."""
+
+    projected: tuple[str, ...]
+    """Detectors that are no data set."""
+    data_axes: Mapping[str, tuple[str, ...]]
+    """The axes of every data set, by the detector's name."""
+    combinations: tuple[str, ...]
+    profiles: tuple[Profile, ...]
+    contours: tuple[tuple[str, str], ...]
+    cross_sections: tuple[CrossSection, ...]
+
+    @property
+    def analysed(self) -> tuple[str, ...]:
+        """Detectors and combinations."""
+        return (*self.projected, *self.data_axes, *self.combinations)
 
 
 class Panel(Model):
-    """One panel of a figure, made by exactly one of profile, contour, cross_section, spectrum, data."""
+    """What every panel may have."""
 
-    profile: Annotated[list[str], Field(min_length=1)] | None = Field(None, description="couplings")
-    contour: Annotated[list[str], Field(min_length=2, max_length=2)] | None = Field(None, description="two couplings")
-    cross_section: str | None = Field(None, description="a target of cross_sections; needs energy_mev")
-    spectrum: str | None = Field(None, description="a detector")
-    data: str | None = Field(None, description="an experiment; needs axis")
-    axis: str | None = Field(None, description="of data: one that the experiment bins, such as energy_pe or time_us")
-    reference: Name | None = Field(
-        None, description="of a contour: a stored result that is drawn dashed, such as coherent-csi-lar"
-    )
-    detectors: list[str] | None = Field(None, description="of a profile or contour; all unless given")
-    energy_mev: Positive | None = Field(None, description="of cross_section: the neutrino's")
-    channels: Channels = Field(default=["cevns"], description="of cross_section: nuclei, electrons or both")
-    values: list[float] | None = Field(None, description="of a cross section's coupling; all unless given")
-    range: Annotated[list[float], Field(min_length=2, max_length=2)] | None = Field(
-        None, description="of the horizontal axis, in plain units, but of cross sections; all unless given"
-    )
-    maximum: Positive | None = Field(None, description="of the vertical axis of a profile")
-    legend: (
-        Literal["upper left", "upper center", "upper right", "center left", "center right", "lower left", "lower right"]
-        | None
-    ) = Field(None, description="where the legend stands")
+    kind: ClassVar[str]
+    """The key that makes it this kind of panel."""
     title: Text | None = Field(None, description="above the panel")
+    legend: Legend | None = Field(None, description="where the legend stands")
+
+    def check(self, computed: Computed, path: str) -> None:
+        """Raise `StudyError`, which names the key, where it shows what the study does not compute."""
+
+
+class ProfilePanel(Panel):
+    """Curves of delta chi^2, a line per coupling and detector."""
+
+    kind = "profile"
+    profile: Annotated[list[str], Field(min_length=1)] = Field(description="couplings that have `profiles`")
+    detectors: list[str] | None = Field(None, description="detectors and combinations; all unless given")
+    range: Range | None = Field(None, description="of the coupling, in its unit; all that was computed unless given")
+    maximum: Positive | None = Field(None, description="of the vertical axis")
+
+    def check(self, computed: Computed, path: str) -> None:
+        """Every coupling and detector needs a profile, inside the range."""
+        require_known(f"{path}.detectors", self.detectors or [], computed.analysed, "detector of this study")
+        couplings = [curve.coupling for curve in computed.profiles]
+        require_known(f"{path}.profile", self.profile, couplings, "coupling under `profiles`")
+        _require_rising(f"{path}.range", self.range)
+        low, high = self.range or (-math.inf, math.inf)
+        for coupling in self.profile:
+            for detector in self.detectors or computed.analysed:
+                curves = [
+                    curve
+                    for curve in computed.profiles
+                    if curve.coupling == coupling and detector in (curve.detectors or computed.analysed)
+                ]
+                if self.detectors and not curves:
+                    raise StudyError(f"{path}.detectors: {detector} has no profile of {coupling} under `profiles`")
+                if curves and not any(curve.from_ < high and curve.to > low for curve in curves):
+                    raise StudyError(f"{path}.range: no profile of {coupling} for {detector} reaches into it")
+
+
+class ContourPanel(Panel):
+    """Regions of two couplings, one per detector."""
+
+    kind = "contour"
+    contour: Pair = Field(description="a pair of couplings under `contours`")
+    detectors: list[str] | None = Field(None, description="detectors and combinations; all unless given")
+    range: Range | None = Field(None, description="of the first coupling, in its unit; all unless given")
+    reference: Name | None = Field(None, description="a stored result that is drawn dashed, such as coherent-csi-lar")
+
+    def check(self, computed: Computed, path: str) -> None:
+        """The pair is one of the study's, the reference a stored one."""
+        require_known(f"{path}.detectors", self.detectors or [], computed.analysed, "detector of this study")
+        if tuple(self.contour) not in computed.contours:
+            raise StudyError(f"{path}.contour: [{', '.join(self.contour)}] is not among the study's contours")
+        _require_rising(f"{path}.range", self.range)
+        if self.reference is not None:
+            with located(f"{path}.reference"):
+                references.reference_contour(self.reference, self.contour)
+
+
+class CrossSectionPanel(Panel):
+    """d(sigma)/dT at one energy, for the Standard Model and values of a coupling."""
+
+    kind = "cross_section"
+    cross_section: str = Field(description="a target under `cross_sections`")
+    energy_mev: Positive = Field(description="the neutrino's, as under `cross_sections`")
+    channels: Channels = Field(default=["cevns"], description="nuclei, electrons or both")
+    values: list[float] | None = Field(None, description="of the coupling, in its unit; all unless given")
+
+    def check(self, computed: Computed, path: str) -> None:
+        """Target, energy, channels and values are among the study's."""
+        curves = [
+            curve
+            for curve in computed.cross_sections
+            if (curve.target, curve.energy_mev) == (self.cross_section, self.energy_mev)
+        ]
+        for channel in self.channels:
+            if channel not in {curve.channel for curve in curves}:
+                raise StudyError(
+                    f"{path}.cross_section: {self.cross_section} at energy_mev {self.energy_mev:g} in the channel "
+                    f"{channel} is not among the study's cross_sections"
+                )
+        values = {value for curve in curves for value in curve.values}
+        for value in self.values or []:
+            if value not in values:
+                known = ", ".join(f"{each:g}" for each in sorted(values))
+                raise StudyError(f"{path}.values: {value:g} is not among the computed ones ({known})")
+
+
+class SpectrumPanel(Panel):
+    """Counts of a projected detector, bin by bin."""
+
+    kind = "spectrum"
+    spectrum: str = Field(description="a projected detector")
+
+    def check(self, computed: Computed, path: str) -> None:
+        """The detector is a projected one of the study."""
+        require_known(f"{path}.spectrum", [self.spectrum], computed.projected, "projected detector of this study")
+
+
+class DataPanel(Panel):
+    """Observed counts of a data set along one axis, on top of the components of the best fit."""
+
+    kind = "data"
+    data: str = Field(description="a data set among the detectors")
+    axis: str = Field(description="one that the data set bins, such as energy_pe or time_us")
+
+    def check(self, computed: Computed, path: str) -> None:
+        """The data set is one of the study's, the axis one of the data set's."""
+        require_known(f"{path}.data", [self.data], computed.data_axes, "data set of this study")
+        require_known(f"{path}.axis", [self.axis], computed.data_axes[self.data], f"axis of {self.data}")
+
+
+PANELS: tuple[type[Panel], ...] = (ProfilePanel, ContourPanel, CrossSectionPanel, SpectrumPanel, DataPanel)
+
+
+def panel_kind(value: Any) -> type[Panel] | None:
+    """The kind of panel that a mapping's keys mean: the one of which it has the key; None for none or several."""
+    if isinstance(value, BaseModel):
+        return next((kind for kind in PANELS if isinstance(value, kind)), None)
+    keys = {key for key, content in value.items() if content is not None} if isinstance(value, dict) else set()
+    kinds = [kind for kind in PANELS if kind.kind in keys]
+    return kinds[0] if len(kinds) == 1 else None
+
+
+def _tag(value: Any) -> str | None:
+    kind = panel_kind(value)
+    return None if kind is None else f"<{kind.kind}>"
+
+
+AnyPanel = Annotated[
+    Annotated[ProfilePanel, Tag("<profile>")]
+    | Annotated[ContourPanel, Tag("<contour>")]
+    | Annotated[CrossSectionPanel, Tag("<cross_section>")]
+    | Annotated[SpectrumPanel, Tag("<spectrum>")]
+    | Annotated[DataPanel, Tag("<data>")],
+    Discriminator(
+        _tag,
+        custom_error_type="panel_kind",
+        custom_error_message=f"exactly one of {', '.join(kind.kind for kind in PANELS)} is needed",
+    ),
+]
 
 
 class Figure(Model):
     """A figure of the study: its file name, and its panels row by row."""
 
     name: Name = Field(description="of its files; unique among figures")
-    panels: Annotated[list[Panel], Field(min_length=1, max_length=12)] = Field(description="row by row")
+    panels: Annotated[list[AnyPanel], Field(min_length=1, max_length=12)] = Field(
+        description="row by row; a panel is one of profile, contour, cross_section, spectrum, data"
+    )
     columns: Annotated[int, Field(ge=1, le=4)] | None = Field(None, description="all panels in one row unless given")
+
+    def check(self, computed: Computed) -> None:
+        """Raise `StudyError` for the first panel that shows what the study does not compute."""
+        for number, panel in enumerate(self.panels, start=1):
+            panel.check(computed, f"figures.{self.name}.panels.{number}")
+
+
+def _require_rising(path: str, ends: list[float] | None) -> None:
+    if ends and ends[0] >= ends[1]:
+        raise StudyError(f"{path}: must rise, got {ends[0]:g} and {ends[1]:g}")
