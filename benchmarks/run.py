@@ -34,8 +34,9 @@ from cevnslab.inference.global_fit import delta_chi2_at_truth, grid_for
 from cevnslab.inference.intervals import interval
 from cevnslab.inference.least_squares import LeastSquares
 from cevnslab.inference.toys import Experiment, draw, draw_compressed, expected_variance, reduce_counts
+from cevnslab.parallel.tasks import in_turn
 from cevnslab.physics.couplings import light_scalar, light_vector
-from cevnslab.studies import blocks, feldman_cousins
+from cevnslab.studies import feldman_cousins
 from cevnslab.studies.analysis import analyses
 
 DETECTORS = ("ess-csi", "ess-xe", "ess-ge")
@@ -293,7 +294,7 @@ def region_map() -> Row:
     analysis, names = analyses(cl.load_study("parada2024"))["ess-ge"], ("q_ee", "q_mumu")
     options = feldman_cousins.Options(LEVEL, TOYS_PER_POINT, 1, "drawn", "global", False)
     started = time.perf_counter()
-    feldman_cousins.regions([(analysis, names)], options, None, blocks.in_turn)
+    feldman_cousins.regions([(analysis, names)], options, None, in_turn)
     mine = time.perf_counter() - started
     points = feldman_cousins.REGION_POINTS
     toys = points**2 * TOYS_PER_POINT

@@ -24,7 +24,7 @@ LAYERS = [
     "cli",
 ]
 RANK = {layer: rank for rank, layer in enumerate(LAYERS)}
-FOUNDATION = {"errors", "version", "progress", "rendering", "textfiles", "words"}
+FOUNDATION = {"errors", "parallel", "progress", "rendering", "textfiles", "version", "words"}
 """Known to all, knowing nothing."""
 TOP = {"__init__", "__main__"}
 """The package's front door hands names on, late; `python -m cevnslab` is the command."""

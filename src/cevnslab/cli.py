@@ -30,7 +30,7 @@ app = typer.Typer(
 
 Output = Annotated[Path, typer.Option("-o", "--output", help="Folder under which <study name>/ is written.")]
 Style = Annotated[Path | None, typer.Option("--style", help="A matplotlib style file.")]
-Workers = Annotated[int, typer.Option("--workers", min=0, help="Processes for pseudo-experiments; 0: this one.")]
+Workers = Annotated[int, typer.Option("--workers", min=0, help="Processes of this machine; 0: this one alone.")]
 Scheduler = Annotated[str | None, typer.Option("--scheduler", help="Address of a Dask scheduler.")]
 Fast = Annotated[bool, typer.Option("--fast", help="Compiled kernels for pseudo-experiments (needs numba).")]
 

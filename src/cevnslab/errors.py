@@ -33,6 +33,12 @@ class OutputError(CevnslabError):
     """A place where results should be written, or read back, cannot be used."""
 
 
+class StorageError(OutputError):
+    """A disk that is full or fails: the input may be right, the world is not."""
+
+    exit_status = 1
+
+
 class PhysicsError(CevnslabError):
     """Values outside the domain in which a formula holds."""
 
@@ -59,8 +65,14 @@ class DownloadError(CevnslabError):
     exit_status = 1
 
 
+class WorkerError(CevnslabError):
+    """A worker process that died, again and again: the input may be right, the world is not."""
+
+    exit_status = 1
+
+
 class ClusterError(CevnslabError):
-    """A cluster that cannot be reached: the input may be right, the world is not."""
+    """A cluster that cannot be reached, or went: the input may be right, the world is not."""
 
     exit_status = 1
 

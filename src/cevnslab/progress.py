@@ -1,10 +1,10 @@
-"""Progress bars on a terminal, silence elsewhere."""
+"""Progress bars on a terminal, silence elsewhere; and lines that must be seen everywhere."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 _Item = TypeVar("_Item")
@@ -26,6 +26,13 @@ def progress_bar(what: str, total: int, *, always: bool = False) -> Iterator[Cal
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(what, total=total)
         yield lambda steps: progress.advance(task, steps)
+
+
+def notice(text: str) -> None:
+    """A line on standard error that says what a run does or waits for."""
+    # A closed or full standard error must not end a run.
+    with suppress(OSError, AttributeError):
+        print(f"cevnslab: {text}", file=sys.stderr, flush=True)
 
 
 def track(items: Sequence[_Item], what: str) -> Iterator[_Item]:

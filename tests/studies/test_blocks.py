@@ -1,11 +1,8 @@
-"""Blocks of pseudo-experiments: the same numbers from any backend in any order, kept, resumed, and told apart."""
+"""Pseudo-experiments as tasks: every toy once, seeded by what it is, the same numbers from any backend."""
 
 from __future__ import annotations
 
-import socket
-import subprocess
 import sys
-import time
 from dataclasses import fields, replace
 
 import numpy as np
@@ -13,9 +10,11 @@ import pytest
 from support import changed, preset_response
 
 import cevnslab as cl
-from cevnslab.errors import ClusterError, MissingExtraError
+from cevnslab.errors import MissingExtraError
 from cevnslab.inference import compiled
 from cevnslab.inference.toys import Experiment
+from cevnslab.parallel import cluster
+from cevnslab.parallel.backends import backend
 from cevnslab.studies import blocks
 
 FELDMAN_COUSINS = {
@@ -49,16 +48,11 @@ def tasks(task):
 
 @pytest.fixture(scope="module")
 def expected(tasks):
-    return blocks.run_tasks(tasks)
+    return blocks.delta_chi2(tasks)
 
 
 def same(first, second):
     return len(first) == len(second) and all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
-
-
-def backwards(jobs):
-    for position in reversed(range(len(jobs))):
-        yield position, blocks.run_block(*jobs[position])
 
 
 def test_every_toy_is_there_once(tasks, expected):
@@ -66,53 +60,6 @@ def test_every_toy_is_there_once(tasks, expected):
     assert [len(sample) for sample in expected] == [12_345, 400, 5001]
     for sample in expected:
         assert len(np.unique(sample[sample > 0])) == np.count_nonzero(sample)
-
-
-def test_the_order_in_which_blocks_end_does_not_matter(tasks, expected):
-    assert same(blocks.run_tasks(tasks, mapper=backwards), expected)
-    assert same(blocks.run_tasks(tasks[::-1]), expected[::-1])
-
-
-def test_a_store_resumes(tasks, expected, tmp_path):
-    store = tmp_path / "store"
-
-    class PowerCutError(Exception):
-        pass
-
-    def half(jobs):
-        for position, job in enumerate(jobs):
-            if position == 3:
-                raise PowerCutError
-            yield position, blocks.run_block(*job)
-
-    with pytest.raises(PowerCutError):
-        blocks.run_tasks(tasks, store, half)
-    assert len(list(store.glob("*.npy"))) == 3
-    ran = []
-
-    def counted(jobs):
-        ran.extend(jobs)
-        yield from backwards(jobs)
-
-    assert same(blocks.run_tasks(tasks, store, counted), expected)
-    assert len(ran) == 3
-    ran.clear()
-    assert same(blocks.run_tasks(tasks, store, counted), expected)
-    assert ran == []
-
-
-@pytest.mark.parametrize("damage", ["partial", "truncated", "empty"])
-def test_a_damaged_block_is_not_taken(damage, tasks, expected, tmp_path):
-    """A partial file is what a kill leaves; a truncated one is what a power cut may."""
-    blocks.run_tasks(tasks, tmp_path)
-    victim = sorted(tmp_path.glob("*.npy"))[0]
-    content = victim.read_bytes()
-    if damage == "partial":
-        victim.unlink()
-        victim.with_suffix(".123.partial").write_bytes(content[: len(content) // 2])
-    else:
-        victim.write_bytes(content[: len(content) // 2] if damage == "truncated" else b"")
-    assert same(blocks.run_tasks(tasks, tmp_path), expected)
 
 
 def test_a_digest_for_every_difference(task):
@@ -146,7 +93,7 @@ def test_a_digest_for_every_difference(task):
 
 def test_seed_and_key_make_the_random_numbers(task):
     small = replace(task, toys=300)
-    samples = [blocks.run_tasks([replace(small, **new)])[0] for new in ({}, {"seed": 6}, {"key": (4,)}, {})]
+    samples = [blocks.delta_chi2([replace(small, **new)])[0] for new in ({}, {"seed": 6}, {"key": (4,)}, {})]
     assert np.array_equal(samples[0], samples[3])
     assert not np.array_equal(samples[0], samples[1])
     assert not np.array_equal(samples[0], samples[2])
@@ -154,13 +101,13 @@ def test_seed_and_key_make_the_random_numbers(task):
 
 def test_compiled_blocks_are_the_same_to_rounding(task):
     small = replace(task, toys=500)
-    plain, fast = blocks.run_tasks([small, replace(small, fast=True)])
+    plain, fast = blocks.delta_chi2([small, replace(small, fast=True)])
     assert fast == pytest.approx(plain, abs=1e-9, rel=1e-12)
 
 
 def test_two_workers_give_the_same_bytes(tasks, expected):
-    with blocks.backend(workers=2) as mapper:
-        assert same(blocks.run_tasks(tasks, mapper=mapper), expected)
+    with backend(workers=2) as mapper:
+        assert same(blocks.delta_chi2(tasks, mapper=mapper), expected)
 
 
 def hide(monkeypatch, name):
@@ -169,24 +116,17 @@ def hide(monkeypatch, name):
     monkeypatch.setitem(sys.modules, name, None)
 
 
-@pytest.mark.parametrize("options", [{"workers": 2}, {"scheduler": "tcp://127.0.0.1:1"}], ids=str)
-def test_without_dask(options, monkeypatch):
-    hide(monkeypatch, "distributed")
-    with pytest.raises(MissingExtraError, match=r"cevnslab\[distributed\]"), blocks.backend(**options):
-        pass
-    with blocks.backend() as mapper:
-        assert mapper is blocks.in_turn
-
-
 def test_without_numba(monkeypatch, task):
     hide(monkeypatch, "numba")
     compiled.inner_products.cache_clear()
     with pytest.raises(MissingExtraError, match=r"cevnslab\[fast\]"):
-        blocks.run_block(replace(task, toys=100, fast=True), 0)
-    assert len(blocks.run_block(replace(task, toys=100), 0)) == 100
+        replace(task, toys=100, fast=True).run(0)
+    assert len(replace(task, toys=100).run(0)["delta_chi2"]) == 100
 
 
-@pytest.mark.parametrize(("hidden", "option"), [("distributed", ["--workers", 2]), ("numba", ["--fast"])], ids=str)
+@pytest.mark.parametrize(
+    ("hidden", "option"), [("distributed", ["--scheduler", "tcp://127.0.0.1:1"]), ("numba", ["--fast"])], ids=str
+)
 @pytest.mark.parametrize("verb", ["run", "coverage"])
 def test_a_missing_extra_is_one_message(verb, hidden, option, monkeypatch, command, write_study, tmp_path):
     hide(monkeypatch, hidden)
@@ -201,57 +141,14 @@ def test_a_missing_extra_is_one_message(verb, hidden, option, monkeypatch, comma
     assert not (tmp_path / "out").exists()
 
 
-@pytest.fixture
-def unused_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-@pytest.fixture
-def silent_port():
-    """Something that takes connections and says nothing."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        listening.listen()
-        yield listening.getsockname()[1]
-
-
-def test_a_scheduler_that_is_not_there(unused_port, monkeypatch):
-    monkeypatch.setattr(blocks, "SCHEDULER_TIMEOUT_S", 1)
-    address = f"tcp://127.0.0.1:{unused_port}"
-    start = time.monotonic()
-    with pytest.raises(ClusterError, match="did not answer") as raised, blocks.backend(scheduler=address):
-        pass
-    assert time.monotonic() - start < 8
-    assert address in str(raised.value)
-
-
-def test_a_scheduler_that_takes_the_call_and_says_nothing(silent_port):
-    """In a process of its own, so that waiting for ever ends with this test."""
-    code = (
-        "from cevnslab.studies import blocks; blocks.SCHEDULER_TIMEOUT_S = 1\n"
-        f"with blocks.backend(scheduler='tcp://127.0.0.1:{silent_port}'): pass"
-    )
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=12)
-    assert ran.returncode == 1
-    assert "ClusterError" in ran.stderr
-
-
-def test_the_command_says_so_with_status_1(unused_port, monkeypatch, command, write_study, tmp_path):
-    monkeypatch.setattr(blocks, "SCHEDULER_TIMEOUT_S", 1)
-    address = f"tcp://127.0.0.1:{unused_port}"
+def test_no_scheduler_is_status_1(monkeypatch, command, write_study, tmp_path):
+    monkeypatch.setattr(cluster, "SCHEDULER_TIMEOUT_S", 1)
+    address = "tcp://127.0.0.1:1"
     ran = command("run", write_study(FELDMAN_COUSINS), "--scheduler", address, "-o", tmp_path / "out")
     assert (ran.status, ran.out) == (1, "")
     assert [line.startswith("cevnslab: ") for line in ran.err.splitlines()] == [True]
     assert address in ran.err
     assert not list((tmp_path / "out").rglob("*.csv"))
-
-
-def test_an_address_that_is_none(monkeypatch):
-    monkeypatch.setattr(blocks, "SCHEDULER_TIMEOUT_S", 1)
-    with pytest.raises(ClusterError), blocks.backend(scheduler="nonsense://here"):
-        pass
 
 
 def test_workers_change_nothing_in_a_study():

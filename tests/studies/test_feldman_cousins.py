@@ -196,22 +196,22 @@ def test_a_real_kill_and_a_resume_end_with_the_same_bytes(tmp_path):
     killed = start(path, tmp_path / "killed")
     store = tmp_path / "killed" / "my-study" / ".blocks"
     deadline = time.monotonic() + 60
-    while len(list(store.glob("*/*.npy"))) < 10:
+    while len(list(store.glob("*/*.block"))) < 10:
         assert killed.poll() is None, "the run ended before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.005)
     os.kill(killed.pid, signal.SIGKILL)
     killed.communicate()
     assert killed.returncode == -signal.SIGKILL
-    kept = {place.name: place.stat().st_mtime_ns for place in store.glob("*/*.npy")}
+    kept = {place.name: place.stat().st_mtime_ns for place in store.glob("*/*.block")}
     assert 10 <= len(kept) < 2 * 33 * 3
     assert not (store.parent / "limits.csv").exists()
     # The second run takes the kept blocks: they are there, untouched, while it works.
     second = start(path, tmp_path / "killed")
-    while len(list(store.glob("*/*.npy"))) < len(kept) + 5:
+    while len(list(store.glob("*/*.block"))) < len(kept) + 5:
         assert second.poll() is None
         time.sleep(0.005)
-    now = {place.name: place.stat().st_mtime_ns for place in store.glob("*/*.npy")}
+    now = {place.name: place.stat().st_mtime_ns for place in store.glob("*/*.block")}
     assert {name: now[name] for name in kept} == kept
     first, undisturbed = finish(second), finish(start(path, tmp_path / "undisturbed"))
     assert first.replace("killed", "undisturbed") == undisturbed

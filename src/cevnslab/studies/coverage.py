@@ -15,6 +15,7 @@ from cevnslab.inference.compiled import require_numba
 from cevnslab.inference.intervals import Minimum
 from cevnslab.inference.levels import delta_chi2_level
 from cevnslab.inference.toys import Ensemble, Experiment
+from cevnslab.parallel.backends import backend
 from cevnslab.studies import blocks
 from cevnslab.studies.analysis import Analysis, analyses
 from cevnslab.studies.feldman_cousins import convention
@@ -112,8 +113,8 @@ def coverage(
         )
         for value in values
     ]
-    with blocks.backend(workers, scheduler) as mapper:
-        samples = blocks.run_tasks(tasks, store, mapper, "coverage")
+    with backend(workers, scheduler) as mapper:
+        samples = blocks.delta_chi2(tasks, store, mapper, "coverage")
     level = delta_chi2_level(study.file.intervals.confidence_level, 1)
     points = []
     for value, sample in zip(values, samples, strict=True):

@@ -22,6 +22,7 @@ from cevnslab.inference.contours import contour, trace
 from cevnslab.inference.intervals import Minimum, best_fit
 from cevnslab.inference.levels import delta_chi2_level
 from cevnslab.inference.toys import Ensemble, expected_variance
+from cevnslab.parallel.tasks import Mapper
 from cevnslab.studies import blocks, schema
 from cevnslab.studies.analysis import Analysis
 
@@ -93,12 +94,12 @@ class _Plan:
 
 
 def intervals(
-    made: Sequence[tuple[Analysis, results.Limit]], options: Options, store: Path | None, mapper: blocks.Mapper
+    made: Sequence[tuple[Analysis, results.Limit]], options: Options, store: Path | None, mapper: Mapper
 ) -> tuple[list[results.Limit], list[results.CriticalValues]]:
     """Feldman-Cousins intervals in the place of delta chi^2 limits, and the critical values they come from."""
     plans = [_plan(analysis, limit, options, number) for number, (analysis, limit) in enumerate(made)]
     tasks = [task for plan in plans for task in plan.tasks]
-    simulated = iter(blocks.run_tasks(tasks, store, mapper, "critical values"))
+    simulated = iter(blocks.delta_chi2(tasks, store, mapper, "critical values"))
     limits, values = [], []
     for plan in plans:
         samples = [next(simulated) for _ in plan.tasks]
@@ -237,7 +238,7 @@ def _critical_values(plan: _Plan, critical: FloatArray, errors: FloatArray, opti
 
 
 def regions(
-    made: Sequence[tuple[Analysis, tuple[str, str]]], options: Options, store: Path | None, mapper: blocks.Mapper
+    made: Sequence[tuple[Analysis, tuple[str, str]]], options: Options, store: Path | None, mapper: Mapper
 ) -> tuple[list[results.ContourLines], list[results.CriticalMap]]:
     """Two-coupling regions, and the coarse maps of critical values from which they are interpolated.
 
@@ -273,7 +274,7 @@ def regions(
             for row, y in enumerate(axes[1])
             for column, x in enumerate(axes[0])
         ]
-    simulated = iter(blocks.run_tasks(tasks, store, mapper, "regions"))
+    simulated = iter(blocks.delta_chi2(tasks, store, mapper, "regions"))
     lines, maps = [], []
     for (analysis, names), (x, y) in zip(made, grids, strict=True):
         samples = [next(simulated) for _ in range(len(x) * len(y))]

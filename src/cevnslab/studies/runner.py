@@ -33,7 +33,7 @@ def run(
     Parameters
     ----------
     store : folder in which finished blocks of pseudo-experiments are kept, so that a killed run resumes.
-    workers, scheduler : where pseudo-experiments run (`cevnslab.studies.blocks.backend`); the numbers are the same.
+    workers, scheduler : where pseudo-experiments run (`cevnslab.parallel.backends.backend`); the numbers are the same.
     fast : use compiled kernels (extra `fast`).
 
     """
@@ -44,8 +44,8 @@ def run(
     critical_values: list[results.CriticalValues] = []
     critical_maps: list[results.CriticalMap] = []
     if study.file.intervals.method == "feldman-cousins":
+        from cevnslab.parallel.backends import backend
         from cevnslab.studies import feldman_cousins
-        from cevnslab.studies.blocks import backend
 
         options = feldman_cousins.Options.of(study.file.intervals, fast)
         with backend(workers, scheduler) as mapper:
