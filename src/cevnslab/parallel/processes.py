@@ -50,7 +50,7 @@ class _Worker:
             send(process.stdin, (None if task is self._task else task, block))
             self._task = task
             answer: Answer = receive(process.stdout)
-        except (OSError, EOFError) as fault:
+        except (OSError, EOFError, ValueError) as fault:  # a pipe that another thread closed is a ValueError
             return "death", self._bury() or str(fault)
         return answer
 
@@ -70,8 +70,9 @@ class _Worker:
             return self._process
 
     def _bury(self) -> str:
-        """Clear a process away whose pipes broke, and say how it ended."""
-        process, self._process, self._task = self._process, None, None
+        """Clear a process away whose pipes broke, and say how it ended; empty where another thread did."""
+        with self._lock:
+            process, self._process, self._task = self._process, None, None
         if process is None:
             return ""
         try:
@@ -86,14 +87,11 @@ class _Worker:
         return _how(status)
 
     def end(self) -> None:
-        """End the process, whatever it is doing, from any thread; `ask` gives a death."""
+        """End the process for good, whatever it is doing, from any thread; `ask` gives a death from then on."""
         with self._lock:
             self._ended = True
             if self._process is not None:
                 self._process.kill()
-
-    def close(self) -> None:
-        """Clear away what `end` ended; no thread may ask any more."""
         self._bury()
 
 
@@ -126,32 +124,40 @@ def processes(number: int) -> Iterator[Mapper]:
 
     The mapper raises `WorkerError` for a block whose worker died three times, and what a task raises.
     """
-    workers = [_Worker() for _ in range(number)]
-    threads: list[threading.Thread] = []
+    pool = [_Worker() for _ in range(number)]
 
     def mapped(jobs: Sequence[Job]) -> Iterator[tuple[int, Arrays]]:
         todo = deque(enumerate(jobs))
         answers: queue.Queue[tuple[int, Answer]] = queue.Queue()
-        for worker in workers[: len(jobs)]:
-            threads.append(threading.Thread(target=_serve, args=(worker, todo, answers), daemon=True))
-            threads[-1].start()
-        for _ in jobs:
-            position, (kind, value) = _next(answers)
-            if kind == "fault":
-                raise value
-            if kind == "death":
-                raise WorkerError(f"a worker process died {TRIES} times at the same block: it {value}")
-            yield position, value
+        threads = [threading.Thread(target=_serve, args=(worker, todo, answers), daemon=True) for worker in pool]
+        for thread in threads[: len(jobs)]:
+            thread.start()
+        try:
+            for _ in jobs:
+                position, (kind, value) = _next(answers)
+                if kind == "fault":
+                    raise value
+                if kind == "death":
+                    raise WorkerError(f"a worker process died {TRIES} times at the same block: it {value}")
+                yield position, value
+        except BaseException:
+            # Blocks that are still computed are of no use to anyone: their workers go, others come if asked again.
+            _end(pool)
+            pool[:] = [_Worker() for _ in range(number)]
+            raise
+        finally:
+            for thread in threads[: len(jobs)]:
+                thread.join()
 
     try:
         yield mapped
     finally:
-        for worker in workers:
-            worker.end()
-        for thread in threads:
-            thread.join()
-        for worker in workers:
-            worker.close()
+        _end(pool)
+
+
+def _end(pool: Sequence[_Worker]) -> None:
+    for worker in pool:
+        worker.end()
 
 
 def _serve(worker: _Worker, todo: deque[tuple[int, Job]], answers: queue.Queue[tuple[int, Answer]]) -> None:
