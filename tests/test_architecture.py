@@ -1,8 +1,12 @@
-"""The arrow of the design: physics -> detection -> inference -> experiments -> studies -> figures, reports -> cli."""
+"""The order of the design: every import in the package points down, and none leads back to where it began.
+
+All imports count: at the top of a module, inside functions, under `TYPE_CHECKING`. There are no exemptions.
+"""
 
 from __future__ import annotations
 
 import ast
+import graphlib
 from pathlib import Path
 
 import pytest
@@ -10,97 +14,97 @@ import pytest
 import cevnslab
 
 ROOT = Path(cevnslab.__file__).parent
+FOUNDATION = ["errors", "progress", "quadratic", "rendering", "textfiles", "units", "version", "words"]
+"""Known to all, knowing nothing but each other."""
 LAYERS = [
-    "quadratic",
-    "results",
-    "physics",
-    "detection",
-    "likelihood",
-    "inference",
-    "experiments",
-    "studies",
-    "figures",
-    "reports",
-    "cli",
+    *("results", "physics", "detection", "likelihood", "inference", "datasets", "experiments"),
+    *("studies", "figures", "reports", "explorer", "cli"),
 ]
-RANK = {layer: rank for rank, layer in enumerate(LAYERS)}
-FOUNDATION = {"errors", "parallel", "progress", "rendering", "textfiles", "version", "words"}
-"""Known to all, knowing nothing."""
-TOP = {"__init__", "__main__"}
-"""The package's front door hands names on, late; `python -m cevnslab` is the command."""
+"""Lowest first."""
+FRONT_DOOR = "__init__"
+"""Hands names on, from above all layers."""
+RANK = {**dict.fromkeys(FOUNDATION, -1), **{layer: rank for rank, layer in enumerate(LAYERS)}}
+RANK |= {FRONT_DOOR: len(LAYERS), "__main__": len(LAYERS)}
 
 
 def modules():
-    return {str(path.relative_to(ROOT).with_suffix("")).replace("/", "."): path for path in ROOT.rglob("*.py")}
+    """Every module of the package by its dotted name; a package is its `__init__`."""
+    named = {}
+    for path in sorted(ROOT.rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        named[".".join(parts[:-1] if parts[-1] == "__init__" and parts[1:] else parts)] = path
+    return named
 
 
-def type_checking_only(tree):
-    """The nodes under `if TYPE_CHECKING:`."""
-    return {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
-        for statement in node.body
-        for inner in ast.walk(statement)
-    }
-
-
-def in_functions(tree):
-    return {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        for inner in ast.walk(node)
-    }
-
-
-def imports(path):
-    """(imported module inside the package, whether at run time on import) of every import in a file."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    only_types, late = type_checking_only(tree), in_functions(tree)
+def imported_names(tree):
+    """The full name of whatever an import statement anywhere in a module names, also as the text of a late import."""
     for node in ast.walk(tree):
-        if id(node) in only_types:
-            continue
-        names = []
-        if isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative imports hide the arrow"
-            base = node.module or ""
-            names = [f"{base}.{alias.name}" for alias in node.names] if _is_package(base) else [base]
-        elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        for name in names:
-            if name == "cevnslab" or name.startswith("cevnslab."):
-                yield name.removeprefix("cevnslab").lstrip("."), id(node) in late
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative imports hide the arrow"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("import_module", "__import__")):
+            yield from (text.value for text in node.args if isinstance(text, ast.Constant))
 
 
-def _is_package(name):
-    return name.startswith("cevnslab") and (ROOT.parent / name.replace(".", "/") / "__init__.py").exists()
+def resolved(name, known):
+    """The module of the package that a full name leads to; None outside the package."""
+    package, _, inner = str(name).partition(".")
+    if package != "cevnslab":
+        return None
+    while inner and inner not in known:
+        inner = inner.rpartition(".")[0]
+    return inner or FRONT_DOOR
 
 
-def arrows_that_run_back():
-    found = {}
-    for module, path in modules().items():
-        layer = module.split(".")[0]
-        if layer in TOP:
-            continue
-        for imported, late in imports(path):
-            other = imported.split(".")[0]
-            if other in FOUNDATION:
-                continue
-            if layer in FOUNDATION or other not in RANK or RANK[other] > RANK[layer]:
-                found[module, imported] = late
-    return found
+def graph():
+    """The modules that each module imports."""
+    known = modules()
+    arrows = {}
+    for module, path in known.items():
+        if module != FRONT_DOOR:
+            names = imported_names(ast.parse(path.read_text(encoding="utf-8")))
+            arrows[module] = {target for name in names if (target := resolved(name, known))} - {module}
+    return arrows
+
+
+def layer(module):
+    return module.partition(".")[0]
+
+
+def arrows_that_run_back(arrows):
+    return [(a, b) for a, targets in arrows.items() for b in targets if RANK[layer(b)] > RANK[layer(a)]]
+
+
+def circle(arrows):
+    try:
+        graphlib.TopologicalSorter(arrows).prepare()
+    except graphlib.CycleError as fault:
+        return fault.args[1]
+    return []
 
 
 def test_no_arrow_runs_back():
-    back = arrows_that_run_back()
+    back = arrows_that_run_back(graph())
     assert not back, "\n".join(f"cevnslab.{a} imports cevnslab.{b}" for a, b in back)
 
 
+def test_there_is_no_circle():
+    assert circle(graph()) == []
+
+
 def test_every_module_has_a_layer():
-    known = set(LAYERS) | FOUNDATION | TOP
-    assert {module.split(".")[0] for module in modules()} <= known
-    assert {"physics.constants", "studies.runner", "reports.files"} <= set(modules())
+    assert {layer(module) for module in modules()} <= set(RANK)
+    assert {"physics.constants", "results.result", "studies.runner", "reports.files"} <= set(modules())
+
+
+def test_the_graph_is_that_of_the_package():
+    arrows = graph()
+    assert "studies.study" in arrows["studies.runner"]
+    assert "studies.schema" in arrows["studies.study"]
+    assert "studies.runner" in arrows["studies.load"]  # inside a function
+    assert sum(map(len, arrows.values())) > 300
 
 
 @pytest.mark.parametrize(
@@ -108,18 +112,28 @@ def test_every_module_has_a_layer():
     [
         ("from cevnslab.studies import runner", ["studies.runner"]),
         ("from cevnslab.studies.runner import run", ["studies.runner"]),
+        ("from cevnslab.studies import schema", ["studies.schema"]),
         ("import cevnslab.cli", ["cli"]),
+        ("from cevnslab import results", ["results"]),
+        ("import cevnslab", [FRONT_DOOR]),
         ("def f():\n    from cevnslab.figures.style import RC", ["figures.style"]),
-        ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from cevnslab.studies.study import Study", []),
+        ("if TYPE_CHECKING:\n    from cevnslab.studies.study import Study", ["studies.study"]),
+        ("importlib.import_module('cevnslab.reports.files')", ["reports.files"]),
         ("import numpy", []),
     ],
 )
-def test_the_walk_sees_imports(code, expected, tmp_path):
-    path = tmp_path / "module.py"
-    path.write_text(code, encoding="utf-8")
-    assert [name for name, _ in imports(path)] == expected
+def test_the_walk_sees_imports(code, expected):
+    known = modules()
+    assert [target for name in imported_names(ast.parse(code)) if (target := resolved(name, known))] == expected
+
+
+def test_arrows_back_and_circles_are_seen():
+    arrows = {"physics.a": {"studies.b"}, "studies.b": {"studies.c"}, "studies.c": {"studies.b"}}
+    assert arrows_that_run_back(arrows) == [("physics.a", "studies.b")]
+    assert set(circle(arrows)) == {"studies.b", "studies.c"}
 
 
 def test_no_module_is_longer_than_one_sitting():
-    longest = max(modules().values(), key=lambda path: len(path.read_text(encoding="utf-8").splitlines()))
-    assert len(longest.read_text(encoding="utf-8").splitlines()) < 500, longest
+    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in modules().values()}
+    longest = max(lengths, key=lengths.get)
+    assert lengths[longest] < 500, longest

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from cevnslab.physics.couplings import Coupling
     from cevnslab.reports.files import load_result
     from cevnslab.results import Result
-    from cevnslab.studies.load import load_detector, load_source
-    from cevnslab.studies.study import Study, load_study, study_from_dict
+    from cevnslab.studies.load import load_detector, load_source, load_study, study_from_dict
+    from cevnslab.studies.study import Study
 
 _HOME = {
     "Coupling": "cevnslab.physics.couplings",
@@ -35,9 +35,9 @@ _HOME = {
     "load_detector": "cevnslab.studies.load",
     "load_result": "cevnslab.reports.files",
     "load_source": "cevnslab.studies.load",
-    "load_study": "cevnslab.studies.study",
+    "load_study": "cevnslab.studies.load",
     "response": "cevnslab.detection.response",
-    "study_from_dict": "cevnslab.studies.study",
+    "study_from_dict": "cevnslab.studies.load",
 }
 _MODULES = ("atoms", "constants", "couplings", "cross_sections", "form_factors", "nuclei", "sources")
 

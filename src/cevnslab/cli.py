@@ -78,7 +78,7 @@ def _run(study_name: str, output: Path, workers: int, scheduler: str | None, fas
         from cevnslab.reports.storage import result_folder
         from cevnslab.reports.tables import comparison_table
         from cevnslab.studies.blocks import check_options
-        from cevnslab.studies.study import load_study
+        from cevnslab.studies.load import load_study
 
         study = load_study(study_name, data=data)
         check_options(study, workers, scheduler, fast)
@@ -147,7 +147,7 @@ def coverage(
     from cevnslab.reports.storage import result_folder
     from cevnslab.studies.coverage import check_request
     from cevnslab.studies.coverage import coverage as simulate
-    from cevnslab.studies.study import load_study
+    from cevnslab.studies.load import load_study
 
     loaded = load_study(study)
     request: Any = {
@@ -187,7 +187,7 @@ def figures(
 def check(study: StudyPath, data: Data = None) -> None:
     """Validate a study file and say in words what it would compute."""
     from cevnslab.reports.describe import describe
-    from cevnslab.studies.study import load_study
+    from cevnslab.studies.load import load_study
 
     typer.echo(describe(load_study(study, data=data)))
 

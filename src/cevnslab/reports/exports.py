@@ -53,7 +53,7 @@ def _result(folder: str) -> Result:
 
 def _study(source: str, data: Path | None) -> Study:
     """The study itself, or the one that saved results are of."""
-    from cevnslab.studies.study import load_study, study_from_dict
+    from cevnslab.studies.load import load_study, study_from_dict
 
     if Path(source).is_dir():
         return study_from_dict(_result(source).study, where=source, data=data)

@@ -46,7 +46,7 @@ def published(name: str) -> Mapping[str, Any] | None:
 def published_for(result: Result) -> Mapping[str, Any] | None:
     """The published numbers that a result can be compared with: it must be the built-in study itself, unchanged."""
     from cevnslab.studies import presets
-    from cevnslab.studies.study import load_study
+    from cevnslab.studies.load import load_study
 
     if result.name not in presets.names("studies"):
         return None

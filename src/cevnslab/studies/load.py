@@ -1,8 +1,10 @@
-"""Sources and detectors by name or file, for use in Python without a study."""
+"""Studies, sources and detectors by name or file."""
 
 from __future__ import annotations
 
+import functools
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,11 @@ from cevnslab.detection.detector import Detector
 from cevnslab.errors import StudyError, located
 from cevnslab.physics.nuclei import NucleiConvention
 from cevnslab.physics.sources import Source
+from cevnslab.results import Result
 from cevnslab.studies import presets, schema
 from cevnslab.studies.build import build_detector, build_source, merge_preset, validated_source
+from cevnslab.studies.scans import check_scans
+from cevnslab.studies.study import Study, build_study
 from cevnslab.studies.validation import validated
 from cevnslab.studies.yaml_io import read_yaml
 
@@ -48,3 +53,49 @@ def load_detector(name_or_path: str | os.PathLike[str], *, nuclei: NucleiConvent
         if "experiment" in merged:
             raise StudyError("this is the data of an experiment, not a projected detector: use it in a study")
         return build_detector(validated(schema.Detector, merged), base, nuclei)
+
+
+def load_study(name_or_path: str | os.PathLike[str], *, data: str | os.PathLike[str] | None = None) -> Study:
+    """A built-in study by name, or a study file by path.
+
+    `data` is the folder with the data of experiments; unless given it is that of the environment variable
+    CEVNSLAB_DATA, or they are downloaded.
+
+    A string that ends in .yaml or .yml, holds a path separator, or names a file is a path. Raises a `CevnslabError`
+    whose message names the file, the key's path, the fault and what is allowed.
+
+    >>> load_study("parada2024").name
+    'parada2024'
+    """
+    text = os.fspath(name_or_path)
+    if presets.is_path(name_or_path) or (text not in presets.names("studies") and Path(text).is_file()):
+        path = Path(text)
+        return study_from_dict(read_yaml(path), where=str(path), base=path.parent, data=data)
+    return _built_in(text, None if data is None else os.fspath(data))
+
+
+@functools.cache
+def _built_in(name: str, data: str | None = None) -> Study:
+    """A built-in study, made once: it is frozen, and results are compared with it again."""
+    return study_from_dict(presets.load("studies", name), where=f"study preset {name}", data=data)
+
+
+def study_from_dict(
+    content: Mapping[str, Any],
+    *,
+    where: str = "study",
+    base: Path = Path(),
+    data: str | os.PathLike[str] | None = None,
+) -> Study:
+    """A study from its keys; file names in it are relative to `base`. Raises as `load_study`."""
+    study = build_study(content, _run, where=where, base=base, data=None if data is None else Path(data))
+    with located(where):
+        check_scans(study)
+    return study
+
+
+def _run(study: Study, **options: Any) -> Result:
+    """The runner, imported when something is computed: checking a study does not pay for it."""
+    from cevnslab.studies.runner import run
+
+    return run(study, **options)

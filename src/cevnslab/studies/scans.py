@@ -6,7 +6,7 @@ from typing import Any
 
 from cevnslab.errors import StudyError, located
 from cevnslab.physics.couplings import FAMILIES
-from cevnslab.studies.study import Study, study_from_dict
+from cevnslab.studies.study import Study, build_study
 from cevnslab.words import nearest
 
 
@@ -25,7 +25,7 @@ def vary(study: Study, key: str, value: float) -> tuple[Study, set[str]]:
     # A key that counts something, such as bins, keeps being a whole number where the value is one.
     holder[last] = int(value) if isinstance(present, int) and float(value).is_integer() else float(value)
     with located(f"{key} = {value:g}"):
-        varied = study_from_dict(content, where="scan", base=study.base, data=study.data)
+        varied = build_study(content, study.runner, where="scan", base=study.base, data=study.data)
     names = {setup.name for setup in study.setups} if detector is None else {detector}
     names |= {c.name for c in study.file.combinations if names & set(c.detectors)}
     return varied, names

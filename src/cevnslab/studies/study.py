@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
-import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cevnslab.detection.response import Response
 from cevnslab.errors import StudyError, located
 from cevnslab.physics.couplings import Coupling, coupling
 from cevnslab.physics.sources import days_in_time_bins
-from cevnslab.studies import presets, schema
+from cevnslab.results import Result
+from cevnslab.studies import schema
 from cevnslab.studies.build import build_detector, build_experiment, build_source, merge_preset
 from cevnslab.studies.registry import study_registry
 from cevnslab.studies.rules import check_across_keys
 from cevnslab.studies.setups import AnySetup, DetectorSetup, ExperimentSetup
 from cevnslab.studies.validation import validated
-from cevnslab.studies.yaml_io import read_yaml
 from cevnslab.textfiles import read_text
 
-if TYPE_CHECKING:
-    from cevnslab.results import Result
+Runner = Callable[..., Result]
+"""Computes a study, with the options of `Study.run`: handed in, since whatever runs a study knows what one is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +40,8 @@ class Study:
     """Those that get limits."""
     registry: Mapping[str, Coupling]
     """All couplings that it knows, by name."""
+    runner: Runner
+    """What computes it."""
     data: Path | None = None
     """Where experiments' data lie; searched for unless given."""
 
@@ -94,45 +94,16 @@ class Study:
         self, *, store: Path | None = None, workers: int = 0, scheduler: str | None = None, fast: bool = False
     ) -> Result:
         """Compute everything that the study asks for; pseudo-experiments as `cevnslab.studies.runner.run` says."""
-        from cevnslab.studies.runner import run
-
-        return run(self, store=store, workers=workers, scheduler=scheduler, fast=fast)
+        return self.runner(self, store=store, workers=workers, scheduler=scheduler, fast=fast)
 
 
-def load_study(name_or_path: str | os.PathLike[str], *, data: str | os.PathLike[str] | None = None) -> Study:
-    """A built-in study by name, or a study file by path.
-
-    `data` is the folder with the data of experiments; unless given it is that of the environment variable
-    CEVNSLAB_DATA, or they are downloaded.
-
-    A string that ends in .yaml or .yml, holds a path separator, or names a file is a path. Raises a `CevnslabError`
-    whose message names the file, the key's path, the fault and what is allowed.
-
-    >>> load_study("parada2024").name
-    'parada2024'
-    """
-    text = os.fspath(name_or_path)
-    if presets.is_path(name_or_path) or (text not in presets.names("studies") and Path(text).is_file()):
-        path = Path(text)
-        return study_from_dict(read_yaml(path), where=str(path), base=path.parent, data=data)
-    return _built_in(text, None if data is None else os.fspath(data))
-
-
-@functools.cache
-def _built_in(name: str, data: str | None = None) -> Study:
-    """A built-in study, made once: it is frozen, and results are compared with it again."""
-    return study_from_dict(presets.load("studies", name), where=f"study preset {name}", data=data)
-
-
-def study_from_dict(
-    content: Mapping[str, Any],
-    *,
-    where: str = "study",
-    base: Path = Path(),
-    data: str | os.PathLike[str] | None = None,
+def build_study(
+    content: Mapping[str, Any], runner: Runner, *, where: str = "study", base: Path = Path(), data: Path | None = None
 ) -> Study:
-    """A study from its keys; file names in it are relative to `base`. Raises as `load_study`."""
-    directory = None if data is None else Path(data)
+    """A study from its keys, which `runner` computes; file names in it are relative to `base`.
+
+    Raises a `CevnslabError` whose message names the file, the key's path, the fault and what is allowed.
+    """
     with located(where):
         file = validated(schema.StudyFile, _with_presets(content))
         registry = study_registry(file, base)
@@ -143,13 +114,8 @@ def study_from_dict(
         check_across_keys(file, registry)
         # The response knows the couplings that are minimised over too.
         known = tuple(dict.fromkeys([*couplings, *(registry[name] for name in file.profile)]))
-        setups = tuple(_setup(file, spec, base, known, directory) for spec in file.detectors)
-        study = Study(file, where, base, setups, tuple(couplings), registry, directory)
-        if file.scans:
-            from cevnslab.studies.scans import check_scans
-
-            check_scans(study)
-        return study
+        setups = tuple(_setup(file, spec, base, known, data) for spec in file.detectors)
+        return Study(file, where, base, setups, tuple(couplings), registry, runner, data)
 
 
 def _with_presets(content: Mapping[str, Any]) -> dict[str, Any]:
