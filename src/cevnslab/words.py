@@ -22,7 +22,7 @@ _LONGEST = 60
 """Letters of a value that a message shows."""
 
 
-def shown(value: Any) -> str:
+def shown(value: Any, longest: int = _LONGEST) -> str:
     """A value as a message shows it: in the words of the study file, on one line, not too long.
 
     >>> shown("ess-gee"), shown(None), shown(True), shown({"a": 1}), shown([1, 2])
@@ -33,12 +33,12 @@ def shown(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
-        text = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in value[: _LONGEST + 1])
-        return f"'{text}'" if len(value) <= _LONGEST else f"'{text[:_LONGEST]}...'"
+        text = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in value[: longest + 1])
+        return f"'{text}'" if len(value) <= longest else f"'{text[:longest]}...'"
     if isinstance(value, Mapping):
         return "keys and values"
     if isinstance(value, Sequence | set):
         return "a list"
     if isinstance(value, int) and value.bit_length() > 64:
         return "a number of many digits"
-    return str(value)[:_LONGEST]
+    return str(value)[:longest]

@@ -181,14 +181,20 @@ def test_the_same_detector_name_twice(command, write_study, tmp_path):
 
 
 EFFICIENCY_FILES = {
-    "one column": ("0.1\n0.5\n", ["line 1", "two columns"]),
-    "three columns": ("1 0.5 0.1\n2 0.5 0.1\n", ["line 1", "two columns"]),
-    "words": ("keV efficiency\n1 0.5\n", ["line 1"]),
+    "one column": ("0.1\n0.5\n", ["line 1", "2 columns"]),
+    "three columns": ("1 0.5 0.1\n2 0.5 0.1\n", ["line 1", "2 columns"]),
+    "words": ("1 0.5\nkeV efficiency\n", ["line 2", "2 numbers", "'keV efficiency'", "1.5, 0.5"]),
+    "a name and a number": ("keV 0.5\n1 0.5\n", ["line 1", "2 numbers", "'keV 0.5'"]),
+    "another unit": ("keVee,efficiency\n0,0.5\n500,0.5\n", ["in keVee", "in keV"]),
+    "energy behind": ("efficiency,keV\n0,0.5\n500,0.5\n", ["the energy must be the first column"]),
+    "decimal commas": ("0,5;0,3\n1,5;0,4\n", ["line 1", "2 numbers", "'0,5;0,3'", "1.5, 0.5"]),
+    "endless": ("0 0.5\n500 inf\n", ["line 2", "finite"]),
     "above one": ("0 0.5\n500 1.5\n", ["line 2", "1.5"]),
     "negative": ("0 -0.5\n500 0.5\n", ["line 1", "-0.5"]),
     "not a number": ("0 0.5\n500 nan\n", ["line 2", "nan"]),
     "falling energies": ("5 0.5\n1 0.6\n", ["line 2"]),
-    "empty": ("# nothing\n", ["two rows"]),
+    "empty": ("# nothing\n", ["no rows", "1.5, 0.5"]),
+    "one row": ("1 0.5\n", ["two rows"]),
 }
 
 

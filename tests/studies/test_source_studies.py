@@ -204,14 +204,14 @@ def test_spectra_with_commas_and_one_column(tmp_path):
 
 
 BAD_FILES = {
-    "empty": ("", ["line of names"]),
-    "only comments": ("# energy_mev nu_e\n", ["line of names"]),
+    "empty": ("", ["no rows"]),
+    "only comments": ("# energy_mev nu_e\n", ["no rows"]),
     "one row": ("energy_mev nu_e\n1 2\n", ["two rows"]),
     "no names": ("1 2\n2 3\n", ["line 1", "energy_mev"]),
     "names without the energy": ("nu_e anti_nu_e\n1 2\n2 3\n", ["line 1", "energy_mev"]),
     "the energy alone": ("energy_mev\n1\n2\n", ["line 1", "nu_e"]),
     "the energy last": ("nu_e energy_mev\n1 2\n2 3\n", ["line 1", "energy_mev first"]),
-    "an unknown flavour": ("energy_mev nu_x\n1 2\n2 3\n", ["line 1", "'nu_x'", "nu_tau"]),
+    "an unknown flavour": ("energy_mev nu_x\n1 2\n2 3\n", ["line 1", "'nu_x'", "nu_e"]),
     "one flavour twice": ("energy_mev nu_e nu_e\n1 2 3\n2 3 4\n", ["line 1", "'nu_e'", "twice"]),
     "a column too few": ("energy_mev nu_e nu_mu\n1 2 3\n2 3\n", ["line 3", "3 columns", "got 2"]),
     "a column too many": ("energy_mev nu_e\n1 2 3\n2 3 4\n", ["line 2", "2 columns", "got 3"]),

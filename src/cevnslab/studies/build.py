@@ -17,7 +17,7 @@ from cevnslab.physics.nuclei import NucleiConvention, Target, target
 from cevnslab.physics.sources import FluxComponent, PionDecayAtRest, Reactor, Source, TabulatedSource
 from cevnslab.physics.spectra import TabulatedSpectrum
 from cevnslab.studies import presets, schema
-from cevnslab.studies.tables import FLAVOUR_COLUMNS, read_spectra, read_two_columns
+from cevnslab.studies.tables import FLAVOUR_COLUMNS, read_curve, read_spectra
 from cevnslab.studies.validation import validated
 
 if TYPE_CHECKING:
@@ -154,8 +154,9 @@ def _quenching(spec: schema.Detector, of: Target, base: Path) -> Quenching | Non
         if given is None:
             return None
         if isinstance(given, schema.QuenchingFile):
-            energy, factor = read_two_columns(base / given.file, "quenching file", highest=1.0)
-            return QuenchingTable(tuple(energy.tolist()), tuple(factor.tolist()))
+            curve = read_curve(base / given.file, "quenching file", "quenching factor", highest=1.0)
+            curve.require_unit("keV")
+            return QuenchingTable(tuple(curve.energy.tolist()), tuple(curve.value.tolist()))
         if isinstance(given, schema.Lindhard):
             numbers = {c.nucleus.proton_number for c in of.constituents}
             if len(numbers) > 1:
@@ -211,8 +212,12 @@ def _background(spec: schema.Detector, edges: FloatArray, recoil_edges: FloatArr
         return detection.flat_background(edges, spec.background_ckd / (edges[-1] - edges[0]))
     assert spec.background_file is not None
     with located(f"detectors.{spec.name}.background_file"):
-        energy, rate = read_two_columns(base / spec.background_file, "background file")
-        return detection.tabulated_background(recoil_edges, energy, rate)
+        curve = read_curve(base / spec.background_file, "background file", "rate")
+        if curve.unit == "keVee" and spec.quenching is None:
+            curve.require_unit("keV")
+        return detection.tabulated_background(
+            edges if curve.unit == "keVee" else recoil_edges, curve.energy, curve.value
+        )
 
 
 def _target(spec: schema.Detector | schema.Experiment, nuclei: NucleiConvention) -> Target:
@@ -275,8 +280,11 @@ def build_detector(
         if quenching is not None and spec.efficiency.axis == "recoil":
             raise StudyError(f"{path}.efficiency.axis: with quenching it must be reconstructed, in keVee")
         with located(f"{path}.efficiency"):
-            energy, values = read_two_columns(base / spec.efficiency.file, "efficiency file", highest=1.0)
-            efficiency = detection.EfficiencyTable(tuple(energy.tolist()), tuple(values.tolist()), spec.efficiency.axis)
+            curve = read_curve(base / spec.efficiency.file, "efficiency file", "efficiency", highest=1.0)
+            curve.require_unit("keV" if quenching is None else "keVee")
+            efficiency = detection.EfficiencyTable(
+                tuple(curve.energy.tolist()), tuple(curve.value.tolist()), spec.efficiency.axis
+            )
     else:
         efficiency = spec.efficiency
     if quenching is not None and spec.electron_quenching is not None:

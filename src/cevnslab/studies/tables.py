@@ -1,42 +1,61 @@
-"""Files as an experimentalist keeps them: two columns (keV and a value), or a spectrum with a column per flavour."""
+"""What studies read from tables: curves of an energy, and spectra with a column per flavour."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from cevnslab.errors import InputFileError
-from cevnslab.textfiles import FloatArray, data_lines
+from cevnslab.textfiles import FloatArray, Table, energy_unit, read_table
+from cevnslab.words import nearest
 
 
-def read_two_columns(path: Path, what: str, highest: float = np.inf) -> tuple[FloatArray, FloatArray]:
-    """Energies (rising, keV) and values (from 0 to `highest`) of a text file.
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """Values at rising energies."""
 
-    Columns are separated by blanks or commas; lines that start with # are comments. Raises `InputFileError`, which
-    names the file and line, for anything else.
+    energy: FloatArray
+    value: FloatArray
+    unit: str | None
+    """keV or keVee where the file's first line says so."""
+    where: str
+
+    def require_unit(self, unit: str) -> None:
+        """Raise `InputFileError` where the file says that its energies are in another unit."""
+        if self.unit not in (None, unit):
+            raise InputFileError(f"{self.where}: its energies are in {self.unit}, needed in {unit}")
+
+
+def read_curve(path: Path, what: str, value: str, highest: float = np.inf) -> Curve:
+    """Energies (rising, from 0 on) and values (from 0 to `highest`) of a table of two columns.
+
+    `value` names the second column in messages. Raises `InputFileError` as `read_table` does, and for energies that
+    fall or values outside their range.
     """
-    rows: list[tuple[float, float]] = []
-    for number, line, words in data_lines(path, what):
-        place = f"{what} {path}, line {number}"
-        if len(words) != 2:
-            raise InputFileError(f"{place}: two columns are needed (keV and value), got {len(words)}")
-        try:
-            energy, value = float(words[0]), float(words[1])
-        except ValueError:
-            raise InputFileError(f"{place}: two numbers are needed, got '{line}'") from None
-        if not np.isfinite(energy) or energy < 0 or (rows and energy <= rows[-1][0]):
-            raise InputFileError(f"{place}: energies must be finite, not negative and rise, got {words[0]}")
-        if not 0 <= value <= highest:
-            bound = f"from 0 to {highest:g}" if np.isfinite(highest) else "finite and at least 0"
-            raise InputFileError(f"{place}: the value must be {bound}, got {words[1]}")
-        if not np.isfinite(value):
-            raise InputFileError(f"{place}: the value must be finite and at least 0, got {words[1]}")
-        rows.append((energy, value))
-    if len(rows) < 2:
-        raise InputFileError(f"{what} {path}: at least two rows are needed, got {len(rows)}")
-    table = np.array(rows)
-    return table[:, 0], table[:, 1]
+    table = read_table(path, what, f"1.5, {min(0.5, highest):g}", 2)
+    unit = energy_unit(table.names[0]) if table.names else None
+    if table.names and unit is None and energy_unit(table.names[1]) is not None:
+        raise InputFileError(f"{table.top}: the energy must be the first column, {value} the second")
+    energy, values = table.rows[:, 0], table.rows[:, 1]
+    if len(energy) < 2:
+        raise InputFileError(f"{table.where}: at least two rows are needed, got {len(energy)}")
+    _require_rising(table, energy, lowest=0.0)
+    wrong = np.flatnonzero((values < 0) | (values > highest))
+    if len(wrong):
+        bound = f"from 0 to {highest:g}" if np.isfinite(highest) else "at least 0"
+        raise InputFileError(f"{table.place(wrong[0])}: the {value} must be {bound}, got {values[wrong[0]]:g}")
+    return Curve(energy, values, unit, table.where)
+
+
+def _require_rising(table: Table, energy: FloatArray, lowest: float) -> None:
+    if energy[0] < lowest:
+        raise InputFileError(f"{table.place(0)}: energies must not be negative, got {energy[0]:g}")
+    falls = np.flatnonzero(np.diff(energy) <= 0)
+    if len(falls):
+        row = int(falls[0]) + 1
+        raise InputFileError(f"{table.place(row)}: energies must rise, got {energy[row]:g} after {energy[row - 1]:g}")
 
 
 FLAVOUR_COLUMNS = {
@@ -48,37 +67,29 @@ FLAVOUR_COLUMNS = {
 def read_spectra(path: Path) -> tuple[FloatArray, dict[str, FloatArray]]:
     """Energies (MeV) and flux densities (1/(cm^2 s MeV)) of a spectrum file, by column.
 
-    The first line that is no comment names the columns: energy_mev, then some of nu_e, anti_nu_e, nu_mu ... Raises
-    `InputFileError`, which names the file and line, for an unknown or repeated column, energies out of order, a
-    negative flux, or anything that is no number.
+    The first line names the columns: energy_mev, then some of nu_e, anti_nu_e, nu_mu ... Raises `InputFileError` as
+    `read_table` does, and for an unknown or repeated column, energies that fall, or a negative flux.
     """
-    header: list[str] | None = None
-    rows: list[list[float]] = []
-    for number, line, words in data_lines(path, "spectrum file"):
-        place = f"spectrum file {path}, line {number}"
-        if header is None:
-            header = words
-            known = ", ".join(FLAVOUR_COLUMNS)
-            if words[0] != "energy_mev" or len(words) < 2:
-                raise InputFileError(f"{place}: the columns must be named, energy_mev first, then some of {known}")
-            for name in words[1:]:
-                if name not in FLAVOUR_COLUMNS or words.count(name) > 1:
-                    raise InputFileError(f"{place}: '{name}' is no column or given twice; known are {known}")
-            continue
-        if len(words) != len(header):
-            raise InputFileError(f"{place}: {len(header)} columns are needed, got {len(words)}")
-        try:
-            values = [float(word) for word in words]
-        except ValueError:
-            raise InputFileError(f"{place}: numbers are needed, got '{line}'") from None
-        if not np.all(np.isfinite(values)):
-            raise InputFileError(f"{place}: finite numbers are needed, got '{line}'")
-        if values[0] <= 0 or (rows and values[0] <= rows[-1][0]):
-            raise InputFileError(f"{place}: energies must be above 0 and rise, got {words[0]}")
-        if min(values[1:]) < 0:
-            raise InputFileError(f"{place}: a flux must not be negative, got {min(values[1:]):g}")
-        rows.append(values)
-    if header is None or len(rows) < 2:
-        raise InputFileError(f"spectrum file {path}: a line of names and at least two rows are needed")
-    table = np.array(rows)
-    return table[:, 0], {name: table[:, column] for column, name in enumerate(header) if column}
+    table = read_table(path, "spectrum file", "10.0, 1e5, 2e5")
+    known = ", ".join(FLAVOUR_COLUMNS)
+    if len(table.names) < 2 or table.names[0] != "energy_mev":
+        raise InputFileError(
+            f"{table.top}: the columns must be named in the first line, energy_mev first, then some of {known}; "
+            "such as: energy_mev, nu_e, anti_nu_mu"
+        )
+    for name in table.names[1:]:
+        if name not in FLAVOUR_COLUMNS:
+            raise InputFileError(f"{table.top}: '{name}' is no column; {nearest(name, FLAVOUR_COLUMNS)}")
+        if table.names.count(name) > 1:
+            raise InputFileError(f"{table.top}: the column '{name}' is given twice")
+    energy = table.rows[:, 0]
+    if len(energy) < 2:
+        raise InputFileError(f"{table.where}: at least two rows are needed, got {len(energy)}")
+    if energy[0] == 0:
+        raise InputFileError(f"{table.place(0)}: energies must be above 0")
+    _require_rising(table, energy, lowest=0.0)
+    negative = np.argwhere(table.rows[:, 1:] < 0)
+    if len(negative):
+        row, column = negative[0]
+        raise InputFileError(f"{table.place(row)}: a flux must not be negative, got {table.rows[row, column + 1]:g}")
+    return energy, {name: table.rows[:, column] for column, name in enumerate(table.names) if column}

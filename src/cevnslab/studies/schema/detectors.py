@@ -121,7 +121,9 @@ class Detector(Model):
     background_ckkd_ee: NonNegative | None = Field(None, description="counts/keVee/kg/day, with quenching")
     background_ckd: NonNegative | None = Field(None, description="counts/kg/day in all bins together")
     background_file: str | None = Field(
-        None, description="two columns: keV, counts/keV/kg/day; the path is relative to the study file"
+        None,
+        description="two columns: keV, counts/keV/kg/day, or keVee, counts/keVee/kg/day where its first line says so; "
+        "the path is relative to the study file",
     )
     rms_radius_fm: Radius | None = Field(
         None, description="of the protons: a number or one per element; from the nuclide table unless given"
