@@ -80,13 +80,13 @@ Row = dict[str, Any]
 
 
 def limit_rows(result: Result) -> list[Row]:
-    """The limits of a result as plain rows; open ends are null."""
+    """The limits of a result as plain rows; ends that the data do not make are null."""
     return [
         {
             "detector": x.detector,
             "coupling": x.coupling,
             "unit": x.unit,
-            "segments": [[end if math.isfinite(end) else None for end in map(float, piece)] for piece in x.segments],
+            "segments": [[float(end) if end in x.crossings else None for end in piece] for piece in x.segments],
         }
         for x in result.limits
     ]

@@ -13,7 +13,7 @@ from scipy.optimize import brentq
 from support import GOLDEN, GOLDEN_DETECTORS, MILLICHARGES, near, preset_response
 
 import cevnslab as cl
-from cevnslab.inference.intervals import best_fit, interval
+from cevnslab.inference.intervals import Piece, best_fit, bounded, interval
 from cevnslab.inference.least_squares import LeastSquares
 from cevnslab.inference.levels import delta_chi2_level
 from cevnslab.inference.rational import negative_segments
@@ -115,25 +115,24 @@ def weak():
     return LeastSquares.of(preset_response("ess-csi", years=1e-5), 1.0, 0.01)
 
 
-def test_open_ends(weak):
+def test_a_coupling_that_the_data_leave_unconstrained(weak):
     chi2 = weak.along(["q_ee"])
     assert float(chi2(1e-4)) < delta_chi2_level(0.9, 1)
-    assert interval(chi2, 0.90).segments == ((-math.inf, math.inf),)
+    (piece,) = interval(chi2, 0.90).pieces
+    assert (piece.low, piece.high) == chi2.axes[0].bounds
+    assert (piece.low_kind, piece.high_kind) == ("unconstrained", "unconstrained")
 
 
-def test_open_ends_of_separate_pieces(weak):
-    """Just below the value at infinity the interval is bounded, just above it is open."""
+def test_a_level_beyond_the_value_at_infinity_is_crossed_nowhere(weak):
     chi2 = weak.along(["q_mumu"])
     far = float(chi2.numerator[4] / chi2.denominator[4])
-    bounded = interval(chi2, level_to_confidence(0.999 * far))
-    opened = interval(chi2, level_to_confidence(1.001 * far))
-    assert all(math.isfinite(end) for piece in bounded.segments for end in piece)
-    assert opened.segments[0][0] == -math.inf
-    assert opened.segments[-1][1] == math.inf
-    for found in (bounded, opened):
-        ends = [end for piece in found.segments for end in piece if math.isfinite(end)]
-        for end in ends:
-            assert float(chi2(end)) == near(found.delta_chi2, 1e-8)
+    crossed = interval(chi2, level_to_confidence(0.999 * far))
+    assert crossed.kinds == (("limit", "limit"),)
+    for end in crossed.segments[0]:
+        assert float(chi2(end)) == near(crossed.delta_chi2, 1e-8)
+    open_ends = interval(chi2, level_to_confidence(1.001 * far))
+    assert open_ends.kinds == (("unconstrained", "unconstrained"),)
+    assert open_ends.segments == (chi2.axes[0].bounds,)
 
 
 @pytest.mark.parametrize(
@@ -219,7 +218,27 @@ def test_more_confidence_never_shrinks(statistics, low, more):
         assert wide.segments[0][1] > narrow.segments[0][1]
 
 
-def test_an_end_beyond_the_bounds_of_sense_is_open():
+def test_crossings_beyond_the_bounds_are_no_limits():
     weak = preset_response("ess-ge", couplings=["q_ee"], years=1e-18)
-    found = interval(LeastSquares.of(weak, 0.1, 0.01).along(["q_ee"]), 0.9)
-    assert found.segments == ((-np.inf, np.inf),)
+    chi2 = LeastSquares.of(weak, 0.1, 0.01).along(["q_ee"])
+    assert chi2.pieces_below(2.7)[0][1] > chi2.axes[0].bounds[1]
+    found = interval(chi2, 0.9)
+    assert found.segments == (chi2.axes[0].bounds,)
+    assert found.kinds == (("unconstrained", "unconstrained"),)
+
+
+@pytest.mark.parametrize(
+    ("segments", "pieces"),
+    [
+        ([(-2.0, 3.0)], (Piece(-2.0, 3.0),)),
+        ([(-math.inf, 3.0)], (Piece(-5.0, 3.0, "bound", "limit"),)),
+        ([(-9.0, -6.0), (1.0, 9.0)], (Piece(1.0, 5.0, "limit", "bound"),)),
+        ([(-math.inf, -1.0), (2.0, math.inf)], (Piece(-5.0, -1.0, "bound"), Piece(2.0, 5.0, "limit", "bound"))),
+        ([(-math.inf, math.inf)], (Piece(-5.0, 5.0, "unconstrained", "unconstrained"),)),
+        ([(-6.0, 6.0)], (Piece(-5.0, 5.0, "unconstrained", "unconstrained"),)),
+        ([(6.0, 7.0)], ()),
+    ],
+    ids=str,
+)
+def test_pieces_within_bounds(segments, pieces):
+    assert bounded(segments, (-5.0, 5.0)) == pieces

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from iminuit import Minuit
 from scipy.optimize import brentq, minimize_scalar
-from support import eq_15, near
+from support import eq_15, near, preset_response
 
 import cevnslab as cl
 from cevnslab.inference.combination import combine
@@ -207,14 +207,14 @@ def test_one_nucleus_cannot_tell_up_from_down_but_two_can():
     responses = [of(preset, *names) for preset in ("ess-csi", "ess-si")]
     members = [LeastSquares.of(response, SIGMA_A, SIGMA_B) for response in responses]
     alone = interval(profiled(members[0], names[:1], names[1:]), 0.90)
-    assert alone.segments == ((-np.inf, np.inf),)
+    assert alone.kinds == (("unconstrained", "unconstrained"),)
     for kind in ("independent", "correlated"):
         both = profiled(combine(members, kind), names[:1], names[1:])
         if kind == "correlated":
             assert np.all(both([-8.0, 8.0]) > LEVEL)
             continue
         found = interval(both, 0.90)
-        assert np.all(np.isfinite(found.segments))
+        assert {kind for kinds in found.kinds for kind in kinds} == {"limit"}
         for piece in found.segments:
             for end in piece:
                 assert float(both(end)) == near(LEVEL, 1e-6)
@@ -257,9 +257,34 @@ def test_profiled_limits_contain_the_others(case):
     assert best_fit(chi2)[1] == pytest.approx(0.0, abs=1e-11)
     assert contains(found.segments, held.segments)
     assert sum(b - a for a, b in found.segments) > sum(b - a for a, b in held.segments)
-    for piece in found.segments:
-        for end in piece:
-            assert end == 0 or np.isinf(end) or float(chi2(end)) == near(LEVEL, 1e-6)
+    for piece in found.pieces:
+        for end, kind in ((piece.low, piece.low_kind), (piece.high, piece.high_kind)):
+            assert (end in chi2.axes[0].bounds) == (kind in ("bound", "unconstrained"))
+            assert kind in ("bound", "unconstrained") or float(chi2(end)) == near(LEVEL, 1e-6)
+
+
+@pytest.mark.parametrize(
+    ("preset", "name", "low"),
+    [("ess-ge", "eps_ee_u", -0.32), ("ess-si", "eps_mumu_u", None), ("ess-ge", "r2_ee", None)],
+)
+def test_a_hidden_coupling_at_its_bound_makes_no_end_infinite(preset, name, low):
+    """The end is where the package's own profile crosses the level, with sin2_theta_w at the end of its range."""
+    response = preset_response(preset, couplings=[name, "sin2_theta_w"])
+    chi2 = profiled(LeastSquares.of(response, SIGMA_A, SIGMA_B), [name], ["sin2_theta_w"])
+    found = interval(chi2, 0.90)
+    ends = [
+        (end, kind)
+        for piece in found.pieces
+        for end, kind in ((piece.low, piece.low_kind), (piece.high, piece.high_kind))
+        if kind != "bound"
+    ]
+    assert "hidden-bound" in {kind for _, kind in ends}
+    if low is not None:
+        assert found.segments[0][0] == pytest.approx(low, abs=0.01)
+    for end, kind in ends:
+        assert float(chi2(end)) == near(LEVEL, 1e-6)
+        hidden = chi2.minimised(np.array([[end]]))[1][0, 0]
+        assert (min(abs(hidden - bound) for bound in (0.0, 1.0)) < 1e-6) == (kind == "hidden-bound")
 
 
 def test_a_surface_with_a_hidden_coupling():

@@ -73,7 +73,8 @@ def test_numbers_are_the_results(submission, paper):
     table = load(folder, "Limits, ess-ge")
     assert values(table["independent_variables"][0])[0] == "q_ee"
     ends = [values(variable)[0] for variable in table["dependent_variables"]]
-    assert tuple(ends) == paper.limit("ess-ge", "q_ee").segments[0]
+    limit = paper.limit("ess-ge", "q_ee")
+    assert tuple(ends) == (*limit.segments[0], *limit.kinds[0]) == (*limit.segments[0], "limit", "limit")
     assert table["dependent_variables"][0]["header"]["units"] == "e"
     spectrum = next(s for s in paper.spectra if s.detector == "ess-ge")
     table = load(folder, "Spectrum, ess-ge")
@@ -87,7 +88,13 @@ def test_numbers_are_the_results(submission, paper):
 def test_open_ends_errors_data_scans_and_long_names(paper, tmp_path):
     """What a projected study does not have: put into its result by hand."""
     long = "d" * 80
-    limit = replace(paper.limits[0], segments=((-np.inf, 1.0), (2.0, np.inf)), delta_chi2_segments=((0.0, 1.0),))
+    limit = replace(
+        paper.limits[0],
+        segments=((-5.0, 1.0), (2.0, 5.0)),
+        kinds=(("bound", "limit"), ("hidden-bound", "bound")),
+        delta_chi2_segments=((0.0, 1.0),),
+        delta_chi2_kinds=(("bound", "limit"),),
+    )
     line = np.linspace(0, 1, 3)
     result = replace(
         paper,
@@ -101,7 +108,12 @@ def test_open_ends_errors_data_scans_and_long_names(paper, tmp_path):
     hepdata.export_hepdata(result, tmp_path)
     accept(tmp_path)
     table = load(tmp_path, "Limits, ess-csi")
-    assert values(table["dependent_variables"][0]) == ["-inf", 2.0]
+    assert values(table["dependent_variables"][0]) == [-5.0, 2.0]
+    assert [values(table["dependent_variables"][place]) for place in (2, 3)] == [
+        ["bound", "hidden-bound"],
+        ["limit", "bound"],
+    ]
+    assert values(load(tmp_path, "Limits by delta chi2, ess-csi")["dependent_variables"][2]) == ["bound"]
     assert values(table["independent_variables"][1]) == [1, 2]
     fit = load(tmp_path, "Standard Model fit, x")["dependent_variables"][0]["values"]
     assert fit == [{"value": 3.0, "errors": [{"symerror": 1.0}]}, {"value": 0.5}]

@@ -88,7 +88,7 @@ def test_no_row_without_a_stored_limit(paper, monkeypatch):
 
 
 def test_no_row_where_nothing_is_left_of_an_interval(paper):
-    empty = replace(paper, limits=tuple(replace(limit, segments=()) for limit in paper.limits))
+    empty = replace(paper, limits=tuple(limit.with_crossings(()) for limit in paper.limits))
     assert improvements(empty) == []
 
 

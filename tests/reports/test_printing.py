@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import pytest
 from support import changed
 
 import cevnslab as cl
-from cevnslab.reports.tables import html_interval
+from cevnslab.reports.tables import html_interval, interval_text
 
 
 def test_a_result_is_a_table_of_all_its_limits(paper):
@@ -32,7 +31,6 @@ def test_a_limit_has_all_its_pieces():
 @pytest.mark.parametrize(
     ("segments", "unit", "expected"),
     [
-        (((-math.inf, math.inf),), "e", "[\u2212\u221e, \u221e]\u00a0e"),
         ((), "e", "none"),
         (((-1.5e-32, 2e-32),), "cm2", "[\u22121.50, 2.00]\u00a0\u00d7\u00a010<sup>\u221232</sup>\u00a0cm<sup>2</sup>"),
         (((0.0, 2.5e-10),), "mu_B", "[0.00, 2.50]\u00a0\u00d7\u00a010<sup>\u221210</sup>\u00a0\u03bc<sub>B</sub>"),
@@ -41,7 +39,24 @@ def test_a_limit_has_all_its_pieces():
     ],
 )
 def test_numbers_units_and_open_ends(segments, unit, expected, paper):
-    assert html_interval(replace(paper.limits[0], segments=segments, unit=unit)) == expected
+    assert html_interval(replace(paper.limits[0].with_crossings(segments), unit=unit)) == expected
+
+
+@pytest.mark.parametrize(
+    ("segments", "kinds", "expected"),
+    [
+        (((-3.85e-9, 1e-4),), (("limit", "bound"),), "[-3.85, 100000 (bound)] 1e-9 e"),
+        (((0.0, 2e-9),), (("bound", "hidden-bound"),), "[0.00 (bound), 2.00 (hidden-bound)] 1e-9 e"),
+        (((-1e-4, 1e-4),), (("unconstrained", "unconstrained"),), "unconstrained in [-1.00, 1.00] 1e-4 e"),
+    ],
+    ids=str,
+)
+def test_what_makes_an_end_is_said(segments, kinds, expected, paper):
+    limit = replace(paper.limits[0], segments=segments, kinds=kinds)
+    assert interval_text(limit, paper) == expected
+    html = html_interval(limit, paper)
+    for kind in {kind for pair in kinds for kind in pair} - {"limit"}:
+        assert kind in html
 
 
 def test_names_are_escaped(paper):
@@ -55,7 +70,9 @@ def test_names_are_escaped(paper):
 
 
 def test_feldman_cousins_has_the_other_interval_beside(paper):
-    limits = tuple(replace(limit, delta_chi2_segments=limit.segments) for limit in paper.limits)
+    limits = tuple(
+        replace(limit, delta_chi2_segments=limit.segments, delta_chi2_kinds=limit.kinds) for limit in paper.limits
+    )
     text = replace(paper, limits=limits)._repr_html_()
     assert "Feldman-Cousins" in text
     assert "delta \u03c7\u00b2" in text

@@ -118,8 +118,8 @@ def test_limits_with_several_pieces_fit_into_the_tables(paper):
     """The terminal shows unit, published value and verdict of every limit whole."""
     limits = []
     for row in stored()["limits"]:
-        segments = tuple((float(low), float(high)) for low, high in row["segments"])
-        limits.append(Limit(**{**row, "segments": segments}))
+        pairs = {key: tuple((low, high) for low, high in row[key]) for key in ("segments", "kinds")}
+        limits.append(Limit(**{**row, **pairs}))
     provenance = {"study_sha256": cl.load_study("coherent").sha256}
     result = replace(paper, name="coherent", limits=tuple(limits), fit=(), provenance=provenance)
     assert any(len(row.segments) > 1 for row in result.limits)

@@ -18,7 +18,10 @@ from cevnslab.results.description import FloatArray, columns_of
 from cevnslab.results.plain import from_plain, to_plain
 
 CONTRACT = {
-    "limits": "study,detector,channels,statistic,method,coupling,unit,confidence_level,delta_chi2,segment,lower,upper",
+    "limits": (
+        "study,detector,channels,statistic,method,coupling,unit,confidence_level,delta_chi2,segment,lower,upper,"
+        "lower_kind,upper_kind,best_fit"
+    ),
     "summary": "detector,flux_per_cm2_s,cevns,electron,background,observed,best_fit,significance",
     "spectra": "detector,bin,bin_low_kev,bin_high_kev,cevns,electron,background",
     "data_spectra": "detector,axis,bin_low,bin_high,observed,cevns,electron,brn,nin,delayed_brn,steady_state",
@@ -33,7 +36,9 @@ CONTRACT = {
     "critical_values": (
         "detector,channels,coupling,confidence_level,convention,toys,value,critical_value,critical_value_error"
     ),
-    "scans": "scan,key,value,detector,channels,statistic,coupling,confidence_level,segment,lower,upper",
+    "scans": (
+        "scan,key,value,detector,channels,statistic,coupling,confidence_level,segment,lower,upper,lower_kind,upper_kind"
+    ),
     "design": "name,key,value,detector,coupling,quantity,goal,reached,kind",
     "maps": "map,x,y,detector,coupling,lower,upper,lower_kind,upper_kind",
     "levers": "key,detector,coupling,quantity,elasticity,reason",

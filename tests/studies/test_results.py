@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import math
 
 import numpy as np
 import pytest
@@ -15,11 +14,13 @@ from support import GOLDEN, GOLDEN_DETECTORS, MILLICHARGES, REMOVED, STUDY, chan
 import cevnslab as cl
 from cevnslab.errors import CevnslabError
 from cevnslab.figures import catalogue
+from cevnslab.physics.couplings import COUPLINGS
 from cevnslab.reports.published import compare, published
 
 COLUMNS = {
     "limits.csv": (
-        "study,detector,channels,statistic,method,coupling,unit,confidence_level,delta_chi2,segment,lower,upper"
+        "study,detector,channels,statistic,method,coupling,unit,confidence_level,delta_chi2,segment,lower,upper,"
+        "lower_kind,upper_kind,best_fit"
     ),
     "spectra.csv": "detector,bin,bin_low_kev,bin_high_kev,cevns,electron,background",
     "profiles.csv": "detector,channels,coupling,value,delta_chi2",
@@ -305,13 +306,16 @@ def test_disjoint_pieces_are_numbered_rows(tmp_path):
     assert tuple((float(r["lower"]), float(r["upper"])) for r in rows) == result.limit("ess-ge", "q_ee").segments
 
 
-def test_open_ends_are_written_and_read_as_infinite(tmp_path):
+def test_an_unconstrained_coupling_has_its_bounds(tmp_path):
     keys = changed({"detectors.0.mass_kg": 1e-7, "uncertainties.signal": 1.0})
     result = cl.study_from_dict(keys).run()
-    assert result.limit("my-ge", "q_ee").segments == ((-math.inf, math.inf),)
+    bounds = COUPLINGS["q_ee"].bounds
+    assert result.limit("my-ge", "q_ee").segments == (bounds,)
+    assert "unconstrained in [-1.00, 1.00] 1e-4 e" in str(result)
     folder = result.save(tmp_path)
     row = table(folder / "limits.csv")[0]
-    assert (row["lower"], row["upper"]) == ("-inf", "inf")
+    assert (float(row["lower"]), float(row["upper"])) == bounds
+    assert (row["lower_kind"], row["upper_kind"], row["best_fit"]) == ("unconstrained", "unconstrained", "0.0")
     assert cl.load_result(folder).limits == result.limits
     json.loads((folder / "result.json").read_text(encoding="utf-8"), parse_constant=pytest.fail)
 

@@ -10,7 +10,9 @@ from support import STUDY, changed, near
 import cevnslab as cl
 from cevnslab.studies.scans import vary
 
-COLUMNS = "scan,key,value,detector,channels,statistic,coupling,confidence_level,segment,lower,upper"
+COLUMNS = (
+    "scan,key,value,detector,channels,statistic,coupling,confidence_level,segment,lower,upper,lower_kind,upper_kind"
+)
 
 TWO = changed(
     {

@@ -103,8 +103,8 @@ def test_a_run_at_a_reactor(command, write_study, tmp_path):
     assert study["source"]["fission_fractions"] == FUEL
     result = cl.load_study(path).run()
     # There are no muon neutrinos: nothing is said about their charge.
-    assert result.limit("my-ge", "q_mumu").segments == ((-np.inf, np.inf),)
-    assert np.all(np.isfinite(result.limit("my-ge", "q_ee").segments))
+    assert result.limit("my-ge", "q_mumu").kinds == (("unconstrained", "unconstrained"),)
+    assert result.limit("my-ge", "q_ee").has_limits
     checked = command("check", path)
     assert "plant" in checked.out
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from cevnslab.figures import style
 from cevnslab.inference.levels import delta_chi2_level
-from cevnslab.results import CouplingInfo, CrossSectionCurve, Result, natural_exponent
+from cevnslab.results import CROSSINGS, CouplingInfo, CrossSectionCurve, Result, natural_exponent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -290,11 +290,15 @@ def spectrum(axes: Axes, result: Result, spec: Spec) -> None:
 
 
 def limits(axes: Axes, result: Result, spec: Spec) -> None:
-    """The pieces of one coupling's interval, a bar per detector; open ends run to the frame."""
+    """The pieces of one coupling's interval, a bar per detector.
+
+    An arrow marks an end at the coupling's own bound, a circle one at which a hidden coupling rests on its bound; a
+    coupling that the data leave unconstrained has a pale bar. What lies beyond the crossings of all runs to the frame.
+    """
     coupling = spec["limits"]
     found = [limit for limit in result.limits if limit.coupling == coupling]
     info = result.couplings[coupling]
-    ends = [end for limit in found for piece in limit.segments for end in piece if np.isfinite(end)]
+    ends = [end for limit in found for end in limit.crossings]
     factor, label = axis_scale(info, max((abs(end) for end in ends), default=0.0))
     shown = np.array([*ends, *([] if info.standard_model is None else [info.standard_model])] or [0.0]) * factor
     room = 0.15 * float(np.ptp(shown)) or 1.0
@@ -303,9 +307,15 @@ def limits(axes: Axes, result: Result, spec: Spec) -> None:
     high_end = float(shown.max()) + room
     styles = _detector_styles(result)
     for row, limit in enumerate(found):
-        for low, high in limit.segments:
-            pieces = np.clip([low * factor, high * factor], low_end, high_end)
-            axes.plot(pieces, [row, row], color=styles[limit.detector][0], linewidth=6, solid_capstyle="butt")
+        colour = styles[limit.detector][0]
+        for segment, kinds in zip(limit.segments, limit.kinds, strict=True):
+            ends_shown = np.clip(np.array(segment) * factor, low_end, high_end)
+            pale = 0.3 if "unconstrained" in kinds else 1.0
+            axes.plot(ends_shown, [row, row], color=colour, linewidth=6, solid_capstyle="butt", alpha=pale)
+            for end, kind, arrow in zip(ends_shown, kinds, "<>", strict=True):
+                if kind != "limit" and not (end == 0 and info.power % 2 == 0):
+                    marker = "o" if kind == "hidden-bound" else arrow
+                    axes.plot(end, row, marker=marker, color=colour, markerfacecolor="white", clip_on=False)
     if info.standard_model is not None:
         axes.axvline(info.standard_model * factor, color="0.4", linewidth=0.8)
     axes.set_xlim(low_end, high_end)
@@ -358,10 +368,10 @@ def critical_map(axes: Axes, result: Result, spec: Spec) -> None:
 
 
 def scan(axes: Axes, result: Result, spec: Spec) -> None:
-    """The ends of every piece of one coupling's interval against the scanned key."""
+    """The ends of every piece of one coupling's interval against the scanned key; those at its bounds are no limits."""
     name, coupling = spec["scan"]
     found = [p for p in result.scans if p.scan == name and p.limit.coupling == coupling]
-    ends = [abs(end) for p in found for piece in p.limit.segments for end in piece if np.isfinite(end)]
+    ends = [abs(end) for p in found for end in p.limit.crossings]
     factor, label = axis_scale(result.couplings[coupling], max(ends, default=0.0))
     one_sided = result.couplings[coupling].power % 2 == 0
     if one_sided:
@@ -374,9 +384,12 @@ def scan(axes: Axes, result: Result, spec: Spec) -> None:
         for rank in range(max(len(p.limit.segments) for p in own)):
             shown = [p for p in own if len(p.limit.segments) > rank]
             for end in (0, 1):
-                limits = [p.limit.segments[rank][end] * factor for p in shown]
-                if one_sided and not any(limits):
-                    continue  # the wall at zero
+                limits = [
+                    p.limit.segments[rank][end] * factor if p.limit.kinds[rank][end] in CROSSINGS else np.nan
+                    for p in shown
+                ]
+                if np.all(np.isnan(limits)):
+                    continue
                 axes.plot([p.value for p in shown], limits, color=colour, linestyle=line, marker=".", label=text)
                 text = None
     values = [p.value for p in found]

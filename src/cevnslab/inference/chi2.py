@@ -112,6 +112,9 @@ class Chi2(Protocol):
     def pieces_below(self, level: float) -> list[Segment]:
         """All intervals of a single coupling in which chi^2 < level; infinite where it has no end."""
 
+    def at_hidden_bound(self, value: float) -> bool:
+        """Whether at a value of a single coupling one that is minimised over rests on its bound."""
+
 
 class PointFunction(Protocol):
     """chi^2 of any number of couplings, at points."""

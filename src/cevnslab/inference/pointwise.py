@@ -93,6 +93,10 @@ class PointwiseChi2:
         """All intervals of a single coupling in which chi^2 < level."""
         return search.pieces_below(self, level, self.axes[0], self._minima)
 
+    def at_hidden_bound(self, value: float) -> bool:
+        """Nothing is minimised over but nuisances."""
+        return False
+
 
 def along(
     axes: Sequence[Axis], monomials: Sequence[tuple[int, ...]], names: Sequence[str]

@@ -161,23 +161,14 @@ class ProfiledChi2:
         return search.minima(self, self.axes[0], POINTS_PER_SIDE)
 
     def pieces_below(self, level: float) -> list[Segment]:
-        """All intervals of a single coupling in which chi^2 < level.
+        """All intervals of a single coupling in which chi^2 < level."""
+        return search.pieces_below(self, level, self.axes[0], self._minima, POINTS_PER_SIDE)
 
-        An end at which a hidden coupling rests on its bound of sense is infinite: the bound made it, not the data.
-        """
-        pieces = search.pieces_below(self, level, self.axes[0], self._minima, POINTS_PER_SIDE)
-        return [
-            (-np.inf if self._bounded(low) else low, np.inf if self._bounded(high) else high) for low, high in pieces
-        ]
-
-    def _bounded(self, value: float) -> bool:
-        """Whether a hidden coupling rests on a bound of sense at a value."""
-        if not np.isfinite(value):
-            return False
+    def at_hidden_bound(self, value: float) -> bool:
+        """Whether at a value of a single coupling one that is minimised over rests on its bound."""
         hidden = self.minimised(np.array([[value]]))[1][0]
         return any(
-            np.isclose(at, axis.bounds[1], rtol=1e-6, atol=0.0)
-            or (not axis.one_sided and np.isclose(at, axis.bounds[0], rtol=1e-6, atol=0.0))
+            np.any(np.isclose(at, axis.bounds, rtol=1e-6, atol=1e-9 * axis.scale))
             for at, axis in zip(hidden, self._hidden, strict=True)
         )
 

@@ -142,6 +142,10 @@ class RationalChi2:
             pieces = [(max(low, axis.lowest), high) for low, high in pieces if high > axis.lowest]
         return [(float(axis.plain(low)), float(axis.plain(high))) for low, high in pieces]
 
+    def at_hidden_bound(self, value: float) -> bool:
+        """Nothing is minimised over but nuisances."""
+        return False
+
     def minima(self) -> list[tuple[float, float]]:
         """(value in plain unit, chi^2) of every local minimum of a single coupling, rising in value.
 

@@ -58,7 +58,7 @@ class Table:
 
 
 def _number(value: Any) -> Any:
-    """A value as the archive takes it; YAML has no standard word for infinity, so an open end is a word."""
+    """A value as the archive takes it; YAML has no standard word for infinity, so an infinite number is a word."""
     if isinstance(value, str):
         return value
     number = float(value)
@@ -120,9 +120,9 @@ def _limit_tables(result: Result) -> Iterator[Table]:
 
 def _intervals(name: str, description: str, limits: Sequence[Limit], unit: str, wilks: bool = False) -> Table:
     rows = [
-        (limit.coupling, number, low, high)
-        for limit in limits
-        for number, (low, high) in enumerate((limit.delta_chi2_segments or ()) if wilks else limit.segments, start=1)
+        (limit.coupling, number, *piece, *kinds)
+        for limit in ([limit.by_delta_chi2 for limit in limits] if wilks else limits)
+        for number, (piece, kinds) in enumerate(zip(limit.segments, limit.kinds, strict=True), start=1)
     ]
     first = limits[0]
     qualifiers = {
@@ -132,7 +132,9 @@ def _intervals(name: str, description: str, limits: Sequence[Limit], unit: str, 
         "Method": "delta-chi2" if wilks else first.method,
         "CL": _level(first.confidence_level),
     }
-    couplings, pieces, low, high = (list(column) for column in zip(*rows, strict=True)) if rows else ([], [], [], [])
+    couplings, pieces, low, high, low_kind, high_kind = (
+        (list(column) for column in zip(*rows, strict=True)) if rows else ([], [], [], [], [], [])
+    )
     return Table(
         name,
         description,
@@ -141,6 +143,8 @@ def _intervals(name: str, description: str, limits: Sequence[Limit], unit: str, 
         (
             Column("Lower end", unit, low, qualifiers=qualifiers),
             Column("Upper end", unit, high, qualifiers=qualifiers),
+            Column("Lower end is a", "", low_kind, qualifiers=qualifiers),
+            Column("Upper end is a", "", high_kind, qualifiers=qualifiers),
         ),
     )
 
@@ -227,18 +231,23 @@ def _scan_tables(result: Result) -> Iterator[Table]:
     keys = dict.fromkeys((s.scan, s.key, s.limit.detector, s.limit.coupling) for s in result.scans)
     for scan, key, detector, coupling in keys:
         points = [
-            (s.value, low, high, number)
+            (s.value, number, *piece, *kinds)
             for s in result.scans
             if (s.scan, s.limit.detector, s.limit.coupling) == (scan, detector, coupling)
-            for number, (low, high) in enumerate(s.limit.segments, start=1)
+            for number, (piece, kinds) in enumerate(zip(s.limit.segments, s.limit.kinds, strict=True), start=1)
         ]
         unit = _unit(result.couplings[coupling].unit)
         yield Table(
             f"Scan {scan} of {coupling}, {detector}",
             f"Interval of {coupling} as {key} of the study varies.",
             ("Limit",),
-            (Column(key, "", [p[0] for p in points]), Column("Piece", "", [p[3] for p in points])),
-            (Column("Lower end", unit, [p[1] for p in points]), Column("Upper end", unit, [p[2] for p in points])),
+            (Column(key, "", [p[0] for p in points]), Column("Piece", "", [p[1] for p in points])),
+            (
+                Column("Lower end", unit, [p[2] for p in points]),
+                Column("Upper end", unit, [p[3] for p in points]),
+                Column("Lower end is a", "", [p[4] for p in points]),
+                Column("Upper end is a", "", [p[5] for p in points]),
+            ),
         )
 
 

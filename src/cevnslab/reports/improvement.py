@@ -60,7 +60,9 @@ def improvements(result: Result) -> list[Improvement]:
     rows = []
     for claim in entry["claims"]:
         for name in claim["couplings"]:
-            found = [x for x in result.limits if x.coupling == name and x.detector in claim["detectors"] and x.segments]
+            found = [
+                x for x in result.limits if x.coupling == name and x.detector in claim["detectors"] and x.has_limits
+            ]
             if not found or (claim["reference"], name) not in kept:
                 continue
             best = min(found, key=lambda limit: reach(limit.segments))

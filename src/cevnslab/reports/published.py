@@ -71,6 +71,6 @@ def compare(result: Result, entry: Mapping[str, Any] | None = None) -> list[Comp
             symmetric = low == -high
             ends = [(high, values[1])] if symmetric else [(low, values[0]), (high, values[1])]
             for ours, theirs in ends:
-                known = theirs if len(limit.segments) == 1 else None
+                known = theirs if len(limit.segments) == 1 and ours in limit.crossings else None
                 comparisons.append(Comparison(limit.detector, limit.coupling, ours, known, row.get("digit")))
     return comparisons

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 import math
+import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from cevnslab.reports.improvement import Improvement, improvements
@@ -18,8 +18,6 @@ WIDTH = 240
 
 def _number(value: float, exponent: int) -> str:
     """A value in units of 10^exponent with digits that make sense: three significant ones."""
-    if math.isinf(value):
-        return "inf" if value > 0 else "-inf"
     scaled = value / 10.0**exponent
     rounded = float(f"{scaled:.2e}")
     decimals = max(0, 2 - math.floor(math.log10(abs(rounded)))) if rounded else 2
@@ -29,7 +27,7 @@ def _number(value: float, exponent: int) -> str:
 def _exponent(limit: Limit, result: Result) -> int:
     """The natural power of ten, or the limit's own where that is far off."""
     natural = natural_exponent(result.couplings[limit.coupling].scale)
-    ends = [abs(end) for piece in limit.segments for end in piece if math.isfinite(end) and end]
+    ends = _sizes(limit)
     if not ends:
         return natural
     own = math.floor(math.log10(max(ends)))
@@ -38,10 +36,32 @@ def _exponent(limit: Limit, result: Result) -> int:
     return natural if 0 <= own - natural <= 2 else own
 
 
+def _sizes(limit: Limit) -> list[float]:
+    """The sizes of the ends that the data make, or of all where they make none; no zeros."""
+    return [abs(end) for end in limit.crossings if end] or [
+        abs(end) for piece in limit.segments for end in piece if end
+    ]
+
+
+def _pieces(limit: Limit, exponent: int) -> str:
+    """All pieces of an interval; an end that is no crossing of the data says what it is."""
+    if any("unconstrained" in kinds for kinds in limit.kinds):
+        low, high = (_number(end, exponent) for end in limit.segments[0])
+        return f"unconstrained in [{low}, {high}]"
+
+    def text(end: float, kind: str) -> str:
+        return _number(end, exponent) + ("" if kind == "limit" else f" ({kind})")
+
+    return " or ".join(
+        f"[{text(piece[0], kinds[0])}, {text(piece[1], kinds[1])}]"
+        for piece, kinds in zip(limit.segments, limit.kinds, strict=True)
+    )
+
+
 def interval_text(limit: Limit, result: Result) -> str:
     """An interval as text, all its pieces: [-3.85, 4.87] 1e-9 e."""
     exponent = _exponent(limit, result)
-    pieces = " or ".join(f"[{_number(low, exponent)}, {_number(high, exponent)}]" for low, high in limit.segments)
+    pieces = _pieces(limit, exponent)
     unit = "" if limit.unit == "1" else f" {limit.unit}"
     power = f" 1e{exponent}" if exponent else ""
     return f"{pieces or 'none'}{power}{unit}"
@@ -76,7 +96,7 @@ def limits_table(result: Result) -> str:
     for limit in result.limits:
         row = [limit.detector, limit.channels, limit.statistic, limit.coupling, interval_text(limit, result)]
         if limit.delta_chi2_segments is not None:
-            row.append(interval_text(replace(limit, segments=limit.delta_chi2_segments), result))
+            row.append(interval_text(limit.by_delta_chi2, result))
         rows.append(row)
     columns = ["detector", "channels", "statistic", "coupling", "Feldman-Cousins" if simulated else "interval"]
     notes = []
@@ -139,10 +159,8 @@ def improvement_table(found: list[Improvement], result: Result) -> str:
     """Projected limits beside those from COHERENT's data, and what the paper says of them."""
     rows = []
     for row in found:
-        limits = [
-            replace(result.limit(row.detector, row.coupling), segments=segments)
-            for segments in (row.projected, row.measured)
-        ]
+        limit = result.limit(row.detector, row.coupling)
+        limits = [limit.with_crossings(segments) for segments in (row.projected, row.measured)]
         rows.append(
             [
                 row.coupling,
@@ -210,12 +228,8 @@ def html_value(value: float, limit: Limit, result: Result, digit: float | None =
 
 def html_interval(limit: Limit, result: Result | None = None) -> str:
     """An interval as HTML, all its pieces; without a result in the power of ten of its own ends."""
-    if result is None:
-        ends = [abs(end) for piece in limit.segments for end in piece if math.isfinite(end) and end]
-        exponent = natural_exponent(max(ends, default=1.0))
-    else:
-        exponent = _exponent(limit, result)
-    pieces = " or ".join(f"[{_number(low, exponent)}, {_number(high, exponent)}]" for low, high in limit.segments)
+    exponent = natural_exponent(max(_sizes(limit), default=1.0)) if result is None else _exponent(limit, result)
+    pieces = _pieces(limit, exponent)
     return _in_units(pieces or "none", exponent if pieces else 0, limit.unit if pieces else "1")
 
 
@@ -226,7 +240,7 @@ def _in_units(text: str, exponent: int, unit: str) -> str:
     # A hyphen is no minus, and a line may break after it.
     power = ["\u00a0\u00d7\u00a010", element("sup", str(exponent).replace("-", "\u2212"))] if exponent else []
     shown = [] if unit == "1" else ["\u00a0", names.get(unit, unit)]
-    return content([text.replace("-", "\u2212").replace("inf", "\u221e"), power, shown])
+    return content([re.sub(r"-(?=\d)", "\u2212", text), power, shown])
 
 
 def limits_html(result: Result) -> str:
@@ -242,7 +256,7 @@ def limits_html(result: Result) -> str:
     for limit in result.limits:
         row = [limit.detector, limit.coupling, html_interval(limit, result)]
         if simulated:
-            row.append(html_interval(replace(limit, segments=limit.delta_chi2_segments or ()), result))
+            row.append(html_interval(limit.by_delta_chi2, result))
         if fitted:
             row.append(html_value(limit.best_fit, limit, result, _last_digit(limit)))
         rows.append([*row, limit.channels, limit.statistic])
@@ -251,7 +265,7 @@ def limits_html(result: Result) -> str:
 
 def _last_digit(limit: Limit) -> float | None:
     """The digit to which a best fit makes sense: the third of its interval's largest end."""
-    ends = [abs(end) for piece in limit.segments for end in piece if math.isfinite(end) and end]
+    ends = _sizes(limit)
     return 10.0 ** (math.floor(math.log10(max(ends))) - 2) if ends else None
 
 
@@ -273,5 +287,5 @@ def limit_html(limit: Limit) -> str:
         ["method", f"{limit.method}, {limit.minimum} minimum"],
     ]
     if limit.delta_chi2_segments is not None:
-        rows.insert(1, ["delta \u03c7\u00b2", html_interval(replace(limit, segments=limit.delta_chi2_segments))])
+        rows.insert(1, ["delta \u03c7\u00b2", html_interval(limit.by_delta_chi2)])
     return table(f"{limit.coupling} at {limit.detector}", ["", ""], rows)

@@ -6,12 +6,13 @@ from cevnslab.results.catalogue import TABLES
 from cevnslab.results.curves import ContourLines, CriticalMap, CriticalValues, Profile
 from cevnslab.results.description import Column, Record, Table
 from cevnslab.results.fits import Band, Covariance, FitParameter, Pull
-from cevnslab.results.limits import CouplingInfo, DetectorInfo, Limit, ScanPoint, natural_exponent
+from cevnslab.results.limits import CROSSINGS, CouplingInfo, DetectorInfo, Limit, ScanPoint, natural_exponent
 from cevnslab.results.plans import DesignAnswer, Lever, LimitMap
 from cevnslab.results.result import Result
 from cevnslab.results.spectra import CrossSectionCurve, DataSpectrum, Spectrum, Summary
 
 __all__ = [
+    "CROSSINGS",
     "TABLES",
     "Band",
     "Column",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from cevnslab.rendering import rendered
@@ -16,6 +16,9 @@ Detector = Annotated[str, Column("detector or combination")]
 Channels = Annotated[str, Column("channels that are counted, joined by +")]
 Statistic = Annotated[str, Column("statistic, one per kind of member joined by +")]
 CouplingName = Annotated[str, Column("coupling")]
+CROSSINGS = ("limit", "hidden-bound")
+"""The kinds of ends at which chi^2 crosses the level."""
+
 ConfidenceLevel = Annotated[float, Column("confidence level, such as 0.9")]
 
 
@@ -54,11 +57,45 @@ class Limit(Record):
     delta_chi2: Annotated[float | None, Column("rise of chi2 at the ends; empty with feldman-cousins")]
     best_fit: float
     segments: tuple[Segment, ...]
-    """All pieces, rising; an open end is infinite."""
+    """All pieces, rising; ends are finite."""
+    kinds: tuple[tuple[str, str], ...]
+    """What makes the ends of each piece: ``limit``, ``bound``, ``hidden-bound`` or ``unconstrained``."""
     minimum: str = "global"
     """What the interval compares with: the lowest minimum, or the one connected to the Standard Model."""
     delta_chi2_segments: tuple[Segment, ...] | None = None
     """With Feldman-Cousins, the delta chi^2 interval beside it."""
+    delta_chi2_kinds: tuple[tuple[str, str], ...] | None = None
+    """What makes its ends."""
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` unless every piece has the kinds of its ends."""
+        super().__post_init__()
+        if len(self.kinds) != len(self.segments):
+            raise ValueError(f"{len(self.segments)} pieces with the kinds of {len(self.kinds)}")
+
+    @property
+    def by_delta_chi2(self) -> Limit:
+        """With Feldman-Cousins, the delta chi^2 interval in the place of the simulated one."""
+        return replace(self, segments=self.delta_chi2_segments or (), kinds=self.delta_chi2_kinds or ())
+
+    @property
+    def has_limits(self) -> bool:
+        """Whether the data make every end."""
+        return bool(self.segments) and len(self.crossings) == 2 * len(self.segments)
+
+    def with_crossings(self, segments: tuple[Segment, ...]) -> Limit:
+        """The same limit with other pieces, whose ends are all crossings of the data."""
+        return replace(self, segments=segments, kinds=(("limit", "limit"),) * len(segments))
+
+    @property
+    def crossings(self) -> tuple[float, ...]:
+        """The ends that the data make: those at which chi^2 crosses the level."""
+        return tuple(
+            end
+            for piece, kinds in zip(self.segments, self.kinds, strict=True)
+            for end, kind in zip(piece, kinds, strict=True)
+            if kind in CROSSINGS
+        )
 
     def block(self) -> Block:
         """One row per piece."""
@@ -67,6 +104,9 @@ class Limit(Record):
             "segment": tuple(range(1, len(self.segments) + 1)),
             "lower": tuple(low for low, _ in self.segments),
             "upper": tuple(high for _, high in self.segments),
+            "lower_kind": tuple(low for low, _ in self.kinds),
+            "upper_kind": tuple(high for _, high in self.kinds),
+            "best_fit": self.best_fit,
         }
 
     def _repr_html_(self) -> str:
@@ -76,12 +116,19 @@ class Limit(Record):
 PIECE = Column("number of the piece of the interval, from 1", name="segment")
 LOWER = Column("lower end of the piece", OF_COUPLING, name="lower")
 UPPER = Column("upper end of the piece", OF_COUPLING, name="upper")
+_KIND = (
+    "limit (the data), bound (the coupling's own), hidden-bound (the data, a minimised coupling at its bound) or "
+    "unconstrained (the coupling's bounds)"
+)
+LOWER_KIND = Column(f"what makes the lower end: {_KIND}", name="lower_kind")
+UPPER_KIND = Column("the same of the upper end", name="upper_kind")
+BEST_FIT = Column("best fit of the coupling", OF_COUPLING, name="best_fit")
 
 LIMITS = Table(
     "limits",
     "Limits",
     "one piece of the confidence interval of one coupling, the others at the Standard Model or minimised over",
-    (Column("study", name="study"), *columns_of(Limit), PIECE, LOWER, UPPER),
+    (Column("study", name="study"), *columns_of(Limit), PIECE, LOWER, UPPER, LOWER_KIND, UPPER_KIND, BEST_FIT),
 )
 
 
@@ -102,7 +149,7 @@ class ScanPoint(Record):
 
 _OF_A_SCANNED_LIMIT = (
     *(c for c in columns_of(Limit) if c.name in ("detector", "channels", "statistic", "coupling", "confidence_level")),
-    *(PIECE, LOWER, UPPER),
+    *(PIECE, LOWER, UPPER, LOWER_KIND, UPPER_KIND),
 )
 SCANS = Table(
     "scans",

@@ -19,7 +19,7 @@ from cevnslab import results
 from cevnslab.errors import StatisticsError, located
 from cevnslab.inference.chi2 import Chi2, Segment
 from cevnslab.inference.contours import contour, trace
-from cevnslab.inference.intervals import Minimum, best_fit
+from cevnslab.inference.intervals import Minimum, best_fit, bounded
 from cevnslab.inference.levels import delta_chi2_level
 from cevnslab.inference.toys import Ensemble, expected_variance
 from cevnslab.parallel.tasks import Mapper
@@ -176,17 +176,18 @@ def _limit(plan: _Plan, critical: FloatArray, options: Options) -> results.Limit
         start += len(piece)
         excess = chi2(values) - lowest - allowed
         with located(f"{plan.analysis.name}, {plan.limit.coupling}"):
-            found = _below_zero(values, excess, bounds, mirrored=plan.even)
-            # An end of nature, such as g = 0, is no open end.
-            segments += [(max(low, bounds[0]), high) if chi2.axes[0].one_sided else (low, high) for low, high in found]
+            segments += _below_zero(values, excess, bounds, mirrored=plan.even)
+    pieces = bounded(segments, bounds)
     if options.minimum == "connected":
-        segments = [(low, high) for low, high in segments if low <= best <= high]
+        pieces = tuple(piece for piece in pieces if piece.low <= best <= piece.high)
     return replace(
         plan.limit,
         method="feldman-cousins",
         delta_chi2=None,
-        segments=tuple(segments),
+        segments=tuple((piece.low, piece.high) for piece in pieces),
+        kinds=tuple((piece.low_kind, piece.high_kind) for piece in pieces),
         delta_chi2_segments=plan.limit.segments,
+        delta_chi2_kinds=plan.limit.kinds,
     )
 
 

@@ -93,6 +93,7 @@ def limit(study: Study, analysis: Analysis, name: str) -> results.Limit:
         delta_chi2=found.delta_chi2,
         best_fit=found.best_fit,
         segments=found.segments,
+        kinds=found.kinds,
         minimum=options.minimum,
     )
 

@@ -125,7 +125,6 @@ def _fit(result: Result) -> Child:
 
 
 def _improvement(result: Result) -> Child:
-    from dataclasses import replace
 
     from cevnslab.reports.improvement import improvements
     from cevnslab.reports.published import published_for
@@ -138,7 +137,7 @@ def _improvement(result: Result) -> Child:
     for row in found:
         limit = result.limit(row.detector, row.coupling)
         projected, measured = (
-            html_interval(replace(limit, segments=segments), result) for segments in (row.projected, row.measured)
+            html_interval(limit.with_crossings(segments), result) for segments in (row.projected, row.measured)
         )
         rows.append(
             [row.coupling, row.detector, projected, row.reference, measured, f"{row.ratio:.1f}", row.claim, row.verdict]
