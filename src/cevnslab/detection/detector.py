@@ -77,7 +77,8 @@ class Detector:
     name: str
     target: Target
     mass_kg: float
-    distance_m: float
+    distance_m: float | None
+    """None at a source that says itself how far it is: the Sun, a supernova, the cores of a plant."""
     bin_edges_kev: FloatArray
     """Shape (bins + 1,), rising."""
     resolution: Resolution | None

@@ -9,18 +9,15 @@ which each spectrum gives to rounding errors, for an array of E_min at once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cevnslab.errors import PhysicsError, UnknownNameError
+from cevnslab.errors import PhysicsError
 from cevnslab.physics.constants import MUON_MASS_MEV
-from cevnslab.words import nearest
 
 FloatArray = NDArray[np.float64]
 
@@ -111,6 +108,12 @@ ANTI_NU_MU_SPECTRUM = MichelSpectrum(quadratic=48.0, cubic=-64.0)
 
 _UNIT_NODES, _UNIT_WEIGHTS = (array / 2 for array in np.polynomial.legendre.leggauss(12))
 _UNIT_NODES = _UNIT_NODES + 0.5  # on (0, 1)
+
+
+def gauss_legendre(low: FloatArray, high: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """12 nodes and weights between the ends, along a new first axis: shape (12, *shape of the ends)."""
+    shape = (-1, *(1,) * np.ndim(low))
+    return low + (high - low) * _UNIT_NODES.reshape(shape), (high - low) * _UNIT_WEIGHTS.reshape(shape)
 
 
 def _linear_piece(low: FloatArray, high: FloatArray, at_low: FloatArray, at_high: FloatArray) -> FloatArray:
@@ -215,129 +218,139 @@ class TabulatedSpectrum:
 
 
 @dataclass(frozen=True)
-class _FissionFit:
-    """Antineutrinos per MeV and fission of one isotope: a table to 2 MeV, exp(sum of a_p E^p) from there."""
+class LogLinearSpectrum:
+    """A sum of columns, each linear in its logarithm between the points; nothing outside them.
 
-    below: tuple[float, ...]
-    exponents: tuple[float, ...]
+    A fission spectrum falls by orders of magnitude between a few points, which straight lines would overshoot. The sum
+    of two columns is not linear in its logarithm, so the columns of a mixture stay apart. Not normalised.
 
+    Raises `PhysicsError` for fewer than two points, energies that are not positive and rising, a column of another
+    length, and densities that are not positive.
 
-LOW_ENERGIES_MEV = (0.007813, 0.01563, 0.0312, 0.0625, 0.125, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
-"""Energies of the table below 2 MeV: Vogel, Engel, Phys. Rev. D 39 (1989) 3378, Table II."""
-
-FISSION_FITS: Mapping[str, _FissionFit] = MappingProxyType(
-    {
-        "U235": _FissionFit(
-            (0.024, 0.092, 0.35, 0.61, 1.98, 2.16, 2.66, 2.66, 2.41, 1.69, 1.26),
-            (3.217, -3.111, 1.395, -3.690e-1, 4.445e-2, -2.053e-3),
-        ),
-        "U238": _FissionFit(
-            (0.089, 0.35, 1.32, 0.65, 2.02, 2.18, 2.91, 2.96, 2.75, 1.97, 1.50),
-            (4.833e-1, 1.927e-1, -1.283e-1, -6.762e-3, 2.233e-3, -1.536e-4),
-        ),
-        "Pu239": _FissionFit(
-            (0.14, 0.56, 2.13, 0.64, 1.99, 2.08, 2.63, 2.58, 2.32, 1.48, 1.08),
-            (6.413, -7.432, 3.535, -8.820e-1, 1.025e-1, -4.550e-3),
-        ),
-        "Pu241": _FissionFit(
-            (0.20, 0.79, 3.00, 0.59, 1.85, 2.14, 2.82, 2.90, 2.63, 1.75, 1.32),
-            (3.251, -3.204, 1.428, -3.675e-1, 4.254e-2, -1.896e-3),
-        ),
-    }
-)
-"""Below 2 MeV Vogel, Engel, Table II; above, Mueller et al., Phys. Rev. C 83 (2011) 054615 (arXiv:1101.2663), Table VI.
-
-Antineutrinos per MeV and fission.
-"""
-
-FIT_FROM_MEV, FIT_TO_MEV = 2.0, 8.0
-_FIT_EDGES = np.linspace(FIT_FROM_MEV, FIT_TO_MEV, 13)
-
-
-@dataclass(frozen=True)
-class ReactorSpectrum:
-    """Electron antineutrinos from fission, as the spectrum of one antineutrino.
-
-    The fits of `FISSION_FITS`, weighted by the share of each isotope in the fissions: linear between the points of
-    the table below 2 MeV, the exponential of a polynomial up to 8 MeV, where the fit ends and nothing is added (its
-    continuation holds below 3e-4 of the antineutrinos). At 2 MeV the two differ by 4 to 7 per cent: the density jumps
-    there. Neutron captures on U-238, about one antineutrino of less than 1.3 MeV per fission more, are not included.
-
-    Parameters
-    ----------
-    fission_fractions : (isotope, share) pairs that sum to 1, isotopes of `FISSION_FITS`.
-
-    Raises `UnknownNameError` for another isotope, `PhysicsError` for shares that are negative or do not sum to 1.
-
-    >>> round(ReactorSpectrum((("U235", 1.0),)).antineutrinos_per_fission, 2)
-    5.7
-
+    >>> halved = LogLinearSpectrum((1.0, 2.0), ((1.0, 0.5),))
+    >>> round(halved.integral, 6)  # 0.5/ln 2
+    0.721348
     """
 
-    fission_fractions: tuple[tuple[str, float], ...]
+    energies_mev: tuple[float, ...]
+    columns_per_mev: tuple[tuple[float, ...], ...]
 
     def __post_init__(self) -> None:
-        for isotope, share in self.fission_fractions:
-            if isotope not in FISSION_FITS:
-                raise UnknownNameError(f"no fission spectrum of '{isotope}'; {nearest(isotope, FISSION_FITS)}")
-            if not share >= 0:
-                raise PhysicsError(f"the share of {isotope} in the fissions must be 0 or more, got {share:g}")
-        total = sum(share for _, share in self.fission_fractions)
-        if len({isotope for isotope, _ in self.fission_fractions}) != len(self.fission_fractions):
-            raise PhysicsError("fission fractions name an isotope twice")
-        if not abs(total - 1) < 1e-6:
-            raise PhysicsError(f"fission fractions must sum to 1, got {total:g}")
+        energy, columns = self._points
+        if len(energy) < 2 or not columns.size or columns.shape[1] != len(energy):
+            raise PhysicsError("a log-linear spectrum needs two or more points, and a density at each in every column")
+        if not np.all(np.isfinite(energy)) or not np.all(np.diff(energy) > 0) or not energy[0] > 0:
+            raise PhysicsError("the energies of a log-linear spectrum must be positive and rise")
+        if not np.all(np.isfinite(columns)) or not np.all(columns > 0):
+            raise PhysicsError("the densities of a log-linear spectrum must be above 0")
 
     @cached_property
-    def _table(self) -> TabulatedSpectrum:
-        rows = [share * np.array(FISSION_FITS[isotope].below) for isotope, share in self.fission_fractions]
-        return TabulatedSpectrum(LOW_ENERGIES_MEV, tuple(np.sum(rows, axis=0)))
+    def _points(self) -> tuple[FloatArray, FloatArray]:
+        return np.array(self.energies_mev, dtype=float), np.atleast_2d(np.array(self.columns_per_mev, dtype=float))
 
-    def _fit(self, energy: FloatArray) -> FloatArray:
-        terms = [
-            share * np.exp(np.polynomial.polynomial.polyval(energy, FISSION_FITS[isotope].exponents))
-            for isotope, share in self.fission_fractions
-        ]
-        return np.asarray(np.sum(terms, axis=0))
-
-    def _panel(self, low: FloatArray, high: FloatArray) -> FloatArray:
-        """Moments of the fit between two energies of one panel, shape (3, *shape)."""
-        nodes = low + (high - low) * _UNIT_NODES.reshape(-1, *(1,) * low.ndim)
-        weights = self._fit(nodes) * (high - low) * _UNIT_WEIGHTS.reshape(-1, *(1,) * low.ndim)
+    def _piece(self, low: FloatArray, segment: NDArray[np.int_]) -> FloatArray:
+        """Moments from `low` to the end of the segment of the table that holds it, shape (3, *shape)."""
+        energy = self._points[0]
+        nodes, weights = gauss_legendre(low, energy[segment + 1])
+        weights = weights * self._density(nodes, segment)
         return np.stack([np.sum(weights * nodes**-k, axis=0) for k in (0.0, 1.0, 2.0)])
+
+    def _density(self, energy: FloatArray, segment: NDArray[np.int_]) -> FloatArray:
+        points, columns = self._points
+        share = (energy - points[segment]) / (points[segment + 1] - points[segment])
+        logs = np.log(columns)
+        return np.asarray(np.sum([np.exp(log[segment] + share * np.diff(log)[segment]) for log in logs], axis=0))
 
     @cached_property
     def _above(self) -> FloatArray:
-        """Moments of the fit above each edge of its panels, shape (3, edges)."""
-        panels = self._panel(_FIT_EDGES[:-1], _FIT_EDGES[1:])
-        return np.concatenate([np.cumsum(panels[:, ::-1], axis=1)[:, ::-1], np.zeros((3, 1))], axis=1)
+        """Moments of everything above each point, shape (3, points)."""
+        energy = self._points[0]
+        pieces = self._piece(energy[:-1], np.arange(len(energy) - 1))
+        return np.concatenate([np.cumsum(pieces[:, ::-1], axis=1)[:, ::-1], np.zeros((3, 1))], axis=1)
 
     @property
     def maximum_energy_mev(self) -> float:
-        """8 MeV, where the fit ends."""
-        return FIT_TO_MEV
+        """The last energy of the table."""
+        return self.energies_mev[-1]
 
     @property
     def kinks_mev(self) -> tuple[float, ...]:
-        """The points of the table; at its last the density jumps."""
-        return LOW_ENERGIES_MEV
+        """The other energies of the table."""
+        return self.energies_mev[:-1]
 
     @property
-    def antineutrinos_per_fission(self) -> float:
-        """The yield of a fission."""
-        return float(self._above[0, 0]) + self._table.integral
+    def integral(self) -> float:
+        """Neutrinos in all."""
+        return float(self._above[0, 0])
 
     def density_per_mev(self, energy_mev: ArrayLike) -> FloatArray:
-        """phi(E) in 1/MeV of one antineutrino, 0 outside the table and the fit."""
+        """phi(E) per MeV, 0 outside the table."""
+        points = self._points[0]
         energy = np.asarray(energy_mev, dtype=float)
-        fitted = (energy >= FIT_FROM_MEV) & (energy <= FIT_TO_MEV)
-        fit = self._fit(np.where(fitted, energy, FIT_FROM_MEV))
-        return np.where(fitted, fit, self._table.density_per_mev(energy)) / self.antineutrinos_per_fission
+        inside = (energy >= points[0]) & (energy <= points[-1])
+        at = np.clip(energy, points[0], points[-1])
+        return np.where(inside, self._density(at, self._segment(at)), 0.0)
+
+    def _segment(self, energy: FloatArray) -> NDArray[np.int_]:
+        points = self._points[0]
+        return np.clip(np.searchsorted(points, energy, side="right") - 1, 0, len(points) - 2)
 
     def inverse_energy_moments(self, minimum_energy_mev: ArrayLike) -> FloatArray:
-        """m_k: the table in closed form, the fit on panels of 0.5 MeV with 12 nodes each."""
-        minimum = np.asarray(minimum_energy_mev, dtype=float)
-        low = np.clip(minimum, FIT_FROM_MEV, FIT_TO_MEV)
-        panel = np.clip(np.searchsorted(_FIT_EDGES, low, side="right") - 1, 0, len(_FIT_EDGES) - 2)
-        fit = self._panel(low, _FIT_EDGES[panel + 1]) + self._above[:, panel + 1]
-        return (fit + self._table.inverse_energy_moments(minimum)) / self.antineutrinos_per_fission
+        """m_k: 12 Gauss-Legendre nodes on the piece that E_min cuts, and everything above it."""
+        points = self._points[0]
+        low = np.clip(np.asarray(minimum_energy_mev, dtype=float), points[0], points[-1])
+        segment = self._segment(low)
+        return np.asarray(self._piece(low, segment) + self._above[:, segment + 1])
+
+
+class DensitySpectrum(Spectrum, Protocol):
+    """A spectrum with a density, which a line does not have."""
+
+    @property
+    def integral(self) -> float:
+        """Neutrinos in all."""
+
+    def density_per_mev(self, energy_mev: ArrayLike) -> FloatArray:
+        """phi(E) per MeV."""
+
+
+@dataclass(frozen=True)
+class SpectrumSum:
+    """Spectra added, each times a weight.
+
+    >>> box = TabulatedSpectrum((1.0, 2.0), (1.0, 1.0))
+    >>> both = SpectrumSum(((2.0, box), (0.5, TabulatedSpectrum((2.0, 4.0), (1.0, 1.0)))))
+    >>> both.integral, both.normalised().density_per_mev([1.5, 3.0]).tolist()
+    (3.0, [0.6666666666666666, 0.16666666666666666])
+    """
+
+    parts: tuple[tuple[float, DensitySpectrum], ...]
+
+    @property
+    def maximum_energy_mev(self) -> float:
+        """The highest end of a part."""
+        return max(part.maximum_energy_mev for _, part in self.parts)
+
+    @property
+    def kinks_mev(self) -> tuple[float, ...]:
+        """Those of the parts, and their ends below the maximum."""
+        kinks = {kink for _, part in self.parts for kink in (*part.kinks_mev, part.maximum_energy_mev)}
+        return tuple(sorted(kinks - {self.maximum_energy_mev}))
+
+    @property
+    def integral(self) -> float:
+        """Neutrinos in all."""
+        return sum(weight * part.integral for weight, part in self.parts)
+
+    def normalised(self) -> SpectrumSum:
+        """The same shape with one neutrino in all."""
+        return SpectrumSum(tuple((weight / self.integral, part) for weight, part in self.parts))
+
+    def density_per_mev(self, energy_mev: ArrayLike) -> FloatArray:
+        """The sum of the densities; where one part ends and the next begins, both count."""
+        return np.asarray(np.sum([weight * part.density_per_mev(energy_mev) for weight, part in self.parts], axis=0))
+
+    def inverse_energy_moments(self, minimum_energy_mev: ArrayLike) -> FloatArray:
+        """The sum of the moments."""
+        moments = [weight * part.inverse_energy_moments(minimum_energy_mev) for weight, part in self.parts]
+        return np.asarray(np.sum(moments, axis=0))

@@ -1,0 +1,186 @@
+"""What every source offers: its kinds of neutrino, their fluence, its live time, and what is uncertain in its flux."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cevnslab.errors import PhysicsError
+from cevnslab.physics.arrival_times import Pulse
+from cevnslab.physics.spectra import Spectrum
+
+FloatArray = NDArray[np.float64]
+
+SECONDS_PER_HOUR = 3600.0
+CM_PER_M = 100.0
+
+
+@dataclass(frozen=True)
+class FluxComponent:
+    """One kind of neutrino from a source."""
+
+    name: str
+    flavour: str
+    """``"e"``, ``"mu"`` or ``"tau"``."""
+    antineutrino: bool
+    spectrum: Spectrum
+    lifetimes_us: tuple[float, ...] = ()
+    """Of the decays that it waits for after the proton; needed where arrival times are."""
+    yield_per_primary: float = 1.0
+    """Neutrinos of this kind per primary particle, of which `fluence_per_cm2` counts; multiplies the spectrum."""
+    part: str = ""
+    """The part of the flux that it belongs to, on which a `FluxNuisance` acts; empty where none does."""
+
+
+@dataclass(frozen=True)
+class FluxNuisance:
+    """A factor 1 + p on parts of a source's flux, with a Gaussian prior on p: a nuisance parameter of the source.
+
+    Its parameter is called ``<source>.<name>``, such as ``reactor.above_8_mev``, and is one parameter for all detectors
+    at that source. The counts of a part are folded for themselves (`Response.parts`), always for p = 0, so that
+    expected counts are the sum over the parts of their counts times the factors of all nuisances that name the part.
+    A prior of 0.8 +- 0.3 on a factor is a centre of -0.2 and a width of 0.3: data that are expected, not observed, have
+    p at the centre.
+    """
+
+    name: str
+    parts: tuple[str, ...]
+    """The parts of the flux that it multiplies, as `FluxComponent.part` names them."""
+    width: float
+    """Standard deviation of the prior on p; 0 fixes it."""
+    centre: float = 0.0
+
+
+class Source(Protocol):
+    """What the response needs to know of a source."""
+
+    @property
+    def name(self) -> str:
+        """How a study calls it."""
+
+    @property
+    def components(self) -> tuple[FluxComponent, ...]:
+        """The kinds of neutrino, each with its own yield."""
+
+    @property
+    def nuisances(self) -> tuple[FluxNuisance, ...]:
+        """What is uncertain in the flux beyond its common normalisation."""
+
+    @property
+    def needs_distance(self) -> bool:
+        """Whether the flux depends on the detector's distance; otherwise the source says all."""
+
+    def fluence_per_cm2(self, distance_m: float | None, years: float) -> float:
+        """Neutrinos per cm^2 of a component with a yield of 1, over calendar years.
+
+        Raises `PhysicsError` for no distance where one is needed.
+        """
+
+    @property
+    def pulse(self) -> Pulse | None:
+        """The protons' time profile; None for a source without pulses."""
+
+    @property
+    def repetition_hz(self) -> float | None:
+        """Pulses a second."""
+
+    @property
+    def hours_per_year(self) -> float:
+        """Live time of a calendar year."""
+
+    @property
+    def duty_factor(self) -> float:
+        """Share of the live time in which it shines."""
+
+    def beam_days(self, years: float) -> float:
+        """Days in which the source shines, over calendar years: what steady backgrounds are multiplied by."""
+
+
+class Steady:
+    """A source without pulses, whose flux has no uncertain parts unless it says so."""
+
+    hours_per_year: float
+    duty_factor: float
+
+    @property
+    def pulse(self) -> None:
+        """It shines all the time."""
+        return None
+
+    @property
+    def repetition_hz(self) -> None:
+        """It has no pulses."""
+        return None
+
+    @property
+    def nuisances(self) -> tuple[FluxNuisance, ...]:
+        """None."""
+        return ()
+
+    def beam_days(self, years: float) -> float:
+        """Days in which the source shines: live time times duty factor."""
+        return self.hours_per_year / 24 * years * self.duty_factor
+
+    def beam_seconds(self, years: float) -> float:
+        """The same in seconds."""
+        return self.beam_days(years) * 24 * SECONDS_PER_HOUR
+
+
+def required_distance_m(source: str, distance_m: float | None) -> float:
+    """The detector's distance from a source that needs it; `PhysicsError` where there is none."""
+    if distance_m is None:
+        raise PhysicsError(f"source {source}: the detector's distance_m is required")
+    return distance_m
+
+
+def components_by_arrival(
+    components: Sequence[FluxComponent],
+) -> list[tuple[tuple[float, ...], tuple[FluxComponent, ...]]]:
+    """Flux components grouped by the decays that they wait for."""
+    groups: dict[tuple[float, ...], list[FluxComponent]] = {}
+    for component in components:
+        groups.setdefault(component.lifetimes_us, []).append(component)
+    return [(lifetimes, tuple(group)) for lifetimes, group in groups.items()]
+
+
+def components_by_part(components: Sequence[FluxComponent]) -> dict[str, tuple[FluxComponent, ...]]:
+    """Flux components grouped by the part of the flux that they belong to."""
+    groups: dict[str, list[FluxComponent]] = {}
+    for component in components:
+        groups.setdefault(component.part, []).append(component)
+    return {part: tuple(group) for part, group in groups.items()}
+
+
+def days_in_time_bins(source: Source, edges_us: ArrayLike, years: float) -> FloatArray:
+    """Live days spent in each bin of the time after the beam, all pulses together: shape (bins,).
+
+    Raises `PhysicsError` for a source without pulses, or a window longer than the time between them.
+    """
+    if source.pulse is None or source.repetition_hz is None:
+        raise PhysicsError(f"source {source.name}: time bins need its pulse and repetition_hz")
+    edges = np.asarray(edges_us, dtype=float)
+    if edges[-1] - edges[0] > 1e6 / source.repetition_hz:
+        raise PhysicsError(
+            f"source {source.name}: time bins over {edges[-1] - edges[0]:g} us, but pulses follow each other after "
+            f"{1e6 / source.repetition_hz:g} us"
+        )
+    return np.diff(edges) * 1e-6 * source.repetition_hz * source.hours_per_year / 24 * years
+
+
+def check_positive(source: str, key: str, value: float) -> None:
+    """Raise `PhysicsError` unless a value of a source is above 0 and finite."""
+    if not 0 < value < np.inf:
+        raise PhysicsError(f"source {source}: {key} must be above 0, got {value:g}")
+
+
+def check_live_time(source: str, hours_per_year: float, duty_factor: float) -> None:
+    """Raise `PhysicsError` for a live time that a year does not have, or a duty factor outside (0, 1]."""
+    check_positive(source, "hours_per_year", hours_per_year)
+    if hours_per_year > 366 * 24:
+        raise PhysicsError(f"source {source}: a year has no {hours_per_year:g} hours")
+    if not 0 < duty_factor <= 1:
+        raise PhysicsError(f"source {source}: duty_factor must be above 0 and at most 1, got {duty_factor:g}")
