@@ -48,7 +48,7 @@ def fermi_function(charge: int, mass_number: int, energy: np.ndarray, momentum: 
 
 
 def antineutrino_spectrum(charge: int, mass_number: int, endpoint_kev: float, energy_kev: np.ndarray) -> np.ndarray:
-    """p W E_nu^2 F(Z, W) of an allowed transition, normalised to 1 on the energies."""
+    """P W E_nu^2 F(Z, W) of an allowed transition, normalised to 1 on the energies."""
     inside = (energy_kev > 0) & (energy_kev < endpoint_kev)
     total = 1 + np.where(inside, endpoint_kev - energy_kev, 1.0) / ELECTRON_MASS_KEV
     momentum = np.sqrt(total**2 - 1)

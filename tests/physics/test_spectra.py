@@ -17,6 +17,7 @@ import cevnslab as cl
 from cevnslab.errors import PhysicsError, UnknownNameError
 from cevnslab.physics import sources, spectra
 from cevnslab.physics.cross_sections import differential, scatterers
+from cevnslab.physics.reactor_spectra import FISSION_FITS, MuellerSpectrum, huber_mueller
 from cevnslab.physics.sources import (
     ENERGY_PER_FISSION_MEV,
     PION_DECAY_AT_REST,
@@ -25,12 +26,17 @@ from cevnslab.physics.sources import (
     Reactor,
     TabulatedSource,
 )
-from cevnslab.physics.spectra import FISSION_FITS, NU_E_SPECTRUM, ReactorSpectrum, TabulatedSpectrum
+from cevnslab.physics.spectra import NU_E_SPECTRUM, TabulatedSpectrum
 
 FUEL = {"U235": 0.58, "U238": 0.07, "Pu239": 0.30, "Pu241": 0.05}
-MIXTURE = ReactorSpectrum(tuple(FUEL.items()))
+MIXTURE = MuellerSpectrum(tuple(FUEL.items()))
 UNEVEN = TabulatedSpectrum((0.01, 0.02, 0.5, 0.500001, 3.0, 40.0), (0.0, 2.0, 1.0, 5.0, 0.3, 0.1))
-SPECTRA = {"reactor": MIXTURE, "table": UNEVEN, "fine": TabulatedSpectrum(np.linspace(1, 9, 400), np.ones(400))}
+SPECTRA = {
+    "reactor": MIXTURE,
+    "huber-mueller": huber_mueller().mixture(tuple(FUEL.items()))[0].spectrum,
+    "table": UNEVEN,
+    "fine": TabulatedSpectrum(np.linspace(1, 9, 400), np.ones(400)),
+}
 every_spectrum = pytest.mark.parametrize("name", SPECTRA)
 
 
@@ -137,7 +143,7 @@ def inverse_beta_cross_section(energy):
 )
 def test_inverse_beta_yield_per_fission(isotope, published):
     """Against Mueller et al., arXiv:1101.2663; the part above 8 MeV, below 1 per cent, is not in the spectrum."""
-    spectrum = ReactorSpectrum(((isotope, 1.0),))
+    spectrum = MuellerSpectrum(((isotope, 1.0),))
 
     def integrand(energy):
         return float(spectrum.density_per_mev(energy)) * inverse_beta_cross_section(energy)
@@ -151,26 +157,26 @@ def test_antineutrinos_per_fission():
     assert per_fission == pytest.approx(6.0, abs=0.5)
     assert per_fission * MIXTURE.inverse_energy_moments(1.806)[0] == pytest.approx(1.9, abs=0.1)
     assert MIXTURE.inverse_energy_moments(0.0)[0] == near(1.0, 1e-13)
-    parts = sum(share * ReactorSpectrum(((name, 1.0),)).antineutrinos_per_fission for name, share in FUEL.items())
+    parts = sum(share * MuellerSpectrum(((name, 1.0),)).antineutrinos_per_fission for name, share in FUEL.items())
     assert parts == near(per_fission, 1e-12)
 
 
 @pytest.mark.parametrize("isotope", FISSION_FITS)
 def test_the_table_and_the_fit_meet(isotope):
-    spectrum = ReactorSpectrum(((isotope, 1.0),))
+    spectrum = MuellerSpectrum(((isotope, 1.0),))
     below, above = spectrum.density_per_mev([2.0 - 1e-9, 2.0])
     assert above == near(below, 0.08)
 
 
 def test_fission_fractions_that_are_not():
     with pytest.raises(UnknownNameError, match="U235"):
-        ReactorSpectrum((("U-235", 1.0),))
+        MuellerSpectrum((("U-235", 1.0),))
     with pytest.raises(PhysicsError, match="sum to 1"):
-        ReactorSpectrum((("U235", 0.9),))
+        MuellerSpectrum((("U235", 0.9),))
     with pytest.raises(PhysicsError, match="0 or more"):
-        ReactorSpectrum((("U235", 1.1), ("U238", -0.1)))
+        MuellerSpectrum((("U235", 1.1), ("U238", -0.1)))
     with pytest.raises(PhysicsError, match="twice"):
-        ReactorSpectrum((("U235", 0.5), ("U235", 0.5)))
+        MuellerSpectrum((("U235", 0.5), ("U235", 0.5)))
     with pytest.raises(UnknownNameError, match="Pu239"):
         Reactor("plant", 1.0, {"Pu-239": 1.0}, 8000)
 
@@ -180,12 +186,11 @@ REACTOR = Reactor("plant", 2.9, FUEL, 8000)
 
 def test_flux_of_a_reactor():
     # 6 antineutrinos per 205 MeV: 2e20 per second and GW; 1e13 per cm^2 and s is 20 m from 3 GW.
-    (component,) = REACTOR.components
-    assert (component.flavour, component.antineutrino) == ("e", True)
-    per_gw = REACTOR.fissions_per_second * component.yield_per_primary / REACTOR.thermal_power_gw
+    assert all((component.flavour, component.antineutrino) == ("e", True) for component in REACTOR.components)
+    per_gw = REACTOR.fissions_per_second * REACTOR.antineutrinos_per_fission / REACTOR.thermal_power_gw
     assert per_gw == near(1.8e20, 0.08)
     seconds = 8000 * 3600
-    flux = REACTOR.fluence_per_cm2(20.0, 1) * component.yield_per_primary / seconds
+    flux = REACTOR.fluence_per_cm2(20.0, 1) * REACTOR.antineutrinos_per_fission / seconds
     assert flux == near(1e13, 0.05)
     assert REACTOR.fluence_per_cm2(40.0, 2) == near(REACTOR.fluence_per_cm2(20.0, 1) / 2, 1e-12)
     half = replace(REACTOR, duty_factor=0.5)

@@ -288,7 +288,7 @@ REFUSED = {
 def test_what_is_refused(mistake, command, write_study, tmp_path):
     changes, words = REFUSED[mistake]
     write(tmp_path)
-    thresholds = {"detectors.0.threshold_kev": 5.0} if "reach" in mistake else {}
+    thresholds = {"detectors.0.threshold_kev": 10.0} if "reach" in mistake else {}
     ran = command("run", write_study(changed({**changes, **thresholds})), "-o", tmp_path / "out")
     assert (ran.status, ran.out) == (2, ""), ran.err
     assert ran.err.count("cevnslab: ") == 1

@@ -30,7 +30,14 @@ from cevnslab.physics.atoms import binding_energies_kev
 from cevnslab.physics.couplings import COUPLINGS, Coupling, coupling
 from cevnslab.physics.cross_sections import AtomicElectrons, Scatterer, scatterers
 from cevnslab.physics.nuclei import Target
-from cevnslab.physics.sources import FluxComponent, Source, components_by_arrival, days_in_time_bins
+from cevnslab.physics.sources import (
+    FluxComponent,
+    FluxNuisance,
+    Source,
+    components_by_arrival,
+    components_by_part,
+    days_in_time_bins,
+)
 from cevnslab.quadratic import Polynomial, Variable
 
 FloatArray = NDArray[np.float64]
@@ -78,6 +85,12 @@ class Response:
     """Counts of each background, shape (bins,)."""
     expansions: Mapping[int, Expansion] = field(default_factory=dict)
     """Of the couplings, by index, that are not linear in the amplitude: the functions in the place of powers."""
+    parts: Mapping[str, Mapping[str, FloatArray]] = field(default_factory=dict)
+    """Per channel and part of the source's flux, the coefficients of that part alone, shape (monomials, bins): they sum
+    to `coefficients`. The part named "" is what no flux nuisance acts on. Empty for a source without such nuisances."""
+    flux_nuisances: Mapping[str, FluxNuisance] = field(default_factory=dict)
+    """By the name of their parameter, such as ``reactor.above_8_mev``. A sample of the likelihood is one
+    ``parts[channel][part]``, with a scale 1 + p of every nuisance that has the part among its `parts`."""
 
     @cached_property
     def polynomial(self) -> Polynomial:
@@ -202,20 +215,26 @@ def response(
         axes.append(BinAxis("time_us", detector.time_bin_edges_us))
         days = days_in_time_bins(source, detector.time_bin_edges_us, years)
         background = np.outer(background, days).ravel()
-    nothing = np.zeros(len(background))
-    coefficients = {
+    names = tuple(components_by_part(source.components))
+    nothing = np.zeros((len(names), len(background)))
+    by_part = {
         channel: np.array([by_monomial.get(monomial, nothing) for monomial in monomials])
         for channel, by_monomial in terms.items()
     }
+    nuisances = {f"{source.name}.{nuisance.name}": nuisance for nuisance in source.nuisances}
     return Response(
         detector.name,
         tuple(axes),
         declared,
         tuple(channels),
         tuple(monomials),
-        coefficients,
+        {channel: array[:, 0] if len(names) == 1 else array.sum(axis=1) for channel, array in by_part.items()},
         {"background": background},
         expansions_of(declared, detector.target),
+        {channel: {name: array[:, at] for at, name in enumerate(names)} for channel, array in by_part.items()}
+        if nuisances
+        else {},
+        nuisances,
     )
 
 
@@ -228,7 +247,7 @@ def _channel_terms(
     form_factor: str,
     radiative_corrections: bool,
 ) -> dict[Monomial, FloatArray]:
-    """Counts per bin of every monomial in one channel."""
+    """Counts of every monomial in one channel, by part of the flux: shape (parts, bins)."""
     light = _light_axis(detector, channel)
     particles = scatterers(detector.target, channel, form_factor, radiative_corrections=radiative_corrections)
     components = source.components
@@ -239,8 +258,26 @@ def _channel_terms(
     first = detector.target.constituents[0]
     formula_units = detector.mass_kg * detector.target.nuclei_per_kg(first) / first.per_formula_unit
     luminosity = source.fluence_per_cm2(detector.distance_m, years) * formula_units
+    terms = [
+        _part_terms(particles, _by_arrival(source, part, detector), couplings, recoil, weight, windows, luminosity)
+        for part in components_by_part(components).values()
+    ]
+    nothing = np.zeros_like(terms[0][()])
+    return {monomial: np.stack([part.get(monomial, nothing) for part in terms]) for monomial in sorted_monomials(terms)}
+
+
+def _part_terms(
+    particles: list[tuple[Scatterer, float]],
+    groups: list[tuple[tuple[FluxComponent, ...], FloatArray | None]],
+    couplings: tuple[Coupling, ...],
+    recoil: FloatArray,
+    weight: FloatArray,
+    windows: FloatArray,
+    luminosity: float,
+) -> dict[Monomial, FloatArray]:
+    """Counts of every monomial of flux components that arrive in groups, each with its share in every time bin."""
     total: dict[Monomial, FloatArray] = {}
-    for group, fractions in _by_arrival(source, detector):
+    for group, fractions in groups:
         for monomial, counts in fold(particles, group, couplings, recoil, weight, windows, luminosity).items():
             binned = counts if fractions is None else np.outer(counts, fractions).ravel()
             total[monomial] = total[monomial] + binned if monomial in total else binned
@@ -262,15 +299,17 @@ def _light_axis(detector: Detector, channel: str) -> Quenching:
     return ConstantQuenching(1 / detector.electron_quenching)
 
 
-def _by_arrival(source: Source, detector: Detector) -> list[tuple[tuple[FluxComponent, ...], FloatArray | None]]:
+def _by_arrival(
+    source: Source, components: tuple[FluxComponent, ...], detector: Detector
+) -> list[tuple[tuple[FluxComponent, ...], FloatArray | None]]:
     """The flux components that arrive together, each group with its share in every time bin."""
     if detector.time_bin_edges_us is None:
-        return [(source.components, None)]
+        return [(components, None)]
     if source.pulse is None:
         raise PhysicsError(f"source {source.name}: time bins need its pulse and repetition_hz")
     groups: list[tuple[tuple[FluxComponent, ...], FloatArray | None]] = []
     seen = False
-    for lifetimes, group in components_by_arrival(source.components):
+    for lifetimes, group in components_by_arrival(components):
         fractions = arrival_fractions(source.pulse, lifetimes, detector.time_bin_edges_us)
         seen = seen or bool(fractions.any())
         groups.append((group, fractions))

@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cevnslab.errors import PhysicsError, UnknownNameError
-from cevnslab.physics.coupling import nearest
 from cevnslab.physics.spectra import (
     DensitySpectrum,
     LogLinearSpectrum,
@@ -27,6 +26,7 @@ from cevnslab.physics.spectra import (
     TabulatedSpectrum,
     gauss_legendre,
 )
+from cevnslab.words import nearest
 
 FloatArray = NDArray[np.float64]
 
@@ -290,7 +290,7 @@ def huber_mueller() -> TabulatedFissionSpectra:
 
     >>> fuel = (("U235", 0.53), ("U238", 0.08), ("Pu239", 0.32), ("Pu241", 0.07))
     >>> [(each.part, f"{each.per_fission:.2e}") for each in huber_mueller().mixture(fuel)]
-    [('', '5.62e+00'), ('above_8_mev', '6.79e-04')]
+    [('', '5.62e+00'), ('above_8_mev', '6.87e-04')]
     """
     table = _shipped("huber-mueller.csv")
     table = table[table[:, 0] >= JOIN_MEV - 1e-9]

@@ -84,10 +84,11 @@ def _describe_detector(setup: DetectorSetup) -> list[str]:
         if resolution is None
         else f"resolution {resolution.sigma_kev:g} {unit} at {resolution.at_kev:g} {unit} ({resolution.law})"
     )
+    place = "" if detector.distance_m is None else f"{detector.distance_m:g} m from "
     quenching = "" if detector.electron_quenching is None else f", electron quenching {detector.electron_quenching:g}"
     return [
         f"  detector {detector.name}: {detector.mass_kg:g} kg of {detector.target.formula} at "
-        f"{detector.distance_m:g} m from {source.name}, {setup.exposure_years:g} years, "
+        f"{place}{source.name}, {setup.exposure_years:g} years, "
         f"channels {'+'.join(setup.channels)}, {setup.statistic}",
         f"    {len(edges) - 1} bins from {edges[0]:g} to {edges[-1]:g} {unit}, {width}, "
         f"efficiency {efficiency}{quenching}",

@@ -11,7 +11,7 @@ from typing import Any
 
 from cevnslab.physics.couplings import COUPLINGS
 from cevnslab.studies import presets
-from cevnslab.studies.schema import StudyFile
+from cevnslab.studies.schema import SOURCES, StudyFile
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -83,20 +83,25 @@ def _preset_names(kind: presets.Kind) -> Schema:
 
 
 def _name_sources(models: Mapping[str, Schema]) -> None:
-    """A word for a source must be a preset's name; else its type says which keys it has."""
-    kinds = ("PionDecayAtRest", "Reactor", "TabulatedSource")
-    by_type: list[Schema] = [
-        {
-            "if": {"properties": {"type": models[kind]["properties"]["type"]}, "required": ["type"]},
-            "then": {"$ref": f"#/$defs/{kind}"},
-        }
-        for kind in kinds
-    ]
-    types = [models[kind]["properties"]["type"]["const"] for kind in kinds]
-    own = {"type": "object", "properties": {"type": {"enum": types}}, "required": ["type"], "allOf": by_type}
+    """A word for a source must be a preset's name; else its type, or its preset's, says which keys it has."""
+    of_type: dict[str, list[str]] = {kind: [] for kind in SOURCES}
+    for name in presets.names("sources"):
+        of_type[presets.load("sources", name)["type"]].append(name)
+    by_type: list[Schema] = []
+    for kind, model in SOURCES.items():
+        entry = models[model.__name__]
+        said = {key: value for key, value in entry["properties"]["preset"].items() if key == "description"}
+        entry["properties"]["preset"] = {**said, "type": "string", "enum": of_type[kind]}
+        entry["anyOf"] = [{"required": ["preset"]}, {"required": entry.pop("required")}]
+        typed = {"properties": {"type": entry["properties"]["type"]}, "required": ["type"]}
+        preset = {"properties": {"preset": {"enum": of_type[kind]}}, "required": ["preset"]}
+        by_type.append({"if": {"anyOf": [typed, preset]}, "then": {"$ref": f"#/$defs/{model.__name__}"}})
+    kinds: Schema = {"properties": {"type": {"enum": list(SOURCES)}, "preset": _preset_names("sources")}}
+    either = [{"required": ["type"]}, {"required": ["preset"]}]
+    own = {"type": "object", **kinds, "anyOf": either, "allOf": by_type}
     models["StudyFile"]["$defs"]["Source"] = {"anyOf": [_preset_names("sources"), own]}
-    for model in ("StudyFile", "Detector"):
-        properties = models[model]["properties"]
+    for name in ("StudyFile", "Detector"):
+        properties = models[name]["properties"]
         said = {key: value for key, value in properties["source"].items() if key == "description"}
         properties["source"] = {**said, "$ref": "#/$defs/Source"}
 

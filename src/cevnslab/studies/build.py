@@ -1,4 +1,4 @@
-"""From validated keys to the objects of physics and detection."""
+"""From validated keys to detectors and data sets."""
 
 from __future__ import annotations
 
@@ -12,73 +12,13 @@ from cevnslab.detection import detector as detection
 from cevnslab.detection.detector import FloatArray
 from cevnslab.detection.quenching import ConstantQuenching, Lindhard, Quenching, QuenchingTable
 from cevnslab.errors import StudyError, located
-from cevnslab.physics.arrival_times import GaussianPulse, Pulse, UniformPulse
+from cevnslab.physics.arrival_times import GaussianPulse
 from cevnslab.physics.nuclei import NucleiConvention, Target, target
-from cevnslab.physics.sources import FluxComponent, PionDecayAtRest, Reactor, Source, TabulatedSource
-from cevnslab.physics.spectra import TabulatedSpectrum
 from cevnslab.studies import presets, schema
-from cevnslab.studies.tables import FLAVOUR_COLUMNS, read_curve, read_spectra
-from cevnslab.studies.validation import validated
+from cevnslab.studies.tables import read_curve
 
 if TYPE_CHECKING:
     from cevnslab.experiments.measurement import Setup
-
-
-def _pulse(spec: schema.GaussianPulse | schema.UniformPulse | None) -> Pulse | None:
-    if isinstance(spec, schema.GaussianPulse):
-        return GaussianPulse(spec.centre_us, spec.width_us)
-    return None if spec is None else UniformPulse(spec.start_us, spec.length_us)
-
-
-def build_source(given: str | schema.SourceKeys, base: Path = Path()) -> Source:
-    """A source from a preset's name or its keys; file names are relative to `base`."""
-    if isinstance(given, str):
-        return build_source(validated_source(presets.load("sources", given)))
-    if isinstance(given, schema.Reactor):
-        return Reactor(
-            given.name, given.thermal_power_gw, given.fission_fractions, given.hours_per_year, given.duty_factor
-        )
-    if isinstance(given, schema.TabulatedSource):
-        components = _tabulated_components(base / given.file)
-        # The file holds fluxes, so that they are the components' yields of a unit flux.
-        return TabulatedSource(
-            given.name, components, 1.0, given.reference_distance_m, given.hours_per_year, given.duty_factor
-        )
-    return PionDecayAtRest(
-        name=given.name,
-        protons_per_year=given.protons_per_year,
-        neutrinos_per_proton=given.neutrinos_per_proton,
-        hours_per_year=given.hours_per_year,
-        duty_factor=given.duty_factor,
-        pulse=_pulse(given.pulse),
-        repetition_hz=given.repetition_hz,
-    )
-
-
-def validated_source(content: Mapping[str, Any]) -> schema.SourceKeys:
-    """A source's keys, of the type that they name; `StudyError` for a type that there is not."""
-    kind = content.get("type")
-    if kind not in schema.SOURCES:
-        raise StudyError(f"type: {schema.source_type_fault(kind)}")
-    return validated(schema.SOURCES[kind], content)
-
-
-def _tabulated_components(path: Path) -> tuple[FluxComponent, ...]:
-    """One component per column of a spectrum file, its yield the flux in 1/(cm^2 s)."""
-    energy, columns = read_spectra(path)
-    components = []
-    for name, density in columns.items():
-        if not density.any():
-            continue  # a flavour that the source does not emit
-        with located(f"spectrum file {path}, column {name}"):
-            spectrum = TabulatedSpectrum(tuple(energy.tolist()), tuple(density.tolist()))
-            flavour, antineutrino = FLAVOUR_COLUMNS[name]
-            components.append(
-                FluxComponent(name, flavour, antineutrino, spectrum.normalised(), yield_per_primary=spectrum.integral)
-            )
-    if not components:
-        raise StudyError(f"spectrum file {path}: no column has any neutrinos")
-    return tuple(components)
 
 
 _ALTERNATIVES = (

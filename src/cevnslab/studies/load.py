@@ -14,8 +14,9 @@ from cevnslab.physics.nuclei import NucleiConvention
 from cevnslab.physics.sources import Source
 from cevnslab.results import Result
 from cevnslab.studies import presets, schema
-from cevnslab.studies.build import build_detector, build_source, merge_preset, validated_source
+from cevnslab.studies.build import build_detector, merge_preset
 from cevnslab.studies.scans import check_scans
+from cevnslab.studies.sources import build_source, validated_source
 from cevnslab.studies.study import Study, build_study
 from cevnslab.studies.validation import validated
 from cevnslab.studies.yaml_io import read_yaml

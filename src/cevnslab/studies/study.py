@@ -15,10 +15,11 @@ from cevnslab.physics.couplings import Coupling, coupling
 from cevnslab.physics.sources import days_in_time_bins
 from cevnslab.results import Result
 from cevnslab.studies import schema
-from cevnslab.studies.build import build_detector, build_experiment, build_source, merge_preset
+from cevnslab.studies.build import build_detector, build_experiment, merge_preset
 from cevnslab.studies.registry import study_registry
 from cevnslab.studies.rules import check_across_keys
 from cevnslab.studies.setups import AnySetup, DetectorSetup, ExperimentSetup
+from cevnslab.studies.sources import build_source, merge_source, says_distance
 from cevnslab.studies.validation import validated
 from cevnslab.textfiles import read_text
 
@@ -56,8 +57,9 @@ class Study:
         if "plugins" in content:
             content["plugins"] = [str((self.base / name).resolve()) for name in content["plugins"]]
         for source in [content.get("source"), *(detector.get("source") for detector in content["detectors"])]:
-            if isinstance(source, dict) and "file" in source:
-                source["file"] = str((self.base / source["file"]).resolve())
+            for holder in (source, source.get("spectrum")) if isinstance(source, dict) else ():
+                if isinstance(holder, dict) and "file" in holder:
+                    holder["file"] = str((self.base / holder["file"]).resolve())
         for detector in content["detectors"]:
             # Files are named from anywhere, since the saved study stands in another folder than the user's.
             if isinstance(detector.get("efficiency"), dict):
@@ -120,23 +122,33 @@ def build_study(
 
 def _with_presets(content: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(content)
-    _check_source_type("source", content.get("source"))
+    if isinstance(content.get("source"), Mapping):
+        merged["source"] = _merged_source("source", content["source"])
     entries = content.get("detectors")
     if isinstance(entries, list):
         merged["detectors"] = []
         for number, entry in enumerate(entries, start=1):
             with located(f"detectors.{number}.preset"):
-                merged["detectors"].append(merge_preset(entry) if isinstance(entry, Mapping) else entry)
-            if isinstance(entry, Mapping):
-                called = entry.get("name", entry.get("preset", number))
-                _check_source_type(f"detectors.{called}.source", entry.get("source"))
+                detector = merge_preset(entry) if isinstance(entry, Mapping) else entry
+            if isinstance(detector, dict):
+                called = detector.get("name", number)
+                if isinstance(detector.get("source"), Mapping):
+                    detector["source"] = _merged_source(f"detectors.{called}.source", detector["source"])
+                projected = not {"experiment", "dataset"} & set(detector)
+                if projected and says_distance(detector.get("source", merged.get("source"))):
+                    # The preset's distance is from another source; one in the study file is refused later.
+                    if "distance_m" not in entry:
+                        detector.pop("distance_m", None)
+            merged["detectors"].append(detector)
     return merged
 
 
-def _check_source_type(path: str, source: object) -> None:
-    """A source of a type that there is not: said first, since which keys are right depends on it."""
-    if isinstance(source, Mapping) and source.get("type") not in schema.SOURCES:
-        raise StudyError(f"{path}.type: {schema.source_type_fault(source.get('type'))}")
+def _merged_source(path: str, source: Mapping[str, Any]) -> dict[str, Any]:
+    """A source with its preset's keys; its type is checked first, since which keys are right depends on it."""
+    merged = merge_source(source, path)
+    if merged.get("type") not in schema.SOURCES:
+        raise StudyError(f"{path}.type: {schema.source_type_fault(merged.get('type'))}")
+    return merged
 
 
 def _setup(
@@ -157,8 +169,11 @@ def _setup(
     if source_given is None or years is None or uncertainties is None:
         missing = {"source": source_given, "exposure_years": years, "uncertainties": uncertainties}
         raise StudyError(f"{next(key for key, value in missing.items() if value is None)}: this key is required")
-    with located(f"{path}.source" if spec.source else "source"):
-        source = build_source(source_given, base)
+    source = build_source(source_given, base, f"{path}.source" if spec.source else "source")
+    if source.needs_distance and spec.distance_m is None:
+        raise StudyError(f"{path}.distance_m: this key is required")
+    if not source.needs_distance and spec.distance_m is not None:
+        raise StudyError(f"{path}.distance_m: the source {source.name} says itself how far it is; remove it")
     if "electron" in channels and spec.electron_quenching is None and spec.quenching is None:
         raise StudyError(f"{path}.electron_quenching: required with the channel electron (a number, or same-axis)")
     if uncertainties.quenching > 0 and spec.quenching is None:

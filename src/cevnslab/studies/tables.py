@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,22 +65,25 @@ FLAVOUR_COLUMNS = {
 """Columns of a spectrum file: flavour, and whether it is of antineutrinos."""
 
 
-def read_spectra(path: Path) -> tuple[FloatArray, dict[str, FloatArray]]:
-    """Energies (MeV) and flux densities (1/(cm^2 s MeV)) of a spectrum file, by column.
+def read_spectra(
+    path: Path, columns: Collection[str] = tuple(FLAVOUR_COLUMNS)
+) -> tuple[FloatArray, dict[str, FloatArray]]:
+    """Energies (MeV) and densities (per MeV) of a spectrum file, by column.
 
-    The first line names the columns: energy_mev, then some of nu_e, anti_nu_e, nu_mu ... Raises `InputFileError` as
-    `read_table` does, and for an unknown or repeated column, energies that fall, or a negative flux.
+    The first line names the columns, in capitals or not: energy_mev, then some of `columns`, such as nu_e, anti_nu_e.
+    Raises `InputFileError` as `read_table` does, and for an unknown or repeated column, energies that fall, or a
+    negative density.
     """
     table = read_table(path, "spectrum file", "10.0, 1e5, 2e5")
-    known = ", ".join(FLAVOUR_COLUMNS)
+    known = {name.lower(): name for name in columns}
     if len(table.names) < 2 or table.names[0] != "energy_mev":
         raise InputFileError(
-            f"{table.top}: the columns must be named in the first line, energy_mev first, then some of {known}; "
-            "such as: energy_mev, nu_e, anti_nu_mu"
+            f"{table.top}: the columns must be named in the first line, energy_mev first, then some of "
+            f"{', '.join(columns)}; such as: energy_mev, {', '.join(list(columns)[:2])}"
         )
     for name in table.names[1:]:
-        if name not in FLAVOUR_COLUMNS:
-            raise InputFileError(f"{table.top}: '{name}' is no column; {nearest(name, FLAVOUR_COLUMNS)}")
+        if name not in known:
+            raise InputFileError(f"{table.top}: '{name}' is no column; {nearest(name, columns)}")
         if table.names.count(name) > 1:
             raise InputFileError(f"{table.top}: the column '{name}' is given twice")
     energy = table.rows[:, 0]
@@ -92,4 +96,4 @@ def read_spectra(path: Path) -> tuple[FloatArray, dict[str, FloatArray]]:
     if len(negative):
         row, column = negative[0]
         raise InputFileError(f"{table.place(row)}: a flux must not be negative, got {table.rows[row, column + 1]:g}")
-    return energy, {name: table.rows[:, column] for column, name in enumerate(table.names) if column}
+    return energy, {known[name]: table.rows[:, column] for column, name in enumerate(table.names) if column}

@@ -31,7 +31,7 @@ ENERGY_PER_FISSION_MEV = {"U235": 202.36, "U238": 205.99, "Pu239": 211.12, "Pu24
 """Energy released in a reactor per fission (Ma et al., Phys. Rev. C 88 (2013) 014605, arXiv:1212.6625)."""
 
 FACTOR_ABOVE_8_MEV = (0.8, 0.3)
-"""Factor on the flux above 8 MeV and its uncertainty: Daya Bay's data prefer less than the tables, and models differ."""
+"""Factor on the flux above 8 MeV and its uncertainty: models differ, and Daya Bay's data prefer less than the table."""
 
 
 @dataclass(frozen=True)

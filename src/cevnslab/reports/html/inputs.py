@@ -113,7 +113,7 @@ def detector_table(result: Result) -> Markup:
                 name,
                 detector["target"],
                 f"{detector['mass_kg']:g}",
-                f"{detector['distance_m']:g}",
+                f"{detector['distance_m']:g}" if "distance_m" in detector else "",
                 f"{detector['protons_on_target']:.4g} protons" if measured else _source(whole.get("source")),
                 "whole run" if measured else f"{whole['exposure_years']:g} years",
                 result.detectors[name].channels,

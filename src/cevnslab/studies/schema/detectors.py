@@ -97,7 +97,9 @@ class Detector(Model):
     label: Text | None = Field(None, description="how figures name it; the target unless given")
     target: str = Field(description="element or compound formula")
     mass_kg: Positive = Field(description="of the target")
-    distance_m: Positive = Field(description="from the source")
+    distance_m: Positive | None = Field(
+        None, description="from the source; required unless the source says it itself (reactor cores)"
+    )
     threshold_kev: Positive | None = Field(
         None, description="lower edge of the first bin; goes with maximum_kev and bins"
     )

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from cevnslab.studies.schema.base import Fraction, HoursPerYear, Model, Name, Positive, either
+from cevnslab.physics.sources.reactor import FACTOR_ABOVE_8_MEV
+from cevnslab.studies.schema.base import Fraction, HoursPerYear, Model, Name, NonNegative, Positive, either
 
 
 class GaussianPulse(Model):
@@ -35,9 +36,13 @@ Pulse = Annotated[
 ]
 
 
+SourcePreset = Annotated[str | None, Field(description="built-in source whose keys are the defaults")]
+
+
 class PionDecayAtRest(Model):
     """A pulsed source of pions decaying at rest."""
 
+    preset: SourcePreset = None
     name: Name = Field("custom", description="how outputs name it")
     type: Literal["pion-decay-at-rest"] = Field(description="which kind of source this is")
     protons_per_year: Positive = Field(description="protons on target in a calendar year")
@@ -48,14 +53,71 @@ class PionDecayAtRest(Model):
     repetition_hz: Positive | None = Field(None, description="pulses a second, for detectors with time bins")
 
 
-class Reactor(Model):
-    """A nuclear reactor: electron antineutrinos."""
+class ReactorCore(Model):
+    """One core of a plant."""
 
+    thermal_power_gw: Positive = Field(description="thermal, not electric")
+    distance_m: Positive = Field(description="of the core from every detector at this source")
+
+
+class FissionFile(Model):
+    """Spectra of isotopes: a column of energies, one column per isotope."""
+
+    file: str = Field(
+        description="columns energy_mev and some of U235, U238, Pu239, Pu241 in 1/MeV per fission, named in its first "
+        "line; the path is relative to the study file"
+    )
+    interpolation: Literal["linear", "logarithmic"] = Field(
+        "linear", description="between the points: of the spectrum, or of its logarithm"
+    )
+
+
+FissionSpectrum = Annotated[
+    Annotated[Literal["huber-mueller", "mueller"], Tag("<word>")] | Annotated[FissionFile, Tag("<mapping>")],
+    either("<mapping>", "<word>"),
+]
+
+
+class FluxFactor(Model):
+    """The prior of a factor on a part of the flux."""
+
+    factor: Positive = Field(description="its centre")
+    uncertainty: NonNegative = Field(description="its standard deviation; 0 fixes it")
+
+
+class Reactor(Model):
+    """A nuclear reactor: electron antineutrinos. Give one of thermal_power_gw, cores and total_flux_per_cm2_s."""
+
+    preset: SourcePreset = None
     name: Name = Field("custom", description="how outputs name it")
     type: Literal["reactor"] = Field(description="which kind of source this is")
-    thermal_power_gw: Positive = Field(description="thermal, not electric")
+    thermal_power_gw: Positive | None = Field(None, description="thermal, not electric")
+    cores: Annotated[list[ReactorCore], Field(min_length=1, max_length=100)] | None = Field(
+        None, description="cores with distances of their own; a detector then has none"
+    )
+    total_flux_per_cm2_s: Positive | None = Field(
+        None,
+        description="of all antineutrinos at reference_distance_m; published totals hold those of captures on U-238, "
+        "so that captures must be given with it",
+    )
+    reference_distance_m: Positive | None = Field(None, description="where the total flux is")
     fission_fractions: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(
         description="shares of U235, U238, Pu239 and Pu241 in the fissions, 1 in all"
+    )
+    spectrum: FissionSpectrum = Field(
+        "huber-mueller",
+        description="huber-mueller (to 13 MeV), mueller (to 8 MeV: 11 % of the counts at 160 eVee in germanium are "
+        "missing), or {file}",
+    )
+    captures: Annotated[float, Field(ge=0, le=2)] | None = Field(
+        None,
+        description="captures on U-238 per fission, each with two antineutrinos; about 0.6 in a power reactor, "
+        "0 unless given",
+    )
+    above_8_mev: FluxFactor = Field(
+        default_factory=lambda: FluxFactor(factor=FACTOR_ABOVE_8_MEV[0], uncertainty=FACTOR_ABOVE_8_MEV[1]),
+        description="prior of the nuisance parameter above_8_mev, a factor on the flux above 8 MeV; 0.8 +- 0.3 unless "
+        "given",
     )
     hours_per_year: HoursPerYear = Field(description="live time in a calendar year")
     duty_factor: Fraction = Field(1.0, description="share of the live time at full power")
@@ -64,6 +126,7 @@ class Reactor(Model):
 class TabulatedSource(Model):
     """Spectra from a file: a column of energies, one column per flavour."""
 
+    preset: SourcePreset = None
     name: Name = Field("custom", description="how outputs name it")
     type: Literal["tabulated"] = Field(description="which kind of source this is")
     file: str = Field(

@@ -1,0 +1,182 @@
+"""From the keys of a source to the source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from cevnslab.errors import StudyError, located
+from cevnslab.physics.arrival_times import GaussianPulse, Pulse, UniformPulse
+from cevnslab.physics.reactor_spectra import (
+    ISOTOPES,
+    FissionSpectra,
+    MuellerSpectra,
+    SpectrumTable,
+    TabulatedFissionSpectra,
+    huber_mueller,
+)
+from cevnslab.physics.sources import (
+    FluxComponent,
+    PionDecayAtRest,
+    Reactor,
+    ReactorCore,
+    Source,
+    TabulatedSource,
+    TotalFlux,
+)
+from cevnslab.physics.spectra import TabulatedSpectrum
+from cevnslab.studies import presets, schema
+from cevnslab.studies.tables import FLAVOUR_COLUMNS, read_spectra
+from cevnslab.studies.validation import validated
+
+_ALTERNATIVES = (("thermal_power_gw",), ("cores",), ("total_flux_per_cm2_s", "reference_distance_m"))
+"""Keys that stand for the same thing: overriding one of a preset's drops the others."""
+
+
+def merge_source(content: Mapping[str, Any], where: str = "") -> dict[str, Any]:
+    """A source's keys with its preset's for all that it does not give; `UnknownNameError` for the preset.
+
+    `where` is the path of the source's keys in messages.
+    """
+    preset = content.get("preset")
+    if preset is None:
+        return dict(content)
+    if not isinstance(preset, str):
+        raise StudyError(f"{_path(where, 'preset')}: must be a source preset's name, got {preset!r}")
+    with located(_path(where, "preset")):
+        defaults = presets.load("sources", preset)
+    kept = {key for group in _ALTERNATIVES if any(key in content for key in group) for key in group}
+    if kept:
+        for key in {key for group in _ALTERNATIVES for key in group} - kept:
+            defaults.pop(key, None)
+    return {**defaults, **content}
+
+
+def _path(where: str, key: str) -> str:
+    """The path of a source's key."""
+    return f"{where}.{key}" if where else key
+
+
+def validated_source(content: Mapping[str, Any]) -> schema.SourceKeys:
+    """A source's keys, presets filled in, of the type that they name; `StudyError` for a type that there is not."""
+    merged = merge_source(content)
+    kind = merged.get("type")
+    if kind not in schema.SOURCES:
+        raise StudyError(f"type: {schema.source_type_fault(kind)}")
+    return validated(schema.SOURCES[kind], merged)
+
+
+def says_distance(content: object) -> bool:
+    """Whether a source, by its name or keys, says itself how far it is from every detector."""
+    if isinstance(content, str):
+        return content in presets.names("sources") and says_distance(presets.load("sources", content))
+    return isinstance(content, Mapping) and content.get("cores") is not None
+
+
+def build_source(keys: str | schema.SourceKeys, base: Path = Path(), where: str = "") -> Source:
+    """A source from a preset's name or its keys; file names are relative to `base`.
+
+    Raises a `CevnslabError` whose message starts with `where`, the path of the source's keys, or with a key of it.
+    """
+    if isinstance(keys, str):
+        with located(where) if where else nullcontext():
+            return build_source(validated_source(presets.load("sources", keys)))
+    if isinstance(keys, schema.Reactor):
+        _check_reactor_norm(keys, where)
+    with located(where) if where else nullcontext():
+        if isinstance(keys, schema.Reactor):
+            return _reactor(keys, base)
+        if isinstance(keys, schema.TabulatedSource):
+            components = _tabulated_components(base / keys.file)
+            # The file holds fluxes, so that they are the components' yields of a unit flux.
+            return TabulatedSource(
+                keys.name, components, 1.0, keys.reference_distance_m, keys.hours_per_year, keys.duty_factor
+            )
+        return PionDecayAtRest(
+            name=keys.name,
+            protons_per_year=keys.protons_per_year,
+            neutrinos_per_proton=keys.neutrinos_per_proton,
+            hours_per_year=keys.hours_per_year,
+            duty_factor=keys.duty_factor,
+            pulse=_pulse(keys.pulse),
+            repetition_hz=keys.repetition_hz,
+        )
+
+
+def _pulse(keys: schema.GaussianPulse | schema.UniformPulse | None) -> Pulse | None:
+    if isinstance(keys, schema.GaussianPulse):
+        return GaussianPulse(keys.centre_us, keys.width_us)
+    return None if keys is None else UniformPulse(keys.start_us, keys.length_us)
+
+
+def _check_reactor_norm(keys: schema.Reactor, where: str) -> None:
+    """Raise `StudyError` unless exactly one normalisation is given, with all that belongs to it."""
+    norms = ("thermal_power_gw", "cores", "total_flux_per_cm2_s")
+    given = [key for key in norms if getattr(keys, key) is not None]
+    if len(given) != 1:
+        raise StudyError(
+            f"{_path(where, norms[0])}: exactly one of {', '.join(norms)} is required, got {', '.join(given) or 'none'}"
+        )
+    if keys.total_flux_per_cm2_s is None:
+        if keys.reference_distance_m is not None:
+            raise StudyError(f"{_path(where, 'reference_distance_m')}: goes with total_flux_per_cm2_s")
+        return
+    if keys.reference_distance_m is None:
+        raise StudyError(f"{_path(where, 'reference_distance_m')}: required with total_flux_per_cm2_s")
+    if keys.captures is None:
+        raise StudyError(
+            f"{_path(where, 'captures')}: required with total_flux_per_cm2_s; published totals hold the antineutrinos "
+            "of captures on U-238, about 0.6 per fission (0 for a total without them)"
+        )
+
+
+def _reactor(keys: schema.Reactor, base: Path) -> Reactor:
+    total = None
+    if keys.total_flux_per_cm2_s is not None and keys.reference_distance_m is not None:
+        total = TotalFlux(keys.total_flux_per_cm2_s, keys.reference_distance_m)
+    return Reactor(
+        name=keys.name,
+        thermal_power_gw=keys.thermal_power_gw,
+        fission_fractions=keys.fission_fractions,
+        hours_per_year=keys.hours_per_year,
+        duty_factor=keys.duty_factor,
+        spectra=_fission_spectra(keys.spectrum, base),
+        captures=keys.captures or 0.0,
+        cores=tuple(ReactorCore(core.thermal_power_gw, core.distance_m) for core in keys.cores or ()),
+        total_flux=total,
+        above_8_mev=(keys.above_8_mev.factor, keys.above_8_mev.uncertainty),
+    )
+
+
+def _fission_spectra(keys: str | schema.FissionFile, base: Path) -> FissionSpectra:
+    if not isinstance(keys, schema.FissionFile):
+        return huber_mueller() if keys == "huber-mueller" else MuellerSpectra()
+    logarithmic = keys.interpolation == "logarithmic"
+    path = base / keys.file
+    energy, columns = read_spectra(path, ISOTOPES)
+    if logarithmic and any((density <= 0).any() for density in columns.values()):
+        raise StudyError(f"spectrum file {path}: logarithmic interpolation needs densities above 0")
+    table = SpectrumTable(
+        tuple(energy.tolist()), tuple((name, tuple(density.tolist())) for name, density in columns.items()), logarithmic
+    )
+    return TabulatedFissionSpectra("table", (table,))
+
+
+def _tabulated_components(path: Path) -> tuple[FluxComponent, ...]:
+    """One component per column of a spectrum file, its yield the flux in 1/(cm^2 s)."""
+    energy, columns = read_spectra(path)
+    components = []
+    for name, density in columns.items():
+        if not density.any():
+            continue  # a flavour that the source does not emit
+        with located(f"spectrum file {path}, column {name}"):
+            spectrum = TabulatedSpectrum(tuple(energy.tolist()), tuple(density.tolist()))
+            flavour, antineutrino = FLAVOUR_COLUMNS[name]
+            components.append(
+                FluxComponent(name, flavour, antineutrino, spectrum.normalised(), yield_per_primary=spectrum.integral)
+            )
+    if not components:
+        raise StudyError(f"spectrum file {path}: no column has any neutrinos")
+    return tuple(components)
