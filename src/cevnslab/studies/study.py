@@ -134,11 +134,9 @@ def _with_presets(content: Mapping[str, Any]) -> dict[str, Any]:
                 called = detector.get("name", number)
                 if isinstance(detector.get("source"), Mapping):
                     detector["source"] = _merged_source(f"detectors.{called}.source", detector["source"])
-                projected = not {"experiment", "dataset"} & set(detector)
-                if projected and says_distance(detector.get("source", merged.get("source"))):
-                    # The preset's distance is from another source; one in the study file is refused later.
-                    if "distance_m" not in entry:
-                        detector.pop("distance_m", None)
+                own = {"experiment", "dataset", "distance_m"} & {*entry, *(detector.keys() - {"distance_m"})}
+                if not own and says_distance(detector.get("source", merged.get("source"))):
+                    detector.pop("distance_m", None)  # the preset's, from another source
             merged["detectors"].append(detector)
     return merged
 
