@@ -13,7 +13,7 @@ import math
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
@@ -23,6 +23,7 @@ from unittest import mock
 import numpy as np
 
 import cevnslab as cl
+from cevnslab.datasets.registry import dataset
 from cevnslab.reports.improvement import Improvement, improvements
 from cevnslab.reports.published import published
 from cevnslab.studies.references import stored
@@ -40,17 +41,17 @@ Row = dict[str, Any]
 
 def steady_state(kind: str) -> Callable[..., Any]:
     """The backgrounds of CsI with another steady state: uniform in time, another decay, or the raw 2D histogram."""
-    from cevnslab.experiments import csi_2021
-    from cevnslab.experiments.tables import read_events
+    from cevnslab.datasets.coherent_csi_2021 import model as csi_2021
+    from cevnslab.datasets.coherent_csi_2021.readers import read_events
     from cevnslab.inference.templates import Template, TimeTemplate
 
     usual, edges = csi_2021._backgrounds, csi_2021.TIME_EDGES_US
 
-    def changed(folder: Path, offsets_us: np.ndarray) -> dict[str, Any]:
-        made = usual(folder, offsets_us)
+    def changed(files: Mapping[str, Path], offsets_us: np.ndarray) -> dict[str, Any]:
+        made = usual(files, offsets_us)
         template, width = made["steady_state"]
         if kind == "raw":
-            events = read_events(folder / "dataBeamOnAC.txt")
+            events = read_events(files["dataBeamOnAC.txt"])
             raw, _, _ = np.histogram2d(events[:, 0], events[:, 1], [csi_2021.PE_EDGES, edges])
             made["steady_state"] = Template(template.nominal.sum() * raw.reshape(1, -1) / raw.sum(), {}), width
             return made
@@ -65,7 +66,7 @@ def steady_state(kind: str) -> Callable[..., Any]:
 
 def recoils_from(kev: float) -> dict[str, tuple[float, float]]:
     """Nuclear recoils from an energy on."""
-    from cevnslab.experiments.csi_2021 import RECOIL_RANGE_KEV
+    from cevnslab.datasets.coherent_csi_2021.model import RECOIL_RANGE_KEV
 
     return {**RECOIL_RANGE_KEV, "cevns": (kev, RECOIL_RANGE_KEV["cevns"][1])}
 
@@ -76,7 +77,7 @@ def pulse(centre_us: float) -> Row:
 
 
 ONE_RADIUS = {"neutron_radius_fm": {"Cs": 4.821, "I": 4.766}}
-MODULE = "cevnslab.experiments.csi_2021."
+MODULE = "cevnslab.datasets.coherent_csi_2021.model."
 VARIATIONS: dict[str, tuple[Row, Row, tuple[str, Any] | None]] = {
     "as in the study": ({}, {}, None),
     "form factor: Klein-Nystrand": ({"form_factor": "klein-nystrand"}, {}, None),
@@ -172,21 +173,23 @@ def with_error(value: float, error: float | None) -> str:
 
 def fit_table() -> str:
     """The Standard Model fit with each set of nuisances beside the published one."""
-    content, theirs = numbers(), (published("coherent_fit") or {"rows": {}})["rows"]
+    content = numbers()
+    theirs = {name: dataset(name).description.published for name in (CSI, LAR)}
     shaped = {(row["detector"], row["parameter"]): row for row in content["coherent-shape"]["fit"]}
     lines = []
     for row in content["coherent"]["fit"]:
         key = row["detector"], row["parameter"]
         if row["detector"] == ELECTRON:
             continue
-        other = theirs.get(row["detector"], {}).get(row["parameter"])
+        entry = theirs.get(row["detector"])
+        other = entry.rows.get(row["parameter"]) if entry else None
         shape = shaped.pop(key)
         lines.append(
             [
                 *key,
                 with_error(row["value"], row["error"]),
                 with_error(shape["value"], shape["error"]),
-                "" if other is None else with_error(other["value"], other.get("error")),
+                "" if other is None else with_error(other.value, other.error),
             ]
         )
         if row["parameter"] == "bins":

@@ -22,6 +22,7 @@ import numpy as np
 import yaml
 
 import cevnslab as cl
+from cevnslab.datasets.registry import built_in
 from cevnslab.inference.intervals import interval
 from cevnslab.inference.least_squares import LeastSquares
 from cevnslab.physics import constants, mediators
@@ -43,10 +44,13 @@ Row = dict[str, Any]
 
 @cache
 def all_published() -> Row:
-    """Every entry of the package's file of published numbers."""
+    """Every entry of the package's file of published numbers, and the collaborations' fits to their data."""
     path = Path(cl.__file__).parent / "data" / "published.yaml"
     content: Row = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return content
+    fits = {name: folder.description.published for name, folder in built_in().items()}
+    known = {name: entry.model_dump() for name, entry in fits.items() if entry is not None}
+    rows = {name: entry["rows"] for name, entry in known.items()}
+    return {**content, "fits": {"source": "; ".join(entry["source"] for entry in known.values()), "rows": rows}}
 
 
 @cache
@@ -114,7 +118,7 @@ def fit_table() -> str:
     """The Standard Model fit to COHERENT's data."""
     found = {(row["detector"], row["parameter"]): row for row in kept_coherent()["coherent"]["fit"]}
     lines = []
-    for detector, rows in all_published()["coherent_fit"]["rows"].items():
+    for detector, rows in all_published()["fits"]["rows"].items():
         for parameter, theirs in rows.items():
             ours = found[detector, parameter]
             difference = f"{100 * (ours['value'] / theirs['value'] - 1):+.1f} %"
@@ -154,7 +158,7 @@ def published_tables() -> str:
     sections = {
         PAPER: ("Table 2", "cevnslab reproduce", lambda: limits_table(PAPER, result_of(PAPER))),
         "event_rates": ("Event rates of the ESS proposal", f"cevnslab run docs/data/{RATES}", rates_table),
-        "coherent_fit": ("COHERENT: counts", "cevnslab reproduce coherent", fit_table),
+        "fits": ("COHERENT: counts", "cevnslab reproduce coherent", fit_table),
         "coherent": ("COHERENT: limits with electrons", "cevnslab reproduce coherent", electron_table),
         "improvement": ("Improvement over COHERENT", "cevnslab reproduce", improvement_table),
     }
@@ -169,7 +173,7 @@ def published_tables() -> str:
                 return limits_table(name, result_of(name))
 
         else:
-            raise SystemExit(f"published.yaml: nothing here compares with the entry {name}: {entry}")
+            raise SystemExit(f"published numbers: nothing here compares with the entry {name}: {entry}")
         parts.append(f"### {title}\n\n{source_line(name, command)}\n\n{made()}")
     return "\n\n".join(parts)
 

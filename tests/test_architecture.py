@@ -17,7 +17,7 @@ ROOT = Path(cevnslab.__file__).parent
 FOUNDATION = ["errors", "parallel", "progress", "quadratic", "rendering", "textfiles", "units", "version", "words"]
 """Known to all, knowing nothing but each other."""
 LAYERS = [
-    *("results", "physics", "detection", "likelihood", "inference", "datasets", "experiments"),
+    *("results", "physics", "detection", "likelihood", "inference", "datasets"),
     *("studies", "figures", "reports", "explorer", "cli"),
 ]
 """Lowest first."""

@@ -13,11 +13,12 @@ from scipy.stats import norm
 from support import near, preset_response
 
 import cevnslab as cl
+from cevnslab.datasets.coherent_csi_2021 import model as csi_2021
+from cevnslab.datasets.coherent_lar_2020 import model as lar_2020
 from cevnslab.detection import quadrature
 from cevnslab.detection.detector import EfficiencyTable, Resolution
 from cevnslab.detection.quadrature import bin_windows, recoil_nodes
 from cevnslab.errors import PhysicsError
-from cevnslab.experiments import csi_2021, lar_2020
 from cevnslab.physics.couplings import coupling
 from cevnslab.physics.sources import PION_DECAY_AT_REST
 from cevnslab.studies import presets

@@ -10,6 +10,7 @@ import yaml
 from support import STUDY, changed
 
 import cevnslab as cl
+from cevnslab.datasets.registry import built_in
 from cevnslab.physics.couplings import COUPLINGS, FAMILIES
 from cevnslab.reports import citations
 from cevnslab.studies import presets
@@ -39,11 +40,15 @@ def test_every_key_that_is_asked_for_exists_and_every_reference_is_asked_for():
             return {key for item in value.values() for key in leaves(item)}
         return set(value)
 
-    assert leaves(CONTENT["uses"]) == set(CONTENT["references"])
+    in_folders = {key for folder in built_in().values() for key in folder.description.references}
+    assert leaves(CONTENT["uses"]) - in_folders == set(CONTENT["references"])
+    assert {key for folder in built_in().values() for key in folder.description.cite} == in_folders
+    assert not in_folders & set(CONTENT["references"])
 
 
 def test_every_reference_can_be_found_by_a_reader():
-    for key, entry in CONTENT["references"].items():
+    in_folders = [folder.description.references for folder in built_in().values()]
+    for key, entry in [pair for entries in (CONTENT["references"], *in_folders) for pair in entries.items()]:
         assert entry["type"] in {"article", "misc", "software"}
         if key != "cevnslab":
             assert entry["author"]

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import json
 import sys
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from support import changed
+from synthetic import recognised, write_release
 
 import cevnslab as cl
+from cevnslab.datasets.coherent_csi_2021 import model as csi_2021
+from cevnslab.datasets.registry import DatasetFolder, dataset
 from cevnslab.errors import CevnslabError, MissingExtraError, StudyError
-from cevnslab.experiments import csi_2021, files, lar_2020
 from cevnslab.studies import presets
 from cevnslab.studies.references import reference_contour, stored
 
@@ -95,7 +94,10 @@ REFUSED = {
         of(ONE, detectors__0__pulse={"centre_us": 0.4, "width_us": 0.1, "widht_us": 0.1}),
         [f"detectors.{CSI}.pulse.widht_us", "'width_us'"],
     ),
-    "no such experiment": (of(ONE, detectors__0__experiment="coherent-csi-2022"), [f"{CSI}.experiment", CSI, LAR]),
+    "no such experiment": (
+        of(ONE, detectors__0__experiment="coherent-csi-2022"),
+        ["experiment: ", f"did you mean '{CSI}'"],
+    ),
     "no such preset": (of(ONE, detectors__0__preset="coherent-csi-2020"), ["detectors.1.preset", CSI]),
     "no protons": (of(ONE, detectors__0__protons_on_target=0), [f"detectors.{CSI}.protons_on_target", "above 0"]),
     "same name twice": (of(ONE, detectors=[{"preset": CSI}, {"preset": CSI}]), ["detectors", CSI, "twice"]),
@@ -256,7 +258,7 @@ def test_a_folder_without_the_data(by, command, write_study, tmp_path, monkeypat
     monkeypatch.setenv("CEVNSLAB_DATA", str(tmp_path / "empty"))
     options = ["--data", tmp_path / "empty"] if by == "--data" else []
     ran = command("run", write_study(ONE), "-o", tmp_path / "out", *options)
-    assert_refused(ran, tmp_path / "out", tmp_path / "empty" / "csi-2021", by, "cannot be found")
+    assert_refused(ran, tmp_path / "out", tmp_path / "empty", by, "cannot be found")
 
 
 def test_coverage_is_refused(command, write_study, tmp_path, nowhere):
@@ -273,25 +275,16 @@ def test_argon_sees_no_electrons(command, write_study, tmp_path, release, monkey
     assert_refused(ran, tmp_path / "out", f"detectors.{LAR}", "channels", "electron", "F90", "[cevns]")
 
 
-@pytest.fixture(scope="session")
-def write_release():
-    path = Path(__file__).parents[1] / "experiments" / "synthetic.py"
-    spec = importlib.util.spec_from_file_location("invented_release", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.write_release
-
-
 @pytest.fixture(scope="module")
-def release(write_release, tmp_path_factory):
-    """The folder of a synthetic release, and the registry that recognises it; read only.
+def release(tmp_path_factory):
+    """The folder of a synthetic release, and what recognises its files, by data set; read only.
 
     The invented coincident events follow no model: here they are drawn from the Standard Model's expectation.
     """
     folder = tmp_path_factory.mktemp("release") / "copy"
-    registry = write_release(folder)
+    releases = write_release(folder)
     with pytest.MonkeyPatch.context() as patch:
-        recognise(patch, (folder, registry))
+        recognise(patch, (folder, releases))
         measured = cl.study_from_dict(of(ONE, detectors__0__observed="asimov"), data=folder).setups[0].measurement
     counts = np.random.default_rng(3).poisson(measured.observed).reshape(9, 11)
     energy, time = ((edges[1:] + edges[:-1]) / 2 for edges in (csi_2021.PE_EDGES, csi_2021.TIME_EDGES_US))
@@ -301,15 +294,16 @@ def release(write_release, tmp_path_factory):
         for t, number in zip(time, row, strict=True)
         for _ in range(number)
     ]
-    (folder / "csi-2021" / "dataBeamOnC.txt").write_text("\n".join(events) + "\n", encoding="utf-8")
-    csi = registry["csi-2021"]
-    listed = tuple(replace(file, events=len(events)) if file.name == "dataBeamOnC.txt" else file for file in csi.files)
-    return folder, {**registry, "csi-2021": replace(csi, files=listed)}
+    text = "\n".join(events) + "\n"
+    (folder / CSI / "dataBeamOnC.txt").write_text(text, encoding="utf-8")
+    csi = releases[CSI]
+    files = {**csi.files, "dataBeamOnC.txt": recognised(csi.files["dataBeamOnC.txt"], text)}
+    return folder, {**releases, CSI: csi.model_copy(update={"files": files})}
 
 
 def recognise(patch, release):
-    for module in (csi_2021, lar_2020):
-        patch.setattr(module, "data_folder", partial(files.data_folder, datasets=release[1]))
+    for name, published in release[1].items():
+        patch.setitem(vars(dataset(name)), "release", published)
 
 
 def cut(path):
@@ -332,26 +326,25 @@ def changed_digit(path):
 
 
 FAULTS = {
-    "missing": ("csi-2021/brnPE.txt", Path.unlink, ["cannot be found"]),
-    "truncated": ("csi-2021/ninTrec.txt", cut, ["not the published file"]),
-    "truncated events": ("csi-2021/dataBeamOnC.txt", cut, []),
-    "other checksum": ("csi-2021/effCoefficients.txt", changed_digit, ["sha256", "expected"]),
-    "not a number": ("csi-2021/dataBeamOnAC.txt", with_line("12.5 soon"), ["line 6", "numbers"]),
-    "after the window": ("csi-2021/dataBeamOnC.txt", with_line("12.5 1e6"), ["line 6", "time", "us"]),
-    "before the window": ("csi-2021/dataBeamOnC.txt", with_line("12.5 -0.2"), ["line 6", "time", "-0.2"]),
-    "binary": ("csi-2021/dataBeamOnC.txt", lambda path: path.write_bytes(b"\xff\xfe"), ["UTF-8"]),
-    "argon missing": ("lar-2020/datanobkgsub.txt", Path.unlink, ["cannot be found"]),
-    "argon truncated": ("lar-2020/cevnspdf.txt", cut, ["not the published file"]),
+    "missing": (f"{CSI}/brnPE.txt", Path.unlink, ["cannot be found"]),
+    "truncated": (f"{CSI}/ninTrec.txt", cut, ["not the published file"]),
+    "truncated events": (f"{CSI}/dataBeamOnC.txt", cut, []),
+    "other checksum": (f"{CSI}/effCoefficients.txt", changed_digit, ["sha256", "expected"]),
+    "not a number": (f"{CSI}/dataBeamOnAC.txt", with_line("12.5 soon"), ["line 6", "numbers"]),
+    "another event": (f"{CSI}/dataBeamOnC.txt", with_line("12.5 1.25"), ["events below 60 and 6", "not those"]),
+    "binary": (f"{CSI}/dataBeamOnC.txt", lambda path: path.write_bytes(b"\xff\xfe"), ["UTF-8"]),
+    "argon missing": (f"{LAR}/datanobkgsub.txt", Path.unlink, ["cannot be found"]),
+    "argon truncated": (f"{LAR}/cevnspdf.txt", cut, ["not the published file"]),
 }
 
 
 @pytest.mark.parametrize(("file", "damage", "words"), FAULTS.values(), ids=FAULTS)
-def test_bad_data_name_the_file(file, damage, words, command, write_study, write_release, tmp_path, monkeypatch):
+def test_bad_data_name_the_file(file, damage, words, command, write_study, tmp_path, monkeypatch):
     folder = tmp_path / "copy"
     recognise(monkeypatch, (folder, write_release(folder)))
     damage(folder / file)
     ran = command("run", write_study(KEYS), "-o", tmp_path / "out", "--data", folder)
-    assert_refused(ran, tmp_path / "out", folder / file, "detectors.coherent-", *words)
+    assert_refused(ran, tmp_path / "out", folder, file.split("/")[1], "detectors.coherent-", *words)
 
 
 # Synthetic data through the whole command.
@@ -450,8 +443,7 @@ def test_figures_are_redrawn_without_data(command, ran, nowhere, monkeypatch):
     folder, _ = ran
     drawn = {path.name: path.read_bytes() for path in (folder / "figures").iterdir()}
     assert set(drawn) == {f"{name}.{ending}" for name in ("csi", "f90", "curve") for ending in ("pdf", "png")}
-    for module in (csi_2021, lar_2020):
-        monkeypatch.setattr(module, "analyse", None)
+    monkeypatch.setattr(DatasetFolder, "measurement", None)
     for path in (folder / "figures").iterdir():
         path.unlink()
     done = command("figures", folder)
@@ -460,7 +452,7 @@ def test_figures_are_redrawn_without_data(command, ran, nowhere, monkeypatch):
 
 
 def test_data_panels_show_counts_and_fit(ran):
-    from cevnslab.figures import catalogue, style
+    from cevnslab.figures import catalogue
 
     _, result = ran
     figure = catalogue.draw(result, {"name": "x", "panels": [{"data": LAR, "axis": "f90"}]})
@@ -468,7 +460,7 @@ def test_data_panels_show_counts_and_fit(ran):
     found = next(s for s in result.data_spectra if (s.detector, s.axis) == (LAR, "f90"))
     width = np.diff(found.edges)
     texts = {text.get_text() for text in axes.get_legend().get_texts()}
-    assert texts == {"data", *(style.COMPONENTS[name][0] for name in found.components)}
+    assert texts == {"data", "CE\u03bdNS", "steady state", "beam neutrons", "delayed beam neutrons"}
     top = axes.patches[-1].get_data()
     assert top.values == pytest.approx(sum(found.components.values()) / width)
     points = np.sort(axes.containers[-1].lines[0].get_ydata())

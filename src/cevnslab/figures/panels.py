@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cevnslab.datasets.registry import dataset
 from cevnslab.figures import style
 from cevnslab.inference.levels import delta_chi2_level
 from cevnslab.results import CROSSINGS, CouplingInfo, CrossSectionCurve, Result, natural_exponent
@@ -227,10 +228,13 @@ def cross_section(axes: Axes, result: Result, spec: Spec) -> None:
 def data(axes: Axes, result: Result, spec: Spec) -> None:
     """Observed counts of an experiment per unit of one axis, on top of the components of the best fit."""
     found = next(s for s in result.data_spectra if (s.detector, s.axis) == (spec["data"], spec["axis"]))
+    description = dataset(result.dataset(found.detector)).description
     width, base = np.diff(found.edges), np.zeros(len(found.observed))
+    layers = {name: (background.label, background.colour) for name, background in description.backgrounds.items()}
     # The signal on top, where the eye compares it with the points.
-    for name in sorted(found.components, key=list(style.COMPONENTS).index):
-        label, colour = style.COMPONENTS[name]
+    layers |= {name: (style.CHANNEL_LABELS[name], style.CHANNEL_COLOURS[name]) for name in ("electron", "cevns")}
+    for name in sorted(found.components, key=list(layers).index):
+        label, colour = layers[name]
         top = base + found.components[name] / width
         axes.stairs(top, found.edges, baseline=base, fill=True, color=colour, alpha=0.85, label=label, linewidth=0)
         base = top
@@ -247,9 +251,9 @@ def data(axes: Axes, result: Result, spec: Spec) -> None:
     )
     axes.set_xlim(found.edges[0], found.edges[-1])
     axes.set_ylim(0, 1.2 * float(np.max((found.observed + np.sqrt(found.observed)) / width)))
-    label, unit = style.AXES[found.axis]
-    axes.set_xlabel(f"{label} ({unit})" if unit else label)
-    axes.set_ylabel(f"counts / {unit}" if unit else "counts / unit")
+    axis = description.axes[found.axis]
+    axes.set_xlabel(f"{axis.label} ({axis.unit})" if axis.unit else axis.label)
+    axes.set_ylabel(f"counts / {axis.unit or 'unit'}")
     axes.set_title(spec.get("title") or style.formula_text(result.detectors[found.detector].label))
     _legend(axes, spec.get("legend") or "best", size=8)
 

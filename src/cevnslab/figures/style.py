@@ -38,23 +38,6 @@ CHANNEL_COLOURS = {"cevns": "#e07b00", "electron": "#0b4f9e"}
 CHANNEL_LABELS = {"cevns": "CE\u03bdNS", "electron": "E\u03bdES"}
 BACKGROUND_COLOUR = "#b8b8b8"
 
-COMPONENTS = {
-    "steady_state": ("steady state", BACKGROUND_COLOUR),
-    "brn": ("beam neutrons", "#7a9a5f"),
-    "delayed_brn": ("delayed beam neutrons", "#b5c99a"),
-    "nin": ("neutrino-induced neutrons", "#8e3fa8"),
-    "electron": (CHANNEL_LABELS["electron"], CHANNEL_COLOURS["electron"]),
-    "cevns": (CHANNEL_LABELS["cevns"], CHANNEL_COLOURS["cevns"]),
-}
-"""Components of an experiment's counts, from the bottom up: name and colour."""
-AXES = {
-    "energy_pe": ("reconstructed energy", "PE"),
-    "energy_kevee": ("reconstructed energy", "keVee"),
-    "f90": ("F90", ""),
-    "time_us": ("arrival time", "\u03bcs"),
-}
-"""Axes of experiments: name and unit."""
-
 KEYS = {
     "mass_mev": "mass of the mediator (MeV)",
     "exposure_years": "exposure (years)",

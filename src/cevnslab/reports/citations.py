@@ -1,7 +1,7 @@
 """What a result should cite, as BibTeX: its papers, data sets and methods, found from the keys of its study.
 
-The references and the rule by which a study asks for them are in `data/references.yaml`. A coupling that a plugin
-declares is not known there: its author knows what to cite.
+The references and the rule by which a study asks for them are in `data/references.yaml`; those of a data set stand in
+its own folder. A coupling that a plugin declares is not known there: its author knows what to cite.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cevnslab.datasets.registry import dataset, known
 from cevnslab.version import __version__
 
 FILE = "data/references.yaml"
@@ -62,7 +63,7 @@ def _content() -> Mapping[str, Any]:
 
 def reference(key: str, version: str = __version__) -> Reference:
     """A reference by its key; `version` is the one of cevnslab that made the result. `KeyError` for an unknown key."""
-    entry = dict(_content()["references"][key])
+    entry = dict(_entry(key))
     kind = entry.pop("type")
     fields = {name: str(value) for name, value in entry.items()}
     if key == "cevnslab":
@@ -70,6 +71,17 @@ def reference(key: str, version: str = __version__) -> Reference:
     if "eprint" in fields:
         fields["archivePrefix"] = "arXiv"
     return Reference(key, kind, fields)
+
+
+def _entry(key: str) -> Mapping[str, Any]:
+    """Type and fields of a reference, in the common list or in that of a data set."""
+    common: Mapping[str, Any] = _content()["references"]
+    if key in common:
+        return common[key]  # type: ignore[no-any-return]
+    for folder in known().values():
+        if key in folder.description.references:
+            return folder.description.references[key]
+    raise KeyError(key)
 
 
 def citation_keys(study: Mapping[str, Any]) -> list[str]:
@@ -89,7 +101,8 @@ def _asked(study: Mapping[str, Any], uses: Mapping[str, Any]) -> Iterator[str]:
         yield from uses["sources"].get(name, [])
     for detector in study["detectors"]:
         yield from uses["detectors"].get(detector.get("preset"), [])
-        yield from uses["experiments"].get(detector.get("experiment"), [])
+        if "experiment" in detector:
+            yield from dataset(detector["experiment"]).description.cite
         quenching = detector.get("quenching")
         if isinstance(quenching, Mapping) and "lindhard_k" in quenching:
             yield from uses["methods"]["lindhard"]

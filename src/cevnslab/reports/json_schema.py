@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from cevnslab.datasets import registry as datasets
 from cevnslab.physics.couplings import COUPLINGS
 from cevnslab.studies import presets
 from cevnslab.studies.schema import SOURCES, StudyFile
@@ -108,7 +109,8 @@ def _name_sources(models: Mapping[str, Schema]) -> None:
 
 def _name_detectors(models: Mapping[str, Schema]) -> None:
     """A preset fills in what its entry leaves out, so that nothing else is required then."""
-    measured = [name for name in presets.names("detectors") if "experiment" in presets.load("detectors", name)]
+    measured = list(datasets.known())
+    models["Experiment"]["properties"]["experiment"]["enum"] = measured
     projected = [name for name in presets.names("detectors") if name not in measured]
     for model, names in (("Detector", projected), ("Experiment", measured)):
         entry = models[model]

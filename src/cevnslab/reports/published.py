@@ -1,4 +1,7 @@
-"""Published numbers beside ours. They live in `data/published.yaml` and are only ever compared with."""
+"""Published numbers beside ours, which are only ever compared with.
+
+Those of studies live in `data/published.yaml`, those of a data set in its own folder.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cevnslab.datasets.description import PublishedNumber
+from cevnslab.datasets.registry import dataset, known
 from cevnslab.results import Result
 
 
@@ -54,6 +59,25 @@ def published_for(result: Result) -> Mapping[str, Any] | None:
     if entry is None or load_study(result.name).sha256 != result.provenance.get("study_sha256"):
         return None
     return entry
+
+
+@dataclass(frozen=True)
+class PublishedFits:
+    """What the collaborations give for the fits of a result, by detector and parameter, and where it stands."""
+
+    rows: Mapping[tuple[str, str], PublishedNumber]
+    source: str
+
+
+def published_fits(result: Result) -> PublishedFits:
+    """The collaborations' numbers beside the fits to their data; for detectors with the name of their data set alone.
+
+    Another name is another analysis, which they did not make.
+    """
+    names = [name for name in dict.fromkeys(p.detector for p in result.fit) if name in known()]
+    entries = {name: entry for name in names if (entry := dataset(name).description.published) is not None}
+    rows = {(name, parameter): row for name, entry in entries.items() for parameter, row in entry.rows.items()}
+    return PublishedFits(rows, "; ".join(entry.source for entry in entries.values()))
 
 
 def compare(result: Result, entry: Mapping[str, Any] | None = None) -> list[Comparison]:

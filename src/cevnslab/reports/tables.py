@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cevnslab.reports.improvement import Improvement, improvements
-from cevnslab.reports.published import compare, published, published_for
+from cevnslab.reports.published import compare, published_fits, published_for
 from cevnslab.results import Limit, Result, natural_exponent
 
 WIDTH = 240
@@ -141,17 +141,18 @@ def _measured_text(value: float, error: float | None) -> str:
 
 def fit_table(result: Result) -> str:
     """The Standard Model fit to every experiment, beside what the collaboration published."""
-    entry = published("coherent_fit") or {"rows": {}, "source": ""}
+    published = published_fits(result)
     rows = []
     for parameter in result.fit:
-        theirs = entry["rows"].get(parameter.detector, {}).get(parameter.parameter)
-        shown = "" if theirs is None else _measured_text(theirs["value"], theirs.get("error"))
+        theirs = published.rows.get((parameter.detector, parameter.parameter))
+        shown = "" if theirs is None else _measured_text(theirs.value, theirs.error)
         ours = _measured_text(parameter.value, parameter.error)
         rows.append([parameter.detector, parameter.parameter, ours, shown])
     notes = [
         "Normalisation of CEvNS free, backgrounds constrained, shapes nominal; p_value from 1000 pseudo-experiments.",
-        f"Published: {entry['source']}; significances as quoted by later papers.",
     ]
+    if published.rows:
+        notes.append(f"Published: {published.source}; significances as quoted by later papers.")
     return rendered("Standard Model fit", ["detector", "parameter", "ours", "published"], rows, {2, 3}, notes)
 
 

@@ -55,6 +55,11 @@ class Result:
                 return limit
         raise KeyError(f"no limit on {coupling} for {detector}")
 
+    def dataset(self, detector: str) -> str:
+        """The name of the data set whose counts a detector of the study has."""
+        entries = {entry["name"]: entry for entry in self.study["detectors"]}
+        return str(entries[detector]["experiment"])
+
     def observed_data(self, detector: str) -> bool:
         """Whether the counts of an experiment are real ones, not an expectation."""
         entries = {entry["name"]: entry for entry in self.study["detectors"]}

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from cevnslab.datasets.measurement import Setup
+from cevnslab.datasets.registry import dataset
 from cevnslab.detection import detector as detection
 from cevnslab.detection.detector import FloatArray
 from cevnslab.detection.quenching import ConstantQuenching, Lindhard, Quenching, QuenchingTable
@@ -16,9 +18,6 @@ from cevnslab.physics.arrival_times import GaussianPulse
 from cevnslab.physics.nuclei import NucleiConvention, Target, target
 from cevnslab.studies import presets, schema
 from cevnslab.studies.tables import read_curve
-
-if TYPE_CHECKING:
-    from cevnslab.experiments.measurement import Setup
 
 
 _ALTERNATIVES = (
@@ -177,13 +176,10 @@ def build_experiment(
     directory: Path | None,
 ) -> Setup:
     """How a data set is analysed, from its validated keys; no data are read."""
-    from cevnslab.experiments.axes import TARGETS
-    from cevnslab.experiments.measurement import Setup
-
-    if spec.target != TARGETS[spec.experiment]:
+    measured = dataset(spec.experiment).description.target
+    if spec.target != measured:
         raise StudyError(
-            f"detectors.{spec.name}.target: the data of {spec.experiment} are of {TARGETS[spec.experiment]}, "
-            f"got '{spec.target}'"
+            f"detectors.{spec.name}.target: the data of {spec.experiment} are of {measured}, got '{spec.target}'"
         )
     return Setup(
         name=spec.name,

@@ -1,4 +1,7 @@
-"""The built-in sources, detectors and studies: YAML in the format of a user's own."""
+"""The built-in sources, detectors and studies: YAML in the format of a user's own.
+
+The preset of a data set stands in the data set's folder and has its name.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import importlib.resources
 import os
 from typing import Any, Literal
 
+from cevnslab.datasets import registry as datasets
 from cevnslab.errors import UnknownNameError
 from cevnslab.studies.yaml_io import parse_yaml
 from cevnslab.words import nearest
@@ -20,15 +24,20 @@ def names(kind: Kind) -> list[str]:
     >>> names("sources")
     ['ess', 'reactor', 'sns']
     """
+    return sorted([*_packaged(kind), *(datasets.known() if kind == "detectors" else ())])
+
+
+def _packaged(kind: Kind) -> list[str]:
     folder = importlib.resources.files("cevnslab").joinpath("presets", kind)
-    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+    return [entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml")]
 
 
 def text(kind: Kind, name: str) -> str:
     """The YAML text of a preset; `UnknownNameError` offers the nearest name."""
-    known = names(kind)
-    if name not in known:
-        raise UnknownNameError(f"no {_SINGULAR[kind]} preset '{name}'; {nearest(name, known)}")
+    if name not in _packaged(kind):
+        if kind == "detectors" and name in datasets.known():
+            return datasets.dataset(name).text("detector.yaml")
+        raise UnknownNameError(f"no {_SINGULAR[kind]} preset '{name}'; {nearest(name, names(kind))}")
     return importlib.resources.files("cevnslab").joinpath("presets", kind, f"{name}.yaml").read_text(encoding="utf-8")
 
 

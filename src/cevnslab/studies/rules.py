@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from cevnslab.datasets.registry import dataset
 from cevnslab.errors import StudyError, located
-from cevnslab.experiments.axes import AXES
 from cevnslab.physics.couplings import Coupling, coupling
 from cevnslab.physics.cross_sections import scatterers
 from cevnslab.physics.nuclei import Target, target
@@ -33,6 +33,9 @@ def check_across_keys(file: StudyFile, registry: Mapping[str, Coupling]) -> None
     for spec in file.detectors:
         if spec.channels is not None:
             require_unique(f"detectors.{spec.name}.channels", spec.channels)
+        if isinstance(spec, Experiment):
+            with located(f"detectors.{spec.name}.experiment"):
+                dataset(spec.experiment)
         if isinstance(spec, Experiment) and "cevns" not in (spec.channels or file.channels):
             raise StudyError(f"detectors.{spec.name}.channels: cevns is needed: without it there is no signal to fit")
     require_unique("channels", file.channels)
@@ -72,7 +75,11 @@ def _computed(file: StudyFile) -> Computed:
     """What panels may show."""
     return Computed(
         projected=tuple(spec.name for spec in file.detectors if isinstance(spec, Detector)),
-        data_axes={spec.name: AXES[spec.experiment] for spec in file.detectors if isinstance(spec, Experiment)},
+        data_axes={
+            spec.name: tuple(dataset(spec.experiment).description.axes)
+            for spec in file.detectors
+            if isinstance(spec, Experiment)
+        },
         combinations=tuple(combination.name for combination in file.combinations),
         profiles=tuple(file.profiles),
         contours=tuple((x, y) for x, y in file.contours),

@@ -123,7 +123,7 @@ def _measured(study: Study) -> dict[str, Any]:
     parameters: list[results.FitParameter] = []
     spectra: list[results.DataSpectrum] = []
     for setup in track(measured, "Standard Model fits"):
-        from cevnslab.experiments.fit import standard_model_fit
+        from cevnslab.datasets.fit import standard_model_fit
 
         found, response = standard_model_fit(setup.measurement), setup.response
         parameters += [results.FitParameter(setup.name, *row) for row in found.parameters]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from cevnslab.datasets.registry import dataset
 from cevnslab.detection.detector import Detector
 from cevnslab.detection.quenching import ScaledQuenching
 from cevnslab.detection.response import Response, response
@@ -19,7 +20,7 @@ from cevnslab.physics.couplings import Coupling
 from cevnslab.physics.sources import Source
 
 if TYPE_CHECKING:
-    from cevnslab.experiments.measurement import Measurement, Setup
+    from cevnslab.datasets.measurement import Measurement, Setup
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,10 +149,8 @@ class ExperimentSetup:
     @cached_property
     def measurement(self) -> Measurement:
         """The data with their expectation."""
-        from cevnslab.experiments.registry import analysis_of
-
         with located(f"detectors.{self.name}"):
-            return analysis_of(self.experiment)(self.setup, self.couplings)
+            return dataset(self.experiment).measurement(self.setup, self.couplings)
 
     @property
     def response(self) -> Response:

@@ -108,19 +108,19 @@ def _measured(value: float, error: float | None) -> str:
 
 
 def _fit(result: Result) -> Child:
-    from cevnslab.reports.published import published
+    from cevnslab.reports.published import published_fits
 
     if not result.fit:
         return None
-    entry: Mapping[str, Any] = published("coherent_fit") or {"rows": {}, "source": ""}
+    published = published_fits(result)
     rows = []
     for parameter in result.fit:
-        theirs = entry["rows"].get(parameter.detector, {}).get(parameter.parameter)
-        shown = "" if theirs is None else _measured(theirs["value"], theirs.get("error"))
+        theirs = published.rows.get((parameter.detector, parameter.parameter))
+        shown = "" if theirs is None else _measured(theirs.value, theirs.error)
         rows.append([parameter.detector, parameter.parameter, _measured(parameter.value, parameter.error), shown])
     return [
         table("Fit to the data", ["detector", "parameter", "ours", "published"], rows, {2, 3}),
-        element("p", f"Published: {entry['source']}.", class_="soft"),
+        element("p", f"Published: {published.source}.", class_="soft") if published.rows else None,
     ]
 
 

@@ -14,10 +14,10 @@ from cevnslab.studies.schema.sources import GaussianPulse
 class Experiment(Model):
     """Real data: a detector that brings its own source, exposure, bins, backgrounds and Poisson likelihood."""
 
-    preset: str | None = Field(None, description="coherent-csi-2021 or coherent-lar-2020")
+    preset: str | None = Field(None, description="a data set by name, whose keys are the defaults")
     name: Name = Field(description="unique, safe as a file name; the preset's unless given")
     label: Text | None = Field(None, description="how figures name it; the name unless given")
-    experiment: Literal["coherent-csi-2021", "coherent-lar-2020"] = Field(description="whose data and analysis")
+    experiment: str = Field(description="a data set by name: whose data and analysis")
     observed: Literal["data", "asimov"] = Field("data", description="the counts, or the expectation in their place")
     nuisances: Literal["normalisation", "shape"] = Field(
         "normalisation", description="normalisations alone, or efficiency, quenching, radius, times too"

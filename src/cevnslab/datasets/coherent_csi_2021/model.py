@@ -13,21 +13,19 @@ time efficiency are as public analyses quote them (docs/coherent.md).
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cevnslab.datasets.coherent_csi_2021.readers import read_coefficients, read_events, read_histogram
+from cevnslab.datasets.measurement import Measurement, Setup, measurement
 from cevnslab.detection.expansion import expansions_of, with_expansion
 from cevnslab.detection.folding import Monomial, fold, sorted_monomials
 from cevnslab.detection.quadrature import recoil_nodes
 from cevnslab.detection.response import BinAxis, Response
-from cevnslab.experiments.axes import AXES
-from cevnslab.experiments.files import data_folder
-from cevnslab.experiments.measurement import Measurement, Setup, measurement
-from cevnslab.experiments.tables import read_coefficients, read_events, read_histogram
 from cevnslab.inference.templates import Template, TimeTemplate
 from cevnslab.physics.arrival_times import arrival_density
 from cevnslab.physics.atoms import binding_energies_kev
@@ -154,13 +152,13 @@ def _background(name: str, pe: FloatArray, times: TimeTemplate) -> tuple[Templat
     return Template((counts * pe / pe.sum())[None, :], {}, times), width
 
 
-def _backgrounds(folder: Path, offsets_us: FloatArray) -> dict[str, tuple[Template, float]]:
+def _backgrounds(files: Mapping[str, Path], offsets_us: FloatArray) -> dict[str, tuple[Template, float]]:
     made = {}
     for name in ("brn", "nin"):
-        centres, density = read_histogram(folder / f"{name}PE.txt")
+        centres, density = read_histogram(files[f"{name}PE.txt"])
         pe, _ = np.histogram(centres, PE_EDGES, weights=density)
-        made[name] = _background(name, pe, background_times(folder / f"{name}Trec.txt", offsets_us))
-    events = read_events(folder / "dataBeamOnAC.txt")
+        made[name] = _background(name, pe, background_times(files[f"{name}Trec.txt"], offsets_us))
+    events = read_events(files["dataBeamOnAC.txt"])
     inside = events[events[:, 1] < TIME_EDGES_US[-1], 0]
     pe, _ = np.histogram(inside[inside < PE_EDGES[-1]], PE_EDGES)
     decay = np.exp(-EFFICIENCY_DECAY_PER_US * TIME_EDGES_US)
@@ -189,10 +187,12 @@ class _Signal:
     """One per group of flux components that arrive together."""
 
 
-def _signal(setup: Setup, couplings: tuple[Coupling, ...], folder: Path, offsets_us: FloatArray) -> _Signal:
+def _signal(
+    setup: Setup, couplings: tuple[Coupling, ...], files: Mapping[str, Path], offsets_us: FloatArray
+) -> _Signal:
     """Fold the flux components, nominal and with every curve varied by one standard deviation."""
-    quenching = read_coefficients(folder / "scintRespCoefficients.txt", 5)
-    efficiency = read_coefficients(folder / "effCoefficients.txt", 3)
+    quenching = read_coefficients(files["scintRespCoefficients.txt"], 5)
+    efficiency = read_coefficients(files["effCoefficients.txt"], 3)
     groups = components_by_arrival(PION_DECAY_AT_REST)
 
     def fold_all(target: Target, q: int = 0, e: int = 0) -> dict[tuple[int, str], dict[Monomial, FloatArray]]:
@@ -254,14 +254,13 @@ def _central(times: TimeTemplate) -> FloatArray:
     return np.asarray(times.fractions[len(times.fractions) // 2])
 
 
-def analyse(setup: Setup, couplings: Sequence[Coupling]) -> Measurement:
-    """The measurement, as a function of some couplings; data are located and verified here."""
-    folder = data_folder("csi-2021", setup.directory)
+def analyse(setup: Setup, couplings: Sequence[Coupling], files: Mapping[str, Path]) -> Measurement:
+    """The measurement as a function of some couplings; `files` are the release's, by name."""
     shaped = setup.nuisances == "shape"
     low, high = OFFSET_RANGE_US
     offsets = np.linspace(low, high, round((high - low) / OFFSET_STEP_US) + 1) if shaped else np.zeros(1)
-    signal = _signal(setup, tuple(couplings), folder, offsets)
-    backgrounds = _backgrounds(folder, offsets)
+    signal = _signal(setup, tuple(couplings), files, offsets)
+    backgrounds = _backgrounds(files, offsets)
     expected = {
         name: np.outer(template.nominal[0], _central(template.times)).ravel()
         for name, (template, _) in backgrounds.items()
@@ -269,7 +268,7 @@ def analyse(setup: Setup, couplings: Sequence[Coupling]) -> Measurement:
     }
     response = Response(
         setup.name,
-        tuple(map(BinAxis, AXES["coherent-csi-2021"], (PE_EDGES, TIME_EDGES_US))),
+        (BinAxis("energy_pe", PE_EDGES), BinAxis("time_us", TIME_EDGES_US)),
         tuple(couplings),
         setup.channels,
         signal.monomials,
@@ -277,7 +276,7 @@ def analyse(setup: Setup, couplings: Sequence[Coupling]) -> Measurement:
         expected,
         expansions_of(couplings, setup.target),
     )
-    events = read_events(folder / "dataBeamOnC.txt")
+    events = read_events(files["dataBeamOnC.txt"])
     events = events[(events[:, 0] < PE_EDGES[-1]) & (events[:, 1] < TIME_EDGES_US[-1])]
     observed, _, _ = np.histogram2d(events[:, 0], events[:, 1], [PE_EDGES, TIME_EDGES_US])
     return measurement(

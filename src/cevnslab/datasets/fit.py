@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cevnslab.datasets.measurement import Measurement
 from cevnslab.errors import StatisticsError
-from cevnslab.experiments.measurement import Measurement
 from cevnslab.inference.shapes import SIGNAL, ShapedLikelihood
 from cevnslab.inference.templates import OFFSET
 

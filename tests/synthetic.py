@@ -3,42 +3,51 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 
 import numpy as np
 from scipy.stats import norm
 
-from cevnslab.experiments.files import DATASETS
-from cevnslab.experiments.tables import cube_edges
+from cevnslab.datasets.coherent_lar_2020.readers import cube_edges
+from cevnslab.datasets.registry import DatasetFolder, dataset
 
 SEED = 2021
 MUON_LIFETIME_US = 2.197
 
 
 def write_release(folder, url="http://127.0.0.1:9", seed=SEED):
-    """Write `csi-2021/` and `lar-2020/` into a folder; the registry with their checksums and event counts.
+    """Write a folder for each data set into a folder; the releases that recognise their files, by data set.
 
-    `url` is the address at which the registry says that the folder's content can be downloaded.
+    `url` is the address at which a release says that the folder's content can be downloaded.
     """
     rng = np.random.default_rng(seed)
-    contents = {"csi-2021": _csi(rng), "lar-2020": _lar(rng)}
-    registry = {}
-    for name, published in DATASETS.items():
-        texts = contents[name]
-        assert set(texts) == {file.name for file in published.files}
+    contents = {"coherent-csi-2021": _csi(rng), "coherent-lar-2020": _lar(rng)}
+    releases = {}
+    for name, texts in contents.items():
+        published = dataset(name).release
+        assert set(texts) == set(published.files)
         (folder / name).mkdir(parents=True)
         for file, text in texts.items():
             (folder / name / file).write_text(text, encoding="utf-8")
-        files = tuple(_recognised(file, texts[file.name]) for file in published.files)
-        registry[name] = replace(published, url=f"{url}/{name}/", files=files)
-    return registry
+        files = {file: recognised(published.files[file], text) for file, text in texts.items()}
+        releases[name] = published.model_copy(update={"url": f"{url}/{name}/", "files": files})
+    return releases
 
 
-def _recognised(file, text):
+def with_release(folder, release):
+    """A data set of which another release is the published one."""
+    other = DatasetFolder(folder.name, folder.package)
+    vars(other)["release"] = release
+    return other
+
+
+def recognised(file, text):
     if file.events is None:
-        return replace(file, sha256=hashlib.sha256(text.encode()).hexdigest())
-    table = np.loadtxt(text.splitlines())
-    return replace(file, events=int(np.sum((table[:, 0] < 60) & (table[:, 1] < 6))))
+        content = text.encode()
+        return file.model_copy(update={"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()})
+    pairs = sorted((pe, us) for pe, us in np.loadtxt(text.splitlines()).tolist() if pe < 60 and us < 6)
+    lines = "".join(f"{pe:.6g} {us:.6g}\n" for pe, us in pairs)
+    events = file.events.model_copy(update={"sha256": hashlib.sha256(lines.encode()).hexdigest()})
+    return file.model_copy(update={"events": events})
 
 
 def _text(table, header=""):

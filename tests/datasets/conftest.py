@@ -7,11 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from synthetic import write_release
+from synthetic import with_release, write_release
 
-from cevnslab.experiments import csi_2021, lar_2020
-from cevnslab.experiments.files import data_folder
-from cevnslab.experiments.measurement import Setup
+from cevnslab.datasets.measurement import Setup
+from cevnslab.datasets.registry import dataset
 from cevnslab.physics.arrival_times import GaussianPulse
 from cevnslab.physics.couplings import coupling
 from cevnslab.physics.nuclei import target
@@ -58,11 +57,12 @@ def lar_setup(directory, channels=("cevns",), nuisances="normalisation", observe
     )
 
 
-def _analyses(directory):
+def _analyses(directory, releases=None):
     @functools.cache
     def make(name, channels=("cevns",), nuisances="normalisation", observed="data"):
-        module, setup = {"csi": (csi_2021, csi_setup), "lar": (lar_2020, lar_setup)}[name]
-        return module.analyse(
+        folder, setup = {"csi": ("coherent-csi-2021", csi_setup), "lar": ("coherent-lar-2020", lar_setup)}[name]
+        data = dataset(folder) if releases is None else with_release(dataset(folder), releases[folder])
+        return data.measurement(
             setup(directory, channels, nuisances, observed), [coupling(charge) for charge in MILLICHARGES]
         )
 
@@ -77,7 +77,7 @@ def measured(coherent_data):
 
 @pytest.fixture(scope="session")
 def synthetic_release(tmp_path_factory):
-    """The folder of a synthetic release, and the registry that recognises it."""
+    """The folder of synthetic releases, and what recognises their files, by data set."""
     folder = tmp_path_factory.mktemp("synthetic") / "copy"
     return folder, write_release(folder)
 
@@ -85,16 +85,7 @@ def synthetic_release(tmp_path_factory):
 @pytest.fixture(scope="session")
 def invented(synthetic_release):
     """Measurements of the synthetic data, as `measured`."""
-    folder, registry = synthetic_release
-    make = _analyses(folder)
-
-    def recognised(*arguments):
-        with pytest.MonkeyPatch.context() as patch:
-            for module in (csi_2021, lar_2020):
-                patch.setattr(module, "data_folder", functools.partial(data_folder, datasets=registry))
-            return make(*arguments)
-
-    return recognised
+    return _analyses(*synthetic_release)
 
 
 @pytest.fixture(scope="session")

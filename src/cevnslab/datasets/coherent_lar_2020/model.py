@@ -8,21 +8,19 @@ are rejected by the pulse shape (F90) and left out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cevnslab.datasets.coherent_lar_2020.readers import cube_edges, read_cube, read_efficiency
+from cevnslab.datasets.measurement import Measurement, Setup, measurement, require_channels
 from cevnslab.detection.detector import EfficiencyTable, Resolution
 from cevnslab.detection.expansion import expansions_of, with_expansion
 from cevnslab.detection.folding import Monomial, fold, sorted_monomials
 from cevnslab.detection.quadrature import bin_windows, recoil_nodes
 from cevnslab.detection.response import BinAxis, Response
-from cevnslab.experiments.axes import AXES
-from cevnslab.experiments.files import data_folder
-from cevnslab.experiments.measurement import Measurement, Setup, measurement, require_channels
-from cevnslab.experiments.tables import cube_edges, read_cube, read_efficiency
 from cevnslab.inference.templates import Template
 from cevnslab.physics.arrival_times import arrival_fractions
 from cevnslab.physics.couplings import Coupling
@@ -93,11 +91,10 @@ def _efficiency(path: Path) -> EfficiencyTable:
     return EfficiencyTable(knots, (0.0, *efficiency.tolist(), float(efficiency[-1])), "reconstructed")
 
 
-def analyse(setup: Setup, couplings: Sequence[Coupling]) -> Measurement:
-    """The measurement, as a function of some couplings; data are located and verified here."""
+def analyse(setup: Setup, couplings: Sequence[Coupling], files: Mapping[str, Path]) -> Measurement:
+    """The measurement as a function of some couplings; `files` are the release's, by name."""
     require_channels(setup, ("cevns",), "F90 rejects electron recoils; give this detector channels: [cevns]")
-    folder = data_folder("lar-2020", setup.directory)
-    expected = calculated(setup, tuple(couplings), _efficiency(folder / "CENNS10AnlAEfficiency.txt"))
+    expected = calculated(setup, tuple(couplings), _efficiency(files["CENNS10AnlAEfficiency.txt"]))
     monomials = sorted_monomials([expected])
     standard_model = expected[()]
     # Where the Standard Model has less than this share of its counts, neither has the released template any.
@@ -110,13 +107,13 @@ def analyse(setup: Setup, couplings: Sequence[Coupling]) -> Measurement:
         return np.asarray((weights[:, :, None, :] * template).reshape(len(monomials), -1))
 
     def varied(nominal: FloatArray, names: tuple[str, str | None]) -> tuple[FloatArray, FloatArray]:
-        up = read_cube(folder / names[0])
-        return up, 2 * nominal - up if names[1] is None else read_cube(folder / names[1])
+        up = read_cube(files[names[0]])
+        return up, 2 * nominal - up if names[1] is None else read_cube(files[names[1]])
 
     shaped = setup.nuisances == "shape"
-    template, brn = read_cube(folder / "cevnspdf.txt"), read_cube(folder / "brnpdf.txt")
-    signal_shapes = {name: varied(template, files) for name, files in SIGNAL_SHAPES.items()} if shaped else {}
-    brn_shapes = {name: varied(brn, files) for name, files in BRN_SHAPES.items()} if shaped else {}
+    template, brn = read_cube(files["cevnspdf.txt"]), read_cube(files["brnpdf.txt"])
+    signal_shapes = {name: varied(template, pair) for name, pair in SIGNAL_SHAPES.items()} if shaped else {}
+    brn_shapes = {name: varied(brn, pair) for name, pair in BRN_SHAPES.items()} if shaped else {}
     signal = Template(
         signal_rows(template),
         {name: (signal_rows(up), signal_rows(down)) for name, (up, down) in signal_shapes.items()},
@@ -124,10 +121,10 @@ def analyse(setup: Setup, couplings: Sequence[Coupling]) -> Measurement:
     backgrounds = {}
     for name, (file, width) in BACKGROUNDS.items():
         shapes = {p: (up.reshape(1, -1), down.reshape(1, -1)) for p, (up, down) in brn_shapes.items() if name == "brn"}
-        backgrounds[name] = Template(read_cube(folder / file).reshape(1, -1), shapes), width
+        backgrounds[name] = Template(read_cube(files[file]).reshape(1, -1), shapes), width
     response = Response(
         setup.name,
-        tuple(map(BinAxis, AXES["coherent-lar-2020"], (ENERGY_EDGES_KEVEE, F90_EDGES, TIME_EDGES_US))),
+        (BinAxis("energy_kevee", ENERGY_EDGES_KEVEE), BinAxis("f90", F90_EDGES), BinAxis("time_us", TIME_EDGES_US)),
         tuple(couplings),
         setup.channels,
         tuple(monomials),
@@ -138,7 +135,7 @@ def analyse(setup: Setup, couplings: Sequence[Coupling]) -> Measurement:
     return measurement(
         setup,
         response,
-        read_cube(folder / "datanobkgsub.txt").ravel(),
+        read_cube(files["datanobkgsub.txt"]).ravel(),
         (signal,),
         backgrounds,
         signal_width=SIGNAL_UNCERTAINTY,

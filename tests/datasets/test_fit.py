@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from iminuit import Minuit
 
-from cevnslab.experiments.fit import free_signal, minimise, standard_model_fit
+from cevnslab.datasets.fit import free_signal, minimise, standard_model_fit
 from cevnslab.inference.shapes import SIGNAL
 from cevnslab.inference.templates import OFFSET
 

@@ -9,8 +9,10 @@ import pytest
 from scipy.signal import fftconvolve
 from scipy.special import gammaln, spherical_jn
 
+from cevnslab.datasets.coherent_csi_2021 import model as csi_2021
+from cevnslab.datasets.files import locate
+from cevnslab.datasets.registry import dataset
 from cevnslab.errors import UnknownNameError
-from cevnslab.experiments import csi_2021
 from cevnslab.inference.templates import OFFSET
 from cevnslab.physics import constants as c
 from cevnslab.physics.arrival_times import GaussianPulse, arrival_fractions
@@ -153,18 +155,18 @@ def slow(charges, curves, channels=("cevns",), radius_factor=1.0, centre=0.471):
     return luminosity() * total.ravel()
 
 
-def curves_of(folder, light=0, efficiency=0):
+def curves_of(files, light=0, efficiency=0):
     """The nominal curves of a release, or others of its rows."""
-    folder = folder / "csi-2021"
     return (
-        np.loadtxt(folder / "scintRespCoefficients.txt")[light],
-        np.loadtxt(folder / "effCoefficients.txt")[efficiency],
+        np.loadtxt(files["scintRespCoefficients.txt"])[light],
+        np.loadtxt(files["effCoefficients.txt"])[efficiency],
     )
 
 
 @pytest.fixture(scope="module")
-def folder(synthetic_release):
-    return synthetic_release[0]
+def files(synthetic_release):
+    folder, releases = synthetic_release
+    return locate(releases["coherent-csi-2021"], folder)
 
 
 @pytest.fixture(scope="module")
@@ -178,19 +180,19 @@ def agree(found, expected, tolerance=2e-3):
 
 
 @pytest.mark.parametrize("charges", CHARGES.values(), ids=CHARGES)
-def test_recoils_against_the_slow_evaluation(charges, invented, folder):
+def test_recoils_against_the_slow_evaluation(charges, invented, files):
     found = invented("csi").response.counts(**charges)
-    assert agree(found, slow(charges, curves_of(folder)))
+    assert agree(found, slow(charges, curves_of(files)))
 
 
-def test_electrons_against_the_slow_evaluation(invented, folder):
+def test_electrons_against_the_slow_evaluation(invented, files):
     response = invented("csi", ("cevns", "electron")).response
     found = response.counts(**ELECTRON_CHARGES)
-    assert agree(found, slow(ELECTRON_CHARGES, curves_of(folder), ("cevns", "electron")))
+    assert agree(found, slow(ELECTRON_CHARGES, curves_of(files), ("cevns", "electron")))
     nuclei = invented("csi").response.counts(**ELECTRON_CHARGES)
     assert found.sum() > 1.3 * nuclei.sum()  # the electrons are a good part of what was compared
     only = invented("csi", ("electron",)).response
-    assert agree(only.counts(), slow({}, curves_of(folder), ("electron",)), 5e-3)
+    assert agree(only.counts(), slow({}, curves_of(files), ("electron",)), 5e-3)
     assert only.counts() == pytest.approx(response.standard_model("electron"), rel=1e-12)
 
 
@@ -202,26 +204,26 @@ VARIATIONS = {
 
 
 @pytest.mark.parametrize("name", [*VARIATIONS, "neutron_radius"])
-def test_a_pull_of_one_is_the_varied_curve(name, shaped, folder):
+def test_a_pull_of_one_is_the_varied_curve(name, shaped, files):
     statistic, charges = shaped.statistic, CHARGES["q_mumu"]
     value = charges["q_mumu"]
     monomials = np.array([[np.prod([value if a == 1 else 0.0 for a in m]) for m in statistic.monomials]])
     place = statistic.names.index(name)
     for sign in (1, -1):
         if name == "neutron_radius":
-            expected = slow(charges, curves_of(folder), radius_factor=1 + 0.02 * sign)
+            expected = slow(charges, curves_of(files), radius_factor=1 + 0.02 * sign)
         else:
-            expected = slow(charges, curves_of(folder, **VARIATIONS[name][sign < 0]))
+            expected = slow(charges, curves_of(files, **VARIATIONS[name][sign < 0]))
         nuisances = np.zeros((1, len(statistic.names)))
         nuisances[0, place] = sign
         nuisances[0, 1 : 1 + len(statistic.backgrounds)] = -1.0
         found = statistic.expected(statistic.contracted(monomials), nuisances)[0][0]
         assert agree(found, expected)
-        assert not agree(found, slow(charges, curves_of(folder)))
+        assert not agree(found, slow(charges, curves_of(files)))
 
 
 @pytest.mark.parametrize("offset", [-0.217, 0.074])
-def test_the_offset_moves_the_pulse(offset, shaped, folder):
+def test_the_offset_moves_the_pulse(offset, shaped, files):
     statistic = shaped.statistic
     monomials = np.zeros((1, len(statistic.monomials)))
     monomials[0, 0] = 1.0
@@ -229,20 +231,20 @@ def test_the_offset_moves_the_pulse(offset, shaped, folder):
     nuisances[0, statistic.names.index(OFFSET)] = offset
     nuisances[0, 1 : 1 + len(statistic.backgrounds)] = -1.0
     found = statistic.expected(statistic.contracted(monomials), nuisances)[0][0]
-    assert agree(found, slow({}, curves_of(folder), centre=0.471 + offset))
+    assert agree(found, slow({}, curves_of(files), centre=0.471 + offset))
 
 
 @pytest.mark.parametrize("offset", [0.0, 0.1, -0.15])
-def test_backgrounds_against_the_files(offset, shaped, folder):
+def test_backgrounds_against_the_files(offset, shaped, files):
     """Neutrons: PE template times the interpolated, efficient times, moved by the offset; steady: see the recipe."""
     times = np.arange(0, 24001) * STEP_US
     statistic = shaped.statistic
     parts = dict(statistic.backgrounds)
     pulls = dict.fromkeys(statistic.names, np.zeros(1)) | {OFFSET: np.array([offset])}
     for name, counts in (("brn", 18.4), ("nin", 5.6)):
-        centres, pe = np.loadtxt(folder / "csi-2021" / f"{name}PE.txt").T
+        centres, pe = np.loadtxt(files[f"{name}PE.txt"]).T
         pe = np.histogram(centres, PE_EDGES, weights=pe)[0]
-        at, density = np.loadtxt(folder / "csi-2021" / f"{name}Trec.txt").T
+        at, density = np.loadtxt(files[f"{name}Trec.txt"]).T
         moved, still = (
             in_time_bins(times, np.interp(times - shift, at, density) * late_efficiency(times))
             for shift in (offset, 0.0)
@@ -250,7 +252,7 @@ def test_backgrounds_against_the_files(offset, shaped, folder):
         expected = counts * np.outer(pe / pe.sum(), moved / still.sum()).ravel()
         found, _ = parts[name].evaluate(parts[name].contracted(np.ones((1, 1))), pulls, pulls[OFFSET])
         assert found[0] == pytest.approx(expected, rel=2e-3, abs=2e-5 * counts)
-    events = np.loadtxt(folder / "csi-2021" / "dataBeamOnAC.txt")
+    events = np.loadtxt(files["dataBeamOnAC.txt"])
     pe = np.histogram(events[(events[:, 0] < 60) & (events[:, 1] < 6), 0], PE_EDGES)[0]
     fall = in_time_bins(times, np.exp(-0.0494 * times))
     expected = 1286 * np.outer(pe / pe.sum(), fall / fall.sum()).ravel()
@@ -273,8 +275,8 @@ def test_the_response_holds_what_the_statistic_expects(shaped, invented):
         assert [axis.edges.tolist() for axis in response.axes] == [PE_EDGES, TIME_EDGES]
 
 
-def test_events_in_their_bins(invented, folder):
-    events = np.loadtxt(folder / "csi-2021" / "dataBeamOnC.txt")
+def test_events_in_their_bins(invented, files):
+    events = np.loadtxt(files["dataBeamOnC.txt"])
     expected = np.zeros((9, 11))
     for energy, time in events:
         if energy < 60 and time < 6:
@@ -324,8 +326,12 @@ def test_predicted_counts(measured):
 
 
 def test_real_bins_against_the_slow_evaluation(measured, coherent_data):
+    released = locate(dataset("coherent-csi-2021").release, coherent_data)
     for charges in (CHARGES["standard model"], CHARGES["all"]):
-        assert agree(measured("csi").response.counts(**charges), slow(charges, curves_of(coherent_data)))
+        assert agree(
+            measured("csi").response.counts(**charges),
+            slow(charges, curves_of(released)),
+        )
 
 
 RATIOS = {

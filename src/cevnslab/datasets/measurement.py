@@ -41,7 +41,7 @@ class Setup:
     form_factor: str
     radiative_corrections: bool = False
     directory: Path | None = None
-    """Where the data lie; searched for unless given (`cevnslab.experiments.files`)."""
+    """Where the data lie; searched for unless given (`cevnslab.datasets.files`)."""
 
     @property
     def luminosity_per_cm2(self) -> float:

@@ -7,6 +7,8 @@ import pytest
 from scipy.special import ndtr
 from test_csi_2021 import CHARGES, COMPONENTS, charge, helm, spectra
 
+from cevnslab.datasets.files import locate
+from cevnslab.datasets.registry import dataset
 from cevnslab.errors import PhysicsError
 from cevnslab.inference.templates import OFFSET
 from cevnslab.physics import constants as c
@@ -18,12 +20,12 @@ EDGES = (np.arange(13) * 10.0, 0.5 + np.arange(9) * 0.05, -0.1 + np.arange(11) *
 SHAPES = {"cevns_f90", "cevns_time", "brn_energy", "brn_time", "brn_width"}
 
 
-def cube(folder, file):
+def cube(files, file):
     """The last column, in the file's order."""
-    return np.loadtxt(folder / "lar-2020" / file)[:, 3]
+    return np.loadtxt(files[file])[:, 3]
 
 
-def slow(charges, folder):
+def slow(charges, files):
     """Counts in energy and time, (12, 10): midpoints in T, and in the reconstructed energy 50 to a keVee."""
     nucleus = target("Ar").constituents[0].nucleus
     mass, protons, neutrons = nucleus.mass_mev, 18, nucleus.neutron_number
@@ -34,7 +36,7 @@ def slow(charges, folder):
     light = (0.246 + 0.00078 * recoil) * recoil
     borders = np.linspace(0, 120, 6001)
     seen = (borders[1:] + borders[:-1]) / 2
-    kevee, _, efficiency = np.loadtxt(folder / "lar-2020" / "CENNS10AnlAEfficiency.txt").T
+    kevee, _, efficiency = np.loadtxt(files["CENNS10AnlAEfficiency.txt"]).T
     efficiency = np.interp(seen, np.concatenate([[0.0], kevee]), np.concatenate([[0.0], efficiency]))
     sigma = 0.58 * np.sqrt(light)
     reached = recoil < 180  # beyond the largest recoil
@@ -56,31 +58,32 @@ def slow(charges, folder):
 
 
 @pytest.fixture(scope="module")
-def folder(synthetic_release):
-    return synthetic_release[0]
+def files(synthetic_release):
+    folder, releases = synthetic_release
+    return locate(releases["coherent-lar-2020"], folder)
 
 
-def test_the_standard_model_is_the_released_template(invented, folder):
+def test_the_standard_model_is_the_released_template(invented, files):
     for nuisances in ("normalisation", "shape"):
         response = invented("lar", ("cevns",), nuisances).response
-        assert np.array_equal(response.counts(), cube(folder, "cevnspdf.txt"))
-        files = {"brn": "brnpdf.txt", "delayed_brn": "delbrnpdf.txt", "steady_state": "bkgpdf.txt"}
-        assert list(response.backgrounds) == list(files)
-        for name, file in files.items():
-            assert np.array_equal(response.backgrounds[name], cube(folder, file))
+        assert np.array_equal(response.counts(), cube(files, "cevnspdf.txt"))
+        templates = {"brn": "brnpdf.txt", "delayed_brn": "delbrnpdf.txt", "steady_state": "bkgpdf.txt"}
+        assert list(response.backgrounds) == list(templates)
+        for name, file in templates.items():
+            assert np.array_equal(response.backgrounds[name], cube(files, file))
     for axis, edges in zip(response.axes, EDGES, strict=True):
         assert axis.edges == pytest.approx(edges, abs=1e-12)
 
 
-def test_counts_from_first_principles(invented, folder):
-    assert invented("lar").calculated_cevns == pytest.approx(slow({}, folder).sum(), rel=2e-3)
+def test_counts_from_first_principles(invented, files):
+    assert invented("lar").calculated_cevns == pytest.approx(slow({}, files).sum(), rel=2e-3)
 
 
 @pytest.mark.parametrize("name", [name for name in CHARGES if name != "standard model"])
-def test_reweighting_against_the_slow_evaluation(name, invented, folder):
+def test_reweighting_against_the_slow_evaluation(name, invented, files):
     """Template times calc(E, t; q)/calc(E, t; SM), the same for every F90."""
-    template = cube(folder, "cevnspdf.txt").reshape(12, 8, 10)
-    before, after = slow({}, folder), slow(CHARGES[name], folder)
+    template = cube(files, "cevnspdf.txt").reshape(12, 8, 10)
+    before, after = slow({}, files), slow(CHARGES[name], files)
     found = invented("lar").response.counts(**CHARGES[name]).reshape(12, 8, 10)
     enough = before > 1e-5 * before.sum()
     assert np.sum(template.sum(axis=1)[enough]) > 0.99 * template.sum()
@@ -90,9 +93,9 @@ def test_reweighting_against_the_slow_evaluation(name, invented, folder):
     assert abs(found / np.where(template > 0, template, 1) - 1).max() > 0.02
 
 
-def test_events_and_nuisances(invented, folder):
+def test_events_and_nuisances(invented, files):
     normal, shaped = invented("lar"), invented("lar", ("cevns",), "shape")
-    assert np.array_equal(normal.observed, cube(folder, "datanobkgsub.txt"))
+    assert np.array_equal(normal.observed, cube(files, "datanobkgsub.txt"))
     common = {"signal": 17 / 128, "brn": 160 / 497, "delayed_brn": 1.0, "steady_state": 25 / 3154}
     assert dict(normal.statistic.widths) == pytest.approx(common)
     assert dict(shaped.statistic.widths) == pytest.approx(common | dict.fromkeys(SHAPES, 1.0))
@@ -109,12 +112,12 @@ PULLS = {
 
 
 @pytest.mark.parametrize("name", PULLS)
-def test_a_pull_of_one_is_the_varied_template(name, invented, folder):
+def test_a_pull_of_one_is_the_varied_template(name, invented, files):
     """Where there is one file, -1 is its mirror image."""
     statistic = invented("lar", ("cevns",), "shape").statistic
     one = np.eye(1, len(statistic.monomials))
-    sums = {file: cube(folder, file) for file in ("cevnspdf.txt", "brnpdf.txt", "delbrnpdf.txt", "bkgpdf.txt")}
-    nominal, up, down = (None if file is None else cube(folder, file) for file in PULLS[name])
+    sums = {file: cube(files, file) for file in ("cevnspdf.txt", "brnpdf.txt", "delbrnpdf.txt", "bkgpdf.txt")}
+    nominal, up, down = (None if file is None else cube(files, file) for file in PULLS[name])
     down = 2 * nominal - up if down is None else down
     for pull, varied in ((1.0, up), (-1.0, down), (0.0, nominal)):
         nuisances = np.zeros((1, len(statistic.names)))
@@ -143,10 +146,11 @@ def test_electrons_are_refused(channels, invented):
 
 
 def test_calculated_counts(measured, coherent_data):
+    released = locate(dataset("coherent-lar-2020").release, coherent_data)
     """119.4 at the reference's constants; released 128 with an uncertainty of 17."""
     found = measured("lar")
     assert found.calculated_cevns == pytest.approx(119.4, rel=1e-2)
-    assert found.calculated_cevns == pytest.approx(slow({}, coherent_data).sum(), rel=2e-3)
+    assert found.calculated_cevns == pytest.approx(slow({}, released).sum(), rel=2e-3)
     assert found.response.counts().sum() == pytest.approx(128.0, abs=1e-3)
 
 

@@ -1,0 +1,1 @@
+"""COHERENT CsI[Na] 2021 (arXiv:2110.07730)."""

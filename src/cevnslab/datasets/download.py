@@ -1,0 +1,103 @@
+"""Downloads of a release's files into the user's cache: each is verified before it gets its place there."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from cevnslab.datasets.files import VARIABLE, Release, verified
+from cevnslab.errors import DownloadError, InputFileError, MissingExtraError
+from cevnslab.progress import progress_bar
+
+_ELSEWHERE = f"give the folder of a copy with --data DIR or {VARIABLE}"
+_TIMEOUT_S = 30
+
+
+def downloaded(release: Release) -> Mapping[str, Path]:
+    """The release's files in the user's cache; those that are missing there, or damaged, are downloaded.
+
+    Raises `MissingExtraError` where pooch is needed and not installed, `DownloadError` where a download fails or the
+    cache cannot be written.
+    """
+    try:
+        import pooch
+    except ImportError:
+        raise MissingExtraError(
+            f"no data of {release.name}: {_ELSEWHERE}, or pip install 'cevnslab[data]' to download them"
+        ) from None
+    folder = Path(pooch.os_cache("cevnslab")) / release.name
+    missing = [name for name in release.files if not _is_whole(folder / name, release, name)]
+    if missing:
+        _download(pooch, release, missing, folder)
+    return {name: folder / name for name in release.files}
+
+
+def _is_whole(path: Path, release: Release, name: str) -> bool:
+    try:
+        return os.path.isfile(path) and verified(path, release, name) == path
+    except InputFileError:
+        return False
+
+
+def _download(pooch: Any, release: Release, names: list[str], folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # A file gets its place in the folder only when it is verified: what is cut short goes with the incoming folder.
+        with (
+            tempfile.TemporaryDirectory(prefix=".incoming-", dir=folder) as incoming,
+            progress_bar(f"downloading {release.name}", len(names), always=True) as advance,
+            _quiet(pooch.get_logger()),
+        ):
+            for name in names:
+                os.replace(_fetch(pooch, release, name, Path(incoming)), folder / name)
+                advance(1)
+    except OSError as fault:
+        raise DownloadError(
+            f"cannot keep downloaded data in {folder}: {fault.strerror or fault}; {_ELSEWHERE}"
+        ) from None
+
+
+def _fetch(pooch: Any, release: Release, name: str, incoming: Path) -> Path:
+    """Download one file into a folder and verify it, or raise `DownloadError`."""
+    url = release.url_of(name)
+    try:
+        pooch.retrieve(
+            url,
+            known_hash=release.files[name].sha256,
+            fname=name,
+            path=incoming,
+            downloader=pooch.HTTPDownloader(timeout=_TIMEOUT_S),
+        )
+        return verified(incoming / name, release, name)
+    except OSError as fault:  # also the base of every error of the library that pooch downloads with
+        raise DownloadError(f"cannot download {url}: {_reason(fault)}; try again later or {_ELSEWHERE}") from None
+    except (ValueError, InputFileError):
+        raise DownloadError(
+            f"what {url} gave is not the published {name}, nothing was kept: it may be cut short or changed; "
+            f"try again later or {_ELSEWHERE}"
+        ) from None
+
+
+def _reason(fault: OSError) -> str:
+    """A few words; the message of a failed connection is a nest of four exceptions."""
+    response = getattr(fault, "response", None)
+    if response is not None:
+        response.close()  # pooch leaves the connection of a refused request open
+        return f"the server answered {response.status_code} {response.reason}"
+    return fault.strerror or f"no connection ({type(fault).__name__})"
+
+
+@contextmanager
+def _quiet(logger: logging.Logger) -> Iterator[None]:
+    """Without the lines that a library writes for every download."""
+    before = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
