@@ -47,10 +47,15 @@ def all_published() -> Row:
     """Every entry of the package's file of published numbers, and the collaborations' fits to their data."""
     path = Path(cl.__file__).parent / "data" / "published.yaml"
     content: Row = yaml.safe_load(path.read_text(encoding="utf-8"))
-    fits = {name: folder.description.published for name, folder in built_in().items()}
-    known = {name: entry.model_dump() for name, entry in fits.items() if entry is not None}
+    entries = {name: folder.description.published for name, folder in built_in().items()}
+    known = {name: entry.model_dump() for name, entry in entries.items() if entry is not None}
     rows = {name: entry["rows"] for name, entry in known.items()}
-    return {**content, "fits": {"source": "; ".join(entry["source"] for entry in known.values()), "rows": rows}}
+    improvement = {"improvement": content.pop("improvement")}  # it rests on the fits
+    return {
+        **content,
+        "fits": {"source": "; ".join(entry["source"] for entry in known.values()), "rows": rows},
+        **improvement,
+    }
 
 
 @cache
