@@ -14,8 +14,9 @@ import pooch
 import pytest
 from synthetic import write_release
 
-from cevnslab.datasets.files import locate, release_of
+from cevnslab.datasets.files import locate
 from cevnslab.datasets.registry import built_in, dataset
+from cevnslab.datasets.release import release_of
 from cevnslab.errors import DownloadError, InputFileError, MissingExtraError, UnknownNameError
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cevnslab.datasets.files import VARIABLE, Release, verified
+from cevnslab.datasets.release import VARIABLE, Release, verified
 from cevnslab.errors import DownloadError, InputFileError, MissingExtraError
 from cevnslab.progress import progress_bar
 

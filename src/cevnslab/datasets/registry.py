@@ -1,7 +1,7 @@
 """The data sets that can be analysed, by name: the folders here, and those of installed packages.
 
 A folder is an importable package with `dataset.yaml` (`cevnslab.datasets.description`), `files.yaml`
-(`cevnslab.datasets.files`), `detector.yaml` (the preset of its keys) and a module `model` with
+(`cevnslab.datasets.release`), `detector.yaml` (the preset of its keys) and a module `model` with
 
     analyse(setup, couplings, files) -> Measurement
 
@@ -23,8 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from cevnslab.datasets.description import Description, described
-from cevnslab.datasets.files import Release, locate, release_of
+from cevnslab.datasets.files import locate
 from cevnslab.datasets.measurement import Measurement, Setup
+from cevnslab.datasets.release import Release, release_of
 from cevnslab.errors import InputFileError, UnknownNameError
 from cevnslab.physics.couplings import Coupling
 from cevnslab.words import nearest
