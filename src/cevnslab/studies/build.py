@@ -19,7 +19,6 @@ from cevnslab.physics.nuclei import NucleiConvention, Target, target
 from cevnslab.studies import presets, schema
 from cevnslab.studies.tables import read_curve
 
-
 _ALTERNATIVES = (
     (
         ("bin_edges_kev",),
