@@ -72,7 +72,7 @@ def test_numbers_are_the_results(submission, paper):
     folder, _ = submission
     table = load(folder, "Limits, ess-ge")
     assert values(table["independent_variables"][0])[0] == "q_ee"
-    ends = [values(variable)[0] for variable in table["dependent_variables"]]
+    ends = [values(variable)[0] for variable in table["dependent_variables"][:4]]
     limit = paper.limit("ess-ge", "q_ee")
     assert tuple(ends) == (*limit.segments[0], *limit.kinds[0]) == (*limit.segments[0], "limit", "limit")
     assert table["dependent_variables"][0]["header"]["units"] == "e"
@@ -94,6 +94,7 @@ def test_open_ends_errors_data_scans_and_long_names(paper, tmp_path):
         kinds=(("bound", "limit"), ("hidden-bound", "bound")),
         delta_chi2_segments=((0.0, 1.0),),
         delta_chi2_kinds=(("bound", "limit"),),
+        method="feldman-cousins",
     )
     line = np.linspace(0, 1, 3)
     result = replace(
@@ -107,14 +108,15 @@ def test_open_ends_errors_data_scans_and_long_names(paper, tmp_path):
     )
     hepdata.export_hepdata(result, tmp_path)
     accept(tmp_path)
-    table = load(tmp_path, "Limits, ess-csi")
+    table = load(tmp_path, "Limits, ess-csi (feldman-cousins)")
     assert values(table["dependent_variables"][0]) == [-5.0, 2.0]
     assert [values(table["dependent_variables"][place]) for place in (2, 3)] == [
         ["bound", "hidden-bound"],
         ["limit", "bound"],
     ]
-    assert values(load(tmp_path, "Limits by delta chi2, ess-csi")["dependent_variables"][2]) == ["bound"]
     assert values(table["independent_variables"][1]) == [1, 2]
+    table = load(tmp_path, "Limits, ess-csi (delta-chi2)")
+    assert [values(variable) for variable in table["dependent_variables"][:3]] == [[0.0], [1.0], ["bound"]]
     fit = load(tmp_path, "Standard Model fit, x")["dependent_variables"][0]["values"]
     assert fit == [{"value": 3.0, "errors": [{"symerror": 1.0}]}, {"value": 0.5}]
 

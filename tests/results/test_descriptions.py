@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from cevnslab.errors import ResultError
+from cevnslab.reports.archive import archive_tables
 from cevnslab.reports.files import csv_texts
 from cevnslab.results import TABLES, Column, LimitMap, Record, Result, Spectrum, Table
-from cevnslab.results.description import FloatArray, columns_of
+from cevnslab.results.description import Archive, FloatArray, columns_of
 from cevnslab.results.plain import from_plain, to_plain
 
 CONTRACT = {
@@ -50,7 +51,7 @@ CONTRACT = {
 class Toy(Record):
     """A record of a table that the package does not know."""
 
-    detector: Annotated[str, Column("detector")]
+    detector: Annotated[str, Column("detector", role="group", label="Detector")]
     colour: Annotated[str | None, Column("its colour")]
     wavelength: Annotated[FloatArray, Column("of its light", "nm")]
     note: str = ""
@@ -61,7 +62,14 @@ class ToyResult(Result):
     toys: tuple[Toy, ...] = ()
 
 
-TOYS = Table("toys", "Toys", "one line of a lamp", columns_of(Toy))
+TOYS = Table(
+    "toys",
+    "Toys",
+    "one line of a lamp",
+    columns_of(Toy),
+    Archive("Toys, {detector}", "Lines of a lamp at {detector}.", "Wavelength"),
+    on_page=True,
+)
 
 
 @pytest.fixture
@@ -100,6 +108,15 @@ def test_a_new_table_is_written_and_read_back(toy_result, tmp_path):
     assert again.toys[0].wavelength.tolist() == [700.0, 710.0]
     assert to_plain(again.toys) == to_plain(toy_result.toys)
     assert toy_result.records("toys")[1] == {"detector": "ess-ge", "colour": "red", "wavelength": 710.0}
+
+
+def test_a_new_table_is_archived(toy_result):
+    table = next(table for table in archive_tables(toy_result) if table.name == "Toys, ess-ge")
+    colour, wavelength = table.dependent
+    assert (colour.name, colour.values) == ("Colour", ["red", "red"])
+    assert (wavelength.units, wavelength.values) == ("nm", [700.0, 710.0])
+    assert wavelength.qualifiers == {"Detector": "ess-ge"}
+    assert table.description == "Lines of a lamp at ess-ge."
 
 
 def test_tables_without_rows_are_not_written_and_old_ones_go(paper, tmp_path):

@@ -11,54 +11,28 @@ import importlib
 import io
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import groupby
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cevnslab.errors import MissingExtraError, OutputError
+from cevnslab.reports.archive import Variable, archive_tables
 from cevnslab.reports.citations import citations
 from cevnslab.reports.storage import prepare, staged
-
-if TYPE_CHECKING:
-    from cevnslab.results import Limit, Result
+from cevnslab.results import Result
 
 FOLDER = "hepdata"
 SUBMISSION = "submission.yaml"
 LONGEST_NAME = 64
 LONGEST_KEYWORD = 128
 
-UNITS = {"mu_B": "Bohr magneton", "cm2": "cm**2", "1": ""}
-"""Units of couplings as the archive writes them; others are left as they are."""
 PHRASES = ["coherent elastic neutrino-nucleus scattering", "CEvNS"]
-
-
-@dataclass(frozen=True)
-class Column:
-    """A variable of a table: numbers, words, or (low, high) of bins."""
-
-    name: str
-    units: str
-    values: Sequence[Any]
-    errors: Sequence[float | None] = ()
-    """Symmetric errors, None where there is none; empty for a column without."""
-    qualifiers: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Table:
-    """One table of a submission."""
-
-    name: str
-    description: str
-    observables: tuple[str, ...]
-    independent: tuple[Column, ...]
-    dependent: tuple[Column, ...]
 
 
 def _number(value: Any) -> Any:
     """A value as the archive takes it; YAML has no standard word for infinity, so an infinite number is a word."""
+    if value is None:
+        return "-"
     if isinstance(value, str):
         return value
     number = float(value)
@@ -67,7 +41,7 @@ def _number(value: Any) -> Any:
     return "inf" if number > 0 else "-inf"
 
 
-def _variable(column: Column, dependent: bool) -> dict[str, Any]:
+def _variable(column: Variable, dependent: bool) -> dict[str, Any]:
     header = {"name": column.name} | ({"units": column.units} if column.units else {})
     values: list[dict[str, Any]] = []
     for position, value in enumerate(column.values):
@@ -83,210 +57,6 @@ def _variable(column: Column, dependent: bool) -> dict[str, Any]:
     if dependent and column.qualifiers:
         made["qualifiers"] = [{"name": name, "value": _number(value)} for name, value in column.qualifiers.items()]
     return made
-
-
-def _unit(unit: str) -> str:
-    return UNITS.get(unit, unit)
-
-
-def _level(confidence: float) -> str:
-    return f"{100 * confidence:g}% CL"
-
-
-def _limit_tables(result: Result) -> Iterator[Table]:
-    """One table per detector and unit, a row per piece of an interval."""
-    ordered = sorted(result.limits, key=lambda limit: (list(result.detectors).index(limit.detector), limit.unit))
-    for (detector, unit), group in groupby(ordered, key=lambda limit: (limit.detector, limit.unit)):
-        limits = list(group)
-        several = len({limit.unit for limit in result.limits if limit.detector == detector}) > 1
-        suffix = f" ({unit})" if several else ""
-        first = limits[0]
-        yield _intervals(
-            f"Limits, {detector}{suffix}",
-            f"{_level(first.confidence_level)} intervals of one coupling at a time ({first.method}, compared with the "
-            f"{first.minimum} minimum); the pieces of a disjoint interval are rows.",
-            limits,
-            _unit(unit),
-        )
-        if first.delta_chi2_segments is not None:
-            yield _intervals(
-                f"Limits by delta chi2, {detector}{suffix}",
-                f"{_level(first.confidence_level)} intervals from Wilks' values of delta chi2, for comparison.",
-                limits,
-                _unit(unit),
-                wilks=True,
-            )
-
-
-def _intervals(name: str, description: str, limits: Sequence[Limit], unit: str, wilks: bool = False) -> Table:
-    rows = [
-        (limit.coupling, number, *piece, *kinds)
-        for limit in ([limit.by_delta_chi2 for limit in limits] if wilks else limits)
-        for number, (piece, kinds) in enumerate(zip(limit.segments, limit.kinds, strict=True), start=1)
-    ]
-    first = limits[0]
-    qualifiers = {
-        "Detector": first.detector,
-        "Channels": first.channels,
-        "Statistic": first.statistic,
-        "Method": "delta-chi2" if wilks else first.method,
-        "CL": _level(first.confidence_level),
-    }
-    couplings, pieces, low, high, low_kind, high_kind = (
-        (list(column) for column in zip(*rows, strict=True)) if rows else ([], [], [], [], [], [])
-    )
-    return Table(
-        name,
-        description,
-        ("Limit",),
-        (Column("Coupling", "", couplings), Column("Piece", "", pieces)),
-        (
-            Column("Lower end", unit, low, qualifiers=qualifiers),
-            Column("Upper end", unit, high, qualifiers=qualifiers),
-            Column("Lower end is a", "", low_kind, qualifiers=qualifiers),
-            Column("Upper end is a", "", high_kind, qualifiers=qualifiers),
-        ),
-    )
-
-
-def _bins(edges: Any) -> list[tuple[float, float]]:
-    return list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
-
-
-def _spectrum_tables(result: Result) -> Iterator[Table]:
-    for s in result.spectra:
-        channels = result.detectors[s.detector].channels.split("+")
-        rows = {**{channel: getattr(s, channel) for channel in channels}, "background": s.background}
-        yield Table(
-            f"Spectrum, {s.detector}",
-            "Expected counts in the Standard Model, of the whole exposure, in bins of reconstructed recoil energy.",
-            ("N",),
-            (Column("Reconstructed recoil energy", "keV", _bins(s.bin_edges_kev)),),
-            tuple(
-                Column(f"Counts, {name}", "", counts.tolist(), qualifiers={"Detector": s.detector})
-                for name, counts in rows.items()
-            ),
-        )
-    for d in result.data_spectra:
-        columns = {"observed" if result.observed_data(d.detector) else "expected": d.observed, **d.components}
-        yield Table(
-            f"Counts, {d.detector}, {d.axis}",
-            "Counts of the experiment beside the components of the Standard Model fit, projected on one axis.",
-            ("N",),
-            (Column(d.axis, "", _bins(d.edges)),),
-            tuple(Column(name, "", counts.tolist()) for name, counts in columns.items()),
-        )
-
-
-def _curve_tables(result: Result) -> Iterator[Table]:
-    """Profiles, contours and critical values."""
-    for p in result.profiles:
-        yield Table(
-            f"Profile of {p.coupling}, {p.detector}",
-            f"Delta chi2 against {p.coupling}.",
-            ("Delta chi2",),
-            (Column(p.coupling, _unit(result.couplings[p.coupling].unit), p.value.tolist()),),
-            (Column("Delta chi2", "", p.delta_chi2.tolist(), qualifiers={"Detector": p.detector}),),
-        )
-    for c in result.contours:
-        x, y = (result.couplings[name].unit for name in (c.coupling_x, c.coupling_y))
-        rows = [(number, *point) for number, points in enumerate(c.polygons, start=1) for point in points.tolist()]
-        independent = [Column(c.coupling_x, _unit(x), [row[1] for row in rows])]
-        if len(c.polygons) > 1:
-            independent.append(Column("Polygon", "", [row[0] for row in rows]))
-        yield Table(
-            f"Contour of {c.coupling_x} and {c.coupling_y}, {c.detector}",
-            f"Border of the {_level(c.confidence_level)} region of two couplings, point by point: closed polygons.",
-            ("Contour",),
-            tuple(independent),
-            (
-                Column(
-                    c.coupling_y,
-                    _unit(y),
-                    [row[2] for row in rows],
-                    qualifiers={"Detector": c.detector, "CL": _level(c.confidence_level)},
-                ),
-            ),
-        )
-    for v in result.critical_values:
-        yield Table(
-            f"Critical values of {v.coupling}, {v.detector}",
-            f"Simulated critical values of delta chi2 ({v.convention}; {v.toys} pseudo-experiments per point).",
-            ("Critical value",),
-            (Column(v.coupling, _unit(result.couplings[v.coupling].unit), v.value.tolist()),),
-            (
-                Column(
-                    "Critical value",
-                    "",
-                    v.critical_value.tolist(),
-                    v.critical_value_error.tolist(),
-                    {"Detector": v.detector, "CL": _level(v.confidence_level)},
-                ),
-            ),
-        )
-
-
-def _scan_tables(result: Result) -> Iterator[Table]:
-    """Limits as a key of the study varies."""
-    keys = dict.fromkeys((s.scan, s.key, s.limit.detector, s.limit.coupling) for s in result.scans)
-    for scan, key, detector, coupling in keys:
-        points = [
-            (s.value, number, *piece, *kinds)
-            for s in result.scans
-            if (s.scan, s.limit.detector, s.limit.coupling) == (scan, detector, coupling)
-            for number, (piece, kinds) in enumerate(zip(s.limit.segments, s.limit.kinds, strict=True), start=1)
-        ]
-        unit = _unit(result.couplings[coupling].unit)
-        yield Table(
-            f"Scan {scan} of {coupling}, {detector}",
-            f"Interval of {coupling} as {key} of the study varies.",
-            ("Limit",),
-            (Column(key, "", [p[0] for p in points]), Column("Piece", "", [p[1] for p in points])),
-            (
-                Column("Lower end", unit, [p[2] for p in points]),
-                Column("Upper end", unit, [p[3] for p in points]),
-                Column("Lower end is a", "", [p[4] for p in points]),
-                Column("Upper end is a", "", [p[5] for p in points]),
-            ),
-        )
-
-
-def _other_tables(result: Result) -> Iterator[Table]:
-    """Cross sections, a column per value of the coupling, and the Standard Model fits."""
-    for key, group in groupby(result.cross_sections, key=lambda c: (c.target, c.channel, c.energy_mev, c.coupling)):
-        curves = list(group)
-        target, channel, energy, coupling = key
-        unit = result.couplings[coupling].unit
-        yield Table(
-            f"Cross section, {target}, {channel}, {energy:g} MeV, {coupling}",
-            f"d(sigma)/dT of {channel} on one formula unit of {target} for neutrinos of {energy:g} MeV.",
-            ("DSIG/DT",),
-            (Column("T", "keV", curves[0].recoil_kev.tolist()),),
-            tuple(
-                Column(
-                    "D(SIG)/DT",
-                    "cm**2/keV",
-                    curve.dsigma_dt_cm2_per_kev.tolist(),
-                    qualifiers={coupling: f"{curve.value:g} {_unit(unit)}".strip()},
-                )
-                for curve in curves
-            ),
-        )
-    for detector, fitted in groupby(result.fit, key=lambda parameter: parameter.detector):
-        rows = list(fitted)
-        yield Table(
-            f"Standard Model fit, {detector}",
-            "Parameters of the Standard Model fit to the data.",
-            ("Fit",),
-            (Column("Parameter", "", [row.parameter for row in rows]),),
-            (Column("Value", "", [row.value for row in rows], [row.error for row in rows]),),
-        )
-
-
-def hepdata_tables(result: Result) -> list[Table]:
-    """All tables of a result; one without rows is left out."""
-    makers = (_limit_tables, _spectrum_tables, _curve_tables, _scan_tables, _other_tables)
-    return [table for make in makers for table in make(result) if table.independent[0].values]
 
 
 def _unique(name: str, number: int, taken: set[str]) -> str:
@@ -309,10 +79,10 @@ def _documents(result: Result) -> dict[str, list[Any]]:
     )
     files: dict[str, list[Any]] = {SUBMISSION: [{"comment": comment}]}
     taken: set[str] = set()
-    for number, table in enumerate(hepdata_tables(result), start=1):
+    for number, table in enumerate(archive_tables(result), start=1):
         slug = re.sub(r"[^a-z0-9]+", "-", table.name.lower()).strip("-")[:60]
         data_file = f"{number:03d}-{slug}.yaml"
-        keywords = {"observables": table.observables, "phrases": PHRASES}
+        keywords = {"observables": [table.observable], "phrases": PHRASES}
         files[SUBMISSION].append(
             {
                 "name": _unique(table.name, number, taken),

@@ -7,7 +7,17 @@ from typing import Annotated
 
 import numpy as np
 
-from cevnslab.results.description import OF_COUPLING, Block, Column, FloatArray, Record, Table, columns_of
+from cevnslab.results.description import (
+    OF_COUPLING,
+    Archive,
+    Block,
+    Column,
+    FloatArray,
+    Record,
+    Table,
+    UnitOf,
+    columns_of,
+)
 from cevnslab.results.limits import Channels, ConfidenceLevel, CouplingName, Detector
 
 
@@ -18,11 +28,17 @@ class Profile(Record):
     detector: Detector
     channels: Channels
     coupling: CouplingName
-    value: Annotated[FloatArray, Column("value of the coupling", OF_COUPLING)]
-    delta_chi2: Annotated[FloatArray, Column("chi2 above its lowest value")]
+    value: Annotated[FloatArray, Column("value of the coupling", OF_COUPLING, role="along", label="{coupling}")]
+    delta_chi2: Annotated[FloatArray, Column("chi2 above its lowest value", label="Delta chi2")]
 
 
-PROFILES = Table("profiles", "Profiles", "one point of a curve of delta chi2", columns_of(Profile))
+PROFILES = Table(
+    "profiles",
+    "Profiles",
+    "one point of a curve of delta chi2",
+    columns_of(Profile),
+    Archive("Profile of {coupling}, {detector}", "Delta chi2 against {coupling}.", "Delta chi2"),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,8 +47,8 @@ class ContourLines(Record):
 
     detector: Detector
     channels: Channels
-    coupling_x: Annotated[str, Column("first coupling")]
-    coupling_y: Annotated[str, Column("second coupling")]
+    coupling_x: Annotated[str, Column("first coupling", role="group", label="First coupling")]
+    coupling_y: Annotated[str, Column("second coupling", role="group", label="Second coupling")]
     confidence_level: ConfidenceLevel
     polygons: tuple[FloatArray, ...]
 
@@ -55,10 +71,26 @@ CONTOURS = Table(
     "one vertex of the border of the region of two couplings: closed polygons",
     (
         *columns_of(ContourLines),
-        Column("number of the polygon, from 1", name="polygon"),
-        Column("number of the vertex in its polygon, from 1", name="point"),
-        Column("value of the first coupling", "of the first coupling", "x"),
-        Column("value of the second coupling", "of the second coupling", "y"),
+        Column("number of the polygon, from 1", name="polygon", role="number", label="Polygon"),
+        Column("number of the vertex in its polygon, from 1", name="point", role="aside"),
+        Column(
+            "value of the first coupling",
+            UnitOf("of the first coupling", coupling="coupling_x"),
+            "x",
+            role="along",
+            label="{coupling_x}",
+        ),
+        Column(
+            "value of the second coupling",
+            UnitOf("of the second coupling", coupling="coupling_y"),
+            "y",
+            label="{coupling_y}",
+        ),
+    ),
+    Archive(
+        "Contour of {coupling_x} and {coupling_y}, {detector}",
+        "Border of the confidence region of two couplings, point by point: closed polygons.",
+        "Contour",
     ),
 )
 
@@ -71,12 +103,12 @@ class CriticalValues(Record):
     channels: Channels
     coupling: CouplingName
     confidence_level: ConfidenceLevel
-    convention: Annotated[str, Column("minimum and ensemble")]
+    convention: Annotated[str, Column("minimum and ensemble", role="group", label="Convention")]
     """Minimum and ensemble, such as ``global minimum, normalisations drawn``."""
-    toys: Annotated[int, Column("pseudo-experiments per value")]
-    value: Annotated[FloatArray, Column("true value of the coupling", OF_COUPLING)]
-    critical_value: Annotated[FloatArray, Column("quantile of delta chi2")]
-    critical_value_error: Annotated[FloatArray, Column("its error from the finite number of pseudo-experiments")]
+    toys: Annotated[int, Column("pseudo-experiments per value", role="group", label="Pseudo-experiments")]
+    value: Annotated[FloatArray, Column("true value of the coupling", OF_COUPLING, role="along", label="{coupling}")]
+    critical_value: Annotated[FloatArray, Column("quantile of delta chi2", label="Critical value")]
+    critical_value_error: Annotated[FloatArray, Column("its error, of the finite number of toys", role="error")]
     """Of the finite number of toys."""
     interpolation_error: float
     """Largest distance of a critical value from the line through its neighbours: an estimate, toy noise included."""
@@ -87,6 +119,11 @@ CRITICAL_VALUES = Table(
     "Critical values",
     "the simulated critical value at one true value of a coupling (Feldman-Cousins)",
     columns_of(CriticalValues),
+    Archive(
+        "Critical values of {coupling}, {detector}",
+        "Simulated critical values of delta chi2 ({convention}; {toys} pseudo-experiments per point).",
+        "Critical value",
+    ),
 )
 
 

@@ -12,7 +12,7 @@ import dataclasses
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +23,33 @@ FloatArray = NDArray[np.float64]
 Block = Mapping[str, object]
 """Rows by column: a value for all of them, or an array with one for each."""
 
-OF_COUPLING = "of the coupling"
-"""The unit of a column whose rows are in the plain unit of the coupling that they name."""
+
+@dataclass(frozen=True)
+class UnitOf:
+    """The unit of a column that differs from row to row."""
+
+    text: str
+    """Whose it is, for the manual."""
+    coupling: str = ""
+    """The column that names the coupling in whose plain unit a row is."""
+    field: str = ""
+    """The record's field that holds the unit."""
+
+    def __str__(self) -> str:
+        return self.text
+
+
+OF_COUPLING = UnitOf("of the coupling", coupling="coupling")
+OF_KEY = UnitOf("in the key's name")
+
+Role = Literal["group", "along", "number", "low", "high", "series", "value", "error", "aside"]
+"""What a column is in an archive's tables, where a group of rows is a table of its own.
+
+``group``: what all rows of a table share; ``along``: an independent variable; ``number``: one that counts, left out
+where it is always the same; ``low``, ``high``: the ends of bins;
+``series``: what tells several curves of one table apart; ``value``: a dependent variable; ``error``: that of the
+column before; ``aside``: not shown there.
+"""
 
 
 @dataclass(frozen=True)
@@ -32,12 +57,19 @@ class Column:
     """What one column of a table means."""
 
     meaning: str
-    unit: str = ""
+    unit: str | UnitOf = ""
     """Empty for words and plain numbers."""
     name: str = ""
     """In the header; that of the field which declares it unless given."""
     absent: object = ""
     """What stands in the rows of a record that has no such column."""
+    role: Role = "value"
+    label: str = ""
+    """The variable's name in an archive, from the record where it has fields in braces; the column's unless given."""
+
+
+def _as_they_are(records: Sequence[Any]) -> Sequence[Any]:
+    return records
 
 
 class Record:
@@ -90,6 +122,19 @@ class Further:
 
 
 @dataclass(frozen=True)
+class Archive:
+    """How an archive names the tables that it makes of a group of rows; fields of the record stand in braces."""
+
+    name: str
+    """Such as ``Profile of {coupling}, {detector}``."""
+    description: str
+    observable: str
+    """What is measured, in a word."""
+    records: Callable[[Sequence[Any]], Sequence[Any]] = _as_they_are
+    """The records that are archived."""
+
+
+@dataclass(frozen=True)
 class Table:
     """One table of a result: a kind of record, in words."""
 
@@ -100,6 +145,10 @@ class Table:
     """What a row is."""
     described: tuple[Column | Further, ...]
     """The columns in their order: a contract with those who read the files."""
+    archive: Archive | None = None
+    """How an archive's tables name a group of its rows; None for one that is not archived."""
+    on_page: bool = False
+    """Whether it is short enough to be shown in reports row by row."""
 
     @property
     def file(self) -> str:

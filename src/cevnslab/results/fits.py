@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from cevnslab.results.description import OF_COUPLING, Column, FloatArray, Record, Table, columns_of
+from cevnslab.results.description import OF_COUPLING, Archive, Column, FloatArray, Record, Table, UnitOf, columns_of
 from cevnslab.results.limits import Channels, ConfidenceLevel, CouplingName, Detector, Statistic
 
-PARAMETER_UNIT = "of the parameter"
+OF_PARAMETER = UnitOf("of the parameter")
 
 
 @dataclass(frozen=True)
@@ -16,13 +16,23 @@ class FitParameter(Record):
     """One number of the Standard Model fit to real data."""
 
     detector: Detector
-    parameter: Annotated[str, Column("counts, nuisance parameter, coupling or measure of the fit")]
-    value: Annotated[float, Column("best fit", PARAMETER_UNIT)]
-    error: Annotated[float | None, Column("one standard deviation; empty where it has none", PARAMETER_UNIT)]
+    parameter: Annotated[
+        str, Column("counts, nuisance parameter, coupling or measure of the fit", role="along", label="Parameter")
+    ]
+    value: Annotated[float, Column("best fit", OF_PARAMETER, label="Value")]
+    error: Annotated[
+        float | None, Column("one standard deviation; empty where it has none", OF_PARAMETER, role="error")
+    ]
     """None where it has none."""
 
 
-FIT = Table("fit", "Standard Model fit", "one number of the Standard Model fit to data", columns_of(FitParameter))
+FIT = Table(
+    "fit",
+    "Standard Model fit",
+    "one number of the Standard Model fit to data",
+    columns_of(FitParameter),
+    Archive("Standard Model fit, {detector}", "Parameters of the Standard Model fit to the data.", "Fit"),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,15 +53,22 @@ class Pull(Record):
 
     detector: Detector
     coupling: CouplingName
-    parameter: Annotated[str, Column("nuisance parameter")]
-    prior_width: Annotated[float, Column("width of its constraint; inf: free", PARAMETER_UNIT)]
-    best_fit: Annotated[float, Column("its value at the joint best fit", PARAMETER_UNIT)]
-    error: Annotated[float, Column("one standard deviation", PARAMETER_UNIT)]
+    parameter: Annotated[str, Column("nuisance parameter", role="along", label="Parameter")]
+    prior_width: Annotated[float, Column("width of its constraint; inf: free", OF_PARAMETER)]
+    best_fit: Annotated[float, Column("its value at the joint best fit", OF_PARAMETER)]
+    error: Annotated[float, Column("one standard deviation", OF_PARAMETER, role="error")]
     impact_up: Annotated[float, Column("shift of the coupling's best fit with the parameter an error up", OF_COUPLING)]
     impact_down: Annotated[float, Column("the same an error down", OF_COUPLING)]
 
 
-PULLS = Table("pulls", "Pulls and impacts", "one parameter at the joint best fit of one coupling", columns_of(Pull))
+PULLS = Table(
+    "pulls",
+    "Pulls and impacts",
+    "one parameter at the joint best fit of one coupling",
+    columns_of(Pull),
+    Archive("Pulls of {coupling}, {detector}", "Nuisance parameters at the joint best fit of {coupling}.", "Pull"),
+    on_page=True,
+)
 
 
 @dataclass(frozen=True)
@@ -63,15 +80,26 @@ class Band(Record):
     statistic: Statistic
     coupling: CouplingName
     confidence_level: ConfidenceLevel
-    end: Annotated[str, Column("lower or upper: the outer ends, whatever lies between")]
+    end: Annotated[str, Column("lower or upper: the outer ends, whatever lies between", role="along", label="End")]
     median: Annotated[float, Column("median of the end", OF_COUPLING)]
     low_68: Annotated[float, Column("lower edge of the band that holds 68 % of the pseudo-experiments", OF_COUPLING)]
     high_68: Annotated[float, Column("its upper edge", OF_COUPLING)]
     low_95: Annotated[float, Column("lower edge of the band that holds 95 %", OF_COUPLING)]
     high_95: Annotated[float, Column("its upper edge", OF_COUPLING)]
     disjoint_share: Annotated[float, Column("share of the pseudo-experiments whose interval has several pieces")]
-    toys: Annotated[int, Column("number of pseudo-experiments")]
-    seed: Annotated[int, Column("of their random numbers")]
+    toys: Annotated[int, Column("number of pseudo-experiments", role="group", label="Pseudo-experiments")]
+    seed: Annotated[int, Column("of their random numbers", role="aside")]
 
 
-BANDS = Table("bands", "Expected limits", "one outer end of the interval that is expected", columns_of(Band))
+BANDS = Table(
+    "bands",
+    "Expected limits",
+    "one outer end of the interval that is expected",
+    columns_of(Band),
+    Archive(
+        "Expected limits of {coupling}, {detector}",
+        "Outer ends of the interval of {coupling} from pseudo-experiments of the Standard Model: median and bands.",
+        "Limit",
+    ),
+    on_page=True,
+)

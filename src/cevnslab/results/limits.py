@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated
 
 from cevnslab.rendering import rendered
-from cevnslab.results.description import OF_COUPLING, Block, Column, Record, Table, columns_of
+from cevnslab.results.description import OF_COUPLING, OF_KEY, Archive, Block, Column, Record, Table, columns_of
 
 Segment = tuple[float, float]
 """One piece of an interval."""
 
-Detector = Annotated[str, Column("detector or combination")]
-Channels = Annotated[str, Column("channels that are counted, joined by +")]
-Statistic = Annotated[str, Column("statistic, one per kind of member joined by +")]
-CouplingName = Annotated[str, Column("coupling")]
 CROSSINGS = ("limit", "hidden-bound")
 """The kinds of ends at which chi^2 crosses the level."""
 
-ConfidenceLevel = Annotated[float, Column("confidence level, such as 0.9")]
+Detector = Annotated[str, Column("detector or combination", role="group", label="Detector")]
+Channels = Annotated[str, Column("channels that are counted, joined by +", role="group", label="Channels")]
+Statistic = Annotated[str, Column("statistic, one per kind of member joined by +", role="group", label="Statistic")]
+CouplingName = Annotated[str, Column("coupling", role="group", label="Coupling")]
+ConfidenceLevel = Annotated[float, Column("confidence level, such as 0.9", role="group", label="Confidence level")]
 
 
 @dataclass(frozen=True)
@@ -50,11 +51,13 @@ class Limit(Record):
     detector: Detector
     channels: Channels
     statistic: Statistic
-    method: Annotated[str, Column("delta-chi2 or feldman-cousins")]
-    coupling: CouplingName
-    unit: Annotated[str, Column("plain unit of the coupling, of lower and upper; 1 for a pure number")]
+    method: Annotated[str, Column("delta-chi2 or feldman-cousins", role="group", label="Method")]
+    coupling: Annotated[str, Column("coupling", role="along", label="Coupling")]
+    unit: Annotated[
+        str, Column("plain unit of the coupling, of lower and upper; 1 for a pure number", role="group", label="Unit")
+    ]
     confidence_level: ConfidenceLevel
-    delta_chi2: Annotated[float | None, Column("rise of chi2 at the ends; empty with feldman-cousins")]
+    delta_chi2: Annotated[float | None, Column("rise of chi2 at the ends; empty with feldman-cousins", role="aside")]
     best_fit: float
     segments: tuple[Segment, ...]
     """All pieces, rising; ends are finite."""
@@ -76,7 +79,9 @@ class Limit(Record):
     @property
     def by_delta_chi2(self) -> Limit:
         """With Feldman-Cousins, the delta chi^2 interval in the place of the simulated one."""
-        return replace(self, segments=self.delta_chi2_segments or (), kinds=self.delta_chi2_kinds or ())
+        return replace(
+            self, method="delta-chi2", segments=self.delta_chi2_segments or (), kinds=self.delta_chi2_kinds or ()
+        )
 
     @property
     def has_limits(self) -> bool:
@@ -113,22 +118,39 @@ class Limit(Record):
         return str(rendered(self, "html"))
 
 
-PIECE = Column("number of the piece of the interval, from 1", name="segment")
-LOWER = Column("lower end of the piece", OF_COUPLING, name="lower")
-UPPER = Column("upper end of the piece", OF_COUPLING, name="upper")
+PIECE = Column("number of the piece of the interval, from 1", name="segment", role="number", label="Piece")
+LOWER = Column("lower end of the piece", OF_COUPLING, name="lower", label="Lower end")
+UPPER = Column("upper end of the piece", OF_COUPLING, name="upper", label="Upper end")
 _KIND = (
     "limit (the data), bound (the coupling's own), hidden-bound (the data, a minimised coupling at its bound) or "
     "unconstrained (the coupling's bounds)"
 )
-LOWER_KIND = Column(f"what makes the lower end: {_KIND}", name="lower_kind")
-UPPER_KIND = Column("the same of the upper end", name="upper_kind")
+LOWER_KIND = Column(f"what makes the lower end: {_KIND}", name="lower_kind", label="Lower end is a")
+UPPER_KIND = Column("the same of the upper end", name="upper_kind", label="Upper end is a")
 BEST_FIT = Column("best fit of the coupling", OF_COUPLING, name="best_fit")
+
+
+def _with_both_methods(limits: Sequence[Limit]) -> list[Limit]:
+    """The limits, and with Feldman-Cousins those by delta chi^2 after them."""
+    return [*limits, *(limit.by_delta_chi2 for limit in limits if limit.delta_chi2_segments is not None)]
+
 
 LIMITS = Table(
     "limits",
     "Limits",
     "one piece of the confidence interval of one coupling, the others at the Standard Model or minimised over",
-    (Column("study", name="study"), *columns_of(Limit), PIECE, LOWER, UPPER, LOWER_KIND, UPPER_KIND, BEST_FIT),
+    (
+        Column("study", name="study", role="aside"),
+        *columns_of(Limit),
+        *(PIECE, LOWER, UPPER, LOWER_KIND, UPPER_KIND, BEST_FIT),
+    ),
+    Archive(
+        "Limits, {detector}",
+        "Intervals of one coupling at a time, compared with the {minimum} minimum; the pieces of a disjoint interval "
+        "are rows.",
+        "Limit",
+        _with_both_methods,
+    ),
 )
 
 
@@ -136,9 +158,9 @@ LIMITS = Table(
 class ScanPoint(Record):
     """One limit at one value of the scanned key."""
 
-    scan: Annotated[str, Column("name of the scan")]
-    key: Annotated[str, Column("path of the varied key")]
-    value: Annotated[float, Column("value of that key, in the unit that its name says")]
+    scan: Annotated[str, Column("name of the scan", role="group", label="Scan")]
+    key: Annotated[str, Column("path of the varied key", role="group", label="Key")]
+    value: Annotated[float, Column("value of that key", OF_KEY, role="along", label="{key}")]
     limit: Limit
 
     def block(self) -> Block:
@@ -148,7 +170,11 @@ class ScanPoint(Record):
 
 
 _OF_A_SCANNED_LIMIT = (
-    *(c for c in columns_of(Limit) if c.name in ("detector", "channels", "statistic", "coupling", "confidence_level")),
+    *(
+        replace(column, role="group")
+        for column in columns_of(Limit)
+        if column.name in ("detector", "channels", "statistic", "coupling", "confidence_level")
+    ),
     *(PIECE, LOWER, UPPER, LOWER_KIND, UPPER_KIND),
 )
 SCANS = Table(
@@ -156,6 +182,11 @@ SCANS = Table(
     "Scans",
     "one piece of the delta chi2 interval of one coupling at one value of the scanned key",
     (*columns_of(ScanPoint), *_OF_A_SCANNED_LIMIT),
+    Archive(
+        "Scan {scan} of {limit.coupling}, {limit.detector}",
+        "Interval of {limit.coupling} as {key} of the study varies.",
+        "Limit",
+    ),
 )
 
 

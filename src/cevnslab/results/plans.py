@@ -7,35 +7,45 @@ from typing import Annotated
 
 import numpy as np
 
-from cevnslab.results.description import OF_COUPLING, Block, Column, FloatArray, Record, Table, columns_of
-from cevnslab.results.limits import LOWER, UPPER, CouplingName, Detector
+from cevnslab.results.description import OF_KEY, Archive, Block, Column, FloatArray, Record, Table, UnitOf, columns_of
+from cevnslab.results.limits import LOWER, LOWER_KIND, UPPER, UPPER_KIND, CouplingName, Detector
 
-KEY_UNIT = "that the key's name says"
+OF_QUANTITY = UnitOf("of the coupling; none of a significance")
 
 
 @dataclass(frozen=True)
 class DesignAnswer(Record):
     """One value of a key at which a goal is met, or how near it comes."""
 
-    name: Annotated[str, Column("name of the question")]
-    key: Annotated[str, Column("path of the key that is searched")]
-    value: Annotated[float | None, Column("value at which the goal is met; empty where none is", KEY_UNIT)]
+    name: Annotated[str, Column("name of the question", role="group", label="Question")]
+    key: Annotated[str, Column("path of the key that is searched", role="group", label="Key")]
+    value: Annotated[
+        float | None,
+        Column("value at which the goal is met; empty where none is", OF_KEY, role="along", label="{key}"),
+    ]
     detector: Detector
     coupling: CouplingName
-    quantity: Annotated[str, Column("upper, lower, width, outermost or significance")]
-    goal: Annotated[float, Column("what was asked for", OF_COUPLING)]
-    reached: Annotated[float, Column("what the study gives at this value, or the nearest that it comes", OF_COUPLING)]
+    quantity: Annotated[str, Column("upper, lower, width, outermost or significance", role="group", label="Quantity")]
+    goal: Annotated[float, Column("what was asked for", OF_QUANTITY)]
+    reached: Annotated[float, Column("what the study gives there, or the nearest that it comes", OF_QUANTITY)]
     kind: Annotated[str, Column("how the goal is met there, such as crossing, jump or none")]
 
 
-DESIGN = Table("design", "Goals", "one value of a key that meets a goal", columns_of(DesignAnswer))
+DESIGN = Table(
+    "design",
+    "Goals",
+    "one value of a key that meets a goal",
+    columns_of(DesignAnswer),
+    Archive("Goal {name}", "Values of {key} at which the {quantity} of {coupling} reaches a goal.", "Goal"),
+    on_page=True,
+)
 
 
 @dataclass(frozen=True, eq=False)
 class LimitMap(Record):
     """The limit of one coupling over two keys; arrays of shape (len(y), len(x))."""
 
-    map: Annotated[str, Column("name of the map")]
+    map: Annotated[str, Column("name of the map", role="group", label="Map")]
     x_key: str
     y_key: str
     x: FloatArray
@@ -63,21 +73,20 @@ class LimitMap(Record):
         }
 
 
-END_KIND = "limit, bound (of the coupling), hidden-bound (of one minimised over) or unconstrained"
-LOWER_KIND = Column(f"what the lower end is: {END_KIND}", name="lower_kind")
-UPPER_KIND = Column("what the upper end is, likewise", name="upper_kind")
+_MAP_NAME, *_MAP_OF = columns_of(LimitMap)
 
 MAPS = Table(
     "maps",
     "Maps",
     "the limit at one point of the plane of two keys",
     (
-        Column("name of the map", name="map"),
-        Column("value of the first key", KEY_UNIT, "x"),
-        Column("value of the second key", KEY_UNIT, "y"),
-        *(column for column in columns_of(LimitMap) if column.name != "map"),
+        _MAP_NAME,
+        Column("value of the first key", OF_KEY, "x", role="along", label="{x_key}"),
+        Column("value of the second key", OF_KEY, "y", role="along", label="{y_key}"),
+        *_MAP_OF,
         *(LOWER, UPPER, LOWER_KIND, UPPER_KIND),
     ),
+    Archive("Map {map} of {coupling}, {detector}", "The limit of {coupling} over {x_key} and {y_key}.", "Limit"),
 )
 
 
@@ -85,12 +94,19 @@ MAPS = Table(
 class Lever(Record):
     """How much one key moves a limit."""
 
-    key: Annotated[str, Column("path of the key")]
+    key: Annotated[str, Column("path of the key", role="along", label="Key")]
     detector: Detector
     coupling: CouplingName
-    quantity: Annotated[str, Column("upper, lower or width")]
+    quantity: Annotated[str, Column("upper, lower or width", role="along", label="Quantity")]
     elasticity: Annotated[float | None, Column("d ln(quantity)/d ln(key); empty where it has none")]
     reason: Annotated[str, Column("why it has none, or what else the key changes")]
 
 
-LEVERS = Table("levers", "Levers", "one key and one quantity of a limit", columns_of(Lever))
+LEVERS = Table(
+    "levers",
+    "Levers",
+    "one key and one quantity of a limit",
+    columns_of(Lever),
+    Archive("Levers of {coupling}, {detector}", "Elasticity of the limit of {coupling} in every key.", "Elasticity"),
+    on_page=True,
+)

@@ -8,10 +8,22 @@ from typing import Annotated
 
 import numpy as np
 
-from cevnslab.results.description import OF_COUPLING, Block, Column, FloatArray, Further, Record, Table, columns_of
+from cevnslab.results.description import (
+    OF_COUPLING,
+    Archive,
+    Block,
+    Column,
+    FloatArray,
+    Further,
+    Record,
+    Table,
+    UnitOf,
+    columns_of,
+)
 from cevnslab.results.limits import CouplingName, Detector
 
 COUNTS = "counts"
+OF_AXIS = UnitOf("of the axis", field="axis_unit")
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,19 +44,19 @@ class Spectrum(Record):
 
     def block(self) -> Block:
         """One row per bin."""
-        light = _LIGHT if self.bin_edges_kevee is not None else ()
-        edges = self.bin_edges_kevee if self.bin_edges_kevee is not None else np.zeros(0)
-        return {
+        channels = {"cevns": self.cevns, "electron": self.electron}
+        block: dict[str, object] = {
             "detector": self.detector,
             "bin": np.arange(len(self.background)),
             "bin_low_kev": _known(self.bin_edges_kev[:-1]),
             "bin_high_kev": _known(self.bin_edges_kev[1:]),
-            "cevns": self.cevns,
-            "electron": self.electron,
+            **{name: counts for name, counts in channels.items() if counts.any()},
             "background": self.background,
             **self.backgrounds,
-            **{column.name: ends for column, ends in zip(light, (edges[:-1], edges[1:]), strict=False)},
         }
+        if self.bin_edges_kevee is not None:
+            block |= {"bin_low_kevee": self.bin_edges_kevee[:-1], "bin_high_kevee": self.bin_edges_kevee[1:]}
+        return block
 
 
 def _known(values: FloatArray) -> tuple[float | None, ...]:
@@ -52,8 +64,8 @@ def _known(values: FloatArray) -> tuple[float | None, ...]:
 
 
 _LIGHT = (
-    Column("lower edge of the bin, reconstructed light", "keVee", "bin_low_kevee"),
-    Column("upper edge of the bin", "keVee", "bin_high_kevee"),
+    Column("lower edge of the bin, reconstructed light", "keVee", "bin_low_kevee", None, "low", "Reconstructed light"),
+    Column("upper edge of the bin", "keVee", "bin_high_kevee", None, "high"),
 )
 
 
@@ -63,7 +75,7 @@ def _light(spectra: Sequence[Spectrum]) -> tuple[Column, ...]:
 
 def _named_backgrounds(spectra: Sequence[Spectrum]) -> tuple[Column, ...]:
     names = dict.fromkeys(name for spectrum in spectra for name in spectrum.backgrounds)
-    return tuple(Column(f"counts of {name}", COUNTS, name, absent=0.0) for name in names)
+    return tuple(Column(f"counts of {name}", COUNTS, name, 0.0, label=f"Counts, {name}") for name in names)
 
 
 SPECTRA = Table(
@@ -72,20 +84,27 @@ SPECTRA = Table(
     "one bin of a projected detector's energy: counts expected in the Standard Model in the whole exposure",
     (
         *columns_of(Spectrum),
-        Column("number of the bin, from 0", name="bin"),
+        Column("number of the bin, from 0", name="bin", role="aside"),
         Column(
             "lower edge of the bin, reconstructed recoil energy; empty where light has no single one",
             "keV",
             "bin_low_kev",
+            role="low",
+            label="Reconstructed recoil energy",
         ),
-        Column("upper edge of the bin", "keV", "bin_high_kev"),
-        Column("coherent scattering on nuclei", COUNTS, "cevns"),
-        Column("scattering on electrons; 0 unless the study counts them", COUNTS, "electron"),
-        Column("all backgrounds together", COUNTS, "background"),
+        Column("upper edge of the bin", "keV", "bin_high_kev", role="high"),
+        Column("coherent scattering on nuclei", COUNTS, "cevns", 0.0, label="Counts, cevns"),
+        Column(
+            "scattering on electrons; 0 unless the study counts them", COUNTS, "electron", 0.0, label="Counts, electron"
+        ),
+        Column("all backgrounds together", COUNTS, "background", label="Counts, background"),
         Further("<background>", "each background that the study names", _named_backgrounds, COUNTS),
-        Further(
-            "bin_low_kevee, bin_high_kevee", "edges of the bin where a detector's bins are of light", _light, "keVee"
-        ),
+        Further("bin_low_kevee, bin_high_kevee", "edges of the bin, where bins are of light", _light, "keVee"),
+    ),
+    Archive(
+        "Spectrum, {detector}",
+        "Expected counts in the Standard Model, of the whole exposure, in bins of reconstructed energy.",
+        "N",
     ),
 )
 
@@ -95,7 +114,7 @@ class DataSpectrum(Record):
     """Counts of an experiment projected on one axis, beside the components of the best fit."""
 
     detector: Detector
-    axis: Annotated[str, Column("axis on which the counts are projected, with its unit")]
+    axis: Annotated[str, Column("axis on which the counts are projected, with its unit", role="group", label="Axis")]
     """With its unit, such as ``energy_pe``."""
     edges: FloatArray
     observed: FloatArray
@@ -137,11 +156,16 @@ DATA_SPECTRA = Table(
     "one bin of one axis: observed counts, and each component at the best fit (0 where a detector has it not)",
     (
         *columns_of(DataSpectrum),
-        Column("lower edge of the bin", "of the axis", "bin_low"),
-        Column("upper edge of the bin", "of the axis", "bin_high"),
+        Column("lower edge of the bin", OF_AXIS, "bin_low", role="low", label="{axis}"),
+        Column("upper edge of the bin", OF_AXIS, "bin_high", role="high"),
         Column("observed counts; with `observed: asimov` the expectation", COUNTS, "observed"),
         *_COMPONENTS,
         Further("<component>", "every other component, in the study's order", _other_components, COUNTS),
+    ),
+    Archive(
+        "Counts, {detector}, {axis}",
+        "Counts of the experiment beside the components of the Standard Model fit, projected on one axis.",
+        "N",
     ),
 )
 
@@ -150,19 +174,32 @@ DATA_SPECTRA = Table(
 class CrossSectionCurve(Record):
     """d(sigma)/dT of one formula unit at one neutrino energy and one value of a coupling."""
 
-    target: Annotated[str, Column("element or compound; the cross section is that of one formula unit")]
-    channel: Annotated[str, Column("cevns or electron")]
-    energy_mev: Annotated[float, Column("energy of the neutrino", "MeV")]
+    target: Annotated[
+        str, Column("element or compound; the cross section is that of one formula unit", role="group", label="Target")
+    ]
+    channel: Annotated[str, Column("cevns or electron", role="group", label="Channel")]
+    energy_mev: Annotated[float, Column("energy of the neutrino", "MeV", role="group", label="Neutrino energy")]
     coupling: CouplingName
-    value: Annotated[float, Column("value of the coupling; the Standard Model's comes first", OF_COUPLING)]
-    recoil_kev: Annotated[FloatArray, Column("true recoil energy T", "keV")]
-    dsigma_dt_cm2_per_kev: Annotated[FloatArray, Column("differential cross section", "cm2/keV")]
+    value: Annotated[
+        float,
+        Column("value of the coupling; first the Standard Model's", OF_COUPLING, role="series", label="{coupling}"),
+    ]
+    recoil_kev: Annotated[FloatArray, Column("true recoil energy T", "keV", role="along", label="T")]
+    dsigma_dt_cm2_per_kev: Annotated[FloatArray, Column("differential cross section", "cm2/keV", label="D(SIG)/DT")]
     standard_model: bool
     """Whether the value is the Standard Model's."""
 
 
 CROSS_SECTIONS = Table(
-    "cross_sections", "Cross sections", "one recoil energy of one curve of d(sigma)/dT", columns_of(CrossSectionCurve)
+    "cross_sections",
+    "Cross sections",
+    "one recoil energy of one curve of d(sigma)/dT",
+    columns_of(CrossSectionCurve),
+    Archive(
+        "Cross section, {target}, {channel}, {energy_mev:g} MeV, {coupling}",
+        "d(sigma)/dT of {channel} on one formula unit of {target} for neutrinos of {energy_mev:g} MeV.",
+        "DSIG/DT",
+    ),
 )
 
 
@@ -170,7 +207,7 @@ CROSS_SECTIONS = Table(
 class Summary(Record):
     """The counts of one detector in sight: what comes in, what is expected, what was seen."""
 
-    detector: Detector
+    detector: Annotated[str, Column("detector or combination", role="along", label="Detector")]
     flux_per_cm2_s: Annotated[float | None, Column("neutrinos of all flavours while the source shines", "1/(cm2 s)")]
     cevns: Annotated[float, Column("coherent scattering in the Standard Model", COUNTS)]
     electron: Annotated[float, Column("scattering on electrons in the Standard Model", COUNTS)]
@@ -180,4 +217,11 @@ class Summary(Record):
     significance: Annotated[float | None, Column("of CEvNS over none, one-sided", "sigma")]
 
 
-SUMMARY = Table("summary", "Counts", "one detector: its counts in the whole exposure", columns_of(Summary))
+SUMMARY = Table(
+    "summary",
+    "Counts",
+    "one detector: its counts in the whole exposure",
+    columns_of(Summary),
+    Archive("Counts of every detector", "Counts in the whole exposure.", "N"),
+    on_page=True,
+)
