@@ -73,7 +73,7 @@ ONE_KEY = {
     "a detector is a word": ({"detectors": ["ess-ge"]}, ["detectors.1"]),
     "unknown element": ({"detectors.0.target": "Qq"}, ["detectors.my-ge.target", "Qq"]),
     "a formula that is none": ({"detectors.0.target": "Ge("}, ["detectors.my-ge.target", "Ge("]),
-    "missing radius": ({"detectors.0.target": "NaI"}, ["detectors.my-ge", "Na", "rms_radius_fm"]),
+    "missing radius": ({"detectors.0.target": "ThO2"}, ["detectors.my-ge", "Th", "rms_radius_fm"]),
     "radius of another element": (
         {"detectors.0.rms_radius_fm": {"Xe": 4.8}},
         ["detectors.my-ge", "rms_radius_fm", "Xe"],

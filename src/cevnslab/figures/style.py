@@ -172,11 +172,14 @@ def unit_text(unit: str, exponent: int) -> str:
 
 
 def formula_text(formula: str) -> str:
-    """A chemical formula with subscripts; any other text as it is.
+    """A chemical formula with subscripts, an isotope with its mass number raised; any other text as it is.
 
-    >>> formula_text("C3F8")
-    'C\u2083F\u2088'
+    >>> formula_text("C3F8"), formula_text("76Ge")
+    ('C\u2083F\u2088', '\u2077\u2076Ge')
     """
+    isotope = re.fullmatch(r"(\d+)([A-Z][a-z]?)", formula)
+    if isotope:
+        return isotope[1].translate(_SUPERSCRIPTS) + isotope[2]
     if not re.fullmatch(r"(?:[A-Z][a-z]?\d*)+", formula):
         return formula
     return formula.translate(_SUBSCRIPTS)

@@ -6,17 +6,25 @@ lighter by Z m_e, 2e-4 of the mass for caesium; the reference numbers are made w
 
 from __future__ import annotations
 
-import functools
-import importlib.resources
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
 
-from cevnslab.errors import PhysicsError, UnknownNameError
+from cevnslab.errors import PhysicsError
+from cevnslab.physics import radii
 from cevnslab.physics.constants import ATOMIC_MASS_UNIT_MEV, AVOGADRO, KEV
+from cevnslab.physics.formulas import (
+    Species,
+    element,
+    isotope_mass_u,
+    parse_target,
+    proton_number,
+    target_text,
+)
 
 if TYPE_CHECKING:
+    from cevnslab.physics.formulas import TargetInput
+
     RadiusInput = float | Mapping[str, float] | None
 
 NucleiConvention = Literal["standard-weight", "isotopes"]
@@ -36,6 +44,13 @@ class Nucleus:
     """rms radius of the proton density."""
     neutron_radius_fm: float
     """rms radius of the neutron density."""
+    mass_number: int | None = None
+    """A of an isotope; None where an element is taken as one nucleus of its standard atomic weight."""
+
+    @property
+    def name(self) -> str:
+        """As in 76Ge; the element's symbol where it is no isotope."""
+        return str(Species(self.symbol, self.mass_number))
 
     @property
     def mass_mev(self) -> float:
@@ -62,9 +77,10 @@ class Constituent:
 
 @dataclass(frozen=True)
 class Target:
-    """What a detector is made of: a chemical formula resolved into nuclei."""
+    """What a detector is made of: a chemical formula, isotope or mixture, resolved into nuclei."""
 
     formula: str
+    """As outputs name it."""
     constituents: tuple[Constituent, ...]
     molar_mass_g: float
 
@@ -78,123 +94,25 @@ class Target:
         return AVOGADRO * 1e3 / self.molar_mass_g * constituent.per_formula_unit
 
 
-@dataclass(frozen=True)
-class _Isotope:
-    mass_number: int
-    mass_u: float
-    fraction: float
-
-
-@dataclass(frozen=True)
-class Element:
-    """An element's frozen or library values: standard weight and natural isotopes."""
-
-    symbol: str
-    proton_number: int
-    standard_weight: float
-    isotopes: tuple[_Isotope, ...]
-
-
-@functools.cache
-def _nuclide_table() -> Mapping[str, Mapping[str, Any]]:
-    """`data/nuclides.yaml`: the elements of the presets (read once; it never changes)."""
-    import yaml
-
-    text = importlib.resources.files("cevnslab").joinpath("data/nuclides.yaml").read_text(encoding="utf-8")
-    table: Mapping[str, Mapping[str, Any]] = yaml.safe_load(text)["elements"]
-    return table
-
-
-def element(symbol: str) -> Element:
-    """Values of an element: the frozen table where it has an entry, else `periodictable`.
-
-    Raises `UnknownNameError` for a symbol that is no element with natural isotopes.
-
-    >>> element("Cs").standard_weight
-    132.90545196
-    """
-    import periodictable
-
-    try:
-        library = periodictable.elements.symbol(symbol)
-    except ValueError:
-        raise UnknownNameError(f"'{symbol}' is no chemical element") from None
-    isotopes = tuple(
-        _Isotope(isotope.isotope, float(isotope.mass), float(isotope.abundance) / 100)
-        for isotope in library
-        if isotope.abundance
-    )
-    if not isotopes:
-        raise UnknownNameError(f"'{symbol}' has no naturally occurring isotopes, so a detector cannot be made of it")
-    frozen = _nuclide_table().get(symbol, {})
-    return Element(symbol, library.number, float(frozen.get("standard_weight", library.mass)), isotopes)
-
-
-def parse_formula(formula: str) -> dict[str, float]:
-    """Atoms per formula unit of a chemical formula, such as CsI, C3F8 or CaWO4.
-
-    >>> parse_formula("C3F8")
-    {'C': 3.0, 'F': 8.0}
-    """
-    import periodictable
-    from pyparsing import ParseException
-
-    hint = "write an element or compound such as Ge, CsI, C3F8 or CaWO4"
-    try:
-        # Charges, isotopes and densities, which the library would also read, mean nothing here.
-        if not re.fullmatch(r"[A-Za-z0-9.()]+", formula):
-            raise UnknownNameError(f"'{formula}' is no chemical formula; {hint}")
-        atoms = periodictable.formula(formula).atoms
-    except (ValueError, ParseException) as fault:
-        unknown = re.search(r"unknown element (\w+)", str(fault))
-        detail = f": no element '{unknown.group(1)}'" if unknown else ""
-        raise UnknownNameError(f"'{formula}' is no chemical formula{detail}; {hint}") from None
-    counts: dict[str, float] = {}
-    for atom, count in atoms.items():
-        if not count > 0:
-            raise UnknownNameError(f"'{formula}' holds no atoms; {hint}")
-        if isinstance(atom, periodictable.core.Isotope):
-            raise UnknownNameError(f"'{formula}' names the isotope {atom}: single isotopes are not available; {hint}")
-        counts[str(atom.symbol)] = float(count)
-    if not counts:
-        raise UnknownNameError(f"'{formula}' is no chemical formula; {hint}")
-    return counts
-
-
-def _radius(symbol: str, given: RadiusInput) -> float | None:
-    if given is None:
-        return None
-    if isinstance(given, Mapping):
-        return given.get(symbol)
-    return float(given)
-
-
-def _tabulated_radius(symbol: str) -> float:
-    row = _nuclide_table().get(symbol, {})
-    if "rms_radius_fm" not in row:
-        known = ", ".join(sorted(name for name, entry in _nuclide_table().items() if "rms_radius_fm" in entry))
-        raise PhysicsError(
-            f"no rms radius is tabulated for {symbol}: give rms_radius_fm (a number, or one per element such as "
-            f"{{{symbol}: 3.0}}; tabulated are {known})"
-        )
-    return float(row["rms_radius_fm"])
-
-
 def target(
-    formula: str,
+    formula: TargetInput,
     *,
     rms_radius_fm: RadiusInput = None,
     neutron_radius_fm: RadiusInput = None,
+    neutron_radius: radii.NeutronRadius = "equal",
     convention: NucleiConvention = "standard-weight",
 ) -> Target:
-    """Resolve a chemical formula into nuclei.
+    """Resolve a chemical formula, an isotope or a mixture into nuclei.
 
     Parameters
     ----------
-    formula : element or compound.
-    rms_radius_fm : rms radius of the proton density: a number for every element, or one per element; from the
-        nuclide table where it is not given (`PhysicsError` where that has none).
-    neutron_radius_fm : the same for neutrons; equal to the protons' unless given.
+    formula : element or compound (`CsI`), isotope (`Ge76` or `76Ge`), or fractions of atoms (`{"Ge70": 0.1, "Ge76":
+        0.9}`, of isotopes or elements, 1 in all).
+    rms_radius_fm : rms radius of the proton density: a number for all, or one per element or isotope; tabulated where
+        it is not given (`PhysicsError`, which names all that are missing, where there is no value).
+    neutron_radius_fm : the same for neutrons.
+    neutron_radius : where `neutron_radius_fm` says nothing: ``"equal"`` to the protons', or with a ``"skin"``
+        (`cevnslab.physics.radii.skin_fm`).
     convention : ``"standard-weight"`` (the choice of arXiv:2409.10652): an element with one stable isotope is that
         isotope, any other is one nucleus of its standard atomic weight with N = A - Z; ``"isotopes"``: the
         natural mixture, every isotope with its own mass.
@@ -203,34 +121,72 @@ def target(
     [('Cs', 78), ('I', 74)]
     >>> round(target("Ge").constituents[0].nucleus.neutron_number, 2)
     40.63
+    >>> enriched = target({"Ge70": 0.1, "Ge76": 0.9})
+    >>> [(c.nucleus.name, c.per_formula_unit) for c in enriched.constituents], round(enriched.molar_mass_g, 3)
+    ([('70Ge', 0.1), ('76Ge', 0.9)], 75.322)
 
     """
-    atoms = parse_formula(formula)
-    for option, given in (("rms_radius_fm", rms_radius_fm), ("neutron_radius_fm", neutron_radius_fm)):
-        if isinstance(given, Mapping):
-            for symbol in given:
-                if symbol not in atoms:
-                    raise PhysicsError(f"{option} names {symbol}, which is not in {formula} ({', '.join(atoms)})")
+    atoms = parse_target(formula)
+    if neutron_radius == "skin" and isinstance(neutron_radius_fm, int | float):
+        raise PhysicsError("neutron_radius_fm: give either this number or neutron_radius: skin")
+    protons = _radii("rms_radius_fm", rms_radius_fm, atoms)
+    neutrons = _radii("neutron_radius_fm", neutron_radius_fm, atoms)
+    missing = []
+    for species in atoms:
+        if species not in protons:
+            try:
+                protons[species] = radii.rms_radius_fm(species)
+            except PhysicsError as fault:
+                missing.append((species, str(fault)))
+    if missing:
+        example = ", ".join(f"{species}: 3.0" for species, _ in missing)
+        reasons = "; ".join(reason for _, reason in missing)
+        raise PhysicsError(f"{reasons}: give rms_radius_fm (a number, or one per element such as {{{example}}})")
     constituents = []
-    for symbol, count in atoms.items():
-        values = element(symbol)
-        proton_radius = _radius(symbol, rms_radius_fm)
-        if proton_radius is None:
-            proton_radius = _tabulated_radius(symbol)
-        neutron_radius = _radius(symbol, neutron_radius_fm)
-        if neutron_radius is None:
-            neutron_radius = proton_radius
-        # (N, mass in u, fraction of the element's atoms) of every species that the convention distinguishes.
-        species: list[tuple[float, float, float]]
-        z = values.proton_number
-        if convention == "isotopes":
-            species = [(i.mass_number - z, i.mass_u, i.fraction) for i in values.isotopes]
-        elif len(values.isotopes) == 1:
-            species = [(values.isotopes[0].mass_number - z, values.standard_weight, 1.0)]
-        else:
-            species = [(values.standard_weight - z, values.standard_weight, 1.0)]
-        for neutron_number, mass_u, fraction in species:
-            nucleus = Nucleus(symbol, z, neutron_number, mass_u, proton_radius, neutron_radius)
-            constituents.append(Constituent(nucleus, count * fraction))
+    for species, count in atoms.items():
+        for nucleus, fraction in _nuclei(species, protons[species], convention):
+            neutron_radius_of = neutrons.get(species, nucleus.rms_radius_fm)
+            if neutron_radius == "skin" and species not in neutrons:
+                neutron_radius_of += radii.skin_fm(nucleus.proton_number, nucleus.neutron_number)
+            constituents.append(Constituent(replace(nucleus, neutron_radius_fm=neutron_radius_of), count * fraction))
     molar_mass = sum(c.nucleus.mass_u * c.per_formula_unit for c in constituents)
-    return Target(formula, tuple(constituents), molar_mass)
+    return Target(target_text(formula), tuple(constituents), molar_mass)
+
+
+def _nuclei(species: Species, radius_fm: float, convention: NucleiConvention) -> list[tuple[Nucleus, float]]:
+    """The nuclei that stand for a species, each with its share of the atoms; neutrons have the protons' radius."""
+
+    def nucleus(neutrons: float, mass_u: float, mass_number: int | None) -> Nucleus:
+        return Nucleus(species.symbol, protons, neutrons, mass_u, radius_fm, radius_fm, mass_number)
+
+    if species.mass_number is not None:
+        protons = proton_number(species.symbol)
+        return [(nucleus(species.mass_number - protons, isotope_mass_u(species), species.mass_number), 1.0)]
+    natural = element(species.symbol)
+    protons = natural.proton_number
+    if convention == "isotopes":
+        return [(nucleus(i.mass_number - protons, i.mass_u, i.mass_number), i.fraction) for i in natural.isotopes]
+    weight = natural.standard_weight
+    if len(natural.isotopes) == 1:
+        only = natural.isotopes[0].mass_number
+        return [(nucleus(only - protons, weight, only), 1.0)]
+    return [(nucleus(weight - protons, weight, None), 1.0)]
+
+
+def _radii(option: str, value: RadiusInput, atoms: Mapping[Species, float]) -> dict[Species, float]:
+    """The radius of every species for which a number, or one per element or isotope, is given."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        return {species: float(value) for species in atoms}
+    chosen: dict[Species, float] = {}
+    for name, radius in value.items():
+        named = [
+            species
+            for species in atoms
+            if name in (species.symbol, str(species), f"{species.symbol}{species.mass_number}")
+        ]
+        if not named:
+            raise PhysicsError(f"{option} names {name}, which is not in {', '.join(map(str, atoms))}")
+        chosen |= {species: float(radius) for species in named}
+    return chosen

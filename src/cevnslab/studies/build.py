@@ -99,9 +99,9 @@ def _quenching(spec: schema.Detector, of: Target, base: Path) -> Quenching | Non
             numbers = {c.nucleus.proton_number for c in of.constituents}
             if len(numbers) > 1:
                 raise StudyError(f"lindhard_k is for a target of one element; {of.formula} has {len(numbers)}")
-            nucleus = of.constituents[0].nucleus
+            atoms = sum(c.per_formula_unit for c in of.constituents)
             k = None if given.lindhard_k == "standard" else given.lindhard_k
-            return Lindhard(k, nucleus.proton_number, nucleus.mass_u)
+            return Lindhard(k, numbers.pop(), of.molar_mass_g / atoms)
         return ConstantQuenching(given)
 
 
@@ -164,6 +164,7 @@ def _target(spec: schema.Detector | schema.Experiment, nuclei: NucleiConvention)
             spec.target,
             rms_radius_fm=spec.rms_radius_fm,
             neutron_radius_fm=spec.neutron_radius_fm,
+            neutron_radius=spec.neutron_radius,
             convention=nuclei,
         )
 
@@ -238,6 +239,6 @@ def build_detector(
         background_per_kg_day=_background(spec, edges, recoil_edges, base),
         electron_quenching=electron_quenching,
         quenching=quenching,
-        label=spec.label or spec.target,
+        label=spec.label or of.formula,
         time_bin_edges_us=None if spec.time_bin_edges_us is None else _time_edges(spec),
     )

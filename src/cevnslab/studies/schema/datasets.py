@@ -29,8 +29,11 @@ class Experiment(Model):
     protons_on_target: Positive = Field(description="of the whole run")
     neutrinos_per_proton: Positive = Field(description="of each flavour")
     pulse: GaussianPulse = Field(description="the protons' time profile")
-    rms_radius_fm: Radius | None = Field(None, description="of the protons; from the nuclide table unless given")
-    neutron_radius_fm: Radius | None = Field(None, description="the proton's unless given")
+    rms_radius_fm: Radius | None = Field(None, description="of the protons; tabulated unless given")
+    neutron_radius_fm: Radius | None = Field(None, description="of the neutrons; what neutron_radius says unless given")
+    neutron_radius: Literal["equal", "skin"] = Field(
+        "equal", description="the protons', or 0.90 (N - Z)/A - 0.03 fm larger"
+    )
 
 
 def _detector_kind(value: Any) -> str:

@@ -57,6 +57,11 @@ ElectronQuenching = Annotated[
     Annotated[Literal["same-axis"], Tag("<word>")] | Annotated[Positive, Tag("<number>")],
     either("<word>", "<number>"),
 ]
+Target = Annotated[
+    Annotated[str, Tag("<word>")]
+    | Annotated[dict[str, Annotated[float, Field(gt=0, le=1)]], Field(min_length=1), Tag("<mapping>")],
+    either("<mapping>", "<word>"),
+]
 Edges = Annotated[list[Positive], Field(min_length=2, max_length=10_001)]
 
 
@@ -95,7 +100,10 @@ class Detector(Model):
     preset: str | None = Field(None, description="built-in detector whose keys are the defaults")
     name: Name = Field(description="unique, safe as a file name; the preset's unless given")
     label: Text | None = Field(None, description="how figures name it; the target unless given")
-    target: str = Field(description="element or compound formula")
+    target: Target = Field(
+        description="element or compound such as Ge or CsI, an isotope such as Ge76 or 76Ge, or a mixture by fractions "
+        "of atoms such as {Ge70: 0.1, Ge76: 0.9}"
+    )
     mass_kg: Positive = Field(description="of the target")
     distance_m: Positive | None = Field(
         None, description="from the source; required unless the source says it itself (reactor cores)"
@@ -128,9 +136,14 @@ class Detector(Model):
         "the path is relative to the study file",
     )
     rms_radius_fm: Radius | None = Field(
-        None, description="of the protons: a number or one per element; from the nuclide table unless given"
+        None, description="of the protons: a number, or one per element or isotope; tabulated unless given"
     )
-    neutron_radius_fm: Radius | None = Field(None, description="the proton's unless given")
+    neutron_radius_fm: Radius | None = Field(
+        None, description="of the neutrons: likewise; what neutron_radius says unless given"
+    )
+    neutron_radius: Literal["equal", "skin"] = Field(
+        "equal", description="the protons', or 0.90 (N - Z)/A - 0.03 fm larger"
+    )
     electron_quenching: ElectronQuenching | None = Field(
         None, description="nuclear-recoil light over electron-recoil light; same-axis for no conversion"
     )

@@ -40,11 +40,11 @@ class Profile(Model):
 class CrossSection(Model):
     """Curves of d(sigma)/dT at one neutrino energy; the Standard Model is always drawn too."""
 
-    target: str = Field(description="element or compound formula")
+    target: str = Field(description="element, compound or isotope")
     energy_mev: Annotated[float, Field(gt=0, le=1000)] = Field(description="the neutrino's")
     channel: Channel = Field("cevns", description="nuclei or electrons")
     coupling: str = Field(description="any that the study knows")
     values: Annotated[list[float], Field(min_length=1)] = Field(description="of the coupling, in its unit")
     recoil_from_kev: Positive = Field(0.1, description="lowest recoil energy of the curve")
-    rms_radius_fm: Radius | None = Field(None, description="as in a detector; from the nuclide table unless given")
+    rms_radius_fm: Radius | None = Field(None, description="as in a detector; tabulated unless given")
     recoil_to_kev: Positive | None = Field(None, description="the endpoint unless given; at most 100 keV for electrons")
