@@ -16,21 +16,16 @@ matrix of y and the coefficient vectors of e: a few numbers, whatever the number
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cevnslab.likelihood.expectation import Expectation
-from cevnslab.likelihood.likelihood import Dataset, Likelihood
-from cevnslab.likelihood.samples import PerBin, Sample, Scale
+from cevnslab.likelihood.likelihood import Likelihood
+from cevnslab.likelihood.sufficient import Normalisations, normalisations
 from cevnslab.quadratic import Polynomial, Variable
 
 FloatArray = NDArray[np.float64]
-
-FARTHEST_WALL = 0.2
-"""Largest width of a normalisation in closed form, which knows no walls: factors reach zero five widths away."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,76 +104,21 @@ def _squared(polynomial: FloatArray) -> FloatArray:
 
 
 def closed_form(likelihood: Likelihood) -> ClosedForm | None:
-    """The closed form of a likelihood, or None where its structure has none.
-
-    Needed: least squares or symmetric Gaussian errors; scales alone, narrower than a fifth; one scale, or none, on all
-    that couplings change and on nothing else but signal; no prior on a coupling.
-    """
-    if any(name in likelihood.couplings for name in likelihood.priors):
-        return None
-    signal: set[str | None] = set()
-    for dataset in likelihood.datasets:
-        if dataset.statistic == "poisson" or (
-            dataset.errors is not None and dataset.errors[0] is not dataset.errors[1]
-        ):
-            return None
-        for sample in dataset.samples:
-            moving = [parameter for parameter in sample.parameters if not parameter.fixed]
-            scales = [modifier for modifier in sample.modifiers if isinstance(modifier, Scale)]
-            if any(isinstance(modifier, PerBin) for modifier in sample.modifiers) or len(moving) > 1:
-                return None
-            if moving and (moving[0] not in [scale.parameter for scale in scales] or moving[0].centre != 0):
-                return None
-            if moving and moving[0].width > FARTHEST_WALL:
-                return None
-            if sample.polynomial.variables:
-                signal.add(moving[0].name if moving else None)
-    if len(signal) > 1:
-        return None
-    return _gram(likelihood, next(iter(signal), None))
+    """The closed form of a likelihood, or None where its structure has none (`normalisations` says what it needs)."""
+    part = normalisations(likelihood)
+    return None if part is None else _gram(part)
 
 
-def _gram(likelihood: Likelihood, signal: str | None) -> ClosedForm:
-    polynomial, rows = likelihood.polynomial, likelihood.sample_rows
-    widths = {parameter.name: parameter.width for parameter in likelihood.parameters}
-    backgrounds = [name for name in widths if name != signal and widths[name] > 0]
-    gram = np.zeros((len(polynomial.monomials) + 1,) * 2)
-    cross = np.zeros((len(gram), len(backgrounds)))
-    own = np.zeros((len(backgrounds),) * 2)
-    start = 0
-    for number, dataset in enumerate(likelihood.datasets):
-        variance = likelihood.observation.counts[number].variance
-        assert variance is not None
-        weight = 1 / variance[0][0]
-        vectors = np.zeros((len(gram), len(weight)))
-        templates = np.zeros((len(backgrounds), len(weight)))
-        for sample in dataset.samples:
-            counts = _rows(likelihood, dataset, sample, rows[start])
-            start += 1
-            moving = [parameter.name for parameter in sample.parameters if not parameter.fixed]
-            if sample.polynomial.variables or (moving and moving[0] == signal):
-                vectors[1:] += counts
-            else:
-                vectors[0] -= counts[0]
-                if moving:
-                    templates[backgrounds.index(moving[0])] += counts[0] * widths[moving[0]]
-        vectors[0] += dataset.observed
-        vectors[1] -= vectors[0]
-        gram += (vectors * weight) @ vectors.T
-        cross += (vectors * weight) @ templates.T
-        own += (templates * weight) @ templates.T
-    if backgrounds:
-        gram -= cross @ np.linalg.solve(own + np.eye(len(backgrounds)), cross.T)
-    return ClosedForm(polynomial, gram, 0.0 if signal is None else widths[signal])
-
-
-def _rows(likelihood: Likelihood, dataset: Dataset, sample: Sample, monomials: Sequence[int]) -> FloatArray:
-    """A sample's counts per monomial of the likelihood with all parameters at their centres."""
-    columns = {parameter.name: number for number, parameter in enumerate(likelihood.parameters)}
-    alone = Expectation.of([sample], [monomials], columns, dataset.shape)
-    unit = np.eye(len(likelihood.polynomial.monomials))
-    values = np.tile(likelihood.model.centre, (len(unit), 1))
-    counts = alone.at(alone.contracted(unit), values).expected
-    if not sample.polynomial.variables:
-        counts[1:] = 0.0  # constant counts come once, not with every monomial
-    return counts
+def _gram(part: Normalisations) -> ClosedForm:
+    variances = [counts.variance for counts in part.likelihood.observation.counts]
+    weight = 1 / np.concatenate([variance[0][0] for variance in variances if variance is not None])
+    observed = np.concatenate([dataset.observed for dataset in part.likelihood.datasets])
+    data = observed - part.constant
+    vectors = np.vstack([data, part.counts])
+    vectors[1] -= data
+    gram = (vectors * weight) @ vectors.T
+    if len(part.names):
+        cross = (vectors * weight) @ part.backgrounds.T
+        own = (part.backgrounds * weight) @ part.backgrounds.T
+        gram -= cross @ np.linalg.solve(own + np.eye(len(own)), cross.T)
+    return ClosedForm(part.polynomial, gram, part.width)

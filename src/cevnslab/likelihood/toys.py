@@ -1,0 +1,206 @@
+"""Pseudo-experiments of any likelihood: what they are drawn around, and exact draws of everything that fluctuates.
+
+Counts are Poisson (for least squares too), or normal where a data set has Gaussian errors. Two ensembles:
+
+* ``"drawn"``: the true values of constrained parameters come from their priors, cut off at the physical boundaries;
+  the centres of the constraints stay where they are;
+* ``"centres"``: the true values are the nominal centres, around which the centres of the constraints fluctuate.
+
+What has no prior (a free parameter, a coupling minimised over, the expectation behind off-counts) has its fitted value
+given the truth, in both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cevnslab.errors import StatisticsError
+from cevnslab.likelihood.expectation import Expectation
+from cevnslab.likelihood.likelihood import Dataset, Likelihood
+from cevnslab.likelihood.minimiser import Observation, evaluate
+
+FloatArray = NDArray[np.float64]
+
+Ensemble = Literal["drawn", "centres"]
+MOST_REDRAWS = 10_000
+"""A prior of which less than some 1e-3 lies inside its boundaries is a mistake of the likelihood."""
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """What pseudo-experiments are drawn around."""
+
+    couplings: FloatArray
+    """All of the likelihood's, in its order: shape (couplings,)."""
+    pulls: FloatArray
+    """Nuisances in units of `Parameter.unit`: the fitted value where one is free, else 0, its nominal centre."""
+    tau: tuple[FloatArray, ...]
+    """Per data set, the expectation behind each group of off-counts: shape (groups,), empty where there are none."""
+    hidden: tuple[str, ...] = ()
+    """Couplings that are minimised over; those with a prior fluctuate as nuisances do."""
+
+    @classmethod
+    def of(cls, likelihood: Likelihood, point: FloatArray, hidden: tuple[str, ...] = ()) -> Truth:
+        """The truth at couplings (couplings,): what has no prior is fitted to the likelihood's own data."""
+        parameters = likelihood.parameters
+        unconstrained = [name for name in hidden if name not in likelihood.priors]
+        free = np.array([parameter.free for parameter in parameters], dtype=bool)
+        groups = [template_groups(dataset) for dataset in likelihood.datasets]
+        couplings = np.array(point, dtype=float)
+        for name in hidden:
+            if name in likelihood.priors:
+                couplings[likelihood.couplings.index(name)] = likelihood.priors[name].centre
+        if not (unconstrained or free.any() or any(groups)):
+            return cls(couplings, np.zeros(len(parameters)), tuple(np.empty(0) for _ in groups), hidden)
+        fit = likelihood.minimised(couplings[None, :], hidden)
+        for name in unconstrained:
+            place = likelihood.couplings.index(name)
+            couplings[place] = fit.couplings[0, place]
+        model = likelihood.model
+        contracted = [e.contracted(model.polynomial.values(fit.couplings)) for e in model.expectations]
+        state = evaluate(model, contracted, fit.couplings, fit.pulls, likelihood.observation)
+        tau = tuple(np.empty(0) if each is None else each[0] for each in state.tau)
+        return cls(couplings, np.where(free, fit.pulls[0], 0.0), tau, hidden)
+
+
+def template_groups(dataset: Dataset) -> int:
+    """How many groups of off-counts a data set has."""
+    return next((len(sample.per_bin.off) for sample in dataset.samples if sample.per_bin is not None), 0)
+
+
+def truncated_normals(low: FloatArray, high: FloatArray, toys: int, rng: np.random.Generator) -> FloatArray:
+    """Unit normals, redrawn until they lie within walls of shape (parameters,): shape (toys, parameters).
+
+    Raises `StatisticsError` for walls that leave next to nothing.
+    """
+    pulls = rng.standard_normal((toys, len(low)))
+    for _ in range(MOST_REDRAWS):
+        outside = (pulls < low) | (pulls > high)
+        if not outside.any():
+            return pulls
+        pulls[outside] = rng.standard_normal(int(outside.sum()))
+    raise StatisticsError("a prior lies almost wholly outside the physical boundaries: no true value can be drawn")
+
+
+@dataclass(frozen=True, eq=False)
+class Nuisances:
+    """True values and constraint centres of toys, a row each."""
+
+    couplings: FloatArray
+    """Shape (toys or 1, couplings)."""
+    pulls: FloatArray
+    """True values in units of `Parameter.unit`, shape (toys, parameters)."""
+    centres: FloatArray
+    """Of the constraints, shape (toys, parameters)."""
+    coupling_centres: FloatArray
+    """Of the constraints on couplings, in plain units: shape (toys or 1, couplings)."""
+
+
+def draw_nuisances(
+    likelihood: Likelihood, truth: Truth, toys: int, rng: np.random.Generator, ensemble: Ensemble
+) -> Nuisances:
+    """The part of a toy that is not counts.
+
+    A prior on a coupling under test is a measurement of it elsewhere, whose result fluctuates around the truth in
+    both ensembles.
+    """
+    model = likelihood.model
+    constrained = model.stiffness > 0
+    low, high = (side[constrained] for side in model.walls)
+    widths = model.stiffness[constrained] ** -0.5
+    moved = np.zeros((toys, len(model.parameters)))
+    if ensemble == "drawn":
+        moved[:, constrained] = widths * truncated_normals(low / widths, high / widths, toys, rng)
+        pulls, centres = truth.pulls + moved, np.zeros_like(moved)
+    else:
+        moved[:, constrained] = widths * rng.standard_normal((toys, len(widths)))
+        pulls, centres = np.tile(truth.pulls, (toys, 1)), moved
+    if not any(name in likelihood.priors for name in likelihood.couplings):
+        return Nuisances(truth.couplings[None, :], pulls, centres, model.coupling_centres[None, :])
+    couplings = np.tile(truth.couplings, (toys, 1))
+    coupling_centres = np.tile(model.coupling_centres, (toys, 1))
+    for column, variable in enumerate(likelihood.polynomial.variables):
+        prior = likelihood.priors.get(variable.name)
+        if prior is None:
+            continue
+        if variable.name in truth.hidden and ensemble == "drawn":
+            low, high = (np.array([(end - prior.centre) / prior.width]) for end in variable.bounds)
+            couplings[:, column] = prior.centre + prior.width * truncated_normals(low, high, toys, rng)[:, 0]
+        else:
+            coupling_centres[:, column] = truth.couplings[column] + prior.width * rng.standard_normal(toys)
+    return Nuisances(couplings, pulls, centres, coupling_centres)
+
+
+def expected_counts(likelihood: Likelihood, truth: Truth, couplings: FloatArray, pulls: FloatArray) -> list[FloatArray]:
+    """What every data set expects at true values, tau as in the truth: shape (points, bins) each."""
+    model = likelihood.model
+    values = model.centre + model.unit * pulls
+    monomials = np.broadcast_to(model.polynomial.values(couplings), (len(values), len(model.polynomial.monomials)))
+    return [_with_tau(e, monomials, values, tau) for e, tau in zip(model.expectations, truth.tau, strict=True)]
+
+
+def _with_tau(expectation: Expectation, monomials: FloatArray, values: FloatArray, tau: FloatArray) -> FloatArray:
+    at = expectation.at(expectation.contracted(monomials), values)
+    template = expectation.per_bin
+    if template is None or at.per_bin is None:
+        return at.expected
+    return np.asarray(at.expected + at.per_bin * tau[template.groups])
+
+
+def draw(likelihood: Likelihood, truth: Truth, toys: int, rng: np.random.Generator, ensemble: Ensemble) -> Observation:
+    """Toys as observations of the likelihood, one a row.
+
+    Parameters
+    ----------
+    rng : advanced by as many numbers as the toys take; give each block of toys a generator of its own.
+
+    Raises `StatisticsError` for a prior that lies outside its parameter's boundaries.
+
+    """
+    nuisances = draw_nuisances(likelihood, truth, toys, rng, ensemble)
+    expected = expected_counts(likelihood, truth, nuisances.couplings, nuisances.pulls)
+    counts = [
+        _counts(dataset, np.broadcast_to(mean, (toys, mean.shape[1])), rng)
+        for dataset, mean in zip(likelihood.datasets, expected, strict=True)
+    ]
+    off = [rng.poisson(tau, (toys, len(tau))).astype(float) for tau in truth.tau]
+    return likelihood.observation_of(counts, off, nuisances.centres)
+
+
+def _counts(dataset: Dataset, expected: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """Floats, since they go into logarithms."""
+    if dataset.errors is None:
+        # A bend that is pulled far can leave a bin a little below zero.
+        return rng.poisson(np.maximum(expected, 0.0)).astype(float)
+    upper, lower = dataset.errors
+    normals = rng.standard_normal(expected.shape)
+    # The upper error is that of expectations above the count.
+    return np.asarray(expected + normals * np.where(normals < 0, upper, lower))
+
+
+def with_metric(likelihood: Likelihood, at: FloatArray | None = None) -> Likelihood:
+    """Least squares in one fixed metric for data and toys alike: the counts expected at couplings (Standard Model).
+
+    Raises `StatisticsError` for a bin in which something is possible but nothing is expected there.
+    """
+    expected = likelihood.expected(
+        likelihood.polynomial.standard_model if at is None else at, np.zeros(len(likelihood.parameters))
+    )
+    datasets = []
+    for dataset in likelihood.datasets:
+        if dataset.statistic != "least-squares":
+            datasets.append(dataset)
+            continue
+        counts = np.asarray(np.sum(list(expected[dataset.name].values()), axis=0))
+        empty = np.flatnonzero((counts <= 0) & dataset.possible)
+        if len(empty):
+            raise StatisticsError(
+                f"{dataset.name}: nothing is expected in {dataset.bin_name(int(empty[0]))}, so least squares has no "
+                "variance for it; use wider bins, or statistic: poisson"
+            )
+        datasets.append(replace(dataset, variance=np.where(counts > 0, counts, np.inf)))
+    return replace(likelihood, datasets=tuple(datasets))
