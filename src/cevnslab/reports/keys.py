@@ -23,7 +23,7 @@ from cevnslab.words import nearest
 
 Schema = Mapping[str, Any]
 
-_CHAPTERS = ("study", "sources", "detectors", "datasets", "couplings", "statistics", "outputs", "figures")
+_CHAPTERS = ("study", "sources", "detectors", "counts", "datasets", "couplings", "statistics", "outputs", "figures")
 _WORDS = {"number": "number", "integer": "integer", "string": "text", "boolean": "true or false", "null": "nothing"}
 _PATTERNS = {r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,79}$": "letters, digits and _.+-, at most 80"}
 _LARGEST = 1e30
@@ -111,7 +111,8 @@ def chapters() -> dict[str, list[KeyMapping]]:
             if model.__name__ in definitions
         ]
         title = (module.__doc__ or name).splitlines()[0].rstrip(".").partition(":")[0]
-        parts[title] = [_mapping(model.__name__, definitions[model.__name__]) for model in declared]
+        if declared:
+            parts[title] = [_mapping(model.__name__, definitions[model.__name__]) for model in declared]
     return parts
 
 

@@ -4,6 +4,8 @@ The messages of `cevnslab.studies.validation`, the JSON Schema, the reference pa
 models: a key is written here and nowhere else.
 """
 
+from cevnslab.studies.schema.base import require_known, require_unique
+from cevnslab.studies.schema.counts import Background, CountsFile, OffCounts
 from cevnslab.studies.schema.couplings import Mediator
 from cevnslab.studies.schema.datasets import Experiment
 from cevnslab.studies.schema.detectors import Detector, EfficiencyFile, Lindhard, QuenchingFile, Resolution
@@ -34,8 +36,10 @@ from cevnslab.studies.schema.study import StudyFile
 
 __all__ = [
     "SOURCES",
+    "Background",
     "Combination",
     "ContourPanel",
+    "CountsFile",
     "CrossSection",
     "CrossSectionPanel",
     "DataPanel",
@@ -49,6 +53,7 @@ __all__ = [
     "Intervals",
     "Lindhard",
     "Mediator",
+    "OffCounts",
     "PionDecayAtRest",
     "Profile",
     "ProfilePanel",
@@ -63,5 +68,7 @@ __all__ = [
     "TabulatedSource",
     "Uncertainties",
     "UniformPulse",
+    "require_known",
+    "require_unique",
     "source_type_fault",
 ]
