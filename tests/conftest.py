@@ -12,7 +12,7 @@ import yaml
 from hypothesis import settings
 
 import cevnslab as cl
-from cevnslab import cli
+from cevnslab.cli import main
 
 settings.register_profile("cevnslab", max_examples=12, deadline=None, derandomize=True)
 settings.load_profile("cevnslab")
@@ -56,7 +56,7 @@ def command(monkeypatch, capfd):
         monkeypatch.setattr(sys, "argv", ["cevnslab", *map(str, arguments)])
         capfd.readouterr()
         try:
-            cli.main()
+            main()
             status = 0
         except SystemExit as leaving:
             status = leaving.code or 0

@@ -104,7 +104,7 @@ def command_help() -> str:
     """What `cevnslab COMMAND --help` prints, for every command."""
     import typer.main
 
-    from cevnslab.cli import app
+    from cevnslab.cli.commands import app
 
     group: Any = typer.main.get_command(app)
     sections = []

@@ -39,6 +39,12 @@ class StorageError(OutputError):
     exit_status = 1
 
 
+class FigureError(CevnslabError):
+    """A figure that cannot be drawn: its numbers are written, and `cevnslab figures` draws them later."""
+
+    exit_status = 1
+
+
 class PhysicsError(CevnslabError):
     """Values outside the domain in which a formula holds."""
 

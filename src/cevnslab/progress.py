@@ -16,7 +16,7 @@ def progress_bar(what: str, total: int, *, always: bool = False) -> Iterator[Cal
 
     A single step has none unless `always`.
     """
-    if not sys.stderr.isatty() or (total < 2 and not always):
+    if sys.stderr is None or not sys.stderr.isatty() or (total < 2 and not always):
         yield lambda steps: None
         return
     from rich.console import Console

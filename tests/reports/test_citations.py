@@ -110,4 +110,6 @@ def test_the_command_takes_a_study_and_a_folder(command, saved_paper, tmp_path):
     assert of_study.out == of_folder.out
     path = tmp_path / "new" / "cite.bib"
     assert command("export", "parada2024", "--format", "bibtex", "-o", path).status == 0
-    assert path.read_text(encoding="utf-8") == of_study.out
+    mark, _, text = path.read_text(encoding="utf-8").partition("\n")
+    assert mark.startswith("% Written by `cevnslab export`")
+    assert text == of_study.out

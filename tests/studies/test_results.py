@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from support import GOLDEN, GOLDEN_DETECTORS, MILLICHARGES, REMOVED, STUDY, changed, direct_counts, near
 
 import cevnslab as cl
-from cevnslab.errors import CevnslabError
+from cevnslab.errors import CevnslabError, FigureError
 from cevnslab.figures import catalogue
 from cevnslab.physics.couplings import COUPLINGS
+from cevnslab.reports.files import redraw
 from cevnslab.reports.published import compare, published
 
 COLUMNS = {
@@ -377,28 +378,32 @@ def test_a_second_run_replaces_the_first(tmp_path):
     assert not (folder / "profiles.csv").exists()
 
 
-def test_a_failing_figure_leaves_nothing_half_written(tmp_path, monkeypatch):
-    result = cl.study_from_dict(STUDY).run()
+def files_of(folder):
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_failing_figure_costs_no_number(tmp_path, monkeypatch):
+    """Tables come first, those of an earlier run are gone with its figures, and the figures are drawn later."""
+    first = cl.study_from_dict(STUDY).run().save(tmp_path)
+    other = cl.study_from_dict(changed({"exposure_years": 1})).run()
 
     def broken(*_):
         raise RuntimeError("no ink")
 
     with monkeypatch.context() as patch:
         patch.setattr(catalogue, "draw", broken)
-        with pytest.raises(RuntimeError, match="no ink"):
-            result.save(tmp_path)
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
-    assert list(tmp_path.rglob(".*")) == []
-
-    folder = result.save(tmp_path)
-    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    other = cl.study_from_dict(changed({"exposure_years": 1})).run()
-    with monkeypatch.context() as patch:
-        patch.setattr(catalogue, "draw", broken)
-        with pytest.raises(RuntimeError, match="no ink"):
+        with pytest.raises(FigureError, match=r"tables are in .*figure \S+ cannot be drawn: no ink") as raised:
             other.save(tmp_path)
-    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
-    assert [path for path in folder.iterdir() if path.name.startswith(".")] == []
+    assert raised.value.exit_status == 1
+    whole = files_of(other.save(tmp_path / "whole"))
+    assert list((first / "figures").iterdir()) == []
+    tables = {name: text for name, text in files_of(first).items() if name != "provenance.json"}
+    assert tables == {name: whole[name] for name in tables}
+    assert "limits.csv" in tables
+    assert [path for path in first.iterdir() if path.name.startswith(".")] == []
+    assert cl.load_result(first).limits == other.limits
+    redraw(first)
+    assert files_of(first).keys() == whole.keys()
 
 
 def test_results_print_themselves(paper):

@@ -10,12 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from cevnslab.errors import InputFileError
+from cevnslab.progress import notice
 from cevnslab.reports.drawing import settings_checked
 from cevnslab.reports.storage import prepare, staged
+from cevnslab.results.plain import from_plain
 from cevnslab.studies.coverage import Coverage, CoveragePoint
 
 COLUMNS = tuple(field.name for field in dataclasses.fields(CoveragePoint) if field.name != "seed")
 """The columns of `coverage.csv`: a contract."""
+
+
+FILES = ("coverage.csv", "coverage.json", "figures/coverage.pdf", "figures/coverage.png")
+"""What a coverage study writes."""
 
 
 def save_coverage(coverage: Coverage, directory: Path) -> tuple[Path, int]:
@@ -25,7 +31,11 @@ def save_coverage(coverage: Coverage, directory: Path) -> tuple[Path, int]:
     same points: a study of many couplings is made by one command each. Points of another study are dropped.
     """
     folder = prepare(directory, coverage.name)
-    earlier = load_coverage(folder)
+    earlier = None
+    try:
+        earlier = load_coverage(folder)
+    except InputFileError as fault:
+        notice(f"{fault}; it is replaced")
     kept: tuple[CoveragePoint, ...] = ()
     if earlier is not None and all(
         earlier.provenance.get(key) == coverage.provenance[key] for key in ("study_sha256", "cevnslab")
@@ -68,10 +78,8 @@ def load_coverage(folder: Path) -> Coverage | None:
     if not path.exists():
         return None
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        points = tuple(CoveragePoint(**row) for row in content.pop("points"))
-        return Coverage(**content, points=points)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as fault:
+        return from_plain(Coverage, json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as fault:
         raise InputFileError(f"{path} is no coverage study of this version of cevnslab ({fault})") from None
 
 

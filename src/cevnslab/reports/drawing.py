@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import re
+import signal
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from cevnslab.errors import CevnslabError, FigureError, InputFileError
 from cevnslab.progress import progress_bar
+from cevnslab.words import shown
 
 if TYPE_CHECKING:
     from cevnslab.results import Result
@@ -71,19 +75,28 @@ def _take(counter: Any, count: int) -> Iterator[int]:
 
 
 def _help(pipe: Any, other_end: Any, counter: Any) -> None:
-    """What the helper does: import, wait for a result, draw, report."""
+    """What the helper does: import, wait for a result, draw, report.
+
+    It says nothing of what it cannot do: whatever it does not report is drawn by its parent, which raises it. Ctrl-C is
+    for the parent too, which ends it.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     other_end.close()
+    with suppress(Exception):
+        _draw_what_is_sent(pipe, counter)
+
+
+def _draw_what_is_sent(pipe: Any, counter: Any) -> None:
     import matplotlib.backends.backend_agg
     import matplotlib.backends.backend_pdf
 
     import cevnslab.figures.catalogue  # noqa: F401  # imported now, while there is nothing to draw
 
-    try:
-        result, specs, folder, settings = pipe.recv()
-    except EOFError:
-        return
+    result, specs, folder, settings = pipe.recv()
     drawn = set()
-    with matplotlib.rc_context(settings):
+    with suppress(Exception), matplotlib.rc_context(settings):
         for position in _take(counter, len(specs)):
             draw_one(result, specs[position], folder)
             drawn.add(position)
@@ -104,14 +117,27 @@ def helper() -> Iterator[Helper | None]:
 
 
 def draw_one(result: Result, spec: Mapping[str, Any], folder: Path) -> None:
-    """One figure as PDF and PNG, in the settings that hold."""
+    """One figure as PDF and PNG, in the settings that hold; `FigureError` where it cannot be drawn."""
     from cevnslab.figures.catalogue import draw
 
-    figure = draw(result, spec)
-    # Without a creation date the same result gives the same bytes.
-    figure.savefig(folder / f"{spec['name']}.pdf", metadata={"CreationDate": None})
-    # Light compression: the encoder is a good part of a figure's time, and the files grow by a tenth or two.
-    figure.savefig(folder / f"{spec['name']}.png", pil_kwargs={"compress_level": 1})
+    with _drawing(str(spec["name"])):
+        figure = draw(result, spec)
+        # Without a creation date the same result gives the same bytes.
+        figure.savefig(folder / f"{spec['name']}.pdf", metadata={"CreationDate": None})
+        # Light compression: the encoder is a good part of a figure's time, and the files grow by a tenth or two.
+        figure.savefig(folder / f"{spec['name']}.png", pil_kwargs={"compress_level": 1})
+
+
+@contextmanager
+def _drawing(name: str) -> Iterator[None]:
+    """Whatever matplotlib, a style or LaTeX raises, as one error of ours."""
+    try:
+        yield
+    except (CevnslabError, OSError, MemoryError):
+        raise
+    except Exception as fault:
+        reason = next((line.strip() for line in str(fault).splitlines() if line.strip()), type(fault).__name__)
+        raise FigureError(f"the figure {name} cannot be drawn: {reason}") from fault
 
 
 def settings_checked(style: str | Path | None) -> dict[str, Any]:
@@ -122,10 +148,23 @@ def settings_checked(style: str | Path | None) -> dict[str, Any]:
 
 
 def figure_files(result: Result) -> set[str]:
-    """The names of the files that the figures of a result make."""
+    """The names of the files that the figures of a result make; `InputFileError` for one that is no name of a file."""
     from cevnslab.figures.catalogue import figure_specs
 
-    return {f"{spec['name']}.{ending}" for spec in figure_specs(result) for ending in ("pdf", "png")}
+    names = {f"{spec['name']}.{ending}" for spec in figure_specs(result) for ending in ("pdf", "png")}
+    for name in names:
+        if not is_figure_file(name):
+            raise InputFileError(f"figures: {shown(name)} is no name of a figure's file")
+    return names
+
+
+def is_figure_file(name: str) -> bool:
+    """Whether a name is one of a figure's file: safe, without folders, PDF or PNG.
+
+    >>> is_figure_file("figure-6.pdf"), is_figure_file("../../notes.pdf")
+    (True, False)
+    """
+    return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]*\.(pdf|png)", name) is not None
 
 
 @dataclass(frozen=True)
@@ -144,6 +183,7 @@ class Drawing:
         from cevnslab.figures.catalogue import figure_specs
 
         settings = settings_checked(style)
+        figure_files(result)
         folder.mkdir(parents=True, exist_ok=True)
         # The heaviest first: then the two processes end together.
         specs = sorted(figure_specs(result), key=lambda spec: -len(spec["panels"]))

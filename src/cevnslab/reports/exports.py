@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cevnslab.errors import InputFileError, StudyError
-from cevnslab.reports.storage import prepare, staged
+from cevnslab.reports.storage import write_text
 
 if TYPE_CHECKING:
     from cevnslab.results import Result
     from cevnslab.studies.study import Study
+
+MARK = "% Written by `cevnslab export`, which replaces this file when it is asked again.\n"
+"""First line of a BibTeX file: one without it is somebody's own."""
 
 
 def export(
@@ -39,10 +43,30 @@ def export(
 
         if not Path(source).is_dir():
             raise InputFileError(f"{source} is no folder of results: hepdata exports what `cevnslab run` has saved")
-        result = _result(source)
-        return str(export_hepdata(result, output or Path(source) / FOLDER, check=check)[0].parent)
-    text = _bibtex(source, data) if form == "bibtex" else _workspace(source, detectors, at, check, data)
-    return text if output is None else str(_written(output, text))
+        with _shown(source):
+            return f"{export_hepdata(_result(source), output or Path(source) / FOLDER, check=check)[0].parent}\n"
+    with _shown(source):
+        text = _bibtex(source, data) if form == "bibtex" else _workspace(source, detectors, at, check, data)
+    if output is None or str(output) == "-":
+        return text
+    if form == "bibtex":
+        write_text(output, MARK + text, lambda earlier: earlier.startswith(MARK), "BibTeX file")
+    else:
+        write_text(output, text, _is_workspace, "pyhf workspace")
+    return f"{output}\n"
+
+
+def _shown(source: str) -> AbstractContextManager[None]:
+    """A folder's results may be anyone's: what they cannot be exported for is one message."""
+    from cevnslab.reports.files import showing
+
+    return showing(Path(source)) if Path(source).is_dir() else nullcontext()
+
+
+def _is_workspace(text: str) -> bool:
+    from cevnslab.reports.workspaces import STRENGTH
+
+    return text.startswith("{") and '"measurements"' in text and f'"{STRENGTH}"' in text
 
 
 def _result(folder: str) -> Result:
@@ -102,11 +126,3 @@ def parse_couplings(given: Sequence[str]) -> Mapping[str, float]:
             raise StudyError(f"--at: {name} is given twice")
         values[name] = value
     return values
-
-
-def _written(path: Path, text: str) -> Path:
-    """A file that is written whole or not at all."""
-    folder = prepare(path.parent.parent, path.parent.name) if path.parent.name else path.parent
-    with staged(folder) as staging:
-        (staging / path.name).write_text(text, encoding="utf-8")
-    return path

@@ -3,51 +3,93 @@
 from __future__ import annotations
 
 import csv
+import datetime
+import hashlib
 import io
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
-from cevnslab.errors import InputFileError
-from cevnslab.reports.drawing import Drawing, Helper, figure_files, settings_checked
-from cevnslab.reports.storage import prepare, staged
+from cevnslab.errors import CevnslabError, InputFileError, StudyError, located
+from cevnslab.progress import notice
+from cevnslab.reports.drawing import Drawing, Helper, figure_files, is_figure_file, settings_checked
+from cevnslab.reports.locks import locked
+from cevnslab.reports.storage import check_places, prepare, system_errors, writing
 from cevnslab.results import TABLES, Result
 from cevnslab.results.plain import from_plain, to_plain
 
+_LONGEST_REASON = 200
+"""Letters of a reason that comes from a file."""
+
+
+RESULT = "result.json"
+PROVENANCE = "provenance.json"
+FILES = (*(table.file for table in TABLES.values()), RESULT, PROVENANCE, "figures/figure")
+"""What a run writes below a study's folder, with one name for all figures."""
+
 
 def save(result: Result, directory: Path, *, style: str | Path | None = None, drawn_by: Helper | None = None) -> Path:
-    """Write all files of a result under `directory`/<name>/ and return that folder; a helper may share the drawing."""
+    """Write all files of a result under `directory`/<name>/ and return that folder; a helper may share the drawing.
+
+    Tables come first: a fault while figures are drawn (`FigureError`) leaves them, and `redraw` draws from them later.
+    Files of the result that stood in the folder go before.
+    """
     settings_checked(style)
     folder = prepare(directory, result.name)
-    earlier = _drawn_earlier(folder)
-    with staged(folder) as staging:
+    check_places(folder, FILES)
+    with writing(folder) as work:
         # The helper draws while the tables are written here.
-        drawing = Drawing.begin(result, staging / "figures", style, drawn_by)
-        written = set()
-        for name, text in csv_texts(result):
-            (staging / name).write_text(text, encoding="utf-8")
-            written.add(name)
-        # Indenting half a megabyte of numbers would take longer than computing them.
-        content = {key: value for key, value in to_plain(result).items() if key != "provenance"}
-        (staging / "result.json").write_text(json.dumps(content, allow_nan=False) + "\n", encoding="utf-8")
-        provenance = json.dumps(result.provenance, indent=1, allow_nan=False)
-        (staging / "provenance.json").write_text(provenance + "\n", encoding="utf-8")
-        drawn = drawing.finish()
-    for name in earlier - set(drawn):
-        (folder / "figures" / name).unlink(missing_ok=True)
-    for name in {table.file for table in TABLES.values()} - written:
-        (folder / name).unlink(missing_ok=True)
+        drawing = Drawing.begin(result, work.part("drawn") / "figures", style, drawn_by)
+        _write_tables(result, work.part("tables"))
+        with locked(folder):
+            work.commit("tables", last=RESULT, stale=_earlier_files(folder))
+            # Whatever happens to the figures, the numbers are safe from here on.
+            with located(f"the tables are in {folder}, `cevnslab figures` draws from them"), system_errors("figures"):
+                drawing.finish()
+                work.commit("drawn")
     return folder
 
 
-def _drawn_earlier(folder: Path) -> set[str]:
-    """The figure files of the result that stands in a folder: those that a new one does not have must go."""
-    try:
-        earlier = load_result(folder)
-    except InputFileError:
-        return set()
-    return figure_files(earlier)
+def _write_tables(result: Result, folder: Path) -> None:
+    """Every file but the figures; provenance holds the checksums of the others and the names of the figures."""
+    # Indenting half a megabyte of numbers would take longer than computing them.
+    content = {key: value for key, value in to_plain(result).items() if key != "provenance"}
+    texts = {**dict(csv_texts(result)), RESULT: json.dumps(content, allow_nan=False) + "\n"}
+    for name, text in texts.items():
+        (folder / name).write_bytes(text.encode())
+    files = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
+    record = {**result.provenance, "files": files, "figures": sorted(figure_files(result))}
+    (folder / PROVENANCE).write_bytes((json.dumps(record, indent=1, allow_nan=False) + "\n").encode())
+
+
+def _earlier_files(folder: Path) -> set[str]:
+    """The files of the result that stands in a folder, as far as it can be read: those of another run must go."""
+    names = {*(table.file for table in TABLES.values()), PROVENANCE}
+    figures: Any = None
+    with suppress(InputFileError):
+        figures = _read_json(folder / PROVENANCE).get("figures")
+    if figures is None:  # an older version's, or a damaged one
+        with suppress(InputFileError):
+            figures = figure_files(load_result(folder))
+    if isinstance(figures, list | set):
+        names |= {f"figures/{name}" for name in figures if isinstance(name, str) and is_figure_file(name)}
+    return names
+
+
+def announce_replacement(folder: Path, sha256: str) -> None:
+    """Say that a run will replace the results of another study, should its folder hold some."""
+    if not (folder / RESULT).exists():
+        return
+    record: dict[str, Any] = {}
+    with suppress(InputFileError):
+        record = _read_json(folder / PROVENANCE)
+    if record.get("study_sha256") != sha256:
+        made = ""
+        with suppress(ValueError):
+            made = f" of {datetime.date.fromisoformat(str(record.get('date'))[:10])}"
+        notice(f"the results{made} in {folder} are of other keys or files; this run replaces them")
 
 
 def csv_texts(result: Result) -> Iterator[tuple[str, str]]:
@@ -64,26 +106,67 @@ def csv_texts(result: Result) -> Iterator[tuple[str, str]]:
 
 
 def load_result(folder: str | Path) -> Result:
-    """Read back what `save` wrote; `InputFileError` where the folder holds no result."""
-    path = Path(folder) / "result.json"
-    content = _read_json(path)
+    """Read back what `save` wrote.
+
+    Raises `InputFileError` where the folder holds no whole result of this version: its file was changed, cut short, or
+    written by something else.
+    """
+    from cevnslab.studies.schema import StudyFile
+    from cevnslab.studies.validation import validated
+
+    path = Path(folder) / RESULT
+    text = _read_text(path)
+    content = _parsed(path, text)
     if "limits" not in content:
         raise InputFileError(f"{path} is no result of cevnslab")
-    provenance = _read_json(path.with_name("provenance.json"))
+    provenance = _read_json(path.with_name(PROVENANCE))
+    files, _ = provenance.pop("files", None), provenance.pop("figures", None)
+    if isinstance(files, dict) and files.get(RESULT) != hashlib.sha256(text.encode()).hexdigest():
+        raise InputFileError(f"{path} is not what was written: its checksum is not that in {PROVENANCE}; run again")
     try:
-        return from_plain(Result, {**content, "provenance": provenance})
-    except (KeyError, TypeError, ValueError) as fault:
+        result = from_plain(Result, {**content, "provenance": provenance})
+        if validated(StudyFile, result.study).name != result.name:
+            raise ValueError("its study has another name")
+        figure_files(result)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError, StudyError) as fault:
+        reason = " ".join(str(fault).split())[:_LONGEST_REASON]
         raise InputFileError(
-            f"{path} is no result of this version of cevnslab ({type(fault).__name__}: {fault})"
+            f"{path} is no result of this version of cevnslab ({type(fault).__name__}: {reason})"
         ) from None
+    return result
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+@contextmanager
+def showing(folder: Path) -> Iterator[None]:
+    """Turn whatever a saved result cannot be shown for into `InputFileError`: its words and numbers may be anyone's."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        yield
+    except (CevnslabError, OSError, MemoryError):
+        raise
+    except Exception as fault:
+        reason = " ".join(str(fault).split())[:_LONGEST_REASON]
+        raise InputFileError(f"{folder / RESULT} cannot be shown ({type(fault).__name__}: {reason})") from fault
+
+
+def _read_text(path: Path) -> str:
+    try:
+        if path.exists() and not path.is_file():
+            raise InputFileError(f"{path} is no result of cevnslab: it is no file")
+        return path.read_bytes().decode()
     except OSError as fault:
         raise InputFileError(f"cannot read the results {path}: {fault.strerror or fault}") from None
     except ValueError:
+        raise InputFileError(f"{path} is no result of cevnslab: it is not UTF-8 text") from None
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    return _parsed(path, _read_text(path))
+
+
+def _parsed(path: Path, text: str) -> dict[str, Any]:
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
         raise InputFileError(f"{path} is no result of cevnslab: it is not JSON") from None
     return content if isinstance(content, dict) else {}
 
@@ -94,13 +177,16 @@ def redraw(folder: Path, style: str | Path | None = None, by: Helper | None = No
 
     settings_checked(style)
     covered = load_coverage(folder)
-    result = None if covered is not None and not (folder / "result.json").exists() else load_result(folder)
+    result = None if covered is not None and not (folder / RESULT).exists() else load_result(folder)
     prepare(folder.parent, folder.name)
-    names: list[str] = []
-    with staged(folder) as staging:
-        (staging / "figures").mkdir()
-        if result is not None:
-            names += Drawing.begin(result, staging / "figures", style, by).finish()
-        if covered is not None:
-            names += draw_coverage_into(covered, staging / "figures", style)
-    return [folder / "figures" / name for name in names]
+    with writing(folder) as work, showing(folder):
+        figures = work.part("drawn") / "figures"
+        figures.mkdir()
+        with located(f"with the style {style}") if style else nullcontext():
+            if result is not None:
+                Drawing.begin(result, figures, style, by).finish()
+            if covered is not None:
+                draw_coverage_into(covered, figures, style)
+        with locked(folder):
+            names = work.commit("drawn")
+    return [folder / name for name in names]

@@ -18,7 +18,8 @@ from typing import Any
 from cevnslab.errors import MissingExtraError, OutputError
 from cevnslab.reports.archive import Variable, archive_tables
 from cevnslab.reports.citations import citations
-from cevnslab.reports.storage import prepare, staged
+from cevnslab.reports.locks import locked
+from cevnslab.reports.storage import prepare, writing
 from cevnslab.results import Result
 
 FOLDER = "hepdata"
@@ -122,13 +123,14 @@ def export_hepdata(result: Result, folder: Path, *, check: bool = False) -> list
     prepare(folder.parent, folder.name)
     earlier = _earlier_files(folder)
     files = _documents(result)
-    with staged(folder) as staging:
+    with writing(folder) as work:
+        staging = work.part("submission")
         for name, documents in files.items():
             (staging / name).write_text(_dumped(documents), encoding="utf-8")
         if check:
             check_submission(staging)
-    for name in earlier - set(files):
-        (folder / name).unlink(missing_ok=True)
+        with locked(folder):
+            work.commit("submission", last=SUBMISSION, stale=earlier)
     return [folder / name for name in files]
 
 

@@ -46,6 +46,8 @@ def _read(kind: Any, content: Any) -> Any:
             return None
         return _read(next(each for each in parameters if each is not type(None)), content)
     if origin is np.ndarray:
+        if not isinstance(content, list):
+            raise TypeError("a list of numbers is needed")
         return np.array(content, dtype=float)
     if origin is tuple:
         if parameters[-1] is Ellipsis:
@@ -58,4 +60,13 @@ def _read(kind: Any, content: Any) -> Any:
         if unknown := set(content) - set(hints):
             raise ValueError(f"unknown: {', '.join(sorted(unknown))}")
         return typing.cast("Any", kind)(**{name: _read(hints[name], item) for name, item in content.items()})
-    return float(content) if kind is float else content
+    return _leaf(kind, content)
+
+
+def _leaf(kind: Any, content: Any) -> Any:
+    """A number, a word or a truth value of the type that its field has; what is not finite is a word."""
+    if kind is float and (isinstance(content, int | float) or content in ("inf", "-inf", "nan")):
+        return float(content)
+    if (kind in (bool, int, str) and type(content) is not kind) or kind is float:
+        raise TypeError(f"{kind.__name__} is needed, got {type(content).__name__}")
+    return content

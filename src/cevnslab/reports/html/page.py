@@ -53,11 +53,12 @@ def write_report(folder: Path) -> Path:
 
     Raises `InputFileError` where the folder holds no result, `OutputError` where it cannot be written.
     """
-    from cevnslab.reports.files import load_result
+    from cevnslab.reports.files import load_result, showing
 
     result = load_result(folder)
     prepare(folder.parent, folder.name)
-    text = page(result)
+    with showing(folder):
+        text = page(result)
     with staged(folder) as staging:
         (staging / FILE).write_text(text, encoding="utf-8")
     return folder / FILE

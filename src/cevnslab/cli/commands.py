@@ -1,23 +1,15 @@
-"""The command `cevnslab`: a thin shell over studies, figures and reports.
-
-Exit status: 0 done; 2 the input is wrong (one message on standard error); 1 anything else.
-"""
+"""The commands and their options; each hands over to studies and reports, imported where it needs them."""
 
 from __future__ import annotations
 
 import enum
-import os
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from cevnslab.errors import CevnslabError
+from cevnslab.cli.streams import say
 from cevnslab.version import __version__
-
-# All matrices here are small: more threads would wait for each other, and change the last bit from run to run.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 app = typer.Typer(
     name="cevnslab",
@@ -38,12 +30,6 @@ Data = Annotated[
     Path | None,
     typer.Option("--data", help="Folder with the data of experiments; else CEVNSLAB_DATA, or they are downloaded."),
 ]
-
-# The base of all complaints about the command line; typer brings it from click or from a copy of its own.
-UsageFault: type[Exception] = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
-
-BLOCKS = ".blocks"
-"""Folder, beside the results, of the finished blocks of a run that has not ended."""
 
 
 class Statistic(enum.StrEnum):
@@ -74,7 +60,7 @@ def _run(study_name: str, output: Path, workers: int, scheduler: str | None, fas
     from cevnslab.reports.drawing import helper
 
     with helper() as drawing_helper:
-        from cevnslab.reports.files import save
+        from cevnslab.reports.files import FILES, announce_replacement, save
         from cevnslab.reports.storage import result_folder
         from cevnslab.reports.tables import comparison_table
         from cevnslab.studies.blocks import check_options
@@ -83,11 +69,12 @@ def _run(study_name: str, output: Path, workers: int, scheduler: str | None, fas
         study = load_study(study_name, data=data)
         check_options(study, workers, scheduler, fast)
         study.responses()
-        with result_folder(output, study.name, BLOCKS, f"run {study.sha256} {fast}") as (folder, store):
+        with result_folder(output, study.name, f"{study.sha256} {fast}", FILES, command="run", alone=True) as store:
+            announce_replacement(output / study.name, study.sha256)
             result = study.run(store=store, workers=workers, scheduler=scheduler, fast=fast)
-            save(result, output, drawn_by=drawing_helper)
-    typer.echo(comparison_table(result))
-    typer.echo(f"\nTables, figures and provenance: {folder}")
+            folder = save(result, output, drawn_by=drawing_helper)
+    say(comparison_table(result))
+    say(f"\nTables, figures and provenance: {folder}")
 
 
 @app.command()
@@ -143,7 +130,7 @@ def coverage(
     fast: Fast = False,
 ) -> None:
     """Simulate how often an interval covers the truth."""
-    from cevnslab.reports.coverage import coverage_table, save_coverage
+    from cevnslab.reports.coverage import FILES, coverage_table, save_coverage
     from cevnslab.reports.storage import result_folder
     from cevnslab.studies.coverage import check_request
     from cevnslab.studies.coverage import coverage as simulate
@@ -158,14 +145,15 @@ def coverage(
     }
     check_request(loaded, detector, coupling, at, **request, fast=fast)
     told = repr((detector, coupling, at, request, ensemble.value, fast))
-    with result_folder(output, loaded.name, BLOCKS, f"coverage {loaded.sha256} {told}") as (_, store):
+    task = f"{loaded.sha256} {told}"
+    with result_folder(output, loaded.name, task, FILES, command="coverage", alone=False) as store:
         where: Any = {"store": store, "workers": workers, "scheduler": scheduler, "fast": fast}
         result = simulate(loaded, detector, coupling, at, **request, ensemble=ensemble.value, **where)
         folder, dropped = save_coverage(result, output)
     if dropped:
-        typer.echo(f"{dropped} points of another version of this study were replaced.")
-    typer.echo(coverage_table(result))
-    typer.echo(f"\nTable and figure: {folder}")
+        say(f"{dropped} points of another version of this study were replaced.")
+    say(coverage_table(result))
+    say(f"\nTable and figure: {folder}")
 
 
 @app.command()
@@ -180,7 +168,7 @@ def figures(
         from cevnslab.reports.files import redraw
 
         for path in redraw(directory, style, drawing_helper):
-            typer.echo(path)
+            say(path)
 
 
 @app.command()
@@ -189,7 +177,7 @@ def check(study: StudyPath, data: Data = None) -> None:
     from cevnslab.reports.describe import describe
     from cevnslab.studies.load import load_study
 
-    typer.echo(describe(load_study(study, data=data)))
+    say(describe(load_study(study, data=data)))
 
 
 @app.command()
@@ -199,7 +187,7 @@ def presets(
     """List sources, detectors, studies and couplings, or print one, ready to edit."""
     from cevnslab.reports.presets import list_presets, show_preset
 
-    typer.echo(list_presets() if name is None else show_preset(name), nl=False)
+    say(list_presets() if name is None else show_preset(name), end="")
 
 
 @app.command()
@@ -209,7 +197,7 @@ def report(
     """Write a study's saved results as one HTML page, computing nothing."""
     from cevnslab.reports.html import write_report
 
-    typer.echo(write_report(directory))
+    say(write_report(directory))
 
 
 class ExportFormat(enum.StrEnum):
@@ -226,7 +214,7 @@ def export(
     form: Annotated[ExportFormat, typer.Option("--format", help="hepdata takes a folder; the others take both.")],
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="Folder for hepdata (DIR/hepdata), else a file (standard output)."),
+        typer.Option("-o", "--output", help="Folder for hepdata (DIR/hepdata), else a file (-, standard output)."),
     ] = None,
     detector: Annotated[
         list[str] | None, typer.Option("--detector", help="For pyhf: a detector or combination; repeatable.")
@@ -243,7 +231,7 @@ def export(
     from cevnslab.reports.exports import export as write
 
     made = write(source, form.value, output, detectors=detector or [], at=at or [], check=check, data=data)
-    typer.echo(made, nl=output is not None or form is ExportFormat.HEPDATA)
+    say(made, end="")
 
 
 @app.command()
@@ -253,7 +241,7 @@ def schema() -> None:
 
     from cevnslab.reports.json_schema import study_schema
 
-    typer.echo(json.dumps(study_schema(), indent=1))
+    say(json.dumps(study_schema(), indent=1))
 
 
 @app.command()
@@ -263,12 +251,12 @@ def keys(
     """Print the keys of the study file: values, defaults, what is allowed, meanings."""
     from cevnslab.reports.keys import keys_text
 
-    typer.echo(keys_text(key), nl=False)
+    say(keys_text(key), end="")
 
 
 def _version(value: bool) -> None:
     if value:
-        typer.echo(f"cevnslab {__version__}")
+        say(f"cevnslab {__version__}")
         raise typer.Exit
 
 
@@ -279,22 +267,3 @@ def _options(
     ] = False,
 ) -> None:
     pass
-
-
-def main() -> None:
-    """Entry point: faults of the input become one message and exit status 2."""
-    try:
-        status = app(standalone_mode=False)
-    except CevnslabError as fault:
-        print(f"cevnslab: {fault}", file=sys.stderr)
-        sys.exit(fault.exit_status)
-    except UsageFault as fault:
-        message = fault.format_message()  # type: ignore[attr-defined]
-        # Without any argument the message is the help itself.
-        said = message if message.startswith("Usage:") else f"cevnslab: {message} (see cevnslab --help)"
-        print(said, file=sys.stderr)
-        sys.exit(2)
-    except (KeyboardInterrupt, typer.Abort):
-        print("cevnslab: interrupted", file=sys.stderr)
-        sys.exit(1)
-    sys.exit(status if isinstance(status, int) else 0)

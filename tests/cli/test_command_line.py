@@ -109,14 +109,29 @@ def test_help_names_the_commands(command):
 
 
 def test_a_fault_of_the_package_is_no_mistake_of_the_user(command, write_study, tmp_path, monkeypatch):
-    """Anything that is not a CevnslabError escapes as what it is: Python then ends with status 1."""
+    """Status 1 and one message with the place; the traceback is shown to those who ask for it."""
 
     def broken(*_, **__):
-        raise RuntimeError("a fault of ours")
+        raise RuntimeError("a fault\nof ours")
 
     monkeypatch.setattr("cevnslab.studies.setups.response", broken)
-    with pytest.raises(RuntimeError, match="a fault of ours"):
-        command("run", write_study(STUDY), "-o", tmp_path / "out")
+    ran = command("run", write_study(STUDY), "-o", tmp_path / "out")
+    assert (ran.status, ran.out) == (1, "")
+    (line,) = ran.err.splitlines()
+    assert line.startswith("cevnslab: internal error, RuntimeError: a fault of ours (")
+    assert not (tmp_path / "out").exists()
+    monkeypatch.setenv("CEVNSLAB_TRACEBACK", "1")
+    assert "Traceback" in command("run", write_study(STUDY), "-o", tmp_path / "out").err
+
+
+def test_too_little_memory_is_said(command, write_study, tmp_path, monkeypatch):
+    def greedy(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr("cevnslab.studies.setups.response", greedy)
+    ran = command("run", write_study(STUDY), "-o", tmp_path / "out")
+    assert (ran.status, ran.out) == (1, "")
+    assert ran.err == "cevnslab: there is not enough memory for this study: `cevnslab check` says what it takes\n"
 
 
 def test_as_a_module():
