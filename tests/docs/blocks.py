@@ -102,7 +102,7 @@ def run_page(page: Path, command: Callable[..., Any]) -> int:
                 program, *arguments = each.words
                 assert program == "cevnslab", f"{where}: {each.typed}"
                 ran = command(*arguments)
-                printed = plain(ran.out + ran.err)
+                printed = plain(ran.err + ran.out)  # what is said before comes first
                 assert ran.status == each.status, f"{where}: {each.typed}: {ran.err}"
                 wanted = plain("\n".join(each.output))
                 assert not wanted or matches(wanted, printed), f"{where}: {each.typed} printed\n" + "\n".join(printed)
