@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import tempfile
+import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -46,20 +47,19 @@ class BlockStore:
         if self.folder is None:
             return
         payload = _packed(arrays)
-        partial = None
+        partial = self.folder / f"{digest}-{block}.{secrets.token_hex(8)}.partial"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            handle, partial = tempfile.mkstemp(dir=self.folder, suffix=".partial")
-            with os.fdopen(handle, "wb") as file:
-                file.write(_checksum(digest, block, payload) + payload)
+            partial.write_bytes(_checksum(digest, block, payload) + payload)
             os.replace(partial, self.folder / _name(digest, block))
         except OSError as fault:
-            if partial is not None:
-                Path(partial).unlink(missing_ok=True)
             raise StorageError(
                 f"cannot keep a finished block in {self.folder}: {fault.strerror or fault}; "
                 "blocks that are kept already are used when the same command is started again"
             ) from None
+        finally:
+            with suppress(OSError):  # it is there only after a fault, or where a signal came
+                partial.unlink(missing_ok=True)
 
 
 def _name(digest: str, block: int) -> str:
