@@ -24,6 +24,7 @@ from unittest import mock
 
 import numpy as np
 import scipy.special
+from cevnslab.inference.least_squares import LeastSquares
 from iminuit import Minuit
 from rich.console import Console
 from rich.table import Table
@@ -32,7 +33,6 @@ import cevnslab as cl
 from cevnslab.detection import quadrature
 from cevnslab.inference.global_fit import delta_chi2_at_truth, grid_for
 from cevnslab.inference.intervals import interval
-from cevnslab.inference.least_squares import LeastSquares
 from cevnslab.inference.toys import Experiment, draw, draw_compressed, expected_variance, reduce_counts
 from cevnslab.parallel.tasks import in_turn
 from cevnslab.physics.couplings import light_scalar, light_vector

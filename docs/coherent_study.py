@@ -41,9 +41,10 @@ Row = dict[str, Any]
 
 def steady_state(kind: str) -> Callable[..., Any]:
     """The backgrounds of CsI with another steady state: uniform in time, another decay, or the raw 2D histogram."""
+    from cevnslab.inference.templates import Template, TimeTemplate
+
     from cevnslab.datasets.coherent_csi_2021 import model as csi_2021
     from cevnslab.datasets.coherent_csi_2021.readers import read_events
-    from cevnslab.inference.templates import Template, TimeTemplate
 
     usual, edges = csi_2021._backgrounds, csi_2021.TIME_EDGES_US
 

@@ -20,11 +20,11 @@ from typing import Any
 
 import numpy as np
 import yaml
+from cevnslab.inference.least_squares import LeastSquares
 
 import cevnslab as cl
 from cevnslab.datasets.registry import built_in
 from cevnslab.inference.intervals import interval
-from cevnslab.inference.least_squares import LeastSquares
 from cevnslab.physics import constants, mediators
 from cevnslab.physics.couplings import COUPLINGS, Coupling, light_scalar, light_vector
 from cevnslab.physics.cross_sections import differential

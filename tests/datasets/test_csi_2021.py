@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
+from cevnslab.inference.templates import OFFSET
 from scipy.signal import fftconvolve
 from scipy.special import gammaln, spherical_jn
 
@@ -13,7 +14,6 @@ from cevnslab.datasets.coherent_csi_2021 import model as csi_2021
 from cevnslab.datasets.files import locate
 from cevnslab.datasets.registry import dataset
 from cevnslab.errors import UnknownNameError
-from cevnslab.inference.templates import OFFSET
 from cevnslab.physics import constants as c
 from cevnslab.physics.arrival_times import GaussianPulse, arrival_fractions
 from cevnslab.physics.atoms import effective_charge

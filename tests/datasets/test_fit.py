@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from cevnslab.inference.shapes import SIGNAL
+from cevnslab.inference.templates import OFFSET
 from iminuit import Minuit
 
 from cevnslab.datasets.fit import free_signal, minimise, standard_model_fit
-from cevnslab.inference.shapes import SIGNAL
-from cevnslab.inference.templates import OFFSET
 
 BOTH = ["normalisation", "shape"]
 POINTS = {"standard model": {}, "q_ee": {"q_ee": 8e-8}, "q_mumu": {"q_mumu": -6e-8}}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from cevnslab.inference.templates import OFFSET
 from scipy.special import ndtr
 from test_csi_2021 import CHARGES, COMPONENTS, charge, helm, spectra
 
 from cevnslab.datasets.files import locate
 from cevnslab.datasets.registry import dataset
 from cevnslab.errors import PhysicsError
-from cevnslab.inference.templates import OFFSET
 from cevnslab.physics import constants as c
 from cevnslab.physics.arrival_times import GaussianPulse, arrival_fractions
 from cevnslab.physics.nuclei import target

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from cevnslab.inference.shapes import LARGEST_PULL
+from cevnslab.inference.templates import OFFSET
 from iminuit import Minuit
 from scipy.stats import chi2 as chi2_law
 
 from cevnslab.inference.intervals import best_fit, interval
-from cevnslab.inference.shapes import LARGEST_PULL
-from cevnslab.inference.templates import OFFSET
 
 
 def profiled(made, **charges):

@@ -43,6 +43,7 @@ def chi2_functions(study):
             return function(points[:, 0])
         return function.value_and_gradient(points[:, 0], points[:, 1])[0]
 
+    of.analyses = made
     return of
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,9 +11,8 @@ from numpy.typing import NDArray
 
 from cevnslab.detection.response import Response
 from cevnslab.errors import PhysicsError
-from cevnslab.inference.least_squares import response_axes
-from cevnslab.inference.shapes import SIGNAL, ShapedLikelihood
-from cevnslab.inference.templates import OFFSET, Template
+from cevnslab.likelihood.likelihood import Dataset, Likelihood
+from cevnslab.likelihood.samples import Sample
 from cevnslab.physics.arrival_times import GaussianPulse
 from cevnslab.physics.nuclei import Target
 
@@ -60,40 +58,33 @@ class Measurement:
     response: Response
     observed: FloatArray
     """Shape (bins,), in the order of the response."""
-    statistic: ShapedLikelihood
+    likelihood: Likelihood
     calculated_cevns: float | None = None
     """Standard Model CEvNS counts from first principles, where the expectation is a released template instead."""
+
+    def parameter(self, name: str) -> str:
+        """The full name of one of its nuisance parameters."""
+        return f"{self.setup.name}.{name}"
+
+
+SIGNAL, OFFSET = "signal", "time_offset_us"
+"""Names of the signal's normalisation and of the common time offset among the nuisances of a data set."""
 
 
 def measurement(
     setup: Setup,
     response: Response,
     observed: FloatArray,
-    signal: tuple[Template, ...],
-    backgrounds: Mapping[str, tuple[Template, float]],
+    samples: tuple[Sample, ...],
     *,
-    signal_width: float,
-    pulls: tuple[str, ...] = (),
-    offset_range_us: tuple[float, float] | None = None,
     calculated_cevns: float | None = None,
 ) -> Measurement:
-    """Put a data set together; `backgrounds` give each template its relative uncertainty, pulls are unit Gaussians."""
+    """Put a data set together: its samples beside the counts, or beside their expectation."""
     if setup.observed == "asimov":
         observed = response.signal[0] + response.background
-    widths = [(SIGNAL, signal_width), *((name, width) for name, (_, width) in backgrounds.items())]
-    widths += [(name, 1.0) for name in pulls]
-    if offset_range_us is not None:
-        widths.append((OFFSET, np.inf))
-    statistic = ShapedLikelihood(
-        axes=response_axes(response),
-        monomials=response.monomials,
-        signal=signal,
-        backgrounds=tuple((name, template) for name, (template, _) in backgrounds.items()),
-        observed=observed,
-        widths=tuple(widths),
-        offset_range_us=offset_range_us or (0.0, 0.0),
-    )
-    return Measurement(setup, response, observed, statistic, calculated_cevns)
+    shape = tuple(len(axis) for axis in response.axes)
+    data = Dataset(setup.name, shape, samples, observed, "poisson", bin_name=response.bin_text)
+    return Measurement(setup, response, observed, Likelihood((data,)), calculated_cevns)
 
 
 def require_channels(setup: Setup, possible: tuple[str, ...], why: str) -> None:

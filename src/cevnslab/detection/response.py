@@ -58,6 +58,18 @@ class BinAxis:
         return len(self.edges) - 1
 
 
+def polynomial_of(
+    couplings: Sequence[Coupling], monomials: tuple[Monomial, ...], expansions: Mapping[int, Expansion]
+) -> Polynomial:
+    """How counts with these monomials depend on couplings; `expansions` by the index of what is not linear."""
+    variables = []
+    for number, each in enumerate(couplings):
+        expansion = expansions.get(number)
+        bounds = each.bounds if expansion is None else (expansion.low, expansion.high)
+        variables.append(Variable(each.name, each.scale, bounds, each.power, each.reference, expansion))
+    return Polynomial(tuple(variables), monomials)
+
+
 @dataclass(frozen=True, eq=False)
 class Response:
     """Expected counts of one detector for a whole exposure, as a polynomial in the couplings.
@@ -95,12 +107,7 @@ class Response:
     @cached_property
     def polynomial(self) -> Polynomial:
         """The couplings as counts depend on them."""
-        variables = []
-        for number, each in enumerate(self.couplings):
-            expansion = self.expansions.get(number)
-            bounds = each.bounds if expansion is None else (expansion.low, expansion.high)
-            variables.append(Variable(each.name, each.scale, bounds, each.power, each.reference, expansion))
-        return Polynomial(tuple(variables), self.monomials)
+        return polynomial_of(self.couplings, self.monomials, self.expansions)
 
     @property
     def channel_label(self) -> str:

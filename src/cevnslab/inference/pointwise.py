@@ -1,17 +1,20 @@
-"""A chi^2 that is minimised over its nuisances point by point, and searched for minima and crossings."""
+"""chi^2 of couplings from their likelihood: in closed form where its structure has one, else point by point."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cevnslab.inference import search
-from cevnslab.inference.chi2 import Axis, Segment
+from cevnslab.inference.chi2 import Axis, Chi2, PointFunction, Segment
+from cevnslab.inference.rational import RationalChi2
+from cevnslab.likelihood.likelihood import Likelihood
+from cevnslab.likelihood.profile import ProfileLikelihood
 
 FloatArray = NDArray[np.float64]
 
@@ -19,67 +22,33 @@ LARGEST_BATCH = 500_000
 """Numbers (points times numbers per point) that are minimised over at once: what stays in a processor's cache."""
 
 
-class Likelihood(Protocol):
-    """A likelihood as a function of the monomials of the couplings (products of powers of their strengths)."""
-
-    @property
-    def numbers_per_point(self) -> int:
-        """How much memory a point takes, in numbers."""
-
-    def minimum(self, monomials: FloatArray) -> FloatArray:
-        """chi^2 with the nuisances minimised over, shape (points,)."""
-
-    def minimum_and_slope(self, monomials: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """The same, and its derivative with respect to every monomial: shape (points, monomials)."""
-
-
 @dataclass(frozen=True, eq=False)
 class PointwiseChi2:
-    """chi^2 of couplings; `exponents` are their orders in each monomial, shape (monomials, couplings)."""
+    """chi^2 of couplings, searched for minima and crossings."""
 
     closed_form: ClassVar[bool] = False
 
-    axes: tuple[Axis, ...]
-    exponents: NDArray[np.int64]
-    likelihood: Likelihood
+    function: PointFunction
 
-    def _monomials(self, couplings: Sequence[FloatArray], derived: int | None = None) -> FloatArray:
-        """The monomials at points, or their derivatives with respect to one coupling: shape (points, monomials)."""
-        made = np.ones((len(couplings[0]), len(self.exponents)))
-        for column, (axis, value) in enumerate(zip(self.axes, couplings, strict=True)):
-            made *= axis.functions(value, self.exponents[:, column])[int(column == derived)]
-        return made
-
-    def _in_batches(self, couplings: Sequence[FloatArray]) -> FloatArray:
-        step = max(1, LARGEST_BATCH // self.likelihood.numbers_per_point)
-        starts = range(0, len(couplings[0]), step)
-        pieces = [self.likelihood.minimum(self._monomials([c[i : i + step] for c in couplings])) for i in starts]
-        return np.concatenate(pieces) if pieces else np.empty(0)
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        """The couplings."""
+        return self.function.axes
 
     def __call__(self, value: ArrayLike) -> FloatArray:
         """chi^2 of a single coupling at values in its plain unit, any shape."""
         values = np.asarray(value, dtype=float)
-        return self._in_batches([values.ravel()]).reshape(values.shape)
+        return self.function.values_at(values.reshape(-1, 1)).reshape(values.shape)
 
     def on_grid(self, x: FloatArray, y: FloatArray) -> FloatArray:
         """chi^2 of two couplings on the product of two axes: shape (len(y), len(x))."""
-        grid = np.meshgrid(x, y)
-        return self._in_batches([each.ravel() for each in grid]).reshape(len(y), len(x))
+        grid = np.stack(np.meshgrid(x, y), axis=-1)
+        return self.function.values_at(grid.reshape(-1, 2)).reshape(len(y), len(x))
 
     def value_and_gradient(self, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """chi^2 and its derivatives: at the nuisances' minimum only the explicit dependence counts."""
-        chi2, slopes = self.gradient_at(np.stack([x, y], axis=1))
+        chi2, slopes = self.function.gradient_at(np.stack([x, y], axis=1))
         return chi2, slopes[:, 0], slopes[:, 1]
-
-    def values_at(self, points: FloatArray) -> FloatArray:
-        """chi^2 at points of any number of couplings, shape (points, couplings)."""
-        return self._in_batches(list(points.T))
-
-    def gradient_at(self, points: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """chi^2 and its derivatives at points, shape (points, couplings)."""
-        chi2, slope = self.likelihood.minimum_and_slope(self._monomials(list(points.T)))
-        slopes = [np.sum(slope * self._monomials(list(points.T), column), axis=1) for column in range(len(self.axes))]
-        return chi2, np.stack(slopes, axis=1)
 
     def minima(self) -> list[tuple[float, float]]:
         """Every local minimum of a single coupling that the search grid shows."""
@@ -98,12 +67,9 @@ class PointwiseChi2:
         return False
 
 
-def along(
-    axes: Sequence[Axis], monomials: Sequence[tuple[int, ...]], names: Sequence[str]
-) -> tuple[tuple[Axis, ...], list[int], NDArray[np.int64]]:
-    """What is left when all couplings but the named ones are zero: their axes, the rows kept, the exponents."""
-    known = [axis.name for axis in axes]
-    chosen = [known.index(name) for name in names]
-    kept = [row for row, monomial in enumerate(monomials) if set(monomial) <= set(chosen)]
-    exponents = np.array([[monomials[row].count(index) for index in chosen] for row in kept])
-    return tuple(axes[index] for index in chosen), kept, exponents
+def along(likelihood: Likelihood, names: Sequence[str]) -> Chi2:
+    """chi^2 as a function of one or two couplings, all others as in the Standard Model."""
+    function = ProfileLikelihood(likelihood, tuple(names))
+    if function.ratio is not None:
+        return RationalChi2(function.axes, function.ratio.numerator, function.ratio.denominator)
+    return PointwiseChi2(function)

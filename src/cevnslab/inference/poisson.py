@@ -10,122 +10,15 @@ solution and kept inside mu > 0, finds the one minimum; all values of theta are 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cevnslab.detection.folding import Monomial
-from cevnslab.detection.response import Response
 from cevnslab.errors import StatisticsError
-from cevnslab.inference.chi2 import Axis
-from cevnslab.inference.least_squares import background_widths, response_axes
-from cevnslab.inference.pointwise import PointwiseChi2, along
 
 FloatArray = NDArray[np.float64]
 
 MOST_ITERATIONS = 60
-
-
-@dataclass(frozen=True, eq=False)
-class Poisson:
-    """The statistic of one detector, or of several whose bins stand side by side and share the signal's nuisance."""
-
-    axes: tuple[Axis, ...]
-    monomials: tuple[Monomial, ...]
-    signal: FloatArray
-    """Counts per unit of each monomial, in plain units: shape (monomials, bins)."""
-    backgrounds: FloatArray
-    """One row per background nuisance: shape (backgrounds, bins)."""
-    observed: FloatArray
-    signal_uncertainty: float
-    background_uncertainties: tuple[float, ...]
-
-    @classmethod
-    def of(
-        cls,
-        response: Response,
-        signal_uncertainty: float,
-        background_uncertainty: float | Sequence[float],
-        data: FloatArray | None = None,
-    ) -> Poisson:
-        """The statistic of one response; Asimov data of the Standard Model unless counts are given.
-
-        `background_uncertainty` is one relative width for all its backgrounds, or one each.
-        Raises `StatisticsError` for counts where neither signal nor background can be.
-        """
-        observed = response.signal[0] + response.background if data is None else np.asarray(data, dtype=float)
-        if observed.shape != response.background.shape:
-            raise StatisticsError(f"{len(response.background)} counts are needed, one per bin; got {observed.shape}")
-        if np.any((response.signal[0] + response.background <= 0) & (observed > 0)):
-            raise StatisticsError(f"detector {response.name}: counts where none are expected")
-        return cls(
-            response_axes(response),
-            response.monomials,
-            response.signal,
-            np.array(list(response.backgrounds.values())),
-            observed,
-            signal_uncertainty,
-            tuple(background_widths(response, background_uncertainty).tolist()),
-        )
-
-    def __add__(self, other: Poisson) -> Poisson:
-        """Two detectors that share one signal normalisation; each keeps its background's."""
-        if (self.axes, self.signal_uncertainty) != (other.axes, other.signal_uncertainty):
-            raise StatisticsError("detectors with a common signal normalisation need one signal uncertainty for all")
-        monomials = tuple(sorted({*self.monomials, *other.monomials}, key=lambda m: (len(m), m)))
-        signals = []
-        for part in (self, other):
-            rows = np.zeros((len(monomials), part.signal.shape[1]))
-            rows[[monomials.index(monomial) for monomial in part.monomials]] = part.signal
-            signals.append(rows)
-        first, second = self.backgrounds, other.backgrounds
-        backgrounds = np.block(
-            [
-                [first, np.zeros((len(first), second.shape[1]))],
-                [np.zeros((len(second), first.shape[1])), second],
-            ]
-        )
-        return Poisson(
-            self.axes,
-            monomials,
-            np.hstack(signals),
-            backgrounds,
-            np.concatenate([self.observed, other.observed]),
-            self.signal_uncertainty,
-            self.background_uncertainties + other.background_uncertainties,
-        )
-
-    def along(self, names: Sequence[str]) -> PointwiseChi2:
-        """chi^2 as a function of one or two couplings, all others as in the Standard Model."""
-        return self.at_points(names)
-
-    def at_points(self, names: Sequence[str]) -> PointwiseChi2:
-        """chi^2 as a function of any number of couplings, point by point."""
-        axes, kept, exponents = along(self.axes, self.monomials, names)
-        reduced = replace(self, monomials=tuple(self.monomials[row] for row in kept), signal=self.signal[kept])
-        return PointwiseChi2(axes, exponents, reduced)
-
-    @property
-    def numbers_per_point(self) -> int:
-        """How much memory a point takes, in numbers."""
-        return len(self.observed) * (3 + len(self.backgrounds))
-
-    def _profiled(self, monomials: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        counts = monomials @ self.signal
-        widths = self.signal_uncertainty, self.background_uncertainties
-        return counts, *profile(counts, self.backgrounds, self.observed, *widths)
-
-    def minimum(self, monomials: FloatArray) -> FloatArray:
-        """chi^2 at values of the monomials, shape (points,)."""
-        return self._profiled(monomials)[1]
-
-    def minimum_and_slope(self, monomials: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """chi^2, and its derivative with respect to every monomial."""
-        counts, chi2, nuisances = self._profiled(monomials)
-        expected = (1 + nuisances[:, :1]) * counts + (1 + nuisances[:, 1:]) @ self.backgrounds
-        pull = 2 * (1 + nuisances[:, :1]) * (1 - ratio(self.observed, expected))
-        return chi2, pull @ self.signal.T
 
 
 def ratio(observed: FloatArray, expected: FloatArray) -> FloatArray:

@@ -17,8 +17,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cevnslab.inference import search
-from cevnslab.inference.chi2 import Axis, PointFunction, Segment, Statistic
+from cevnslab.inference.chi2 import Axis, PointFunction, Segment
 from cevnslab.inference.pointwise import LARGEST_BATCH
+from cevnslab.likelihood.likelihood import Likelihood
+from cevnslab.likelihood.profile import ProfileLikelihood
 
 FloatArray = NDArray[np.float64]
 
@@ -173,7 +175,7 @@ class ProfiledChi2:
         )
 
 
-def profiled(statistic: Statistic, names: Sequence[str], over: Sequence[str]) -> ProfiledChi2:
+def profiled(likelihood: Likelihood, names: Sequence[str], over: Sequence[str]) -> ProfiledChi2:
     """chi^2 of one or two couplings with others, not among them, minimised over."""
-    function = statistic.at_points((*names, *over))
+    function = ProfileLikelihood(likelihood, (*names, *over))
     return ProfiledChi2(function.axes[: len(names)], function)

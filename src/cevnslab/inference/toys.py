@@ -12,7 +12,6 @@ from cevnslab.detection.response import Response
 from cevnslab.errors import StatisticsError
 from cevnslab.inference.chi2 import Axis
 from cevnslab.inference.compiled import inner_products
-from cevnslab.inference.least_squares import response_axes
 
 FloatArray = NDArray[np.float64]
 
@@ -46,7 +45,7 @@ class Experiment:
         background_uncertainties: tuple[float, ...],
     ) -> Experiment:
         """One detector, or several that share the signal normalisation, along one or two couplings."""
-        axes = response_axes(responses[0])
+        axes = responses[0].polynomial.variables
         chosen = [[axis.name for axis in axes].index(name) for name in names]
         parts = []
         monomials = sorted(

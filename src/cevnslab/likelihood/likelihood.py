@@ -20,13 +20,13 @@ from cevnslab.errors import StatisticsError
 from cevnslab.likelihood.expectation import Expectation
 from cevnslab.likelihood.minimiser import Minimum, Model, Observation, evaluate, minimise
 from cevnslab.likelihood.parameters import Parameter, merged
-from cevnslab.likelihood.samples import Bend, Sample, Shift
+from cevnslab.likelihood.samples import Bend, Modifier, Sample, Shift
 from cevnslab.likelihood.statistics import Counts, Statistic, check_counts, least_squares_variance
 from cevnslab.quadratic import Polynomial, joined
 
 FloatArray = NDArray[np.float64]
 
-LARGEST_BATCH = 2_000_000
+LARGEST_BATCH = 300_000
 """Numbers (points times numbers per point) that are minimised over at once: what a processor's cache can bear."""
 LOOSE = 1e-2
 """Decrease of chi^2 that ends the ranking of starts."""
@@ -143,6 +143,7 @@ class Likelihood:
         for name in names:
             if names.count(name) > 1:
                 raise StatisticsError(f"the data set {name} enters twice: its counts would be counted twice")
+        _ = self.parameters  # one name with two priors is an error from the start
 
     def __add__(self, other: Likelihood) -> Likelihood:
         """Both together: parameters of the same name are one, priors of couplings must agree."""
@@ -213,11 +214,45 @@ class Likelihood:
     def observation_of(
         self, observed: Sequence[FloatArray], off: Sequence[FloatArray], centres: FloatArray
     ) -> Observation:
-        """Other experiments: counts (experiments, bins) and off-counts per data set, centres in units of the widths."""
+        """Other experiments: counts and off-counts per data set, (experiments, bins); centres as in `Observation`."""
         counts = tuple(
             dataset.counts_of(counts, toys=True) for dataset, counts in zip(self.datasets, observed, strict=True)
         )
         return Observation(counts, tuple(off), centres)
+
+    def modified(self, names: Sequence[str], modifier: Callable[[Sample], Modifier]) -> Likelihood:
+        """The same with one more modifier on every sample of these names."""
+        datasets = []
+        for dataset in self.datasets:
+            samples = tuple(
+                replace(sample, modifiers=(*sample.modifiers, modifier(sample))) if sample.name in names else sample
+                for sample in dataset.samples
+            )
+            datasets.append(replace(dataset, samples=samples))
+        return Likelihood(tuple(datasets), self.priors)
+
+    def with_widths(self, widths: Mapping[str, float]) -> Likelihood:
+        """The same with other prior widths of some nuisance parameters; 0 fixes one, infinity frees it."""
+        return self.with_parameters(
+            {p.name: replace(p, width=widths[p.name]) for p in self.parameters if p.name in widths}
+        )
+
+    def with_parameters(self, parameters: Mapping[str, Parameter]) -> Likelihood:
+        """The same with other nuisance parameters in the place of those that have these names."""
+        datasets = tuple(
+            replace(dataset, samples=tuple(sample.with_parameters(parameters) for sample in dataset.samples))
+            for dataset in self.datasets
+        )
+        return Likelihood(datasets, self.priors)
+
+    def renamed(self, names: Mapping[str, str]) -> Likelihood:
+        """The same with other names of nuisance parameters: those that get one name become one parameter.
+
+        Raises `StatisticsError` where their priors differ.
+        """
+        return self.with_parameters(
+            {p.name: replace(p, name=names[p.name]) for p in self.parameters if p.name in names}
+        )
 
     def restricted(self, names: Sequence[str]) -> Likelihood:
         """The likelihood with all couplings but the named ones as in the Standard Model."""
@@ -283,8 +318,8 @@ class Likelihood:
         ----------
         points : all couplings in the order of `couplings`, shape (points, couplings); where the search of the hidden
             ones starts.
-        starts : nuisances in units of their widths, shape (points, parameters), such as a neighbour's: then the only
-            start; several are tried otherwise where shapes bend.
+        starts : nuisances in units of `Parameter.unit`, shape (points, parameters), such as a neighbour's: then
+            the only start; several are tried otherwise where shapes bend.
         observation : other data than its own, one experiment per point.
 
         """

@@ -41,7 +41,7 @@ class Observation:
     off: tuple[FloatArray, ...]
     """Per data set, off-counts of shape (experiments, groups); no groups where there are none."""
     centres: FloatArray
-    """Of the constraints, in units of the widths from the nominal centre: shape (experiments, parameters)."""
+    """Of the constraints, in units of `Parameter.unit` from the nominal centre: shape (experiments, parameters)."""
 
     def rows(self, chosen: IntArray) -> Observation:
         """Those of some points."""
@@ -76,7 +76,7 @@ class Model:
 
     @property
     def walls(self) -> tuple[FloatArray, FloatArray]:
-        """Physical boundaries in units of the widths from the centres; a fixed parameter's are both 0."""
+        """Physical boundaries in units of `Parameter.unit` from the centres; a fixed parameter's are both 0."""
         sides = []
         for side in ("low", "high"):
             distance = np.array([getattr(p, side) - p.centre for p in self.parameters])
@@ -86,8 +86,8 @@ class Model:
 
     @property
     def stiffness(self) -> FloatArray:
-        """Of the constraints in these units: 1, or 0 for a free parameter and a fixed one, which does not move."""
-        return np.array([0.0 if p.free or p.fixed else 1.0 for p in self.parameters])
+        """Of the constraints, 1/width^2 in these units; 0 for a free parameter and a fixed one, which does not move."""
+        return np.array([0.0 if p.free or p.fixed else (p.unit / p.width) ** 2 for p in self.parameters])
 
     def numbers_per_point(self) -> int:
         """How much memory a point takes, in numbers."""
@@ -100,7 +100,7 @@ class Minimum:
 
     chi2: FloatArray
     pulls: FloatArray
-    """Nuisance parameters in units of their widths from their nominal centres, shape (points, parameters)."""
+    """Nuisance parameters in units of `Parameter.unit` from their nominal centres, shape (points, parameters)."""
     couplings: FloatArray
     """Shape (points, couplings): those that were minimised over at their best."""
 
@@ -269,7 +269,7 @@ def minimise(
     Parameters
     ----------
     couplings : shape (points, couplings); those of `hidden` are where the search starts.
-    start : nuisances in units of their widths, shape (points, parameters).
+    start : nuisances in units of `Parameter.unit`, shape (points, parameters).
     data : one row, or one per point.
     tolerance : decrease of chi^2 below which a point is done; a loose one ranks starts.
 
@@ -360,3 +360,14 @@ def coupling_slopes(
     for index in range(couplings.shape[1]):
         slopes[:, index] += np.sum(back * model.polynomial.values(couplings, (index,)), axis=1)
     return state.chi2, 2 * slopes
+
+
+def half_curvature(
+    model: Model, couplings: FloatArray, pulls: FloatArray, data: Observation, hidden: Sequence[int] = ()
+) -> FloatArray:
+    """Half the exact curvature of chi^2 at points, by nuisances in units of `Parameter.unit`, then couplings `hidden`.
+
+    Its inverse at a minimum is the covariance.
+    """
+    state = evaluate(model, _contracted(model, couplings), couplings, pulls, data)
+    return _derivatives(model, state, couplings, pulls, data, hidden, first=False)[2]

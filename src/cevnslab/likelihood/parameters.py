@@ -46,8 +46,11 @@ class Parameter:
 
     @property
     def unit(self) -> float:
-        """What it is measured in while it is fitted: its width, so that neither tiny nor huge widths lose digits."""
-        return 1.0 if self.free or self.fixed else self.width
+        """What it is measured in while it is fitted: its width, 1 where that is larger.
+
+        So neither a tiny width nor a huge one loses digits.
+        """
+        return 1.0 if self.fixed else min(self.width, 1.0)
 
 
 def merged(parameters: Iterable[Parameter]) -> tuple[Parameter, ...]:

@@ -54,13 +54,13 @@ class ProfileLikelihood:
         return self.whole.restricted(self.names)
 
     @cached_property
-    def variables(self) -> tuple[Variable, ...]:
+    def axes(self) -> tuple[Variable, ...]:
         """The couplings, in the order of the points."""
         by_name = {variable.name: variable for variable in self.whole.polynomial.variables}
         return tuple(by_name[name] for name in self.names)
 
     @cached_property
-    def _parts(self) -> list[tuple[Likelihood, ClosedForm | None, list[int]]]:
+    def parts(self) -> list[tuple[Likelihood, ClosedForm | None, list[int]]]:
         """Each independent part, its closed form, and the columns of its couplings among the points."""
         return [
             (part, closed_form(part), [self.names.index(name) for name in part.couplings])
@@ -70,20 +70,20 @@ class ProfileLikelihood:
     @cached_property
     def ratio(self) -> Ratio | None:
         """The whole as one ratio of polynomials, where it has this form."""
-        if len(self._parts) != 1 or self.likelihood.priors:
+        if len(self.parts) != 1 or self.likelihood.priors:
             return None
-        _, closed, columns = self._parts[0]
+        _, closed, columns = self.parts[0]
         return closed.ratio() if closed is not None and columns == list(range(len(self.names))) else None
 
     @cached_property
     def quick(self) -> bool:
         """Whether a point costs a few operations, or a minimisation."""
-        return all(closed is not None for _, closed, _ in self._parts)
+        return all(closed is not None for _, closed, _ in self.parts)
 
     def values_at(self, points: FloatArray) -> FloatArray:
         """chi^2 at points, shape (points, couplings)."""
         total = self._priors(points)[0]
-        for part, closed, columns in self._parts:
+        for part, closed, columns in self.parts:
             own = points[:, columns]
             total = total + (closed.at(own)[0] if closed is not None else part.minimised(own).chi2)
         return total
@@ -91,7 +91,7 @@ class ProfileLikelihood:
     def gradient_at(self, points: FloatArray) -> tuple[FloatArray, FloatArray]:
         """chi^2, shape (points,), and its derivatives, shape (points, couplings)."""
         total, slopes = self._priors(points)
-        for part, closed, columns in self._parts:
+        for part, closed, columns in self.parts:
             own = points[:, columns]
             if closed is not None:
                 chi2, slope = closed.at(own)

@@ -10,7 +10,7 @@ Each sample is a quadratic form in the couplings (or constant counts) over the b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -181,3 +181,14 @@ class Sample:
         """All nuisance parameters that act on it."""
         acting = [modifier.parameter for modifier in self.modifiers if not isinstance(modifier, PerBin)]
         return [parameter for parameter in acting if parameter is not None]
+
+    def with_parameters(self, parameters: Mapping[str, Parameter]) -> Sample:
+        """The same with other parameters in the place of those that have these names."""
+        modifiers: list[Modifier] = []
+        for modifier in self.modifiers:
+            if isinstance(modifier, PerBin) or modifier.parameter is None:
+                modifiers.append(modifier)
+            else:
+                present = modifier.parameter
+                modifiers.append(replace(modifier, parameter=parameters.get(present.name, present)))
+        return replace(self, modifiers=modifiers)

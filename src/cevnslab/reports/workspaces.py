@@ -3,7 +3,7 @@
     mu_i = s (1 + sigma_a alpha) n_i(theta) + sum over j of (1 + sigma_j beta_j) B_ji,
 
 with n the signal at the couplings theta, a unit Gaussian for alpha and every beta_j, and Poisson counts: at s = 1
-exactly the likelihood of `cevnslab.inference.poisson`, so that twice its negative logarithm differs from our chi^2 by a
+exactly the Poisson likelihood of `cevnslab.likelihood`: twice its negative logarithm differs from our chi^2 by a
 constant. The normalisations are `histosys` modifiers with symmetric templates, which pyhf interpolates linearly;
 `normsys` would make them exponential, and there is only one `lumi` in a workspace. The strength s (`signal_strength`,
 the parameter of interest) is free in a fit, and 1 for the signal that the couplings predict.
@@ -15,18 +15,19 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cevnslab.detection.response import CHANNELS
 from cevnslab.errors import MissingExtraError, PhysicsError, StudyError, UnknownNameError, located
-from cevnslab.studies.setups import AnySetup, DetectorSetup
+from cevnslab.likelihood.likelihood import Dataset, Likelihood
+from cevnslab.likelihood.parameters import Parameter
+from cevnslab.studies.analysis import analyses
 from cevnslab.words import nearest
 
 if TYPE_CHECKING:
-    from cevnslab.detection.response import Response
     from cevnslab.studies.study import Study
 
 FloatArray = NDArray[np.float64]
@@ -37,92 +38,77 @@ VERSION = "1.0.0"
 """Of the workspace's format."""
 
 
-@dataclass(frozen=True, eq=False)
-class _Channel:
-    """What one detector brings: counts, and the relative widths of its normalisations."""
-
-    response: Response
-    observed: FloatArray
-    signal: tuple[str, float]
-    """The name of the signal's nuisance, and its width."""
-    backgrounds: Mapping[str, float]
-
-
-def _channel(setup: AnySetup, signal_name: str) -> _Channel:
-    """The counts of a detector; `StudyError` where a nuisance bends shapes."""
-    refusal = (
-        f"detectors.{setup.name}: pyhf bends templates by another law than cevnslab, so that only normalisations can "
-        "be exported"
-    )
-    if isinstance(setup, DetectorSetup):
-        if setup.shaped:
-            raise StudyError(f"{refusal}; remove uncertainties.energy_scale and uncertainties.quenching")
-        response = setup.response
-        widths = dict.fromkeys(response.backgrounds, setup.background_uncertainty)
-        observed = response.signal[0] + response.background
-        return _Channel(response, observed, (signal_name, setup.signal_uncertainty), widths)
-    if setup.setup.nuisances != "normalisation":
-        raise StudyError(f"{refusal}; use nuisances: normalisation")
-    measured = setup.measurement
-    known = dict(measured.statistic.widths)
-    widths = {name: known[name] for name in measured.response.backgrounds}
-    return _Channel(measured.response, measured.observed, (signal_name, known["signal"]), widths)
-
-
-def _members(study: Study, detectors: Sequence[str]) -> list[tuple[AnySetup, str]]:
-    """The detectors that are meant, each with the name of its signal's nuisance; combinations stand for theirs."""
-    setups = {setup.name: setup for setup in study.setups}
-    combinations = {combination.name: combination for combination in study.file.combinations}
-    members: dict[str, str] = {}
+def _datasets(study: Study, detectors: Sequence[str]) -> Likelihood:
+    """The likelihood of the detectors and combinations that are meant, together."""
+    known = analyses(study)
+    whole = None
     for name in detectors:
-        if name in combinations:
-            found, shared = combinations[name].detectors, combinations[name].signal == "correlated"
-        elif name in setups:
-            found, shared = [name], False
-        else:
-            raise UnknownNameError(f"no detector '{name}'; {nearest(name, [*setups, *combinations])}")
-        for member in found:
-            if member in members:
-                raise StudyError(f"detector {member} is asked for twice")
-            members[member] = f"signal_{name if shared else member}"
-    return [(setups[name], signal) for name, signal in members.items()]
+        if name not in known:
+            raise UnknownNameError(f"no detector '{name}'; {nearest(name, known)}")
+        part = known[name].likelihood
+        present: set[str] = set() if whole is None else {dataset.name for dataset in whole.datasets}
+        for dataset in part.datasets:
+            if dataset.name in present:
+                raise StudyError(f"detector {dataset.name} is asked for twice")
+        whole = part if whole is None else whole + part
+    if whole is None:
+        raise StudyError("detector: at least one is needed")
+    for dataset in whole.datasets:
+        for sample in dataset.samples:
+            moving = [parameter for parameter in sample.parameters if not parameter.fixed]
+            scales = [scale.parameter for scale in sample.scales]
+            if sample.per_bin is not None or any(parameter not in scales for parameter in moving):
+                raise StudyError(
+                    f"detectors.{dataset.name}: pyhf bends templates by another law than cevnslab, so that only "
+                    "normalisations can be exported; remove the uncertainties that bend shapes, or use nuisances: "
+                    "normalisation"
+                )
+            if len(moving) > 1:
+                raise StudyError(
+                    f"detectors.{dataset.name}: {sample.name} has {len(moving)} normalisations, which multiply here "
+                    "and add in pyhf; export it with one"
+                )
+    return whole
 
 
-def _modifier(name: str, counts: FloatArray, width: float) -> list[Json]:
-    """A normalisation with a Gaussian constraint, linear in its pull; none for a width of 0."""
-    if width == 0:
-        return []
-    data = {"hi_data": (counts * (1 + width)).tolist(), "lo_data": (counts * (1 - width)).tolist()}
-    return [{"name": name, "type": "histosys", "data": data}]
+def _exported(parameter: str) -> str:
+    """The name of a parameter in the workspace: ``signal_ess-ge`` for ``ess-ge.signal``."""
+    detector, _, name = parameter.rpartition(".")
+    return f"{name}_{detector}" if detector else name
 
 
-def _samples(channel: _Channel, couplings: Mapping[str, float]) -> list[Json]:
+def _modifier(parameter: Parameter, counts: FloatArray) -> Json:
+    """A normalisation with a Gaussian constraint, linear in its pull."""
+    high, low = ((1 + sign * parameter.width) * counts for sign in (1, -1))
+    data = {"hi_data": high.tolist(), "lo_data": low.tolist()}
+    return {"name": _exported(parameter.name), "type": "histosys", "data": data}
+
+
+def _samples(likelihood: Likelihood, dataset: Dataset, counts: Mapping[str, FloatArray]) -> list[Json]:
     """The signal of every channel (of scattering) at the couplings, then the backgrounds."""
-    response, samples = channel.response, []
-    for process in response.channels:
-        counts = replace(response, channels=(process,)).counts(**couplings)
-        if np.any(counts < 0):
-            raise PhysicsError(f"detector {response.name}: the expected counts of {process} are negative there")
-        strength = {"name": STRENGTH, "type": "normfactor", "data": None}
-        modifiers = [strength, *_modifier(channel.signal[0], counts, channel.signal[1])]
-        samples.append({"name": process, "data": counts.tolist(), "modifiers": modifiers})
-    for name, width in channel.backgrounds.items():
-        counts = response.backgrounds[name]
-        modifiers = _modifier(f"{name}_{response.name}", counts, width)
-        samples.append({"name": name, "data": counts.tolist(), "modifiers": modifiers})
-    return samples
+    entries = []
+    for name, expected in counts.items():
+        sample = next(sample for sample in dataset.samples if sample.name == name)
+        if np.any(expected < 0):
+            raise PhysicsError(f"detector {dataset.name}: the expected counts of {name} are negative there")
+        modifiers = [_modifier(parameter, expected) for parameter in sample.parameters if not parameter.fixed]
+        if name in CHANNELS:
+            modifiers.insert(0, {"name": STRENGTH, "type": "normfactor", "data": None})
+        entries.append({"name": name, "data": expected.tolist(), "modifiers": modifiers})
+    return entries
 
 
-def _parameters(channels: Sequence[_Channel]) -> list[Json]:
+def _parameters(likelihood: Likelihood) -> list[Json]:
     """Ranges as wide as ours: no normalisation is negative, and none is cut off at pyhf's five widths."""
-    widths = {channel.signal[0]: channel.signal[1] for channel in channels}
-    for channel in channels:
-        widths |= {f"{name}_{channel.response.name}": width for name, width in channel.backgrounds.items()}
     parameters: list[Json] = [{"name": STRENGTH, "inits": [1.0], "bounds": [[0.0, 10.0]]}]
     parameters += [
-        {"name": name, "inits": [0.0], "bounds": [[-1 / width, max(10 / width, 10.0)]]}
-        for name, width in widths.items()
-        if width > 0
+        {
+            "name": _exported(parameter.name),
+            "inits": [0.0],
+            "bounds": [[-1 / parameter.width, max(10 / parameter.width, 10.0)]],
+        }
+        for parameter in likelihood.parameters
+        if not parameter.fixed
     ]
     return parameters
 
@@ -150,19 +136,27 @@ def export_workspace(study: Study, detector: str | Sequence[str], couplings: Map
     ['cevns', 'background']
 
     """
-    given = dict(couplings or {})
     with located(study.where):
-        names = [detector] if isinstance(detector, str) else list(detector)
-        channels = [_channel(setup, signal) for setup, signal in _members(study, names)]
+        likelihood = _datasets(study, [detector] if isinstance(detector, str) else list(detector))
+        point = likelihood.polynomial.standard_model.copy()
+        for name, value in (couplings or {}).items():
+            place = {known.name: known for known in study.couplings}
+            if name not in place:
+                raise UnknownNameError(f"no coupling '{name}'; {nearest(name, place)}")
+            point[likelihood.couplings.index(name)] = place[name].check(value)
+        expected = likelihood.expected(point, np.zeros(len(likelihood.parameters)))
+        channels = [
+            {"name": dataset.name, "samples": _samples(likelihood, dataset, expected[dataset.name])}
+            for dataset in likelihood.datasets
+        ]
         return {
             "version": VERSION,
-            "channels": [{"name": channel.response.name, "samples": _samples(channel, given)} for channel in channels],
+            "channels": channels,
             "observations": [
-                {"name": channel.response.name, "data": np.asarray(channel.observed, dtype=float).tolist()}
-                for channel in channels
+                {"name": dataset.name, "data": dataset.observed.tolist()} for dataset in likelihood.datasets
             ],
             "measurements": [
-                {"name": study.name, "config": {"poi": STRENGTH, "parameters": _parameters(channels)}},
+                {"name": study.name, "config": {"poi": STRENGTH, "parameters": _parameters(likelihood)}},
             ],
         }
 

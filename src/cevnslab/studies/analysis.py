@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from dataclasses import dataclass
 
 from cevnslab.detection.response import CHANNELS, Response
 from cevnslab.errors import StudyError, located
-from cevnslab.inference.chi2 import Chi2, Statistic
-from cevnslab.inference.combination import combine
+from cevnslab.inference.chi2 import Chi2
+from cevnslab.inference.pointwise import along
 from cevnslab.inference.profiling import profiled
 from cevnslab.inference.toys import Experiment
+from cevnslab.likelihood.likelihood import Likelihood, Prior
 from cevnslab.studies import schema
 from cevnslab.studies.setups import AnySetup, DetectorSetup
 from cevnslab.studies.study import Study
+from cevnslab.studies.systematics import with_systematics
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +27,7 @@ class Analysis:
     label: str
     channels: str
     statistic_name: str
-    statistic: Statistic
+    likelihood: Likelihood
     setups: tuple[AnySetup, ...]
     responses: tuple[Response, ...]
     independent: bool = False
@@ -33,7 +37,7 @@ class Analysis:
     def chi2(self, *names: str) -> Chi2:
         """chi^2 of one or two couplings: the others as in the Standard Model, or minimised over."""
         over = [name for name in self.profile if name not in names]
-        return profiled(self.statistic, names, over) if over else self.statistic.along(names)
+        return profiled(self.likelihood, names, over) if over else along(self.likelihood, names)
 
     def experiment(self, *names: str) -> Experiment:
         """What pseudo-experiments along one or two couplings need.
@@ -48,7 +52,7 @@ class Analysis:
             )
         if self.profile:
             raise StudyError("profile: pseudo-experiments are not available with couplings minimised over")
-        if any(setup.shaped for setup in setups):
+        if any(setup.energy_scale_uncertainty or setup.quenching_uncertainty for setup in setups):
             raise StudyError(f"detectors.{self.name}.uncertainties: pseudo-experiments know normalisations only")
         if self.independent:
             raise StudyError(f"combinations.{self.name}: pseudo-experiments are available for correlated signals only")
@@ -65,9 +69,8 @@ class Analysis:
 
 def analyses(study: Study) -> dict[str, Analysis]:
     """The detectors, then the combinations of a study, by name."""
-    profile = tuple(study.file.profile)
     with located(study.where):
-        made = {setup.name: _single(setup, profile) for setup in study.setups}
+        made = {setup.name: _single(setup, study.file) for setup in study.setups}
     for combination in study.file.combinations:
         with located(f"combinations.{combination.name}"):
             members = [made[name] for name in combination.detectors]
@@ -75,16 +78,18 @@ def analyses(study: Study) -> dict[str, Analysis]:
     return made
 
 
-def _single(setup: AnySetup, profile: tuple[str, ...]) -> Analysis:
+def _single(setup: AnySetup, file: schema.StudyFile) -> Analysis:
+    likelihood = with_systematics(setup.likelihood, setup, file.systematics)
+    priors = {name: Prior(prior.centre, prior.width) for name, prior in file.priors.items()}
     return Analysis(
         setup.name,
         setup.label,
         setup.response.channel_label,
         setup.statistic,
-        setup.chi2,
+        Likelihood(likelihood.datasets, priors),
         (setup,),
         (setup.response,),
-        profile=profile,
+        profile=tuple(file.profile),
     )
 
 
@@ -95,9 +100,18 @@ def _combined(combination: schema.Combination, members: list[Analysis]) -> Analy
         combination.label or combination.name,
         "+".join(channel for channel in CHANNELS if channel in channels),
         "+".join(dict.fromkeys(member.statistic_name for member in members)),
-        combine([member.statistic for member in members], combination.signal),
+        _joined(combination, members),
         tuple(setup for member in members for setup in member.setups),
         tuple(response for member in members for response in member.responses),
         independent=combination.signal == "independent",
         profile=members[0].profile,
     )
+
+
+def _joined(combination: schema.Combination, members: list[Analysis]) -> Likelihood:
+    """All members as one likelihood; a correlated signal is one parameter, named after the combination."""
+    whole = functools.reduce(operator.add, [member.likelihood for member in members])
+    if combination.signal == "independent":
+        return whole
+    common = f"{combination.name}.signal"
+    return whole.renamed({f"{setup.name}.signal": common for member in members for setup in member.setups})

@@ -118,7 +118,7 @@ def _quantile_error(sample: FloatArray, probability: float) -> float:
 
 
 def _plan(analysis: Analysis, limit: results.Limit, options: Options, number: int) -> _Plan:
-    chi2 = analysis.statistic.along((limit.coupling,))
+    chi2 = analysis.chi2(limit.coupling)
     experiment = analysis.experiment(limit.coupling)
     lowest = best_fit(chi2, options.minimum)[1]
     reach = REACH * delta_chi2_level(options.confidence_level, 1)
@@ -164,7 +164,7 @@ def _along(chi2: Chi2, low: float, high: float, reach: float, points: int) -> Fl
 
 def _limit(plan: _Plan, critical: FloatArray, options: Options) -> results.Limit:
     """All pieces in which the observed delta chi^2 is below the interpolated critical value."""
-    chi2 = plan.analysis.statistic.along((plan.limit.coupling,))
+    chi2 = plan.analysis.chi2(plan.limit.coupling)
     best, lowest = best_fit(chi2, options.minimum)
     bounds = chi2.axes[0].bounds
     reach = REACH * delta_chi2_level(options.confidence_level, 1)
@@ -247,7 +247,7 @@ def regions(
     """
     grids, tasks = [], []
     for number, (analysis, names) in enumerate(made):
-        wilks = contour(analysis.statistic.along(names), options.confidence_level)
+        wilks = contour(analysis.chi2(*names), options.confidence_level)
         points = np.concatenate(wilks.polygons)
         room = REGION_ROOM * np.ptp(points, axis=0)
         experiment = analysis.experiment(*names)
@@ -314,9 +314,9 @@ def _region(
     fine_x, fine_y = (np.linspace(axis[0], axis[-1], 10 * REGION_POINTS) for axis in (x, y))
     grid = np.stack(np.meshgrid(fine_y, fine_x, indexing="ij"), axis=-1)
     allowed = RegularGridInterpolator((y, x), critical)(grid)
-    observed = analysis.statistic.along(names).on_grid(fine_x, fine_y)
+    observed = analysis.chi2(*names).on_grid(fine_x, fine_y)
     excess = observed - observed.min() - allowed
-    bounds = [axis.bounds for axis in analysis.statistic.along(names).axes]
+    bounds = [axis.bounds for axis in analysis.chi2(*names).axes]
     ends = (
         (excess[:, 0], x[0], bounds[0][0]),
         (excess[:, -1], x[-1], bounds[0][1]),

@@ -16,7 +16,7 @@ from cevnslab.likelihood.statistics import Statistic
 FloatArray = NDArray[np.float64]
 
 
-def samples(
+def samples_of(
     response: Response,
     signal: Sequence[Parameter],
     backgrounds: Mapping[str, Sequence[Parameter]],
@@ -36,7 +36,7 @@ def samples(
     for channel in response.channels:
         modifiers: list[Modifier] = [Scale(parameter) for parameter in signal]
         for name, (up, down) in (bends or {}).items():
-            sides = [_matched(side, response, channel) * units for side in (up, down)]
+            sides = [coefficients_of(side, response, channel) for side in (up, down)]
             modifiers.append(Bend(Parameter(name, 1.0), *sides))
         made.append(Sample(channel, response.coefficients[channel] * units, response.polynomial, modifiers))
     for name, counts in response.backgrounds.items():
@@ -44,14 +44,15 @@ def samples(
     return tuple(made)
 
 
-def _matched(varied: Response, response: Response, channel: str) -> FloatArray:
-    """The coefficients of a varied response, in the monomials of the nominal one."""
+def coefficients_of(varied: Response, response: Response, channel: str) -> FloatArray:
+    """The coefficients of a varied response in the monomials of the nominal one, per natural scale."""
     rows = dict(zip(varied.monomials, varied.coefficients[channel], strict=True))
     nothing = np.zeros(varied.coefficients[channel].shape[1])
-    return np.array([rows.get(monomial, nothing) for monomial in response.monomials])
+    matched = np.array([rows.get(monomial, nothing) for monomial in response.monomials])
+    return np.asarray(matched * response.polynomial.units[:, None])
 
 
-def dataset(
+def dataset_of(
     response: Response,
     samples: tuple[Sample, ...],
     statistic: Statistic,
@@ -71,5 +72,5 @@ def projection(
     """One detector with a normalisation of its signal and one of each background."""
     name = response.name
     backgrounds = {key: [Parameter(f"{name}.{key}", background_width)] for key in response.backgrounds}
-    made = samples(response, [Parameter(f"{name}.signal", signal_width)], backgrounds)
-    return Likelihood((dataset(response, made, statistic),))
+    made = samples_of(response, [Parameter(f"{name}.signal", signal_width)], backgrounds)
+    return Likelihood((dataset_of(response, made, statistic),))

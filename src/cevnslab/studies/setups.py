@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from cevnslab.datasets.registry import dataset
 from cevnslab.detection.detector import Detector
 from cevnslab.detection.quenching import ScaledQuenching
 from cevnslab.detection.response import Response, response
 from cevnslab.errors import located
-from cevnslab.inference.chi2 import Statistic
-from cevnslab.inference.least_squares import LeastSquares, response_axes
-from cevnslab.inference.poisson import Poisson
-from cevnslab.inference.shapes import ShapedLikelihood
-from cevnslab.inference.templates import Template
+from cevnslab.likelihood.likelihood import Likelihood
+from cevnslab.likelihood.parameters import Parameter
+from cevnslab.likelihood.statistics import Statistic
 from cevnslab.physics.couplings import Coupling
 from cevnslab.physics.sources import Source
+from cevnslab.studies.likelihoods import dataset_of, samples_of
 
 if TYPE_CHECKING:
     from cevnslab.datasets.measurement import Measurement, Setup
@@ -34,7 +33,7 @@ class DetectorSetup:
     form_factor: str
     signal_uncertainty: float
     background_uncertainty: float
-    statistic: str
+    statistic: Statistic
     couplings: tuple[Coupling, ...]
     radiative_corrections: bool = False
     energy_scale_uncertainty: float = 0.0
@@ -67,23 +66,25 @@ class DetectorSetup:
         """Counts for the exposure as a function of the study's couplings."""
         return self._response(self.detector)
 
-    @property
-    def shaped(self) -> bool:
-        """Whether a nuisance bends the signal's shape."""
-        return self.energy_scale_uncertainty > 0 or self.quenching_uncertainty > 0
-
     @cached_property
-    def chi2(self) -> Statistic:
-        """The statistic that the study asks for, on Asimov data."""
-        kind = Poisson if self.statistic == "poisson" else LeastSquares
-        if self.shaped:
-            return self._shaped_chi2()
-        with located(f"detectors.{self.name}"):
-            return kind.of(self.response, self.signal_uncertainty, self.background_uncertainty)
+    def likelihood(self) -> Likelihood:
+        """The likelihood that the study asks for, on Asimov data."""
+        nominal, name = self.response, self.name
+        backgrounds = {key: [Parameter(f"{name}.{key}", self.background_uncertainty)] for key in nominal.backgrounds}
+        samples = samples_of(
+            nominal, [Parameter(f"{name}.signal", self.signal_uncertainty)], backgrounds, self._varied_responses()
+        )
+        with located(f"detectors.{name}"):
+            return Likelihood((dataset_of(nominal, samples, self.statistic),))
 
-    def _shaped_chi2(self) -> ShapedLikelihood:
-        """The statistic with pulls on the energy scale and the quenching: signals computed at plus and minus one."""
-        varied = {}
+    def varied(self, detector: Detector, where: str) -> Response:
+        """The response of the detector as a key, named in messages, moves it."""
+        with located(where):
+            return self._response(detector)
+
+    def _varied_responses(self) -> dict[str, tuple[Response, Response]]:
+        """By parameter, the responses at plus and minus one standard deviation."""
+        varied: dict[str, list[Detector]] = {}
         if self.energy_scale_uncertainty > 0:
             width = self.energy_scale_uncertainty
             # A reconstructed energy that is too high by a factor is an edge that is too low by it.
@@ -94,22 +95,11 @@ class DetectorSetup:
                 ScaledQuenching(self.detector.quenching, 1 + sign * self.quenching_uncertainty) for sign in (1, -1)
             ]
             varied["quenching"] = [replace(self.detector, quenching=model) for model in models]
-        nominal = self.response
-        signals = {}
-        for name, detectors in varied.items():
-            with located(f"uncertainties.{name}"):
-                responses = [self._response(detector) for detector in detectors]
-            signals[name] = (responses[0].signal, responses[1].signal)
-        widths = [("signal", self.signal_uncertainty), ("background", self.background_uncertainty)]
-        return ShapedLikelihood(
-            axes=response_axes(nominal),
-            monomials=nominal.monomials,
-            signal=(Template(nominal.signal, signals),),
-            backgrounds=(("background", Template(nominal.background[None, :], {})),),
-            observed=nominal.signal[0] + nominal.background,
-            widths=(*widths, *((name, 1.0) for name in signals)),
-            kind="poisson" if self.statistic == "poisson" else "least-squares",
-        )
+        responses = {}
+        for key, (up, down) in varied.items():
+            where = f"uncertainties.{key}"
+            responses[f"{self.name}.{key}"] = (self.varied(up, where), self.varied(down, where))
+        return responses
 
     def computed_content(self) -> dict[str, Any]:
         """What its files and defaults come to: with the keys, all that its counts depend on."""
@@ -129,7 +119,7 @@ class ExperimentSetup:
     setup: Setup
     couplings: tuple[Coupling, ...]
 
-    statistic = "poisson"
+    statistic: ClassVar[Statistic] = "poisson"
 
     @property
     def name(self) -> str:
@@ -158,9 +148,9 @@ class ExperimentSetup:
         return self.measurement.response
 
     @property
-    def chi2(self) -> Statistic:
-        """The Poisson likelihood of the data."""
-        return self.measurement.statistic
+    def likelihood(self) -> Likelihood:
+        """The likelihood of the data."""
+        return self.measurement.likelihood
 
     def computed_content(self) -> dict[str, Any]:
         """Nothing: its files are known by their checksums."""

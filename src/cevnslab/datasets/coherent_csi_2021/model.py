@@ -21,12 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cevnslab.datasets.coherent_csi_2021.readers import read_coefficients, read_events, read_histogram
-from cevnslab.datasets.measurement import Measurement, Setup, measurement
+from cevnslab.datasets.measurement import OFFSET, SIGNAL, Measurement, Setup, measurement
 from cevnslab.detection.expansion import expansions_of, with_expansion
 from cevnslab.detection.folding import Monomial, fold, sorted_monomials
 from cevnslab.detection.quadrature import recoil_nodes
-from cevnslab.detection.response import BinAxis, Response
-from cevnslab.inference.templates import Template, TimeTemplate
+from cevnslab.detection.response import BinAxis, Response, polynomial_of
+from cevnslab.likelihood.parameters import Parameter
+from cevnslab.likelihood.samples import Bend, Sample, Scale, Shift
 from cevnslab.physics.arrival_times import arrival_density
 from cevnslab.physics.atoms import binding_energies_kev
 from cevnslab.physics.couplings import Coupling
@@ -37,6 +38,8 @@ from cevnslab.physics.sources import PION_DECAY_AT_REST, FluxComponent, componen
 FloatArray = NDArray[np.float64]
 
 PE_EDGES = np.array([0.0, 8, 12, 16, 20, 24, 32, 40, 50, 60])
+TIME_AXIS = 1
+"""Of the bins' axes, energy and time."""
 TIME_EDGES_US = np.array([*(np.arange(9) / 8), 2, 4, 6])
 CELL_PE = 0.25
 """Width of the cells in which the efficiency is taken as constant."""
@@ -126,17 +129,23 @@ def _time_nodes() -> tuple[FloatArray, FloatArray]:
     return np.array(times), np.array(measures)
 
 
-def signal_times(setup: Setup, lifetimes_us: tuple[float, ...], offsets_us: FloatArray) -> TimeTemplate:
+def signal_times(setup: Setup, lifetimes_us: tuple[float, ...], offsets_us: FloatArray) -> Shift:
     """Share of the signal in each time bin, for every offset; what is lost to the efficiency is not in it."""
     times, weights = _time_nodes()
     seen = weights * time_efficiency(times)
     fractions = [
         np.sum(arrival_density(setup.pulse, lifetimes_us, times - offset) * seen, axis=1) for offset in offsets_us
     ]
-    return TimeTemplate(offsets_us, np.array(fractions))
+    return _shift(setup, offsets_us, np.array(fractions))
 
 
-def background_times(path: Path, offsets_us: FloatArray) -> TimeTemplate:
+def _shift(setup: Setup, offsets_us: FloatArray, fractions: FloatArray) -> Shift:
+    """A distribution in time that moves with the common offset, where there is one."""
+    offset = Parameter(f"{setup.name}.{OFFSET}", np.inf) if len(offsets_us) > 1 else None
+    return Shift(offset, TIME_AXIS, offsets_us, fractions)
+
+
+def background_times(setup: Setup, path: Path, offsets_us: FloatArray) -> Shift:
     """A released time template times the efficiency, one in all at offset 0."""
     centres, density = read_histogram(path)
     times, weights = _time_nodes()
@@ -144,27 +153,28 @@ def background_times(path: Path, offsets_us: FloatArray) -> TimeTemplate:
     # Beyond its ends the template is as at its ends: half of the smallest bin at most, where it is zero or flat.
     shapes = np.array([np.sum(np.interp(times - offset, centres, density) * seen, axis=1) for offset in offsets_us])
     nominal = np.sum(np.interp(times, centres, density) * seen)
-    return TimeTemplate(offsets_us, shapes / nominal)
+    return _shift(setup, offsets_us, shapes / nominal)
 
 
-def _background(name: str, pe: FloatArray, times: TimeTemplate) -> tuple[Template, float]:
+def _background(setup: Setup, name: str, pe: FloatArray, times: Shift) -> Sample:
     counts, width = BACKGROUNDS[name]
-    return Template((counts * pe / pe.sum())[None, :], {}, times), width
+    scale = Scale(Parameter(f"{setup.name}.{name}", width))
+    return Sample(name, (counts * pe / pe.sum())[None, :], modifiers=[scale, times])
 
 
-def _backgrounds(files: Mapping[str, Path], offsets_us: FloatArray) -> dict[str, tuple[Template, float]]:
-    made = {}
+def _backgrounds(setup: Setup, files: Mapping[str, Path], offsets_us: FloatArray) -> list[Sample]:
+    samples = []
     for name in ("brn", "nin"):
         centres, density = read_histogram(files[f"{name}PE.txt"])
         pe, _ = np.histogram(centres, PE_EDGES, weights=density)
-        made[name] = _background(name, pe, background_times(files[f"{name}Trec.txt"], offsets_us))
+        samples.append(_background(setup, name, pe, background_times(setup, files[f"{name}Trec.txt"], offsets_us)))
     events = read_events(files["dataBeamOnAC.txt"])
     inside = events[events[:, 1] < TIME_EDGES_US[-1], 0]
     pe, _ = np.histogram(inside[inside < PE_EDGES[-1]], PE_EDGES)
     decay = np.exp(-EFFICIENCY_DECAY_PER_US * TIME_EDGES_US)
     steady = (decay[:-1] - decay[1:]) / (decay[0] - decay[-1])
-    made["steady_state"] = _background("steady_state", pe.astype(float), TimeTemplate(np.zeros(1), steady[None, :]))
-    return made
+    times = Shift(None, TIME_AXIS, np.zeros(1), steady[None, :])
+    return [*samples, _background(setup, "steady_state", pe.astype(float), times)]
 
 
 def _neutron_radii(target: Target, factor: float) -> Target:
@@ -178,13 +188,13 @@ def _neutron_radii(target: Target, factor: float) -> Target:
 
 @dataclass(frozen=True, eq=False)
 class _Signal:
-    """The expected signal: what the response is made of, and the templates of the likelihood."""
+    """The expected signal: what the response is made of, and the samples of the likelihood."""
 
     monomials: tuple[Monomial, ...]
     coefficients: dict[str, FloatArray]
     """Per channel, without an offset: shape (monomials, bins)."""
-    templates: tuple[Template, ...]
-    """One per group of flux components that arrive together."""
+    samples: tuple[Sample, ...]
+    """One per channel and group of flux components that arrive together."""
 
 
 def _signal(
@@ -219,18 +229,19 @@ def _signal(
     def rows(terms: dict[Monomial, FloatArray]) -> FloatArray:
         return np.array([terms.get(monomial, np.zeros(len(PE_EDGES) - 1)) for monomial in monomials])
 
-    def summed(made: dict[tuple[int, str], dict[Monomial, FloatArray]], number: int) -> FloatArray:
-        return np.asarray(np.sum([rows(made[number, channel]) for channel in setup.channels], axis=0))
-
     times = [signal_times(setup, lifetimes, offsets_us) for lifetimes, _ in groups]
-    templates = tuple(
-        Template(
-            summed(nominal, number),
-            {name: (summed(up, number), summed(down, number)) for name, (up, down) in varied.items()},
-            times[number],
-        )
-        for number in range(len(groups))
-    )
+    polynomial = polynomial_of(couplings, tuple(monomials), expansions_of(couplings, setup.target))
+    units = polynomial.units[:, None]
+    normalisation = Scale(Parameter(f"{setup.name}.{SIGNAL}", SIGNAL_UNCERTAINTY[setup.nuisances]))
+    samples = []
+    for channel in setup.channels:
+        for number in range(len(groups)):
+            bends = [
+                Bend(Parameter(f"{setup.name}.{name}", 1.0), *(rows(side[number, channel]) * units for side in sides))
+                for name, sides in varied.items()
+            ]
+            counts = rows(nominal[number, channel]) * units
+            samples.append(Sample(channel, counts, polynomial, [normalisation, *bends, times[number]]))
     parts = {
         channel: [
             (rows(nominal[number, channel])[:, :, None] * _central(times[number])).reshape(len(monomials), -1)
@@ -239,7 +250,7 @@ def _signal(
         for channel in setup.channels
     }
     coefficients = {channel: np.asarray(np.sum(part, axis=0)) for channel, part in parts.items()}
-    return _Signal(tuple(monomials), coefficients, templates)
+    return _Signal(tuple(monomials), coefficients, tuple(samples))
 
 
 def pulls(setup: Setup, couplings: Sequence[Coupling]) -> tuple[str, ...]:
@@ -249,7 +260,7 @@ def pulls(setup: Setup, couplings: Sequence[Coupling]) -> tuple[str, ...]:
     return tuple(name for name in PULLS if name not in {new.name for new in couplings})
 
 
-def _central(times: TimeTemplate) -> FloatArray:
+def _central(times: Shift) -> FloatArray:
     """The time distribution without an offset, which stands in the middle of the grid."""
     return np.asarray(times.fractions[len(times.fractions) // 2])
 
@@ -260,11 +271,11 @@ def analyse(setup: Setup, couplings: Sequence[Coupling], files: Mapping[str, Pat
     low, high = OFFSET_RANGE_US
     offsets = np.linspace(low, high, round((high - low) / OFFSET_STEP_US) + 1) if shaped else np.zeros(1)
     signal = _signal(setup, tuple(couplings), files, offsets)
-    backgrounds = _backgrounds(files, offsets)
+    backgrounds = _backgrounds(setup, files, offsets)
     expected = {
-        name: np.outer(template.nominal[0], _central(template.times)).ravel()
-        for name, (template, _) in backgrounds.items()
-        if template.times is not None
+        sample.name: np.outer(sample.coefficients[0], _central(sample.shift)).ravel()
+        for sample in backgrounds
+        if sample.shift is not None
     }
     response = Response(
         setup.name,
@@ -279,13 +290,4 @@ def analyse(setup: Setup, couplings: Sequence[Coupling], files: Mapping[str, Pat
     events = read_events(files["dataBeamOnC.txt"])
     events = events[(events[:, 0] < PE_EDGES[-1]) & (events[:, 1] < TIME_EDGES_US[-1])]
     observed, _, _ = np.histogram2d(events[:, 0], events[:, 1], [PE_EDGES, TIME_EDGES_US])
-    return measurement(
-        setup,
-        response,
-        observed.ravel(),
-        signal.templates,
-        backgrounds,
-        signal_width=SIGNAL_UNCERTAINTY[setup.nuisances],
-        pulls=pulls(setup, couplings),
-        offset_range_us=OFFSET_RANGE_US if shaped else None,
-    )
+    return measurement(setup, response, observed.ravel(), (*signal.samples, *backgrounds))

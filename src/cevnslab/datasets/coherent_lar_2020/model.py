@@ -15,13 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cevnslab.datasets.coherent_lar_2020.readers import cube_edges, read_cube, read_efficiency
-from cevnslab.datasets.measurement import Measurement, Setup, measurement, require_channels
+from cevnslab.datasets.measurement import SIGNAL, Measurement, Setup, measurement, require_channels
 from cevnslab.detection.detector import EfficiencyTable, Resolution
 from cevnslab.detection.expansion import expansions_of, with_expansion
 from cevnslab.detection.folding import Monomial, fold, sorted_monomials
 from cevnslab.detection.quadrature import bin_windows, recoil_nodes
 from cevnslab.detection.response import BinAxis, Response
-from cevnslab.inference.templates import Template
+from cevnslab.likelihood.parameters import Parameter
+from cevnslab.likelihood.samples import Bend, Sample, Scale
 from cevnslab.physics.arrival_times import arrival_fractions
 from cevnslab.physics.couplings import Coupling
 from cevnslab.physics.cross_sections import scatterers
@@ -114,31 +115,37 @@ def analyse(setup: Setup, couplings: Sequence[Coupling], files: Mapping[str, Pat
     template, brn = read_cube(files["cevnspdf.txt"]), read_cube(files["brnpdf.txt"])
     signal_shapes = {name: varied(template, pair) for name, pair in SIGNAL_SHAPES.items()} if shaped else {}
     brn_shapes = {name: varied(brn, pair) for name, pair in BRN_SHAPES.items()} if shaped else {}
-    signal = Template(
-        signal_rows(template),
-        {name: (signal_rows(up), signal_rows(down)) for name, (up, down) in signal_shapes.items()},
-    )
-    backgrounds = {}
-    for name, (file, width) in BACKGROUNDS.items():
-        shapes = {p: (up.reshape(1, -1), down.reshape(1, -1)) for p, (up, down) in brn_shapes.items() if name == "brn"}
-        backgrounds[name] = Template(read_cube(files[file]).reshape(1, -1), shapes), width
     response = Response(
         setup.name,
         (BinAxis("energy_kevee", ENERGY_EDGES_KEVEE), BinAxis("f90", F90_EDGES), BinAxis("time_us", TIME_EDGES_US)),
         tuple(couplings),
         setup.channels,
         tuple(monomials),
-        {"cevns": signal.nominal},
-        {name: background.nominal[0] for name, (background, _) in backgrounds.items()},
+        {"cevns": signal_rows(template)},
+        {name: read_cube(files[file]).ravel() for name, (file, _) in BACKGROUNDS.items()},
         expansions_of(couplings, setup.target),
     )
+    units = response.polynomial.units[:, None]
+
+    def parameter(name: str, width: float) -> Parameter:
+        return Parameter(f"{setup.name}.{name}", width)
+
+    bends = [
+        Bend(parameter(name, 1.0), *(signal_rows(side) * units for side in sides))
+        for name, sides in signal_shapes.items()
+    ]
+    scale = Scale(parameter(SIGNAL, SIGNAL_UNCERTAINTY))
+    rows = response.coefficients["cevns"] * units
+    samples = [Sample("cevns", rows, response.polynomial, (scale, *bends))]
+    for name, (_, width) in BACKGROUNDS.items():
+        shapes = brn_shapes if name == "brn" else {}
+        moved = [Bend(parameter(pull, 1.0), *(side.reshape(1, -1) for side in sides)) for pull, sides in shapes.items()]
+        counts = response.backgrounds[name][None, :]
+        samples.append(Sample(name, counts, modifiers=[Scale(parameter(name, width)), *moved]))
     return measurement(
         setup,
         response,
         read_cube(files["datanobkgsub.txt"]).ravel(),
-        (signal,),
-        backgrounds,
-        signal_width=SIGNAL_UNCERTAINTY,
-        pulls=(*signal_shapes, *brn_shapes),
+        tuple(samples),
         calculated_cevns=float(standard_model.sum()),
     )

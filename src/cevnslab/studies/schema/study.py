@@ -13,6 +13,7 @@ from cevnslab.studies.schema.figures import Figure
 from cevnslab.studies.schema.outputs import Combination, CrossSection, Profile, Scan
 from cevnslab.studies.schema.sources import SourceOrPreset
 from cevnslab.studies.schema.statistics import Intervals, Statistic, Uncertainties
+from cevnslab.studies.schema.systematics import Prior, Systematic
 
 
 class StudyFile(Model):
@@ -38,6 +39,13 @@ class StudyFile(Model):
     plugins: list[str] = Field(default=[], description="Python files that declare couplings; they are run")
     uncertainties: Uncertainties | None = Field(
         None, description="of every detector that has none of its own; required otherwise"
+    )
+    systematics: list[Systematic] = Field(
+        default=[], description="nuisance parameters that detectors share, on top of their uncertainties"
+    )
+    priors: dict[str, Prior] = Field(default={}, description="Gaussian constraints on couplings, by name")
+    pulls: bool = Field(
+        False, description="pulls and impacts of every nuisance parameter for projections too; data always have them"
     )
     statistic: Statistic = Field("least-squares", description="of every detector that has none of its own")
     intervals: Intervals = Field(

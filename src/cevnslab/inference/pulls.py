@@ -1,0 +1,71 @@
+"""Pulls and impacts: where nuisance parameters end at a coupling's joint best fit, and how far they move it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cevnslab.likelihood.fit import Fit, FittedParameter, fit
+from cevnslab.likelihood.likelihood import Likelihood
+
+FloatArray = NDArray[np.float64]
+
+FAR_PULL = 2.0
+"""Standard deviations of its prior beyond which a parameter's best fit is pointed out."""
+
+
+@dataclass(frozen=True)
+class Impact:
+    """One nuisance parameter at the joint best fit."""
+
+    parameter: FittedParameter
+    up: float
+    """Shift of the coupling's best fit with the parameter held one error above its best fit."""
+    down: float
+    """The same one error below."""
+
+    @property
+    def remarkable(self) -> str | None:
+        """What a reader must be told: it rests on a wall, or is far from its prior's centre."""
+        if self.parameter.at_wall:
+            return f"rests on its boundary, {self.parameter.value:.3g}"
+        pull = self.parameter.pull
+        if pull is not None and abs(pull) > FAR_PULL:
+            return f"is pulled by {pull:+.1f} standard deviations of its prior"
+        return None
+
+
+def impacts(likelihood: Likelihood, coupling: str, over: Sequence[str] = ()) -> tuple[Fit, tuple[Impact, ...]]:
+    """The joint best fit of a coupling and all nuisances, and the impact of every nuisance that can move.
+
+    A parameter is held at its best fit plus and minus its error and all others are fitted again, the coupling from
+    where it was: the way of the LHC's ranking plots.
+
+    Parameters
+    ----------
+    over : couplings that are minimised over beside it.
+
+    """
+    known = likelihood.restricted([coupling, *over])
+    best = fit(known, [coupling, *over])
+    places = [known.couplings.index(name) for name in (coupling, *over)]
+    rows = []
+    for number, parameter in enumerate(known.parameters):
+        fitted = best.parameter(parameter.name)
+        if parameter.fixed:
+            continue
+        shifts = []
+        for sign in (1, -1):
+            # Without an error (it rests on a wall) its prior's width says how far it might go.
+            error = fitted.error if fitted.error is not None else parameter.unit
+            value = float(np.clip(fitted.value + sign * error, parameter.low, parameter.high))
+            held = known.with_parameters({parameter.name: replace(parameter, centre=value, width=0.0)})
+            start = best.pulls.copy()
+            start[number] = 0.0
+            minimum = held.minimised(best.point[None, :], [known.couplings[place] for place in places], start[None, :])
+            shifts.append(float(minimum.couplings[0, places[0]] - best.point[places[0]]))
+        rows.append(Impact(fitted, shifts[0], shifts[1]))
+    return best, tuple(rows)

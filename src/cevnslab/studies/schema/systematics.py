@@ -1,0 +1,73 @@
+"""Systematic uncertainties that detectors share, and priors of couplings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Literal
+
+from pydantic import Field, Tag
+
+from cevnslab.errors import StudyError
+from cevnslab.studies.schema.base import Model, Name, Positive, either, require_known, require_unique
+
+SIGNAL = "signal"
+"""All channels together, where samples are named."""
+
+
+class Systematic(Model):
+    """One nuisance parameter of the whole study: a name is one parameter wherever it acts."""
+
+    name: Name = Field(description="of the parameter; the same name with the same width is the same parameter")
+    on: Annotated[
+        Annotated[str, Tag("<word>")] | Annotated[list[str], Tag("<list>"), Field(min_length=1)],
+        either("<list>", "<word>"),
+    ] = Field("signal", description="signal, cevns, electron, a background's name, or a list of them")
+    kind: Literal["normalisation", "energy_scale", "quenching", "lindhard_k", "threshold"] = Field(
+        "normalisation",
+        description="a factor; the reconstructed energy; the quenching factor or Lindhard's k, relative; "
+        "or the lowest edge (of the bins or the efficiency table), in the unit of the detector's bins",
+    )
+    width: Positive = Field(description="one standard deviation: relative, of a threshold in the unit of the bins")
+    detectors: list[str] | None = Field(None, description="all unless given")
+    replaces: list[str] = Field(
+        default=[], description="pulls of data sets, such as coherent-csi-2021.quenching_0, that it stands for"
+    )
+
+    @property
+    def targets(self) -> list[str]:
+        """What it acts on, as a list."""
+        return [self.on] if isinstance(self.on, str) else self.on
+
+
+class Prior(Model):
+    """A Gaussian constraint on a coupling."""
+
+    centre: float = Field(description="in the coupling's unit")
+    width: Positive = Field(description="one standard deviation, in the coupling's unit")
+
+
+def check_systematics(systematics: Sequence[Systematic], backgrounds: Mapping[str, Sequence[str]]) -> None:
+    """Raise `StudyError` for names that are not there, given the background names of every detector."""
+    for number, systematic in enumerate(systematics, start=1):
+        path = f"systematics.{systematic.name}"
+        chosen = systematic.detectors if systematic.detectors is not None else list(backgrounds)
+        require_known(f"{path}.detectors", chosen, backgrounds, "detector of this study")
+        require_unique(f"{path}.detectors", chosen)
+        require_unique(f"{path}.on", systematic.targets)
+        known = [SIGNAL, "cevns", "electron", *(name for detector in chosen for name in backgrounds[detector])]
+        require_known(f"{path}.on", systematic.targets, known, "channel or background of these detectors")
+        if SIGNAL in systematic.targets and {"cevns", "electron"} & set(systematic.targets):
+            raise StudyError(f"{path}.on: signal is all channels; name either it or single ones")
+        if systematic.kind != "normalisation" and set(systematic.targets) - {SIGNAL, "cevns", "electron"}:
+            raise StudyError(
+                f"{path}.on: a background is given in reconstructed energy, which {systematic.kind} does not move; "
+                "use signal, cevns or electron"
+            )
+        for other in systematics[: number - 1]:
+            if other.name == systematic.name and (other.width, other.kind) != (systematic.width, systematic.kind):
+                raise StudyError(f"{path}: two systematics of this name must be of one kind and width")
+
+
+def check_priors(priors: Mapping[str, Prior], couplings: Sequence[str]) -> None:
+    """Raise `StudyError` for a prior of a coupling that the study does not fit."""
+    require_known("priors", list(priors), couplings, "coupling of this study (couplings or profile)")
