@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pytest
+from cevnslab.inference.least_squares import LeastSquares
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.optimize import brentq
@@ -14,7 +15,6 @@ from support import GOLDEN, GOLDEN_DETECTORS, MILLICHARGES, near, preset_respons
 
 import cevnslab as cl
 from cevnslab.inference.intervals import Piece, best_fit, bounded, interval
-from cevnslab.inference.least_squares import LeastSquares
 from cevnslab.inference.levels import delta_chi2_level
 from cevnslab.inference.rational import negative_segments
 

@@ -7,14 +7,14 @@ from functools import cache
 
 import numpy as np
 import pytest
+from cevnslab.inference.combination import combine
+from cevnslab.inference.least_squares import LeastSquares
 from iminuit import Minuit
 from scipy.optimize import brentq, minimize_scalar
 from support import eq_15, near, preset_response
 
 import cevnslab as cl
-from cevnslab.inference.combination import combine
 from cevnslab.inference.intervals import best_fit, interval
-from cevnslab.inference.least_squares import LeastSquares
 from cevnslab.inference.levels import delta_chi2_level
 from cevnslab.inference.poisson import Poisson
 from cevnslab.inference.profiling import profiled

@@ -26,7 +26,7 @@ from cevnslab.quadratic import Polynomial, joined
 
 FloatArray = NDArray[np.float64]
 
-LARGEST_BATCH = 300_000
+LARGEST_BATCH = 1_500_000
 """Numbers (points times numbers per point) that are minimised over at once: what a processor's cache can bear."""
 LOOSE = 1e-2
 """Decrease of chi^2 that ends the ranking of starts."""
