@@ -72,8 +72,9 @@ def test_normalisations_are_never_drawn_below_zero(width):
 
     likelihood = one_bin(Scale(Parameter("wide", width)))
     nuisances = draw_nuisances(likelihood, truth_of(likelihood, 0.0), TOYS, np.random.default_rng(1), "drawn")
-    assert nuisances.pulls.min() >= -1 / width
-    law = truncnorm(-1 / width, np.inf)
+    unit = likelihood.parameters[0].unit
+    assert nuisances.pulls.min() >= -1 / unit
+    law = truncnorm(-1 / width, np.inf, scale=width / unit)
     assert abs(nuisances.pulls.mean() - law.mean()) < 4.5 * law.std() / np.sqrt(TOYS)
     counts = draw(likelihood, truth_of(likelihood, 0.0), 1000, np.random.default_rng(1), "drawn").counts[0].observed
     assert counts.min() >= 0

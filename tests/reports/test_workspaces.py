@@ -11,6 +11,7 @@ from support import STUDY, changed
 
 import cevnslab as cl
 from cevnslab.errors import CevnslabError, MissingExtraError, PhysicsError, StudyError
+from cevnslab.inference.pointwise import along
 from cevnslab.reports.exports import parse_couplings
 from cevnslab.reports.workspaces import STRENGTH, check_workspace, export_workspace
 
@@ -114,7 +115,7 @@ def test_real_data_with_their_backgrounds(coherent_data):
     names = [sample["name"] for sample in workspace["channels"][0]["samples"]]
     assert names == ["cevns", "brn", "nin", "steady_state"]
     twice = [fitted(pyhf, export_workspace(study, setup.name, {"q_ee": value}))[0] for value in (3e-8, 0.0)]
-    ours = setup.chi2.along(["q_ee"])(np.array([3e-8, 0.0]))
+    ours = along(setup.likelihood, ["q_ee"])(np.array([3e-8, 0.0]))
     assert twice[0] - twice[1] == pytest.approx(ours[0] - ours[1], rel=1e-5)
 
 
@@ -139,9 +140,10 @@ def test_shape_nuisances_of_an_experiment_are_refused():
 
 
 def test_negative_expectations_are_an_error(study, monkeypatch):
-    from cevnslab.detection.response import Response
+    from cevnslab.likelihood.likelihood import Likelihood
 
-    monkeypatch.setattr(Response, "counts", lambda self, **_: -np.ones(len(self.background)))
+    expected = {"ess-ge": {"cevns": -np.ones(3)}}
+    monkeypatch.setattr(Likelihood, "expected", lambda self, *_: expected)
     with pytest.raises(PhysicsError, match="negative"):
         export_workspace(study, "ess-ge")
 

@@ -23,7 +23,18 @@ from cevnslab.words import nearest
 
 Schema = Mapping[str, Any]
 
-_CHAPTERS = ("study", "sources", "detectors", "counts", "datasets", "couplings", "statistics", "outputs", "figures")
+_CHAPTERS = (
+    "study",
+    "sources",
+    "detectors",
+    "counts",
+    "datasets",
+    "couplings",
+    "statistics",
+    "systematics",
+    "outputs",
+    "figures",
+)
 _WORDS = {"number": "number", "integer": "integer", "string": "text", "boolean": "true or false", "null": "nothing"}
 _PATTERNS = {r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,79}$": "letters, digits and _.+-, at most 80"}
 _LARGEST = 1e30

@@ -57,11 +57,12 @@ def _datasets(study: Study, detectors: Sequence[str]) -> Likelihood:
         for sample in dataset.samples:
             moving = [parameter for parameter in sample.parameters if not parameter.fixed]
             scales = [scale.parameter for scale in sample.scales]
-            if sample.per_bin is not None or any(parameter not in scales for parameter in moving):
+            bending = [parameter.name for parameter in moving if parameter not in scales]
+            if sample.per_bin is not None or bending:
                 raise StudyError(
                     f"detectors.{dataset.name}: pyhf bends templates by another law than cevnslab, so that only "
-                    "normalisations can be exported; remove the uncertainties that bend shapes, or use nuisances: "
-                    "normalisation"
+                    f"normalisations can be exported; remove what bends {sample.name} "
+                    f"({', '.join(bending) or 'its off-counts'}), or use nuisances: normalisation"
                 )
             if len(moving) > 1:
                 raise StudyError(

@@ -33,6 +33,7 @@ from cevnslab.studies.schema.sources import (
 )
 from cevnslab.studies.schema.statistics import Intervals, Uncertainties
 from cevnslab.studies.schema.study import StudyFile
+from cevnslab.studies.schema.systematics import Prior, Systematic
 
 __all__ = [
     "SOURCES",
@@ -55,6 +56,7 @@ __all__ = [
     "Mediator",
     "OffCounts",
     "PionDecayAtRest",
+    "Prior",
     "Profile",
     "ProfilePanel",
     "QuenchingFile",
@@ -65,6 +67,7 @@ __all__ = [
     "SourceKeys",
     "SpectrumPanel",
     "StudyFile",
+    "Systematic",
     "TabulatedSource",
     "Uncertainties",
     "UniformPulse",
