@@ -42,8 +42,8 @@ def likelihood_of(name: str, statistic: str, responses: dict[str, Response]) -> 
     for member in combined.get(name, [name]):
         response = responses[member]
         backgrounds = {key: [Parameter(f"{member}.{key}", BACKGROUND)] for key in response.backgrounds}
-        samples = likelihoods.samples(response, [signal], backgrounds)
-        datasets.append(likelihoods.dataset(response, samples, statistic))
+        samples = likelihoods.samples_of(response, [signal], backgrounds)
+        datasets.append(likelihoods.dataset_of(response, samples, statistic))
     return Likelihood(tuple(datasets))
 
 
