@@ -62,6 +62,19 @@ def test_presets_lists_everything(command):
         assert f"({new.unit})" in line
 
 
+def test_lines_of_presets_are_sentences(command):
+    """None ends in the middle, as the first line of a longer comment would."""
+    lines = command("presets").out.split("couplings:")[0].splitlines()
+    entries = [line for line in lines if line.startswith("  ")]
+    assert len(entries) > 20
+    assert all(line.endswith(".") for line in entries), [line for line in entries if not line.endswith(".")]
+
+
+def test_one_year_is_singular(command, write_study):
+    assert "1 year," in command("check", write_study(changed({"exposure_years": 1}))).out
+    assert "3 years," in command("check", write_study(STUDY)).out
+
+
 @pytest.mark.parametrize("kind", presets.KINDS)
 def test_presets_print_as_yaml_ready_to_edit(kind, command, write_study):
     for name in presets.names(kind):

@@ -6,6 +6,7 @@ import http.server
 import socket
 import sys
 import threading
+import time
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -389,6 +390,33 @@ def test_a_connection_that_breaks_off(release, cache):
         thread.join()
     assert all_in(message, url + "dataBeamOnC.txt", "CEVNSLAB_DATA")
     assert list((cache / CSI).iterdir()) == []
+
+
+def test_a_download_that_trickles_has_a_total_time_limit(release, cache, monkeypatch):
+    """A byte now and then keeps a connection alive for days."""
+    monkeypatch.setattr("cevnslab.datasets.download._FILE_TIMEOUT_S", 0.5)
+    done = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def trickle():
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 3000\r\n\r\n")
+                while not done.wait(0.05):
+                    connection.sendall(b"1")
+
+        thread = threading.Thread(target=trickle)
+        thread.start()
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/"
+        release.releases[CSI] = release.releases[CSI].model_copy(update={"url": url})
+        start = time.monotonic()
+        message = refused(DownloadError, release, CSI)
+        assert time.monotonic() - start < 5
+        done.set()
+        thread.join()
+    assert all_in(message, "it took more than 0.5 s", "--data DIR")
+    assert [path.name for path in (cache / CSI).iterdir()] == []
 
 
 def test_a_dead_port(release):

@@ -135,7 +135,7 @@ def test_a_scheduler_that_takes_the_call_and_says_nothing(silent_port):
         "from cevnslab.parallel import backends, cluster; cluster.SCHEDULER_TIMEOUT_S = 1\n"
         f"with backends.backend(scheduler='tcp://127.0.0.1:{silent_port}'): pass"
     )
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=30)
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=90)
     assert ran.returncode == 1
     assert "ClusterError" in ran.stderr
 

@@ -47,6 +47,18 @@ ONE_KEY = {
     "misspelt channel": ({"channels": ["cevnss"]}, ["channels", "'cevnss'", "cevns"]),
     "misspelt form factor": ({"form_factor": "helmm"}, ["form_factor", "'helmm'", "helm"]),
     "misspelt law": ({"detectors.0.resolution.law": "cubic"}, ["my-ge.resolution.law", "'cubic'", "sqrt"]),
+    "figures that differ by case": (
+        {"figures": [{"name": name, "panels": [{"spectrum": "my-ge"}]} for name in ("fig", "Fig")]},
+        ["figures", "'fig' and 'Fig'", "case"],
+    ),
+    "a figure in the place of another": (
+        {"figures": [{"name": "Coverage", "panels": [{"spectrum": "my-ge"}]}]},
+        ["figures.Coverage.name"],
+    ),
+    "detectors that differ by case": (
+        {"detectors": [{"preset": "ess-ge", "name": name} for name in ("ge", "GE")]},
+        ["detectors", "'ge' and 'GE'", "case"],
+    ),
     "coupling given twice": ({"couplings": ["q_ee", "q_ee"]}, ["couplings", "'q_ee'", "twice"]),
     "no couplings": ({"couplings": []}, ["couplings"]),
     "negative mass": ({"detectors.0.mass_kg": -1}, ["detectors.my-ge.mass_kg", "-1"]),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
+import queue
 import tempfile
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,9 @@ from cevnslab.progress import progress_bar
 
 _ELSEWHERE = f"give the folder of a copy with --data DIR or {VARIABLE}"
 _TIMEOUT_S = 30
+"""Without a single byte."""
+_FILE_TIMEOUT_S = 300
+"""For a whole file, the largest of which has a few megabytes: a server that sends byte by byte would take days."""
 
 
 def downloaded(release: Release) -> Mapping[str, Path]:
@@ -66,12 +72,14 @@ def _fetch(pooch: Any, release: Release, name: str, incoming: Path) -> Path:
     """Download one file into a folder and verify it, or raise `DownloadError`."""
     url = release.url_of(name)
     try:
-        pooch.retrieve(
-            url,
-            known_hash=release.files[name].sha256,
-            fname=name,
-            path=incoming,
-            downloader=pooch.HTTPDownloader(timeout=_TIMEOUT_S),
+        _in_time(
+            lambda: pooch.retrieve(
+                url,
+                known_hash=release.files[name].sha256,
+                fname=name,
+                path=incoming,
+                downloader=pooch.HTTPDownloader(timeout=_TIMEOUT_S),
+            )
         )
         return verified(incoming / name, release, name)
     except OSError as fault:  # also the base of every error of the library that pooch downloads with
@@ -81,6 +89,27 @@ def _fetch(pooch: Any, release: Release, name: str, incoming: Path) -> Path:
             f"what {url} gave is not the published {name}, nothing was kept: it may be cut short or changed; "
             f"try again later or {_ELSEWHERE}"
         ) from None
+
+
+def _in_time(download: Callable[[], object]) -> None:
+    """Run a download on a thread of its own, or raise `TimeoutError`: a thread that waits for bytes cannot be ended."""
+    faults: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            download()
+        except BaseException as fault:
+            faults.put(fault)
+        else:
+            faults.put(None)
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        fault = faults.get(timeout=_FILE_TIMEOUT_S)
+    except queue.Empty:
+        raise TimeoutError(errno.ETIMEDOUT, f"it took more than {_FILE_TIMEOUT_S} s") from None
+    if fault is not None:
+        raise fault
 
 
 def _reason(fault: OSError) -> str:

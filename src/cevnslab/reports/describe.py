@@ -64,13 +64,13 @@ def describe(study: Study) -> str:
     return "\n".join(lines)
 
 
-def _count(number: int, what: str) -> str:
+def _count(number: float, what: str) -> str:
     """A number of things.
 
-    >>> _count(1, "detector"), _count(2, "detector")
-    ('1 detector', '2 detectors')
+    >>> _count(1, "detector"), _count(2, "detector"), _count(0.5, "year")
+    ('1 detector', '2 detectors', '0.5 years')
     """
-    return f"{number} {what}" + ("" if number == 1 else "s")
+    return f"{number:g} {what}" + ("" if number == 1 else "s")
 
 
 def _describe_detector(setup: DetectorSetup) -> list[str]:
@@ -88,7 +88,7 @@ def _describe_detector(setup: DetectorSetup) -> list[str]:
     quenching = "" if detector.electron_quenching is None else f", electron quenching {detector.electron_quenching:g}"
     return [
         f"  detector {detector.name}: {detector.mass_kg:g} kg of {detector.target.formula} at "
-        f"{place}{source.name}, {setup.exposure_years:g} years, "
+        f"{place}{source.name}, {_count(setup.exposure_years, 'year')}, "
         f"channels {'+'.join(setup.channels)}, {setup.statistic}",
         f"    {len(edges) - 1} bins from {edges[0]:g} to {edges[-1]:g} {unit}, {width}, "
         f"efficiency {efficiency}{quenching}",

@@ -25,6 +25,9 @@ from cevnslab.words import shown
 if TYPE_CHECKING:
     from cevnslab.results import Result
 
+SIGNALS = {signal.SIGINT, signal.SIGTERM, *({signal.SIGHUP} if sys.platform != "win32" else ())}
+"""Those that end the command."""
+
 Specs = Sequence[Mapping[str, Any]]
 Settings = Mapping[str, Any]
 
@@ -36,8 +39,14 @@ class Helper:
         context = multiprocessing.get_context("fork")
         self._next = context.Value("i", 0)
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_help, args=(theirs, self._pipe, self._next), daemon=True)
-        self._process.start()
+        # Until the helper has handlers of its own, a signal would be answered by those of its parent.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        try:
+            arguments = (theirs, self._pipe, self._next, before)
+            self._process = context.Process(target=_help, args=arguments, daemon=True)
+            self._process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
 
     def begin(self, result: Result, specs: Specs, folder: Path, settings: Settings) -> None:
@@ -74,7 +83,7 @@ def _take(counter: Any, count: int) -> Iterator[int]:
         yield position
 
 
-def _help(pipe: Any, other_end: Any, counter: Any) -> None:
+def _help(pipe: Any, other_end: Any, counter: Any, signals: Any) -> None:
     """What the helper does: import, wait for a result, draw, report.
 
     It says nothing of what it cannot do: whatever it does not report is drawn by its parent, which raises it. Ctrl-C is
@@ -83,6 +92,7 @@ def _help(pipe: Any, other_end: Any, counter: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, signals)
     other_end.close()
     with suppress(Exception):
         _draw_what_is_sent(pipe, counter)

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+import re
+import shutil
+import sys
+import textwrap
+
 from cevnslab.errors import UnknownNameError
 from cevnslab.physics.couplings import COUPLINGS
 from cevnslab.studies import presets
@@ -12,8 +18,8 @@ def list_presets() -> str:
     """Every preset's name by kind, and the couplings with their units."""
     lines = []
     for kind in presets.KINDS:
-        lines += [f"{kind}:", *(f"  {name:<28}{_first_comment(kind, name)}" for name in presets.names(kind))]
-    lines += ["couplings:", *(f"  {new.name:<28}({new.unit}) {new.description}" for new in COUPLINGS.values())]
+        lines += [f"{kind}:", *(_entry(name, _first_sentence(kind, name)) for name in presets.names(kind))]
+    lines += ["couplings:", *(_entry(new.name, f"({new.unit}) {new.description}") for new in COUPLINGS.values())]
     lines += ["couplings with parameters:"]
     lines += [
         "  {name: light_vector, charges: universal, mass_mev: 10, label: g10}    (1) or charges b-l, lmu-ltau",
@@ -22,9 +28,19 @@ def list_presets() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _first_comment(kind: presets.Kind, name: str) -> str:
-    first = presets.text(kind, name).splitlines()[0]
-    return first.lstrip("# ") if first.startswith("#") else ""
+def _entry(name: str, text: str) -> str:
+    """A name and what it is; on a terminal in lines of its width."""
+    whole = f"  {name:<28}{text}"
+    if sys.stdout is None or not sys.stdout.isatty():
+        return whole
+    width = max(shutil.get_terminal_size().columns - 1, 70)
+    return textwrap.fill(whole, width, subsequent_indent=" " * 30, break_on_hyphens=False)
+
+
+def _first_sentence(kind: presets.Kind, name: str) -> str:
+    """What the comment at a preset's top says first, whatever lines it takes."""
+    lines = itertools.takewhile(lambda line: line.startswith("#"), presets.text(kind, name).splitlines())
+    return re.split(r"(?<=\.) (?=[A-Z])", " ".join(line.lstrip("# ") for line in lines))[0]
 
 
 def show_preset(name: str) -> str:

@@ -69,6 +69,10 @@ def check_across_keys(file: StudyFile, registry: Mapping[str, Coupling]) -> None
     for figure in file.figures or []:
         figure.check(_computed(file))
     require_unique("figures", [figure.name for figure in file.figures or []])
+    drawn_anyway = {"coverage", "critical-values", "critical-maps", *(f"scan-{scan.name}" for scan in file.scans)}
+    for figure in file.figures or []:
+        if figure.name.casefold() in {name.casefold() for name in drawn_anyway}:
+            raise StudyError(f"figures.{figure.name}.name: a figure that is drawn without being listed has this name")
 
 
 def _computed(file: StudyFile) -> Computed:
@@ -151,8 +155,8 @@ def _check_combinations(file: StudyFile) -> None:
     require_unique("combinations", [combination.name for combination in file.combinations])
     for combination in file.combinations:
         path = f"combinations.{combination.name}"
-        if combination.name in detectors:
-            raise StudyError(f"{path}.name: a detector has this name too; names must be unique")
+        if combination.name.casefold() in {name.casefold() for name in detectors}:
+            raise StudyError(f"{path}.name: a detector has this name too (case does not count); names must be unique")
         require_known(f"{path}.detectors", combination.detectors, detectors, "detector of this study")
         for name in combination.detectors:
             if combination.detectors.count(name) > 1:

@@ -115,7 +115,7 @@ def detector_table(result: Result) -> Markup:
                 f"{detector['mass_kg']:g}",
                 f"{detector['distance_m']:g}" if "distance_m" in detector else "",
                 f"{detector['protons_on_target']:.4g} protons" if measured else _source(whole.get("source")),
-                "whole run" if measured else f"{whole['exposure_years']:g} years",
+                "whole run" if measured else _years(whole["exposure_years"]),
                 result.detectors[name].channels,
                 "poisson" if measured else whole.get("statistic", "least-squares"),
                 energies,
@@ -153,3 +153,7 @@ def coupling_table(result: Result) -> Markup:
         )
     columns = ["coupling", "symbol", "unit", "Standard Model", "meaning", "formula from"]
     return table("Couplings", columns, rows, {3})
+
+
+def _years(years: float) -> str:
+    return f"{years:g} year" + ("" if years == 1 else "s")

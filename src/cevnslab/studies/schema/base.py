@@ -50,12 +50,18 @@ def either(first: str, otherwise: str) -> Discriminator:
 
 
 def require_unique(path: str, names: Iterable[str]) -> None:
-    """Raise `StudyError` for the first name that stands twice."""
-    seen: set[str] = set()
+    """Raise `StudyError` for the first name that stands twice, or differs from another by case alone.
+
+    On many computers files of two such names are one, and to many readers so are the names.
+    """
+    seen: dict[str, str] = {}
     for name in names:
-        if name in seen:
+        other = seen.get(name.casefold())
+        if other == name:
             raise StudyError(f"{path}: '{name}' is given twice; names must be unique")
-        seen.add(name)
+        if other is not None:
+            raise StudyError(f"{path}: '{other}' and '{name}' differ by case only; names must be told apart without it")
+        seen[name.casefold()] = name
 
 
 def require_known(path: str, names: Sequence[str], known: Iterable[str], what: str) -> None:
