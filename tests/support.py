@@ -14,7 +14,7 @@ import pytest
 from scipy.integrate import fixed_quad, quad
 
 import cevnslab as cl
-from cevnslab.detection.detector import EfficiencyTable
+from cevnslab.detection.efficiency import EfficiencyTable
 from cevnslab.physics.cross_sections import differential, scatterers
 from cevnslab.physics.sources import PION_DECAY_AT_REST, LineSpectrum, PionDecayAtRest
 
