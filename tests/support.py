@@ -14,9 +14,16 @@ import pytest
 from scipy.integrate import fixed_quad, quad
 
 import cevnslab as cl
-from cevnslab.detection.efficiency import EfficiencyTable
+from cevnslab.detection.detector import EfficiencyTable
 from cevnslab.physics.cross_sections import differential, scatterers
-from cevnslab.physics.sources import PION_DECAY_AT_REST, LineSpectrum, PionDecayAtRest
+from cevnslab.physics.sources import (
+    NU_E_SPECTRUM,
+    PION_DECAY_AT_REST,
+    FluxComponent,
+    LineSpectrum,
+    PionDecayAtRest,
+    TabulatedSource,
+)
 
 GOLDEN = json.loads((Path(__file__).parent / "data" / "golden.json").read_text(encoding="utf-8"))
 GOLDEN_DETECTORS = {
@@ -55,6 +62,17 @@ class OneFlavour(PionDecayAtRest):
             source.duty_factor,
             only=only,
         )
+
+
+def every_flavour():
+    """A source of electron, muon and tau neutrinos with the spectrum of muon decay, at the ESS' fluence."""
+    # Fewer of nu_tau: opposite charges of nu_mu and nu_tau must not cancel.
+    shares = {"e": 1.0, "mu": 1.0, "tau": 0.5}
+    parts = tuple(
+        FluxComponent(f"nu_{flavour}", flavour, False, NU_E_SPECTRUM, yield_per_primary=share)
+        for flavour, share in shares.items()
+    )
+    return TabulatedSource("every-flavour", parts, 9.28e7, 20.0, 5000, 0.04)
 
 
 def near(expected, rel):

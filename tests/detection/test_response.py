@@ -14,6 +14,7 @@ from support import (
     MILLICHARGES,
     OneFlavour,
     direct_counts,
+    every_flavour,
     folded_cross_section,
     near,
     perfect,
@@ -21,9 +22,7 @@ from support import (
 )
 
 import cevnslab as cl
-from cevnslab.detection.detector import flat_background, tabulated_background
-from cevnslab.detection.efficiency import EfficiencyTable
-from cevnslab.detection.smearing import Resolution
+from cevnslab.detection.detector import EfficiencyTable, Resolution, flat_background, tabulated_background
 from cevnslab.errors import CevnslabError, PhysicsError, UnknownNameError
 from cevnslab.physics.atoms import binding_energies_kev
 from cevnslab.physics.couplings import COUPLINGS
@@ -188,7 +187,7 @@ def test_resolutions_and_efficiencies_against_adaptive_quadrature(changes, ess):
 @pytest.mark.parametrize("name", [name for name, new in COUPLINGS.items() if new.linear])
 def test_every_coupling_has_a_response(name, ess):
     new = COUPLINGS[name]
-    response = preset_response("ess-csi-electron", couplings=[name])
+    response = preset_response("ess-csi-electron", couplings=[name], source=every_flavour())
     base, up, down, twice = (response.counts(**{name: new.reference + k * new.scale}) for k in (0, 1, -1, 2))
     assert np.all(np.isfinite(up))
     assert not np.allclose(up, base, rtol=1e-6)

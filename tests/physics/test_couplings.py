@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support import direct_counts, near, perfect, preset_response
+from support import direct_counts, every_flavour, near, perfect, preset_response
 
 import cevnslab as cl
 from cevnslab.errors import PhysicsError, UnknownNameError
@@ -17,6 +17,7 @@ from cevnslab.physics.atoms import binding_energies_kev
 from cevnslab.physics.constants import SIN2_THETA_W
 from cevnslab.physics.couplings import COUPLINGS, FAMILIES, FLAVOURS, Coupling, coupling, light_scalar, light_vector
 from cevnslab.physics.cross_sections import differential, scatterers
+from cevnslab.physics.flavour import MASS_STATES
 from cevnslab.physics.nuclei import target
 
 OF_FAMILIES = {
@@ -33,11 +34,13 @@ ALL = {**COUPLINGS, **OF_FAMILIES}
 every_coupling = pytest.mark.parametrize("name", ALL)
 LINEAR = [name for name, new in ALL.items() if new.linear]
 UNITS = {"e", "mu_B", "cm2", "1", "fm"}
+PAIRS = ("ee", "mumu", "tautau", "emu", "etau", "mutau")
 NAMES = [
-    *("q_ee", "q_mumu", "q_emu", "q_etau", "q_mutau"),
-    *("mu_e", "mu_mu"),
-    *("r2_ee", "r2_mumu", "r2_emu", "r2_etau", "r2_mutau"),
-    *(f"eps_{pair}_{quark}" for quark in "ud" for pair in ("ee", "mumu", "emu", "etau", "mutau")),
+    *(f"q_{pair}" for pair in PAIRS),
+    "q_nu",
+    *("mu_e", "mu_mu", "mu_tau", "mu_nu", "mu_1", "mu_2", "mu_3"),
+    *(f"r2_{pair}" for pair in PAIRS),
+    *(f"eps_{pair}_{quark}" for quark in "ud" for pair in PAIRS),
     *("sin2_theta_w", "neutron_radius"),
 ]
 
@@ -68,7 +71,8 @@ def test_the_declaration_is_complete(name):
         parser.parse(f"${text}$")
     assert new.bounds[0] < typical(new) < new.bounds[1]
     assert new.scale > 0
-    assert all(flavour in FLAVOURS for pair in new.flavours for flavour in pair)
+    states = {state for pair in new.flavours for state in pair}
+    assert states <= set(FLAVOURS) or states <= set(MASS_STATES)
     assert new.linear == (new.rebuild is None) == (new.nucleus is not None)
     assert hash(new) == hash(replace(new))
     assert pickle.loads(pickle.dumps(new)) == new
@@ -130,14 +134,16 @@ def test_it_acts_on_the_flavours_that_it_joins(name, channel):
         plain = float(differential(channel, 2.0, 30.0, "Xe", incoming=incoming))
         shifted = float(differential(channel, 2.0, 30.0, "Xe", couplings={new: typical(new)}, incoming=incoming))
         joined = any(new.joins(incoming, outgoing) for outgoing in FLAVOURS)
-        assert (shifted != plain) == (joined and acts)
+        # Every flavour holds every mass state.
+        mass = any(new.joins(state, state) for state in MASS_STATES)
+        assert (shifted != plain) == ((joined or mass) and acts)
         assert joined == any(new.weight(incoming, outgoing) for outgoing in FLAVOURS)
 
 
 @pytest.mark.parametrize("name", LINEAR)
 def test_interference_is_what_the_declaration_says(name):
     new = ALL[name]
-    response = preset_response("ess-csi", couplings=[new])
+    response = preset_response("ess-csi", couplings=[new], source=every_flavour())
     linear = dict(zip(response.monomials, response.signal, strict=True)).get((0,))
     assert (linear is not None and np.any(linear)) == new.interferes
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from cevnslab.errors import PhysicsError
 from cevnslab.physics.couplings import Coupling
 from cevnslab.physics.cross_sections import Amplitudes, Scatterer, components_of, outgoing_basis
+from cevnslab.physics.flavour import MASS_STATES
 from cevnslab.physics.sources import FluxComponent
 
 FloatArray = NDArray[np.float64]
@@ -80,29 +81,72 @@ def _add_integrands(
 
     filled, weighted = components_of(couplings), any(new.weights for new in couplings)
     minimum_energy = particle.minimum_energy_mev(recoil)
-    for component in components:
-        moments = component.spectrum.inverse_energy_moments(minimum_energy)
-        emitted = measure if component.yield_per_primary == 1 else measure * component.yield_per_primary
-        for pair, energy_coefficients in particle.kinematics(recoil, component.antineutrino, filled).items():
-            weight = emitted * np.einsum("kt,kt->t", energy_coefficients, moments)
+    kinematics = {
+        antineutrino: particle.kinematics(recoil, antineutrino, filled)
+        for antineutrino in {component.antineutrino for component in components}
+    }
+    for (antineutrino, alpha, beta), moments in _moments_by_pair(components, couplings, minimum_energy).items():
+        joined = _joined_bases(alpha, beta, list(couplings))
+        for pair, energy_coefficients in kinematics[antineutrino].items() if joined else ():
+            weight = measure * np.einsum("kt,kt->t", energy_coefficients, moments)
             products: dict[tuple[int, int], FloatArray | None] = {}
-            for outgoing, basis in outgoing_basis(component.flavour, list(couplings)):
-                for i, first in enumerate(basis):
-                    for second in basis[i:]:
-                        left, right = amplitudes(first, component.flavour), amplitudes(second, component.flavour)
-                        ids = (id(left), id(right))
-                        if ids not in products:
-                            products[ids] = _component_product(pair, left, right, weight)
-                        product = products[ids]
-                        if product is None:
-                            continue
-                        monomial = tuple(index[new] for new in (first, second) if new is not None)
-                        # theta_a theta_b and theta_b theta_a are the same product.
-                        factor = 1.0 if first is second else 2.0
-                        for new in (first, second) if weighted else ():
-                            factor *= new.weight(component.flavour, outgoing) if new else 1.0
-                        term = product if factor == 1 else factor * product
-                        integrands[monomial] = integrands[monomial] + term if monomial in integrands else term
+            for outgoing, first, second in joined:
+                left, right = amplitudes(first, alpha), amplitudes(second, beta)
+                ids = (id(left), id(right))
+                if ids not in products:
+                    products[ids] = _component_product(pair, left, right, weight)
+                product = products[ids]
+                if product is None:
+                    continue
+                monomial = tuple(sorted(index[new] for new in (first, second) if new is not None))
+                # theta_a theta_b and theta_b theta_a are the same product; two flavours have both orders already.
+                factor = 1.0 if first is second or alpha != beta else 2.0
+                if weighted:
+                    factor *= first.weight(alpha, outgoing) if first else 1.0
+                    factor *= second.weight(beta, outgoing) if second else 1.0
+                term = product if factor == 1 else factor * product
+                integrands[monomial] = integrands[monomial] + term if monomial in integrands else term
+
+
+def _moments_by_pair(
+    components: Sequence[FluxComponent], couplings: Sequence[Coupling], minimum_energy_mev: FloatArray
+) -> dict[tuple[bool, str, str], FloatArray]:
+    """Moments over 1/E of the flux density matrix, by antineutrino and pair of states: six of flavours at most.
+
+    Of mass states only where a coupling is declared for one.
+    """
+    in_mass_basis = any(state in MASS_STATES for new in couplings for pair in new.flavours for state in pair)
+    result: dict[tuple[bool, str, str], FloatArray] = {}
+    for component in components:
+        moments = component.spectrum.inverse_energy_moments(minimum_energy_mev)
+        for pair, weight in component.pair_weights.items():
+            if pair[0] in MASS_STATES and not in_mass_basis:
+                continue
+            key = (component.antineutrino, *pair)
+            scale = weight * component.yield_per_primary
+            term = moments if scale == 1 else scale * moments
+            result[key] = result[key] + term if key in result else term
+    return result
+
+
+def _joined_bases(
+    alpha: str, beta: str, couplings: list[Coupling]
+) -> list[tuple[str, Coupling | None, Coupling | None]]:
+    """Outgoing states that both incoming ones reach, with each pair of contributions; None is the Standard Model's."""
+    if alpha == beta:
+        return [
+            (outgoing, first, second)
+            for outgoing, basis in outgoing_basis(alpha, couplings)
+            for i, first in enumerate(basis)
+            for second in basis[i:]
+        ]
+    others = dict(outgoing_basis(beta, couplings))
+    return [
+        (outgoing, first, second)
+        for outgoing, basis in outgoing_basis(alpha, couplings)
+        for first in basis
+        for second in others.get(outgoing, [])
+    ]
 
 
 def _component_product(

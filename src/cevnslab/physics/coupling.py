@@ -4,7 +4,7 @@ A coupling adds `strength * weight * kernel(T)` to one component of the amplitud
 the outgoing flavour beta. The components, on nuclei and on electrons:
 
 * ``"vector"``: the weak charge Q_ab(T) of Eq. (9) and g_V of Eq. (4) of arXiv:2409.10652; interferes with the Standard
-  Model where alpha = beta;
+  Model where alpha = beta, and between flavours where neutrinos arrive as mixtures of them (the Sun's);
 * ``"axial"``: the electrons' g_A of Eq. (4); interferes as well; none on (spin-averaged) nuclei;
 * ``"magnetic"`` and ``"scalar"``: the neutrino's helicity flips, so that they have kinematics of their own and
   interfere with nothing else.
@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cevnslab.errors import PhysicsError
+from cevnslab.physics.flavour import FLAVOURS, MASS_STATES
 from cevnslab.physics.nuclei import Nucleus, Target
 from cevnslab.words import nearest
 
@@ -34,7 +35,6 @@ Rebuild = Callable[[Target, float], Target]
 RangeOf = Callable[[Target], tuple[float, float, float]]
 """range_of(target): lowest possible value, the target's own, highest value of sense."""
 
-FLAVOURS = ("e", "mu", "tau")
 FLAVOUR_SYMBOLS = {"e": "e", "mu": r"\mu", "tau": r"\tau"}
 """The flavours in matplotlib's mathtext."""
 DIAGONAL = tuple((flavour, flavour) for flavour in FLAVOURS)
@@ -47,9 +47,10 @@ class Coupling:
     """A coupling as the field declares it.
 
     `flavours` are the unordered pairs (alpha, beta) that it joins: ``(("e", "e"),)`` is diagonal and interferes
-    with the Standard Model, ``(("e", "mu"),)`` is a transition, acts on both flavours and does not. A value
-    outside `bounds` is an error. `scale` is a value (for `reference` not 0, a shift) of natural size, which sets the
-    numerical unit of fits.
+    with the Standard Model, ``(("e", "mu"),)`` is a transition, acts on both flavours and does not, unless neutrinos
+    arrive as mixtures of the two. Magnetic moments may also be diagonal in the mass basis: ``(("1", "1"),)`` acts on
+    the share of a mass state. A value outside `bounds` is an error. `scale` is a value (for `reference` not 0, a shift)
+    of natural size, which sets the numerical unit of fits.
 
     What enters the amplitude is not always the value itself: a mediator's g enters as g^2 (`power` 2), sin^2 theta_W
     as its distance from the Standard Model's (`reference`). That amplitude per kernel is the `strength`.
@@ -102,6 +103,14 @@ class Coupling:
             raise PhysicsError(
                 f"{self.name}: an axial coupling acts on electrons only; its kernel on nuclei must be None"
             )
+        states = {state for pair in self.flavours for state in pair}
+        if states & set(MASS_STATES) and (
+            self.component != "magnetic" or not states <= set(MASS_STATES) or any(a != b for a, b in self.flavours)
+        ):
+            raise PhysicsError(
+                f"{self.name}: only magnetic moments can be declared for mass states, each of one state: what "
+                "interferes with the Standard Model needs flavours"
+            )
         if self.rebuild is not None and (self.nucleus is not None or self.electron is not None):
             raise PhysicsError(f"{self.name}: declare either kernels or rebuild, not both")
         if (self.rebuild is None) != (self.range_of is None):
@@ -129,12 +138,12 @@ class Coupling:
 
     @property
     def transition(self) -> bool:
-        """Whether it changes flavour: then only its square enters."""
+        """Whether it changes flavour: then only its square enters, but for neutrinos that are mixtures of flavours."""
         return all(alpha != beta for alpha, beta in self.flavours)
 
     @property
     def interferes(self) -> bool:
-        """Whether counts have a term linear in its strength, next to the Standard Model."""
+        """Whether counts of neutrinos of one flavour have a term linear in its strength, next to the Standard Model."""
         return self.linear and self.component in ("vector", "axial") and not self.transition
 
     def strength(self, value: float) -> float:

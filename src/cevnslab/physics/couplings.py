@@ -12,7 +12,6 @@ from types import MappingProxyType
 from cevnslab.errors import UnknownNameError
 from cevnslab.physics.coupling import (
     COMPONENTS,
-    FLAVOURS,
     Coupling,
     ElectronKernel,
     FloatArray,
@@ -20,6 +19,7 @@ from cevnslab.physics.coupling import (
     Rebuild,
 )
 from cevnslab.physics.electromagnetic import CHARGE_RADII, MAGNETIC_MOMENTS
+from cevnslab.physics.flavour import FLAVOURS
 from cevnslab.physics.mediators import FAMILIES, light_scalar, light_vector
 from cevnslab.physics.millicharges import (
     MILLICHARGES,

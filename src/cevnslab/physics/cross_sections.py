@@ -34,6 +34,7 @@ from cevnslab.physics.constants import (
     SIN2_THETA_W,
 )
 from cevnslab.physics.couplings import COUPLINGS, FLAVOURS, Coupling, coupling
+from cevnslab.physics.flavour import MASS_STATES, NUFIT, DensityMatrix, Oscillation, StatePair, pair_weights
 from cevnslab.physics.form_factors import FORM_FACTORS, FormFactor
 from cevnslab.physics.nuclei import Nucleus, Target, target
 from cevnslab.words import nearest
@@ -235,14 +236,16 @@ def scatterers(
 
 
 def outgoing_basis(incoming: str, couplings: list[Coupling]) -> list[tuple[str, list[Coupling | None]]]:
-    """For every outgoing flavour, what contributes to its amplitude: None stands for the Standard Model.
+    """For every outgoing state, what contributes to its amplitude: None stands for the Standard Model.
+
+    Flavours scatter to flavours; the Standard Model's amplitude is counted there, none with mass states.
 
     >>> [(beta, len(basis)) for beta, basis in outgoing_basis("e", [coupling("q_ee"), coupling("q_emu")])]
     [('e', 2), ('mu', 1)]
     """
     rows: list[tuple[str, list[Coupling | None]]] = []
-    for outgoing in FLAVOURS:
-        basis: list[Coupling | None] = [None] if outgoing == incoming else []
+    for outgoing in FLAVOURS if incoming in FLAVOURS else MASS_STATES:
+        basis: list[Coupling | None] = [None] if outgoing == incoming and incoming in FLAVOURS else []
         basis += [new for new in couplings if new.joins(incoming, outgoing)]
         if basis:
             rows.append((outgoing, basis))
@@ -254,28 +257,37 @@ def _cross_section(
     recoil_energy_kev: FloatArray,
     neutrino_energy_mev: FloatArray,
     strengths: Mapping[Coupling, float],
-    incoming: str,
+    weights: Mapping[StatePair, float],
     antineutrino: bool,
 ) -> FloatArray:
-    """Sum over outgoing flavours and pairs of components of c_k(T) E^-k times the amplitudes."""
+    """Sum over pairs of states, outgoing states and pairs of components of c_k(T) E^-k times the amplitudes."""
     kinematics = scatterer.kinematics(recoil_energy_kev, antineutrino, components_of(strengths))
     powers = neutrino_energy_mev ** -np.arange(3.0).reshape(3, *(1,) * recoil_energy_kev.ndim)
     total = np.zeros_like(recoil_energy_kev)
-    for outgoing, basis in outgoing_basis(incoming, list(strengths)):
-        amplitude: Amplitudes = {}
-        for new in basis:
-            if new is None:
-                parts, factor = scatterer.standard_model(incoming, recoil_energy_kev), 1.0
-            else:
-                parts = scatterer.kernel(new, recoil_energy_kev)
-                factor = strengths[new] * new.weight(incoming, outgoing)
-            for component, part in parts.items():
-                amplitude[component] = amplitude.get(component, 0.0) + factor * part
-        for (first, second), coefficients in kinematics.items():
-            if first in amplitude and second in amplitude:
-                multiplicity = 1.0 if first == second else 2.0
-                product = multiplicity * amplitude[first] * amplitude[second]
-                total += product * np.sum(coefficients * powers, axis=0)
+
+    def amplitudes(incoming: str) -> dict[str, Amplitudes]:
+        by_outgoing: dict[str, Amplitudes] = {}
+        for outgoing, basis in outgoing_basis(incoming, list(strengths)):
+            amplitude = by_outgoing.setdefault(outgoing, {})
+            for new in basis:
+                if new is None:
+                    parts, factor = scatterer.standard_model(incoming, recoil_energy_kev), 1.0
+                else:
+                    parts = scatterer.kernel(new, recoil_energy_kev)
+                    factor = strengths[new] * new.weight(incoming, outgoing)
+                for component, part in parts.items():
+                    amplitude[component] = amplitude.get(component, 0.0) + factor * part
+        return by_outgoing
+
+    for (alpha, beta), weight in weights.items():
+        left, right = amplitudes(alpha), amplitudes(beta)
+        for outgoing in left.keys() & right.keys():
+            a, b = left[outgoing], right[outgoing]
+            for (first, second), coefficients in kinematics.items():
+                orders = [(first, second)] if first == second else [(first, second), (second, first)]
+                for one, other in orders:
+                    if one in a and other in b:
+                        total += weight * a[one] * b[other] * np.sum(coefficients * powers, axis=0)
     allowed = scatterer.minimum_energy_mev(recoil_energy_kev) < neutrino_energy_mev
     return np.where(allowed, total, 0.0)
 
@@ -287,18 +299,24 @@ def differential(
     of: Target | str,
     *,
     couplings: CouplingValues | None = None,
-    incoming: str = "e",
+    incoming: str | DensityMatrix = "e",
     antineutrino: bool = False,
     form_factor: str = "helm",
     radiative_corrections: bool = False,
     registry: Mapping[str, Coupling] = COUPLINGS,
+    oscillation: Oscillation = NUFIT,
 ) -> FloatArray:
     """d(sigma)/dT per formula unit of a target in a channel, in cm^2/keV; 0 beyond the endpoint.
 
-    `cevns` and `electron_scattering` are this for one channel; see them for the formulas and parameters.
+    `cevns` and `electron_scattering` are this for one channel; see them for the formulas and parameters. A neutrino may
+    also come in as a mass state of `oscillation`, ``"1"``, ``"2"`` or ``"3"``, or with a density matrix in flavour; the
+    cross section is then Tr(Q rho Q^+).
+
+    >>> new = {"eps_emu_u": 0.1}
+    >>> states = [float(differential("cevns", 1.0, 10.0, "Xe", couplings=new, incoming=each)) for each in ("e", "2")]
+    >>> round(states[1] / states[0], 3)  # interference between flavours
+    0.376
     """
-    if incoming not in FLAVOURS:
-        raise UnknownNameError(f"no flavour '{incoming}'; {nearest(incoming, FLAVOURS)}")
     resolved = target(of) if isinstance(of, str) else of
     strengths: dict[Coupling, float] = {}
     for key, value in (couplings or {}).items():
@@ -313,9 +331,10 @@ def differential(
     )
     if not np.all(recoil > 0) or not np.all(energy > 0):
         raise PhysicsError("recoil energies and neutrino energies must be above 0")
+    weights = pair_weights(incoming, oscillation, antineutrino)
     total = np.zeros(recoil.shape)
     for scatterer, count in scatterers(resolved, channel, form_factor, radiative_corrections):
-        total += count * _cross_section(scatterer, recoil, energy, strengths, incoming, antineutrino)
+        total += count * _cross_section(scatterer, recoil, energy, strengths, weights, antineutrino)
     return total
 
 
@@ -325,7 +344,7 @@ def cevns(
     of: Target | str,
     *,
     couplings: CouplingValues | None = None,
-    incoming: str = "e",
+    incoming: str | DensityMatrix = "e",
     form_factor: str = "helm",
     radiative_corrections: bool = False,
     registry: Mapping[str, Coupling] = COUPLINGS,
@@ -341,7 +360,7 @@ def cevns(
     recoil_energy_kev, neutrino_energy_mev : T in keV and E in MeV; they broadcast.
     of : a `Target`, or a formula; the sum over the nuclei of one formula unit.
     couplings : values by name or declaration, in plain units; `UnknownNameError`, `PhysicsError` out of bounds.
-    incoming : flavour ``"e"``, ``"mu"`` or ``"tau"``.
+    incoming : flavour ``"e"``, ``"mu"`` or ``"tau"``; mass states and density matrices as for `differential`.
     form_factor : a name of `cevnslab.form_factors.FORM_FACTORS`.
     radiative_corrections : g_p(nu_e, nu_mu, nu_tau) = 0.0382, 0.0300, 0.0256 and g_n = -0.5117 (arXiv:1303.5522) in
         place of Eq. (2); their g_p hold the charge radii of the Standard Model.
@@ -374,7 +393,7 @@ def electron_scattering(
     of: Target | str,
     *,
     couplings: CouplingValues | None = None,
-    incoming: str = "e",
+    incoming: str | DensityMatrix = "e",
     antineutrino: bool = False,
     registry: Mapping[str, Coupling] = COUPLINGS,
 ) -> FloatArray:

@@ -8,6 +8,7 @@ import numpy as np
 
 from cevnslab.physics.constants import FERMI_CONSTANT, FINE_STRUCTURE, INVERSE_MEV2_TO_CM2
 from cevnslab.physics.coupling import FLAVOUR_SYMBOLS, Coupling, FloatArray, pair_symbol
+from cevnslab.physics.flavour import FLAVOURS, MASS_STATES
 from cevnslab.physics.nuclei import Nucleus
 
 CHARGE_RADIUS_PER_CM2 = math.sqrt(2) * math.pi * FINE_STRUCTURE / (3 * FERMI_CONSTANT) / INVERSE_MEV2_TO_CM2
@@ -46,19 +47,19 @@ def charge_radius_on_electron(recoil_energy_kev: FloatArray) -> FloatArray:
     return np.full_like(recoil_energy_kev, CHARGE_RADIUS_PER_CM2)
 
 
-def _magnetic_moment(flavour: str) -> Coupling:
+def _magnetic_moment(name: str, symbol: str, states: tuple[str, ...], description: str) -> Coupling:
     return Coupling(
-        name=f"mu_{flavour}",
-        symbol=rf"\mu_{{\nu_{{{FLAVOUR_SYMBOLS[flavour]}}}}}",
+        name=name,
+        symbol=symbol,
         unit="mu_B",
         scale=1e-10,
         # Both signs, as for transition charges, though only the square enters; 1e-6 is a thousand times the
         # limits of early beam experiments.
         bounds=(-1e-6, 1e-6),
-        flavours=((flavour, flavour),),
+        flavours=tuple((state, state) for state in states),
         nucleus=magnetic_moment_on_nucleus,
         electron=magnetic_moment_on_electron,
-        description=f"effective magnetic moment of nu_{flavour}, mu^2 = sum over the final flavours",
+        description=description,
         component="magnetic",
         reference_text="Vogel, Engel, Phys. Rev. D 39 (1989) 3378",
         formula=r"\frac{d\sigma}{dT} \to \frac{d\sigma}{dT}"
@@ -86,11 +87,45 @@ def _charge_radius(alpha: str, beta: str) -> Coupling:
     )
 
 
-MAGNETIC_MOMENTS = tuple(_magnetic_moment(flavour) for flavour in ("e", "mu"))
-"""Effective moments of the incoming flavour: mu_a^2 is the sum over b of |mu_ab|^2."""
+MAGNETIC_MOMENTS = (
+    *(
+        _magnetic_moment(
+            f"mu_{flavour}",
+            rf"\mu_{{\nu_{{{FLAVOUR_SYMBOLS[flavour]}}}}}",
+            (flavour,),
+            f"effective magnetic moment of nu_{flavour}, mu^2 = sum over the final flavours",
+        )
+        for flavour in FLAVOURS
+    ),
+    _magnetic_moment("mu_nu", r"\mu_\nu", FLAVOURS, "magnetic moment, the same for every flavour and mass state"),
+    *(
+        _magnetic_moment(
+            f"mu_{state}",
+            rf"\mu_{{{state}}}",
+            (state,),
+            f"effective magnetic moment of the mass state nu_{state}, mu^2 = sum over the final states",
+        )
+        for state in MASS_STATES
+    ),
+)
+"""Effective moments: mu_a^2 is the sum over b of |mu_ab|^2, of the incoming flavour or mass state.
+
+With lambda the matrix of moments, neutrinos with the density matrix rho have mu^2 = Tr(lambda rho lambda^+). The
+moments of flavours take lambda^+ lambda as diagonal in flavour, sum over a of rho_aa mu_a^2, those of mass states as
+diagonal in the mass basis, sum over i of <nu_i|rho|nu_i> mu_i^2. Neither follows from the other: only `mu_nu` means the
+same in every basis.
+"""
 
 CHARGE_RADII = tuple(
-    _charge_radius(alpha, beta) for alpha, beta in (("e", "e"), ("mu", "mu"), ("e", "mu"), ("e", "tau"), ("mu", "tau"))
+    _charge_radius(alpha, beta)
+    for alpha, beta in (
+        ("e", "e"),
+        ("mu", "mu"),
+        ("tau", "tau"),
+        ("e", "mu"),
+        ("e", "tau"),
+        ("mu", "tau"),
+    )
 )
 """<r^2> - <r^2>_SM, whatever the couplings of the Standard Model are taken to be.
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cevnslab.physics.constants import ELECTRON_MASS_MEV, FERMI_CONSTANT, FINE_STRUCTURE, KEV
-from cevnslab.physics.coupling import Coupling, FloatArray, pair_symbol
+from cevnslab.physics.coupling import DIAGONAL, Coupling, FloatArray, pair_symbol
 from cevnslab.physics.nuclei import Nucleus
 
 
@@ -33,25 +33,36 @@ def millicharge_on_electron(recoil_energy_kev: FloatArray) -> FloatArray:
     return -millicharge_strength(ELECTRON_MASS_MEV, recoil_energy_kev)
 
 
-def _millicharge(alpha: str, beta: str) -> Coupling:
-    transition = "transition " if alpha != beta else ""
+def _millicharge(name: str, symbol: str, pairs: tuple[tuple[str, str], ...], description: str) -> Coupling:
     return Coupling(
-        name=f"q_{alpha}{beta}",
-        symbol=f"q_{{{pair_symbol(alpha, beta)}}}",
+        name=name,
+        symbol=symbol,
         unit="e",
         scale=1e-9,
         # Five decades beyond the limits: what is larger would have been seen by any experiment.
         bounds=(-1e-4, 1e-4),
-        flavours=((alpha, beta),),
+        flavours=pairs,
         nucleus=millicharge_on_nucleus,
         electron=millicharge_on_electron,
-        description=f"{transition}electric charge of the neutrino, nu_{alpha} nu_{beta}",
+        description=description,
         reference_text="arXiv:2409.10652, Eqs. (8), (9) on nuclei, (10) on electrons",
         formula=r"\delta Q = \sqrt{2}\pi\alpha\, Z F_p(q)\, q_{\nu} / (G_F M T)",
     )
 
 
-MILLICHARGES = tuple(
-    _millicharge(alpha, beta) for alpha, beta in (("e", "e"), ("mu", "mu"), ("e", "mu"), ("e", "tau"), ("mu", "tau"))
+def _of_pair(alpha: str, beta: str) -> Coupling:
+    transition = "transition " if alpha != beta else ""
+    return _millicharge(
+        f"q_{alpha}{beta}",
+        f"q_{{{pair_symbol(alpha, beta)}}}",
+        ((alpha, beta),),
+        f"{transition}electric charge of the neutrino, nu_{alpha} nu_{beta}",
+    )
+
+
+MILLICHARGES = (
+    *(_of_pair(alpha, beta) for alpha, beta in DIAGONAL),
+    *(_of_pair(alpha, beta) for alpha, beta in (("e", "mu"), ("e", "tau"), ("mu", "tau"))),
+    _millicharge("q_nu", r"q_\nu", DIAGONAL, "electric charge of the neutrino, the same for every flavour"),
 )
-"""Those that a source of electron and muon neutrinos can show."""
+"""A source shows those of the flavours that it has."""

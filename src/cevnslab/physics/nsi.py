@@ -55,6 +55,6 @@ def _quark_nsi(alpha: str, beta: str, quark: str) -> Coupling:
 NSI = tuple(
     _quark_nsi(alpha, beta, quark)
     for quark in "ud"
-    for alpha, beta in (("e", "e"), ("mu", "mu"), ("e", "mu"), ("e", "tau"), ("mu", "tau"))
+    for alpha, beta in (("e", "e"), ("mu", "mu"), ("tau", "tau"), ("e", "mu"), ("e", "tau"), ("mu", "tau"))
 )
-"""Real values: off the diagonal only the modulus enters."""
+"""Real values: off the diagonal only the modulus enters, unless neutrinos arrive as mixtures of flavours."""

@@ -50,7 +50,9 @@ def show_preset(name: str) -> str:
             return presets.text(kind, name)
     if name in COUPLINGS:
         new = COUPLINGS[name]
-        joined = ", ".join(f"[{alpha}, {beta}]" for alpha, beta in new.flavours)
+        # With any YAML parser a mass state is a word, too.
+        words = [[f'"{state}"' if state.isdigit() else state for state in pair] for pair in new.flavours]
+        joined = ", ".join(f"[{alpha}, {beta}]" for alpha, beta in words)
         return (
             f"# {new.description}; list it under `couplings` of a study\n"
             f'name: {new.name}\nunit: "{new.unit}"\n'

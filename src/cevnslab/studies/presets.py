@@ -22,7 +22,7 @@ def names(kind: Kind) -> list[str]:
     """The presets of a kind.
 
     >>> names("sources")
-    ['ess', 'reactor', 'sns']
+    ['ess', 'reactor', 'sns', 'solar', 'solar-8b', 'supernova']
     """
     return sorted([*_packaged(kind), *(datasets.known() if kind == "detectors" else ())])
 

@@ -28,7 +28,8 @@ class DetectorSetup:
 
     detector: Detector
     source: Source
-    exposure_years: float
+    exposure_years: float | None
+    """None at a source of one burst."""
     channels: tuple[str, ...]
     form_factor: str
     signal_uncertainty: float

@@ -9,6 +9,7 @@ from typing import Any
 
 from cevnslab.errors import StudyError, located
 from cevnslab.physics.arrival_times import GaussianPulse, Pulse, UniformPulse
+from cevnslab.physics.flavour import Oscillation
 from cevnslab.physics.reactor_spectra import (
     ISOTOPES,
     FissionSpectra,
@@ -18,11 +19,16 @@ from cevnslab.physics.reactor_spectra import (
     huber_mueller,
 )
 from cevnslab.physics.sources import (
+    SPECIES,
+    Emission,
     FluxComponent,
     PionDecayAtRest,
     Reactor,
     ReactorCore,
     Source,
+    Sun,
+    Supernova,
+    TabulatedBurst,
     TabulatedSource,
     TotalFlux,
 )
@@ -72,7 +78,10 @@ def says_distance(content: object) -> bool:
     """Whether a source, by its name or keys, says itself how far it is from every detector."""
     if isinstance(content, str):
         return content in presets.names("sources") and says_distance(presets.load("sources", content))
-    return isinstance(content, Mapping) and content.get("cores") is not None
+    if not isinstance(content, Mapping):
+        return False
+    kind = content.get("type")
+    return kind in ("solar", "supernova") or "cores" in content or content.get("reference_distance_m") == "none"
 
 
 def build_source(keys: str | schema.SourceKeys, base: Path = Path(), where: str = "") -> Source:
@@ -85,15 +94,18 @@ def build_source(keys: str | schema.SourceKeys, base: Path = Path(), where: str 
             return build_source(validated_source(presets.load("sources", keys)))
     if isinstance(keys, schema.Reactor):
         _check_reactor_norm(keys, where)
+    if isinstance(keys, schema.TabulatedSource):
+        _check_table(keys, where)
     with located(where) if where else nullcontext():
-        if isinstance(keys, schema.Reactor):
-            return _reactor(keys, base)
-        if isinstance(keys, schema.TabulatedSource):
-            components = _tabulated_components(base / keys.file)
-            # The file holds fluxes, so that they are the components' yields of a unit flux.
-            return TabulatedSource(
-                keys.name, components, 1.0, keys.reference_distance_m, keys.hours_per_year, keys.duty_factor
-            )
+        match keys:
+            case schema.Reactor():
+                return _reactor(keys, base)
+            case schema.Solar():
+                return Sun(keys.name, tuple(keys.branches), keys.flux, keys.shape_8b, _oscillation(keys.oscillation))
+            case schema.Supernova():
+                return _supernova(keys)
+            case schema.TabulatedSource():
+                return _tabulated(keys, base)
         return PionDecayAtRest(
             name=keys.name,
             protons_per_year=keys.protons_per_year,
@@ -164,8 +176,48 @@ def _fission_spectra(keys: str | schema.FissionFile, base: Path) -> FissionSpect
     return TabulatedFissionSpectra("table", (table,))
 
 
-def _tabulated_components(path: Path) -> tuple[FluxComponent, ...]:
-    """One component per column of a spectrum file, its yield the flux in 1/(cm^2 s)."""
+def _oscillation(keys: schema.Oscillation) -> Oscillation:
+    return Oscillation(**keys.model_dump())
+
+
+def _supernova(keys: schema.Supernova) -> Supernova:
+    def of(value: float | schema.OfSpecies, species: str) -> float:
+        return float(getattr(value, species)) if isinstance(value, schema.OfSpecies) else value
+
+    emission = {
+        species: Emission(of(keys.energy_erg, species), of(keys.mean_energy_mev, species), of(keys.pinching, species))
+        for species in SPECIES
+    }
+    return Supernova(
+        keys.name, keys.distance_kpc, emission, keys.ordering, keys.window_s, _oscillation(keys.oscillation)
+    )
+
+
+def _check_table(keys: schema.TabulatedSource, where: str) -> None:
+    """Raise `StudyError` for keys of a flux with a fluence, or of a fluence with a flux."""
+    if keys.quantity == "flux":
+        if keys.hours_per_year is None:
+            raise StudyError(f"{_path(where, 'hours_per_year')}: this key is required (or give quantity: fluence)")
+        if keys.window_s is not None:
+            raise StudyError(f"{_path(where, 'window_s')}: goes with quantity: fluence")
+    else:
+        for key in ("hours_per_year", "duty_factor"):
+            if key in keys.model_fields_set:
+                raise StudyError(f"{_path(where, key)}: the fluence of a burst has no live time; remove it")
+
+
+def _tabulated(keys: schema.TabulatedSource, base: Path) -> TabulatedSource | TabulatedBurst:
+    components = _tabulated_components(base / keys.file, _oscillation(keys.oscillation))
+    distance = None if keys.reference_distance_m == "none" else keys.reference_distance_m
+    # The file holds fluxes or fluences, so that they are the components' yields of a unit flux or fluence.
+    if keys.quantity == "fluence":
+        return TabulatedBurst(keys.name, components, distance, keys.window_s or 10.0)
+    assert keys.hours_per_year is not None
+    return TabulatedSource(keys.name, components, 1.0, distance, keys.hours_per_year, keys.duty_factor)
+
+
+def _tabulated_components(path: Path, oscillation: Oscillation) -> tuple[FluxComponent, ...]:
+    """One component per column of a spectrum file, its yield the flux in 1/(cm^2 s), or the fluence in 1/cm^2."""
     energy, columns = read_spectra(path)
     components = []
     for name, density in columns.items():
@@ -175,7 +227,14 @@ def _tabulated_components(path: Path) -> tuple[FluxComponent, ...]:
             spectrum = TabulatedSpectrum(tuple(energy.tolist()), tuple(density.tolist()))
             flavour, antineutrino = FLAVOUR_COLUMNS[name]
             components.append(
-                FluxComponent(name, flavour, antineutrino, spectrum.normalised(), yield_per_primary=spectrum.integral)
+                FluxComponent(
+                    name,
+                    flavour,
+                    antineutrino,
+                    spectrum.normalised(),
+                    yield_per_primary=spectrum.integral,
+                    oscillation=oscillation,
+                )
             )
     if not components:
         raise StudyError(f"spectrum file {path}: no column has any neutrinos")

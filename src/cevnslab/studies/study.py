@@ -12,7 +12,7 @@ from typing import Any
 from cevnslab.detection.response import Response
 from cevnslab.errors import StudyError, located
 from cevnslab.physics.couplings import Coupling, coupling
-from cevnslab.physics.sources import days_in_time_bins
+from cevnslab.physics.sources import Source, days_in_time_bins
 from cevnslab.results import Result
 from cevnslab.studies import schema
 from cevnslab.studies.build import build_detector, build_experiment, merge_preset
@@ -162,12 +162,13 @@ def _setup(
     if isinstance(spec, schema.Experiment):
         setup = build_experiment(spec, channels, file, data)
         return ExperimentSetup(spec.experiment, setup, couplings)
-    source_given, years = spec.source or file.source, spec.exposure_years or file.exposure_years
-    uncertainties = spec.uncertainties or file.uncertainties
-    if source_given is None or years is None or uncertainties is None:
-        missing = {"source": source_given, "exposure_years": years, "uncertainties": uncertainties}
-        raise StudyError(f"{next(key for key, value in missing.items() if value is None)}: this key is required")
+    source_given, uncertainties = spec.source or file.source, spec.uncertainties or file.uncertainties
+    if source_given is None:
+        raise StudyError("source: this key is required")
     source = build_source(source_given, base, f"{path}.source" if spec.source else "source")
+    years = _exposure_years(file, spec, source)
+    if uncertainties is None:
+        raise StudyError("uncertainties: this key is required")
     if source.needs_distance and spec.distance_m is None:
         raise StudyError(f"{path}.distance_m: this key is required")
     if not source.needs_distance and spec.distance_m is not None:
@@ -178,7 +179,7 @@ def _setup(
         raise StudyError(f"{path}.quenching: required with an uncertainty of the quenching")
     if spec.time_bin_edges_us is not None:
         with located(f"{path}.time_bin_edges_us"):
-            days_in_time_bins(source, spec.time_bin_edges_us, years)
+            days_in_time_bins(source, spec.time_bin_edges_us, years or 1.0)
     return DetectorSetup(
         detector=build_detector(spec, base, file.nuclei),
         source=source,
@@ -193,3 +194,20 @@ def _setup(
         energy_scale_uncertainty=uncertainties.energy_scale,
         quenching_uncertainty=uncertainties.quenching,
     )
+
+
+def _exposure_years(file: schema.StudyFile, spec: schema.Detector, source: Source) -> float | None:
+    """Calendar years of a detector, its own or the study's; None at a source of one burst, which has none."""
+    for holder, path in ((spec, f"detectors.{spec.name}."), (file, "")):
+        given = [key for key in ("exposure_years", "exposure_hours") if getattr(holder, key) is not None]
+        if len(given) > 1:
+            raise StudyError(f"{path}exposure_hours: give exposure_years or exposure_hours, not both")
+        if given and source.burst:
+            if holder is spec or spec.source is None:
+                raise StudyError(f"{path}{given[0]}: the source {source.name} is one burst; remove it")
+        elif given:
+            value = float(getattr(holder, given[0]))
+            return value if given[0] == "exposure_years" else value / source.hours_per_year
+    if source.burst:
+        return None
+    raise StudyError("exposure_years: this key is required (or give exposure_hours)")

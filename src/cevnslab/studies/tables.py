@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from cevnslab.errors import InputFileError
+from cevnslab.physics.flavour import FLAVOURS, MASS_STATES
 from cevnslab.textfiles import FloatArray, Table, energy_unit, read_table
 from cevnslab.words import nearest
 
@@ -60,9 +61,9 @@ def _require_rising(table: Table, energy: FloatArray, lowest: float) -> None:
 
 
 FLAVOUR_COLUMNS = {
-    f"{prefix}nu_{flavour}": (flavour, prefix == "anti_") for prefix in ("", "anti_") for flavour in ("e", "mu", "tau")
+    f"{prefix}nu_{state}": (state, prefix == "anti_") for prefix in ("", "anti_") for state in (*FLAVOURS, *MASS_STATES)
 }
-"""Columns of a spectrum file: flavour, and whether it is of antineutrinos."""
+"""Columns of a spectrum file: flavour or mass state, and whether it is of antineutrinos."""
 
 
 def read_spectra(

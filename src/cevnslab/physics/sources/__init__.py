@@ -11,6 +11,7 @@ from cevnslab.physics.sources.pion_decay import (
     PionDecayAtRest,
 )
 from cevnslab.physics.sources.reactor import ENERGY_PER_FISSION_MEV, Reactor, ReactorCore, TotalFlux
+from cevnslab.physics.sources.solar import BRANCHES, SolarBranch, Sun
 from cevnslab.physics.sources.source import (
     FluxComponent,
     FluxNuisance,
@@ -19,7 +20,8 @@ from cevnslab.physics.sources.source import (
     components_by_part,
     days_in_time_bins,
 )
-from cevnslab.physics.sources.tables import TabulatedSource
+from cevnslab.physics.sources.supernova import SPECIES, Emission, Supernova
+from cevnslab.physics.sources.tables import TabulatedBurst, TabulatedSource
 from cevnslab.physics.spectra import (
     ANTI_NU_MU_SPECTRUM,
     MICHEL_ENDPOINT_MEV,
@@ -32,6 +34,7 @@ from cevnslab.physics.spectra import (
 
 __all__ = [
     "ANTI_NU_MU_SPECTRUM",
+    "BRANCHES",
     "DELAYED_LIFETIMES_US",
     "ENERGY_PER_FISSION_MEV",
     "MICHEL_ENDPOINT_MEV",
@@ -39,6 +42,8 @@ __all__ = [
     "PION_DECAY_AT_REST",
     "PROMPT_ENERGY_MEV",
     "PROMPT_LIFETIMES_US",
+    "SPECIES",
+    "Emission",
     "FluxComponent",
     "FluxNuisance",
     "LineSpectrum",
@@ -46,8 +51,12 @@ __all__ = [
     "PionDecayAtRest",
     "Reactor",
     "ReactorCore",
+    "SolarBranch",
     "Source",
     "Spectrum",
+    "Sun",
+    "Supernova",
+    "TabulatedBurst",
     "TabulatedSource",
     "TabulatedSpectrum",
     "TotalFlux",

@@ -48,6 +48,7 @@ class PionDecayAtRest:
     repetition_hz: float | None = None
 
     needs_distance = True
+    burst = False
 
     @property
     def components(self) -> tuple[FluxComponent, ...]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from cevnslab.errors import PhysicsError
 from cevnslab.physics.arrival_times import Pulse
+from cevnslab.physics.flavour import NUFIT, DensityMatrix, Oscillation, StatePair, pair_weights
 from cevnslab.physics.spectra import Spectrum
 
 FloatArray = NDArray[np.float64]
@@ -24,8 +26,11 @@ class FluxComponent:
     """One kind of neutrino from a source."""
 
     name: str
-    flavour: str
-    """``"e"``, ``"mu"`` or ``"tau"``."""
+    flavour: str | DensityMatrix
+    """``"e"``, ``"mu"`` or ``"tau"``; a mass state ``"1"``, ``"2"``, ``"3"``; or a density matrix in flavour.
+
+    The flux density matrix of a source is the sum over its components of spectrum times density matrix, so that any
+    rho(E) can be written: a coherence between flavours is a component with a matrix of trace 0."""
     antineutrino: bool
     spectrum: Spectrum
     lifetimes_us: tuple[float, ...] = ()
@@ -34,6 +39,13 @@ class FluxComponent:
     """Neutrinos of this kind per primary particle, of which `fluence_per_cm2` counts; multiplies the spectrum."""
     part: str = ""
     """The part of the flux that it belongs to, on which a `FluxNuisance` acts; empty where none does."""
+    oscillation: Oscillation = NUFIT
+    """What mass states are made of."""
+
+    @cached_property
+    def pair_weights(self) -> Mapping[StatePair, float]:
+        """Its density matrix, as `cevnslab.physics.flavour.pair_weights` has it."""
+        return pair_weights(self.flavour, self.oscillation, self.antineutrino)
 
 
 @dataclass(frozen=True)
@@ -74,8 +86,12 @@ class Source(Protocol):
     def needs_distance(self) -> bool:
         """Whether the flux depends on the detector's distance; otherwise the source says all."""
 
+    @property
+    def burst(self) -> bool:
+        """Whether it shines once: then there are no years of exposure, and `years` is not asked."""
+
     def fluence_per_cm2(self, distance_m: float | None, years: float) -> float:
-        """Neutrinos per cm^2 of a component with a yield of 1, over calendar years.
+        """Neutrinos per cm^2 of a component with a yield of 1, over calendar years, or of a burst.
 
         Raises `PhysicsError` for no distance where one is needed.
         """
@@ -100,11 +116,8 @@ class Source(Protocol):
         """Days in which the source shines, over calendar years: what steady backgrounds are multiplied by."""
 
 
-class Steady:
+class _Unpulsed:
     """A source without pulses, whose flux has no uncertain parts unless it says so."""
-
-    hours_per_year: float
-    duty_factor: float
 
     @property
     def pulse(self) -> None:
@@ -121,6 +134,15 @@ class Steady:
         """None."""
         return ()
 
+
+class Steady(_Unpulsed):
+    """A source that shines all the year, or a part of it."""
+
+    hours_per_year: float
+    duty_factor: float
+
+    burst = False
+
     def beam_days(self, years: float) -> float:
         """Days in which the source shines: live time times duty factor."""
         return self.hours_per_year / 24 * years * self.duty_factor
@@ -128,6 +150,24 @@ class Steady:
     def beam_seconds(self, years: float) -> float:
         """The same in seconds."""
         return self.beam_days(years) * 24 * SECONDS_PER_HOUR
+
+
+class Burst(_Unpulsed):
+    """A source that shines once, for a window of seconds: the counts are those of one burst."""
+
+    window_s: float
+
+    burst = True
+    duty_factor = 1.0
+
+    @property
+    def hours_per_year(self) -> float:
+        """The window, in hours: the burst is the year."""
+        return self.window_s / SECONDS_PER_HOUR
+
+    def beam_days(self, years: float) -> float:
+        """Days of the window, whatever the years."""
+        return self.window_s / (24 * SECONDS_PER_HOUR)
 
 
 def required_distance_m(source: str, distance_m: float | None) -> float:

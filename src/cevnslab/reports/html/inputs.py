@@ -99,6 +99,16 @@ def _efficiency(given: Any) -> str:
     return "from a file" if isinstance(given, Mapping) else f"{given:g}"
 
 
+def _exposure(detector: Keys, study: Keys) -> str:
+    """Years or hours of a detector, or of the study; a burst has neither."""
+    for keys in (detector, study):
+        for key in ("exposure_years", "exposure_hours"):
+            if keys.get(key) is not None:
+                unit = key.removeprefix("exposure_").removesuffix("s")
+                return f"{keys[key]:g} {unit}" + ("" if keys[key] == 1 else "s")
+    return "one burst"
+
+
 def detector_table(result: Result) -> Markup:
     """The detectors with what the study says of them; whatever stands in a detector comes before the study's."""
     rows: list[list[Child]] = []
@@ -115,7 +125,7 @@ def detector_table(result: Result) -> Markup:
                 f"{detector['mass_kg']:g}",
                 f"{detector['distance_m']:g}" if "distance_m" in detector else "",
                 f"{detector['protons_on_target']:.4g} protons" if measured else _source(whole.get("source")),
-                "whole run" if measured else _years(whole["exposure_years"]),
+                "whole run" if measured else _exposure(detector, result.study),
                 result.detectors[name].channels,
                 "poisson" if measured else whole.get("statistic", "least-squares"),
                 energies,
@@ -153,7 +163,3 @@ def coupling_table(result: Result) -> Markup:
         )
     columns = ["coupling", "symbol", "unit", "Standard Model", "meaning", "formula from"]
     return table("Couplings", columns, rows, {3})
-
-
-def _years(years: float) -> str:
-    return f"{years:g} year" + ("" if years == 1 else "s")

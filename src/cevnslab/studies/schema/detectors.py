@@ -106,7 +106,8 @@ class Detector(Model):
     )
     mass_kg: Positive = Field(description="of the target")
     distance_m: Positive | None = Field(
-        None, description="from the source; required unless the source says it itself (reactor cores)"
+        None,
+        description="from the source; required unless the source says it itself (reactor cores, the Sun, a supernova)",
     )
     threshold_kev: Positive | None = Field(
         None, description="lower edge of the first bin; goes with maximum_kev and bins"
@@ -152,6 +153,9 @@ class Detector(Model):
     )
     source: SourceOrPreset | None = Field(None, description="the study's unless given")
     exposure_years: Years | None = Field(None, description="calendar years; the study's unless given")
+    exposure_hours: Positive | None = Field(
+        None, description="live hours of the source, in the place of exposure_years; the study's unless given"
+    )
     channels: Channels | None = Field(None, description="the study's unless given")
     statistic: Statistic | None = Field(None, description="the study's unless given")
     uncertainties: Uncertainties | None = Field(None, description="the study's unless given")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Discriminator, Field, Tag
 
+from cevnslab.physics.flavour import NUFIT
 from cevnslab.physics.sources.reactor import FACTOR_ABOVE_8_MEV
+from cevnslab.physics.sources.solar import BranchName
 from cevnslab.studies.schema.base import Fraction, HoursPerYear, Model, Name, NonNegative, Positive, either
 
 
@@ -78,6 +80,12 @@ FissionSpectrum = Annotated[
 ]
 
 
+UnitInterval = Annotated[float, Field(ge=0, le=1)]
+DistanceOrNone = Annotated[
+    Annotated[Literal["none"], Tag("<word>")] | Annotated[Positive, Tag("<number>")], either("<word>", "<number>")
+]
+
+
 class FluxFactor(Model):
     """The prior of a factor on a part of the flux."""
 
@@ -123,26 +131,112 @@ class Reactor(Model):
     duty_factor: Fraction = Field(1.0, description="share of the live time at full power")
 
 
+class Oscillation(Model):
+    """Oscillation parameters; NuFIT 6.0, normal ordering, unless given."""
+
+    sin2_theta12: UnitInterval = Field(NUFIT.sin2_theta12, description="squared sine")
+    sin2_theta13: UnitInterval = Field(NUFIT.sin2_theta13, description="squared sine")
+    sin2_theta23: UnitInterval = Field(NUFIT.sin2_theta23, description="squared sine")
+    dm21_ev2: Positive = Field(NUFIT.dm21_ev2, description="m2^2 - m1^2 in eV^2")
+    dm31_ev2: float = Field(NUFIT.dm31_ev2, description="m3^2 - m1^2 in eV^2, negative in the inverted ordering")
+    delta_deg: Annotated[float, Field(ge=-360, le=360)] = Field(NUFIT.delta_deg, description="phase in degrees")
+
+
+def _nufit() -> Oscillation:
+    return Oscillation.model_validate({})
+
+
+class Solar(Model):
+    """The Sun: neutrinos of its branches, which arrive as mass states. No distance is asked."""
+
+    preset: SourcePreset = None
+    name: Name = Field("custom", description="how outputs name it")
+    type: Literal["solar"] = Field(description="which kind of source this is")
+    branches: Annotated[list[BranchName], Field(min_length=1)] = Field(
+        default=list(get_args(BranchName)),
+        description="reactions and decays; each has its flux as a nuisance, such as flux_8b",
+    )
+    flux: Literal["sno", "b16-gs98"] = Field(
+        "sno",
+        description="of 8B: as SNO measured it (5.25e6, 3.81 %), or of the model (5.46e6, 12 %); "
+        "the others are B16-GS98",
+    )
+    shape_8b: Literal["winter", "bahcall"] = Field(
+        "winter", description="spectrum of 8B: Phys. Rev. C 73 (2006) 025503, or C 54 (1996) 411, 4.5 % fewer counts"
+    )
+    oscillation: Oscillation = Field(default_factory=_nufit, description="mixing, and conversion in the Sun")
+
+
+SpeciesNumber = Annotated[float, Field(gt=0, le=1e60)]
+"""Energies in erg are beyond what other numbers of a study may be."""
+
+
+class OfSpecies(Model):
+    """One value per species of a burst."""
+
+    nu_e: SpeciesNumber = Field(description="of electron neutrinos")
+    anti_nu_e: SpeciesNumber = Field(description="of electron antineutrinos")
+    nu_x: SpeciesNumber = Field(description="of each of nu_mu, nu_tau and their antineutrinos")
+
+
+SpeciesValue = Annotated[
+    Annotated[SpeciesNumber, Tag("<number>")] | Annotated[OfSpecies, Tag("<mapping>")], either("<mapping>", "<number>")
+]
+
+
+class Supernova(Model):
+    """A supernova: the neutrinos of one burst. No distance and no exposure are asked; counts are those of the burst."""
+
+    preset: SourcePreset = None
+    name: Name = Field("custom", description="how outputs name it")
+    type: Literal["supernova"] = Field(description="which kind of source this is")
+    distance_kpc: Positive = Field(description="from the Earth")
+    energy_erg: SpeciesValue = Field(
+        description="of one of the six species, a sixth of 3e53 erg, say; a number for all, or {nu_e, anti_nu_e, nu_x}"
+    )
+    mean_energy_mev: SpeciesValue = Field(description="a number, or {nu_e, anti_nu_e, nu_x}")
+    pinching: SpeciesValue = Field(
+        description="a in (E/<E>)^a exp(-(a+1) E/<E>), above 1; a number, or {nu_e, anti_nu_e, nu_x}"
+    )
+    ordering: Literal["none", "normal", "inverted"] = Field(
+        "none", description="of the masses, for adiabatic conversion in the star; none: flavours arrive as emitted"
+    )
+    window_s: Positive = Field(10.0, description="seconds in which steady backgrounds count")
+    oscillation: Oscillation = Field(default_factory=_nufit, description="what the mass states are made of")
+
+
 class TabulatedSource(Model):
-    """Spectra from a file: a column of energies, one column per flavour."""
+    """Spectra from a file: a column of energies, one column per flavour or mass state."""
 
     preset: SourcePreset = None
     name: Name = Field("custom", description="how outputs name it")
     type: Literal["tabulated"] = Field(description="which kind of source this is")
     file: str = Field(
-        description="columns energy_mev and nu_e, anti_nu_mu ... in 1/(cm^2 s MeV), named in its first line; "
+        description="columns energy_mev and nu_e, anti_nu_mu ... (nu_1 ... for mass states), named in its first line; "
         "the path is relative to the study file"
     )
-    reference_distance_m: Positive = Field(description="where the file's flux is")
-    hours_per_year: HoursPerYear = Field(description="live time in a calendar year")
+    quantity: Literal["flux", "fluence"] = Field(
+        "flux", description="what the file holds: a flux in 1/(cm^2 s MeV), or the fluence of one burst in 1/(cm^2 MeV)"
+    )
+    reference_distance_m: DistanceOrNone = Field(
+        description="where the file's flux is; none for a flux at the detector, whatever its distance, such as a "
+        "natural one"
+    )
+    hours_per_year: HoursPerYear | None = Field(None, description="live time in a calendar year; required of a flux")
     duty_factor: Fraction = Field(1.0, description="share of the live time in which it shines")
+    window_s: Positive | None = Field(
+        None, description="of a fluence: seconds in which steady backgrounds count; 10 unless given"
+    )
+    oscillation: Oscillation = Field(default_factory=_nufit, description="what the mass states are made of")
 
 
-SourceKeys = PionDecayAtRest | Reactor | TabulatedSource
+SourceKeys = PionDecayAtRest | Reactor | Solar | Supernova | TabulatedSource
 
-SOURCES: dict[str, type[PionDecayAtRest] | type[Reactor] | type[TabulatedSource]] = {
+SOURCES: dict[str, type[PionDecayAtRest | Reactor | Solar | Supernova | TabulatedSource]] = {
     "pion-decay-at-rest": PionDecayAtRest,
     "reactor": Reactor,
+    "solar": Solar,
+    "supernova": Supernova,
     "tabulated": TabulatedSource,
 }
 
@@ -160,6 +254,8 @@ def _source_kind(value: Any) -> str:
 Source = Annotated[
     Annotated[PionDecayAtRest, Tag("<pion-decay-at-rest>")]
     | Annotated[Reactor, Tag("<reactor>")]
+    | Annotated[Solar, Tag("<solar>")]
+    | Annotated[Supernova, Tag("<supernova>")]
     | Annotated[TabulatedSource, Tag("<tabulated>")],
     Discriminator(_source_kind),
 ]

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from cevnslab.studies.schema.base import Channels, Model, Name, Text, Years
+from cevnslab.studies.schema.base import Channels, Model, Name, Positive, Text, Years
 from cevnslab.studies.schema.couplings import CouplingName
 from cevnslab.studies.schema.datasets import DetectorOrExperiment
 from cevnslab.studies.schema.figures import Figure
@@ -25,7 +25,12 @@ class StudyFile(Model):
         None, description="a preset, or a mapping with `type`; required by every detector that has none of its own"
     )
     exposure_years: Years | None = Field(
-        None, description="calendar years; required by every detector that has none of its own"
+        None,
+        description="calendar years; this or exposure_hours is required by every detector that has none of its own, "
+        "but not at a source of one burst",
+    )
+    exposure_hours: Positive | None = Field(
+        None, description="live hours of the source, in the place of exposure_years"
     )
     channels: Channels = Field(
         default=["cevns"],
