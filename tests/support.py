@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import functools
 import itertools
 import json
 import math
+import operator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +17,8 @@ from scipy.integrate import fixed_quad, quad
 
 import cevnslab as cl
 from cevnslab.detection.detector import EfficiencyTable
+from cevnslab.likelihood.likelihood import Likelihood
+from cevnslab.likelihood.parameters import Parameter
 from cevnslab.physics.cross_sections import differential, scatterers
 from cevnslab.physics.sources import (
     NU_E_SPECTRUM,
@@ -24,6 +28,7 @@ from cevnslab.physics.sources import (
     PionDecayAtRest,
     TabulatedSource,
 )
+from cevnslab.studies.likelihoods import dataset_of, samples_of
 
 GOLDEN = json.loads((Path(__file__).parent / "data" / "golden.json").read_text(encoding="utf-8"))
 GOLDEN_DETECTORS = {
@@ -196,6 +201,32 @@ def eq_15(signal, background, data, variance, sigma_a, sigma_b):
     wanted = np.concatenate([(data - signal - background) * weight, [0.0, 0.0]])
     nuisances, *_ = np.linalg.lstsq(rows, wanted, rcond=None)
     return float(np.sum((rows @ nuisances - wanted) ** 2)), float(nuisances[0]), float(nuisances[1])
+
+
+def with_normalisations(statistic, response, signal_width, background_widths, data=None):
+    """The likelihood of one detector with normalisations alone: one width for all backgrounds, or one each."""
+    name, backgrounds = response.name, list(response.backgrounds)
+    widths = np.broadcast_to(background_widths, np.shape(background_widths) or (len(backgrounds),))
+    constraints = {key: [Parameter(f"{name}.{key}", w)] for key, w in zip(backgrounds, widths, strict=True)}
+    samples = samples_of(response, [Parameter(f"{name}.signal", signal_width)], constraints)
+    return Likelihood((dataset_of(response, samples, statistic, data),))
+
+
+def least_squares(response, signal_width, background_widths, data=None):
+    """Eq. (15): the data, Asimov's unless given, are also the variances."""
+    return with_normalisations("least-squares", response, signal_width, background_widths, data)
+
+
+def poisson(response, signal_width, background_widths, data=None):
+    """The same nuisances with Poisson's likelihood ratio."""
+    return with_normalisations("poisson", response, signal_width, background_widths, data)
+
+
+def combined(likelihoods, signal):
+    """Detectors as one likelihood: with one signal normalisation, the flux, if `correlated`; else one each."""
+    whole = functools.reduce(operator.add, likelihoods)
+    common = {f"{dataset.name}.signal": "flux" for dataset in whole.datasets}
+    return whole.renamed(common) if signal == "correlated" else whole
 
 
 STUDY = {

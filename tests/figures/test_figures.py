@@ -8,12 +8,12 @@ import sys
 import matplotlib
 import numpy as np
 import pytest
+from cevnslab.inference.least_squares import LeastSquares
 from support import STUDY, changed, near
 
 import cevnslab as cl
 from cevnslab.detection import response as response_module
 from cevnslab.figures import catalogue, panels, style
-from cevnslab.inference.least_squares import LeastSquares
 from cevnslab.studies import setups as setups_module
 from cevnslab.studies.references import reference_contour, stored
 

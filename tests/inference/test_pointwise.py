@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from cevnslab.inference.least_squares import LeastSquares
 from iminuit import Minuit
 from scipy.special import xlogy
 from support import near, preset_response
@@ -13,7 +14,6 @@ from support import near, preset_response
 from cevnslab.errors import StatisticsError
 from cevnslab.inference import pointwise
 from cevnslab.inference.chi2 import Axis
-from cevnslab.inference.least_squares import LeastSquares
 from cevnslab.inference.pointwise import PointwiseChi2, along
 from cevnslab.inference.poisson import Poisson
 

@@ -7,16 +7,14 @@ from functools import cache
 
 import numpy as np
 import pytest
-from cevnslab.inference.combination import combine
-from cevnslab.inference.least_squares import LeastSquares
 from iminuit import Minuit
 from scipy.optimize import brentq, minimize_scalar
-from support import eq_15, near, preset_response
+from support import combined, eq_15, least_squares, near, poisson, preset_response
 
 import cevnslab as cl
 from cevnslab.inference.intervals import best_fit, interval
 from cevnslab.inference.levels import delta_chi2_level
-from cevnslab.inference.poisson import Poisson
+from cevnslab.inference.pointwise import along
 from cevnslab.inference.profiling import profiled
 from cevnslab.physics.couplings import COUPLINGS, light_scalar, light_vector
 
@@ -42,7 +40,7 @@ def data_of(response, seed=None):
     return expected if seed is None else np.random.default_rng(seed).poisson(expected).astype(float)
 
 
-def least_squares(response, data):
+def direct_least_squares(response, data):
     return lambda signal: eq_15(signal, response.background, data, data, SIGMA_A, SIGMA_B)[0]
 
 
@@ -104,10 +102,10 @@ ONE_HIDDEN = {
 def test_one_hidden_coupling_against_many_starts(case, seed):
     response = of(*case)
     data = data_of(response, seed)
-    statistic = LeastSquares.of(response, SIGMA_A, SIGMA_B, None if seed is None else data)
+    statistic = least_squares(response, SIGMA_A, SIGMA_B, None if seed is None else data)
     ours = profiled(statistic, case[1:2], case[2:])(ONE_HIDDEN[case])
     for value, chi2 in zip(ONE_HIDDEN[case], ours, strict=True):
-        expected = many_starts(response, least_squares(response, data), {case[1]: value}, LINE)
+        expected = many_starts(response, direct_least_squares(response, data), {case[1]: value}, LINE)
         assert chi2 == pytest.approx(expected, rel=1e-4, abs=1e-4)
         assert chi2 <= expected * (1 + 1e-6) + 1e-7  # never above what another way finds
 
@@ -116,13 +114,13 @@ def test_one_hidden_coupling_against_many_starts(case, seed):
 def test_one_hidden_coupling_against_a_dense_grid(case):
     """No search at all: the lowest of 40 000 values of the hidden coupling."""
     response = of(*case)
-    statistic = LeastSquares.of(response, SIGMA_A, SIGMA_B, data_of(response, 4))
+    statistic = least_squares(response, SIGMA_A, SIGMA_B, data_of(response, 4))
     new = COUPLINGS[case[2]]
     low, high = new.bounds
     span = np.geomspace(1e-4 * new.scale, 1e4 * new.scale, 20_000)
     grid = np.clip(np.concatenate([new.reference - span, new.reference + span]), low, high)
     at = np.array(ONE_HIDDEN[case])
-    surface = statistic.along(case[1:]).on_grid(at, grid)
+    surface = along(statistic, case[1:]).on_grid(at, grid)
     chi2, hidden = profiled(statistic, case[1:2], case[2:]).minimised(at[:, None])
     assert np.all(chi2 <= surface.min(axis=0) + 1e-9)
     assert chi2 == pytest.approx(surface.min(axis=0), rel=1e-2, abs=1e-2)
@@ -130,7 +128,7 @@ def test_one_hidden_coupling_against_a_dense_grid(case):
     # The value that it gives is the one at the place that it gives.
     for number, value in enumerate(at):
         there = response.counts(**{case[1]: value, case[2]: hidden[number, 0]})
-        assert chi2[number] == near(least_squares(response, data_of(response, 4))(there), 1e-7)
+        assert chi2[number] == near(direct_least_squares(response, data_of(response, 4))(there), 1e-7)
 
 
 THREE = ("ess-ge", "q_ee", "q_mumu", "r2_ee", "eps_mumu_d")
@@ -140,10 +138,10 @@ THREE = ("ess-ge", "q_ee", "q_mumu", "r2_ee", "eps_mumu_d")
 def test_three_hidden_couplings_against_many_starts(value):
     response = of(*THREE)
     data = data_of(response, 5)
-    ours = float(profiled(LeastSquares.of(response, SIGMA_A, SIGMA_B, data), THREE[1:2], THREE[2:])(value))
+    ours = float(profiled(least_squares(response, SIGMA_A, SIGMA_B, data), THREE[1:2], THREE[2:])(value))
     random = np.random.default_rng(6)
     starts = [np.zeros(3), *(random.choice([-1, 1], 3) * 10 ** random.uniform(-1, 1.5, 3) for _ in range(14))]
-    expected = many_starts(response, least_squares(response, data), {"q_ee": value}, starts)
+    expected = many_starts(response, direct_least_squares(response, data), {"q_ee": value}, starts)
     assert ours <= expected * (1 + 1e-6) + 1e-7
     assert ours == pytest.approx(expected, rel=2e-3, abs=2e-3)
 
@@ -154,22 +152,22 @@ def test_a_hidden_coupling_stays_inside_its_bounds(hidden, factor, on_the_wall):
     """A mediator that can only add events cannot fit data with fewer."""
     response = of("ess-csi", "r2_ee", hidden)
     data = factor * response.counts() + response.background
-    statistic = LeastSquares.of(response, SIGMA_A, SIGMA_B, data)
+    statistic = least_squares(response, SIGMA_A, SIGMA_B, data)
     values = np.array([0.0, 2e-32])
     chi2, places = profiled(statistic, ["r2_ee"], [hidden]).minimised(values[:, None])
     assert np.all(places >= 0)
     for value, found, place in zip(values, chi2, places[:, 0], strict=True):
         starts = [(size,) for size in (0.0, 0.3, 1.0, 3.0)]
-        expected = many_starts(response, least_squares(response, data), {"r2_ee": value}, starts)
+        expected = many_starts(response, direct_least_squares(response, data), {"r2_ee": value}, starts)
         assert found == pytest.approx(expected, rel=1e-4, abs=1e-4)
         assert found <= expected * (1 + 1e-6) + 1e-7
-        alone = least_squares(response, data)(response.counts(r2_ee=value))
+        alone = direct_least_squares(response, data)(response.counts(r2_ee=value))
         if on_the_wall:
             assert place == 0.0
             assert found == near(alone, 1e-9)
     if not on_the_wall:
         assert places[0, 0] > 0
-        assert chi2[0] < float(statistic.along(["r2_ee"])(0.0)) - 0.05
+        assert chi2[0] < float(along(statistic, ["r2_ee"])(0.0)) - 0.05
 
 
 @pytest.mark.parametrize("case", [("ess-ge", "q_ee", "q_mumu"), ("ess-csi", "q_ee", "r2_ee")], ids="-".join)
@@ -177,7 +175,7 @@ def test_poisson_against_many_starts(case):
     response = of(*case)
     data = data_of(response, 7)
     values = np.array(ONE_HIDDEN[case][:2])
-    ours = profiled(Poisson.of(response, SIGMA_A, SIGMA_B, data), case[1:2], case[2:])(values)
+    ours = profiled(poisson(response, SIGMA_A, SIGMA_B, data), case[1:2], case[2:])(values)
     for value, chi2 in zip(values, ours, strict=True):
         expected = joint_poisson(response, data, {case[1]: value}, case[2], LINE)
         assert chi2 == pytest.approx(expected, rel=1e-3, abs=1e-3)
@@ -188,12 +186,12 @@ def test_an_independent_combination_against_many_starts():
     names = ("eps_ee_u", "eps_ee_d")
     responses = [of("ess-csi", *names), of("ess-si", *names)]
     data = [data_of(response, 8) for response in responses]
-    members = [LeastSquares.of(r, SIGMA_A, SIGMA_B, d) for r, d in zip(responses, data, strict=True)]
-    ours = profiled(combine(members, "independent"), names[:1], names[1:])
+    members = [least_squares(r, SIGMA_A, SIGMA_B, d) for r, d in zip(responses, data, strict=True)]
+    ours = profiled(combined(members, "independent"), names[:1], names[1:])
     for value in (-0.2, 0.3):
-        parts = [least_squares(r, d) for r, d in zip(responses, data, strict=True)]
+        parts = [direct_least_squares(r, d) for r, d in zip(responses, data, strict=True)]
         grid = np.linspace(-1.5, 1.5, 3001)
-        dense = sum(m.along(names).on_grid(np.array([value]), grid)[:, 0] for m in members)
+        dense = sum(along(m, names).on_grid(np.array([value]), grid)[:, 0] for m in members)
         chi2, hidden = ours.minimised(np.array([[value]]))
         there = {"eps_ee_u": value, "eps_ee_d": hidden[0, 0]}
         again = sum(part(r.counts(**there)) for part, r in zip(parts, responses, strict=True))
@@ -205,11 +203,11 @@ def test_an_independent_combination_against_many_starts():
 def test_one_nucleus_cannot_tell_up_from_down_but_two_can():
     names = ("eps_ee_u", "eps_ee_d")
     responses = [of(preset, *names) for preset in ("ess-csi", "ess-si")]
-    members = [LeastSquares.of(response, SIGMA_A, SIGMA_B) for response in responses]
+    members = [least_squares(response, SIGMA_A, SIGMA_B) for response in responses]
     alone = interval(profiled(members[0], names[:1], names[1:]), 0.90)
     assert alone.kinds == (("unconstrained", "unconstrained"),)
     for kind in ("independent", "correlated"):
-        both = profiled(combine(members, kind), names[:1], names[1:])
+        both = profiled(combined(members, kind), names[:1], names[1:])
         if kind == "correlated":
             assert np.all(both([-8.0, 8.0]) > LEVEL)
             continue
@@ -219,7 +217,7 @@ def test_one_nucleus_cannot_tell_up_from_down_but_two_can():
             for end in piece:
                 assert float(both(end)) == near(LEVEL, 1e-6)
         # A second route to one end: the lowest of a dense grid crosses the level there.
-        surface = combine(members, kind).along(names)
+        surface = along(combined(members, kind), names)
         down = np.linspace(-6.0, 6.0, 12001)
 
         def excess(value, surface=surface, down=down):
@@ -251,9 +249,9 @@ def contains(outer, inner):
 @pytest.mark.parametrize("case", CONTAINED, ids="-".join)
 def test_profiled_limits_contain_the_others(case):
     response = of(*case)
-    statistic = LeastSquares.of(response, SIGMA_A, SIGMA_B)
+    statistic = least_squares(response, SIGMA_A, SIGMA_B)
     chi2 = profiled(statistic, case[1:2], case[2:])
-    found, held = interval(chi2, 0.90), interval(statistic.along(case[1:2]), 0.90)
+    found, held = interval(chi2, 0.90), interval(along(statistic, case[1:2]), 0.90)
     assert best_fit(chi2)[1] == pytest.approx(0.0, abs=1e-11)
     assert contains(found.segments, held.segments)
     assert sum(b - a for a, b in found.segments) > sum(b - a for a, b in held.segments)
@@ -270,7 +268,7 @@ def test_profiled_limits_contain_the_others(case):
 def test_a_hidden_coupling_at_its_bound_makes_no_end_infinite(preset, name, low):
     """The end is where the package's own profile crosses the level, with sin2_theta_w at the end of its range."""
     response = preset_response(preset, couplings=[name, "sin2_theta_w"])
-    chi2 = profiled(LeastSquares.of(response, SIGMA_A, SIGMA_B), [name], ["sin2_theta_w"])
+    chi2 = profiled(least_squares(response, SIGMA_A, SIGMA_B), [name], ["sin2_theta_w"])
     found = interval(chi2, 0.90)
     ends = [
         (end, kind)
@@ -292,13 +290,13 @@ def test_a_surface_with_a_hidden_coupling():
     names = ("q_ee", "q_mumu", "r2_ee")
     response = of("ess-csi", *names)
     data = data_of(response, 11)
-    chi2 = profiled(LeastSquares.of(response, SIGMA_A, SIGMA_B, data), names[:2], names[2:])
+    chi2 = profiled(least_squares(response, SIGMA_A, SIGMA_B, data), names[:2], names[2:])
     x, y = np.array([-4e-9, 9e-9]), np.array([-3e-9, 2e-9, 6e-9])
     surface = chi2.on_grid(x, y)
     assert surface.shape == (3, 2)
     for row, column in np.ndindex(3, 2):
         shown = {"q_ee": x[column], "q_mumu": y[row]}
-        expected = many_starts(response, least_squares(response, data), shown, LINE)
+        expected = many_starts(response, direct_least_squares(response, data), shown, LINE)
         assert surface[row, column] == pytest.approx(expected, rel=1e-4, abs=1e-4)
         assert surface[row, column] <= expected * (1 + 1e-6) + 1e-7
 
@@ -306,7 +304,7 @@ def test_a_surface_with_a_hidden_coupling():
 def test_the_gradient_of_the_minimum():
     names = ("q_ee", "q_mumu", "r2_ee")
     response = of("ess-csi", *names)
-    chi2 = profiled(LeastSquares.of(response, SIGMA_A, SIGMA_B, data_of(response, 9)), names[:2], names[2:])
+    chi2 = profiled(least_squares(response, SIGMA_A, SIGMA_B, data_of(response, 9)), names[:2], names[2:])
     x, y, step = np.array([4e-9]), np.array([2e-9]), 1e-12
     _, slope_x, slope_y = chi2.value_and_gradient(x, y)
     around = chi2.on_grid(x + step * np.array([-1, 0, 1]), y + step * np.array([-1, 0, 1]))

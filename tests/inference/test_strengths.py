@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 from matplotlib.path import Path as Polygon
 from scipy.optimize import brentq, minimize, minimize_scalar
-from support import eq_15, near
+from support import eq_15, least_squares, near, poisson
 
 import cevnslab as cl
 from cevnslab.errors import PhysicsError
 from cevnslab.inference.chi2 import Axis
 from cevnslab.inference.contours import contour
 from cevnslab.inference.intervals import best_fit, interval
-from cevnslab.inference.least_squares import LeastSquares, response_axes
 from cevnslab.inference.levels import delta_chi2_level
-from cevnslab.inference.poisson import Poisson
+from cevnslab.inference.pointwise import along
+from cevnslab.likelihood.profile import ProfileLikelihood
 from cevnslab.physics.couplings import COUPLINGS, light_scalar, light_vector
 
 SIGMA_A, SIGMA_B = 0.10, 0.01
@@ -59,7 +59,7 @@ def fluctuated(response, seed):
 
 
 def standard_model(response, name):
-    (axis,) = (axis for axis in response_axes(response) if axis.name == name)
+    (axis,) = (axis for axis in response.polynomial.variables if axis.name == name)
     return axis.standard_model
 
 
@@ -120,7 +120,7 @@ def assert_same_pieces(ours, expected, name):
 def test_limits_against_a_dense_scan(name, seed):
     response = of(name)
     data = asimov(response) if seed is None else fluctuated(response, seed)
-    chi2 = LeastSquares.of(response, SIGMA_A, SIGMA_B, None if seed is None else data).along([name])
+    chi2 = along(least_squares(response, SIGMA_A, SIGMA_B, None if seed is None else data), [name])
     best, lowest, pieces = scanned(by_bins(response, name, data), dense_values(name), LEVEL)
     found = interval(chi2, 0.90)
     assert best_fit(chi2)[1] == pytest.approx(lowest, rel=1e-8, abs=1e-9)
@@ -148,7 +148,7 @@ def poisson_by_bins(response, name, data, value):
 def test_poisson_limits_end_where_the_likelihood_says(name):
     response = of(name)
     data = fluctuated(response, 21)
-    chi2 = Poisson.of(response, SIGMA_A, SIGMA_B, data).along([name])
+    chi2 = along(poisson(response, SIGMA_A, SIGMA_B, data), [name])
     found = interval(chi2, 0.90)
     lowest = poisson_by_bins(response, name, data, found.best_fit)
     assert best_fit(chi2)[1] == near(lowest, 1e-8)
@@ -157,7 +157,7 @@ def test_poisson_limits_end_where_the_likelihood_says(name):
     for end in ends:
         assert poisson_by_bins(response, name, data, end) - lowest == near(LEVEL, 1e-5)
     # With thousands of counts both statistics say nearly the same.
-    other = interval(LeastSquares.of(response, SIGMA_A, SIGMA_B, data).along([name]), 0.90)
+    other = interval(along(least_squares(response, SIGMA_A, SIGMA_B, data), [name]), 0.90)
     assert len(found.segments) == len(other.segments)
     widths = [sum(high - low for low, high in each.segments if np.isfinite(high - low)) for each in (found, other)]
     assert widths[0] == near(widths[1], 0.05)
@@ -165,16 +165,16 @@ def test_poisson_limits_end_where_the_likelihood_says(name):
 
 def test_the_non_standard_interaction_has_a_mirror_solution():
     """Where Q + eps K = -Q: two pieces that do not touch, both found."""
-    pieces = interval(LeastSquares.of(of("eps_ee_u"), SIGMA_A, SIGMA_B).along(["eps_ee_u"]), 0.90).segments
+    pieces = interval(along(least_squares(of("eps_ee_u"), SIGMA_A, SIGMA_B), ["eps_ee_u"]), 0.90).segments
     assert len(pieces) == 2
     assert pieces[0][0] < 0 < pieces[0][1] < pieces[1][0] < pieces[1][1]
 
 
 @pytest.mark.parametrize("name", ONE_SIDED)
-@pytest.mark.parametrize("kind", [LeastSquares, Poisson])
+@pytest.mark.parametrize("kind", [least_squares, poisson])
 def test_one_sided_couplings_end_at_nothing(name, kind):
     response = of(name)
-    chi2 = kind.of(response, SIGMA_A, SIGMA_B).along([name])
+    chi2 = along(kind(response, SIGMA_A, SIGMA_B), [name])
     found = interval(chi2, 0.90)
     assert found.best_fit == 0.0
     assert found.segments[0][0] == 0.0
@@ -184,7 +184,7 @@ def test_one_sided_couplings_end_at_nothing(name, kind):
     assert connected.segments == found.segments[:1]
 
 
-@pytest.mark.parametrize("kind", [LeastSquares, Poisson])
+@pytest.mark.parametrize("kind", [least_squares, poisson])
 @pytest.mark.parametrize(
     ("name", "factor", "on_the_wall"),
     [("bl1", 0.97, True), ("bl1", 1.04, False), ("s10", 0.97, True), ("s10", 1.04, False), ("g10", 0.97, False)],
@@ -193,19 +193,19 @@ def test_the_best_fit_on_the_wall(kind, name, factor, on_the_wall):
     """A coupling that can only add events, for data with fewer than expected, and with more."""
     response = of(name)
     data = factor * response.counts() + response.background
-    chi2 = kind.of(response, 0.01, SIGMA_B, data).along([name])
+    chi2 = along(kind(response, 0.01, SIGMA_B, data), [name])
     value, lowest = best_fit(chi2)
     found = interval(chi2, 0.90)
     if on_the_wall:
         # With Poisson the sum over bins is known to rounding, and g^4 is below that for a while.
-        assert value == 0.0 if kind is LeastSquares else 0.0 <= value < 1e-3 * found.segments[0][1]
+        assert value == 0.0 if kind is least_squares else 0.0 <= value < 1e-3 * found.segments[0][1]
         assert found.segments[0][0] == 0.0
         assert lowest > 1.0
         assert lowest == near(float(chi2(0.0)), 1e-13)
     else:
         assert value > 0.0
         assert lowest < float(chi2(0.0)) - 1.0
-        if kind is LeastSquares:
+        if kind is least_squares:
             _, wanted, pieces = scanned(by_bins(response, name, data, 0.01), dense_values(name), LEVEL)
             assert lowest == pytest.approx(wanted, rel=1e-8, abs=1e-9)
             assert_same_pieces(found.segments, pieces, name)
@@ -215,7 +215,7 @@ def test_universal_couplings_fit_a_surplus_with_the_far_solution():
     """The destructive mediator takes events away first: a surplus is fitted on the far side of the dip, or not."""
     response = of("g10")
     data = 1.05 * response.counts() + response.background
-    chi2 = LeastSquares.of(response, 0.01, SIGMA_B, data).along(["g10"])
+    chi2 = along(least_squares(response, 0.01, SIGMA_B, data), ["g10"])
     best, lowest, pieces = scanned(by_bins(response, "g10", data, 0.01), dense_values("g10"), LEVEL)
     assert best_fit(chi2) == (pytest.approx(best, rel=1e-4), pytest.approx(lowest, rel=1e-9))
     assert_same_pieces(interval(chi2, 0.90).segments, pieces, "g10")
@@ -227,7 +227,7 @@ PAIRS = [("bl1", "s10"), ("bl1", "sin2_theta_w"), ("s10", "mu_e"), ("g10", "neut
 @pytest.mark.parametrize("pair", PAIRS, ids="-".join)
 def test_contours_are_closed_along_the_wall(pair):
     response = of(*pair)
-    chi2 = LeastSquares.of(response, SIGMA_A, SIGMA_B).along(pair)
+    chi2 = along(least_squares(response, SIGMA_A, SIGMA_B), pair)
     level = delta_chi2_level(0.90, 2)
     polygons = contour(chi2, 0.90).polygons
     walls = [axis.one_sided for axis in chi2.axes]
@@ -263,7 +263,7 @@ def test_contours_are_closed_along_the_wall(pair):
 @every_kind
 def test_search_points_cover_every_decade(name):
     response = of(name)
-    (axis,) = (axis for axis in response_axes(response) if axis.name == name)
+    (axis,) = (axis for axis in response.polynomial.variables if axis.name == name)
     low, high = axis.bounds
     points = axis.search_points(200)
     assert np.all(np.diff(points) > 0)
@@ -301,12 +301,12 @@ def typical(name):
     return places.get(name, 0.3 * KINDS[name].scale)
 
 
-@pytest.mark.parametrize("kind", [LeastSquares, Poisson])
+@pytest.mark.parametrize("kind", [least_squares, poisson])
 @pytest.mark.parametrize("pair", list(itertools.pairwise([*KINDS, "g10"])), ids="-".join)
 def test_gradients_in_plain_units(pair, kind):
     response = of(*pair)
-    statistic = kind.of(response, SIGMA_A, SIGMA_B, fluctuated(response, 31))
-    chi2, points = statistic.along(pair), statistic.at_points(pair)
+    statistic = kind(response, SIGMA_A, SIGMA_B, fluctuated(response, 31))
+    chi2, points = along(statistic, pair), ProfileLikelihood(statistic, pair)
     at = np.array([typical(name) for name in pair])
     value, *slopes = (float(part[0]) for part in chi2.value_and_gradient(at[:1], at[1:]))
     values, gradient = points.gradient_at(at[None])
@@ -329,7 +329,7 @@ def test_values_of_a_pair_against_sums_over_bins(pair):
     x, y = typical(pair[0]), typical(pair[1])
     signal = response.counts(**{pair[0]: x, pair[1]: y})
     expected = eq_15(signal, response.background, data, data, SIGMA_A, SIGMA_B)[0]
-    chi2 = LeastSquares.of(response, SIGMA_A, SIGMA_B, data).along(pair)
+    chi2 = along(least_squares(response, SIGMA_A, SIGMA_B, data), pair)
     assert float(chi2.on_grid(np.array([x]), np.array([y]))[0, 0]) == near(expected, 1e-8)
 
 
@@ -339,7 +339,7 @@ def test_all_kinds_at_once_against_sums_over_bins():
     names = tuple(KINDS)
     values = {name: typical(name) for name in names}
     expected = eq_15(response.counts(**values), response.background, data, data, SIGMA_A, SIGMA_B)[0]
-    function = LeastSquares.of(response, SIGMA_A, SIGMA_B, data).at_points(names)
+    function = ProfileLikelihood(least_squares(response, SIGMA_A, SIGMA_B, data), names)
     assert float(function.values_at(np.array([list(values.values())]))[0]) == near(expected, 1e-8)
 
 
@@ -352,13 +352,13 @@ def test_a_radius_that_the_target_cannot_have_is_refused():
 
 
 @pytest.mark.parametrize("factor", [1.2, 1.5])
-@pytest.mark.parametrize("kind", [LeastSquares, Poisson])
+@pytest.mark.parametrize("kind", [least_squares, poisson])
 def test_a_best_fit_at_the_end_of_the_range(factor, kind):
     """Many more events than the smallest radius gives: chi^2 falls all the way to the end."""
     bubbles = _response("ess-c3f8", [COUPLINGS["neutron_radius"]], 4)
     low, _, high = COUPLINGS["neutron_radius"].range_of(cl.load_detector("ess-c3f8").target)
     data = factor * bubbles.counts() + bubbles.background
-    chi2 = kind.of(bubbles, 0.02, 0.01, data).along(["neutron_radius"])
+    chi2 = along(kind(bubbles, 0.02, 0.01, data), ["neutron_radius"])
     dense = chi2(np.linspace(low, high, 2001))
     value, lowest = best_fit(chi2)
     assert low <= value <= high

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from support import near, preset_response
+from support import combined, least_squares, near, poisson, preset_response
 
 from cevnslab.errors import StatisticsError
 from cevnslab.inference.chi2 import Axis
@@ -18,9 +18,8 @@ from cevnslab.inference.global_fit import (
     region_delta_chi2_at_truth,
 )
 from cevnslab.inference.intervals import best_fit, interval
-from cevnslab.inference.least_squares import LeastSquares
 from cevnslab.inference.levels import delta_chi2_level
-from cevnslab.inference.poisson import Poisson
+from cevnslab.inference.pointwise import along
 from cevnslab.inference.toys import (
     Experiment,
     Toys,
@@ -91,7 +90,7 @@ def test_sufficient_statistics_against_the_gram_matrix(responses):
     points = np.array([0.0, 3.0, -7.0, 25.0])
     found = gain(experiment, reduce_counts(experiment, toys), experiment.monomials_at(points[:, None]))
     for counts, gains in zip(toys.counts, found, strict=True):
-        chi2 = LeastSquares.of(response, 0.1, 0.01, counts).along(["q_ee"])(points * 1e-9)
+        chi2 = along(least_squares(response, 0.1, 0.01, counts), ["q_ee"])(points * 1e-9)
         assert gains - gains[0] == pytest.approx(chi2[0] - chi2, rel=1e-8, abs=1e-8)
 
 
@@ -116,7 +115,7 @@ def test_the_global_fit_against_all_roots(preset, name, truth, widths, responses
     assert kept.sum() > 100
     found = fitted(experiment, toys, (truth,))
     for counts, value in zip(toys.counts[kept], found[kept], strict=True):
-        chi2 = LeastSquares.of(response, *widths, counts).along([name])
+        chi2 = along(least_squares(response, *widths, counts), [name])
         assert value == pytest.approx(exact(chi2, truth), rel=1e-6, abs=1e-8)
 
 
@@ -126,7 +125,7 @@ def test_the_second_minimum_is_often_the_global_one(responses):
     toys = drawn(experiment, (0.0,), 300)
     far = 0
     for counts in toys.counts[toys.counts.min(axis=1) > 0]:
-        chi2 = LeastSquares.of(responses["ess-ge"], 0.1, 0.01, counts).along(["q_ee"])
+        chi2 = along(least_squares(responses["ess-ge"], 0.1, 0.01, counts), ["q_ee"])
         far += best_fit(chi2)[0] > 12e-9
     assert far > 5
 
@@ -181,7 +180,7 @@ def test_the_poisson_fit_against_the_search(name, truth, responses):
     grid = grid_for(experiment, (truth,), expected_variance(experiment, (truth,)))
     found = poisson_delta_chi2_at_truth(experiment, toys, (truth,), grid)
     for counts, value in zip(toys.counts, found, strict=True):
-        expected = exact(Poisson.of(response, 0.1, 0.01, counts).along([name]), truth)
+        expected = exact(along(poisson(response, 0.1, 0.01, counts), [name]), truth)
         assert value == pytest.approx(expected, abs=2e-3, rel=1e-3)
 
 
@@ -196,7 +195,7 @@ def test_the_connected_minimum(name, truth, responses):
     level = delta_chi2_level(0.90, 1)
     inside = []
     for counts in toys.counts[kept]:
-        segments = interval(LeastSquares.of(response, 0.1, 0.01, counts).along([name]), 0.90, "connected").segments
+        segments = interval(along(least_squares(response, 0.1, 0.01, counts), [name]), 0.90, "connected").segments
         inside.append(any(low <= truth <= high for low, high in segments))
     clear = np.abs(found[kept] - level) > 0.01
     assert clear.sum() > 200
@@ -210,7 +209,7 @@ def test_connected_transition_charges_keep_both_signs(sign):
     """Only |q|^2 enters: of a set that excludes zero neither sign is left out."""
     response = preset_response("ess-ge")
     counts = response.counts(q_etau=2.5e-8) + response.background
-    chi2 = LeastSquares.of(response, 0.1, 0.01, counts).along(["q_etau"])
+    chi2 = along(least_squares(response, 0.1, 0.01, counts), ["q_etau"])
     assert float(chi2(0.0)) > 10
     for minimum in ("global", "connected"):
         segments = interval(chi2, 0.90, minimum).segments
@@ -307,8 +306,9 @@ def test_several_detectors_share_one_normalisation(responses):
     found = fitted(experiment, toys, (0.0,))
     for counts, value in zip(toys.counts, found, strict=True):
         if counts.min() > 0:
-            parts = LeastSquares.of(pair[0], 0.1, 0.01, counts[:20]), LeastSquares.of(pair[1], 0.1, 0.02, counts[20:])
-            assert value == pytest.approx(exact((parts[0] + parts[1]).along(["q_ee"]), 0.0), rel=1e-6, abs=1e-8)
+            parts = least_squares(pair[0], 0.1, 0.01, counts[:20]), least_squares(pair[1], 0.1, 0.02, counts[20:])
+            together = combined(parts, "correlated")
+            assert value == pytest.approx(exact(along(together, ["q_ee"]), 0.0), rel=1e-6, abs=1e-8)
 
 
 def test_a_bin_in_which_nothing_is_expected(responses):
@@ -351,6 +351,7 @@ def test_the_fit_where_chi2_saturates(case, name):
     if bins:
         response = replace(
             response,
+            axes=(replace(response.axes[0], edges=response.axes[0].edges[[0, -1]]),),
             backgrounds={"background": response.background.sum(keepdims=True)},
             coefficients={"cevns": response.coefficients["cevns"].sum(axis=1, keepdims=True)},
         )
@@ -359,5 +360,5 @@ def test_the_fit_where_chi2_saturates(case, name):
     kept = toys.counts.min(axis=1) > 0
     assert kept.sum() > 50
     found = fitted(experiment, toys, (0.0,))
-    expected = [exact(LeastSquares.of(response, 0.3, 0.01, c).along([name]), 0.0) for c in toys.counts[kept]]
+    expected = [exact(along(least_squares(response, 0.3, 0.01, c), [name]), 0.0) for c in toys.counts[kept]]
     assert found[kept] == pytest.approx(np.array(expected), rel=1e-3, abs=1e-3)

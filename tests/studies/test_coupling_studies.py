@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from cevnslab.inference.least_squares import LeastSquares
 from scipy.optimize import minimize_scalar
 from support import REMOVED, changed, near
 
 import cevnslab as cl
 from cevnslab.inference.global_fit import delta_chi2_at_truth, grid_for, poisson_delta_chi2_at_truth
 from cevnslab.inference.intervals import interval
-from cevnslab.inference.least_squares import LeastSquares
 from cevnslab.inference.levels import delta_chi2_level
 from cevnslab.inference.poisson import profile
 from cevnslab.inference.profiling import profiled

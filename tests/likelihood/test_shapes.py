@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from cevnslab.inference.shapes import LARGEST_PULL, ShapedLikelihood
+from cevnslab.inference.templates import OFFSET, Template, TimeTemplate
 from iminuit import Minuit
 from scipy.interpolate import CubicSpline
 from scipy.optimize import brentq
@@ -16,8 +18,6 @@ from cevnslab.errors import StatisticsError
 from cevnslab.inference.chi2 import Axis
 from cevnslab.inference.intervals import interval
 from cevnslab.inference.poisson import Poisson
-from cevnslab.inference.shapes import LARGEST_PULL, ShapedLikelihood
-from cevnslab.inference.templates import OFFSET, Template, TimeTemplate
 
 AXES = (Axis("a", 1.0, (-1e3, 1e3)), Axis("b", 1.0, (-1e3, 1e3)))
 MONOMIALS = ((), (0,), (1,), (0, 0), (0, 1), (1, 1))

@@ -8,19 +8,18 @@ import numpy as np
 import pytest
 from iminuit import Minuit
 from scipy.special import xlogy
-from support import MILLICHARGES, near, preset_response
+from support import MILLICHARGES, combined, least_squares, near, poisson, preset_response
 
 from cevnslab.errors import StatisticsError
-from cevnslab.inference.combination import IndependentSum, combine
 from cevnslab.inference.contours import contour
 from cevnslab.inference.intervals import interval
-from cevnslab.inference.least_squares import LeastSquares
-from cevnslab.inference.poisson import Poisson
+from cevnslab.inference.pointwise import along
+from cevnslab.likelihood.profile import ProfileLikelihood
 
 PRESETS = ("ess-csi", "ess-xe", "ess-ge")
 SIGMA_A = 0.1
 SIGMA_B = (0.01, 0.03, 0.02)
-KINDS = {"least-squares": LeastSquares, "poisson": Poisson}
+KINDS = {"least-squares": least_squares, "poisson": poisson}
 
 
 @pytest.fixture(scope="module")
@@ -35,10 +34,10 @@ def data(responses):
 
 
 def members(kind, responses, data=None, sigma_a=SIGMA_A):
-    given = data or [None] * len(responses)
+    counts = data or [None] * len(responses)
     return [
-        KINDS[kind].of(r, sigma_a, sigma_b, observed)
-        for r, sigma_b, observed in zip(responses, SIGMA_B, given, strict=True)
+        KINDS[kind](r, sigma_a, sigma_b, observed)
+        for r, sigma_b, observed in zip(responses, SIGMA_B, counts, strict=False)
     ]
 
 
@@ -79,14 +78,14 @@ def direct_poisson(responses, data, **couplings):
 
 @pytest.mark.parametrize("name", MILLICHARGES)
 def test_correlated_least_squares_against_all_bins(name, responses, data):
-    chi2 = combine(members("least-squares", responses, data), "correlated").along([name])
+    chi2 = along(combined(members("least-squares", responses, data), "correlated"), [name])
     for value in (0.0, 3e-9, -1.2e-8, 5e-8):
         assert float(chi2(value)) == near(direct_least_squares(responses, data, **{name: value}), 1e-8)
 
 
 @pytest.mark.parametrize("name", ["q_ee", "q_mutau"])
 def test_correlated_poisson_against_iminuit(name, responses, data):
-    chi2 = combine(members("poisson", responses, data), "correlated").along([name])
+    chi2 = along(combined(members("poisson", responses, data), "correlated"), [name])
     for value in (0.0, 5e-9, 2e-8):
         assert float(chi2(value)) == near(direct_poisson(responses, data, **{name: value}), 1e-6)
 
@@ -94,18 +93,18 @@ def test_correlated_poisson_against_iminuit(name, responses, data):
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_independent_sum_is_the_sum(kind, responses, data):
     parts = members(kind, responses, data)
-    together = combine(parts, "independent")
+    together = combined(parts, "independent")
     values = np.linspace(-1e-8, 4e-8, 9)
-    expected = sum(part.along(["q_ee"])(values) for part in parts)
-    assert together.along(("q_ee",))(values) == near(expected, 1e-13)
+    expected = sum(along(part, ["q_ee"])(values) for part in parts)
+    assert along(together, ("q_ee",))(values) == near(expected, 1e-13)
     pair = ("q_ee", "q_mumu")
-    expected = sum(part.along(pair).on_grid(values, values[:4]) for part in parts)
-    assert together.along(pair).on_grid(values, values[:4]) == near(expected, 1e-13)
-    summed = together.along(pair).value_and_gradient(values, values)
-    each = [part.along(pair).value_and_gradient(values, values) for part in parts]
+    expected = sum(along(part, pair).on_grid(values, values[:4]) for part in parts)
+    assert along(together, pair).on_grid(values, values[:4]) == near(expected, 1e-13)
+    summed = along(together, pair).value_and_gradient(values, values)
+    each = [along(part, pair).value_and_gradient(values, values) for part in parts]
     for number in range(3):
         assert summed[number] == near(sum(one[number] for one in each), 1e-12)
-    assert together.along(pair).closed_form == (kind == "least-squares")
+    assert ProfileLikelihood(together, pair).quick == (kind == "least-squares")
 
 
 @pytest.mark.parametrize("signal", ["correlated", "independent"])
@@ -114,9 +113,9 @@ def test_narrower_than_every_member(kind, signal, responses):
     """On Asimov data, where all members agree on the best fit."""
     parts = members(kind, responses)
     for name in ("q_ee", "q_mumu", "q_etau"):
-        ((low, high),) = interval(combine(parts, signal).along((name,)), 0.90).segments
+        ((low, high),) = interval(along(combined(parts, signal), (name,)), 0.90).segments
         for part in parts:
-            single = interval(part.along((name,)), 0.90).segments
+            single = interval(along(part, (name,)), 0.90).segments
             assert single[0][0] < low
             assert high < single[-1][1]
 
@@ -124,7 +123,7 @@ def test_narrower_than_every_member(kind, signal, responses):
 def test_without_a_signal_uncertainty_there_is_nothing_to_correlate(responses, data):
     parts = members("least-squares", responses, data, sigma_a=0.0)
     values = np.linspace(-1e-8, 4e-8, 9)
-    both = [combine(parts, signal).along(("q_ee",))(values) for signal in ("correlated", "independent")]
+    both = [along(combined(parts, signal), ("q_ee",))(values) for signal in ("correlated", "independent")]
     assert both[0] == near(both[1], 1e-10)
 
 
@@ -133,9 +132,9 @@ def test_without_a_signal_uncertainty_there_is_nothing_to_correlate(responses, d
 def test_one_member_is_itself(kind, signal, responses, data):
     (part, *_) = members(kind, responses, data)
     values = np.linspace(-1e-8, 4e-8, 5)
-    assert combine([part], signal).along(("q_ee",))(values) == near(part.along(("q_ee",))(values), 1e-13)
-    wanted = interval(part.along(("q_ee",)), 0.9).segments
-    found = interval(combine([part], signal).along(("q_ee",)), 0.9).segments
+    assert along(combined([part], signal), ("q_ee",))(values) == near(along(part, ("q_ee",))(values), 1e-13)
+    wanted = interval(along(part, ("q_ee",)), 0.9).segments
+    found = interval(along(combined([part], signal), ("q_ee",)), 0.9).segments
     assert [end for piece in found for end in piece] == [near(end, 1e-9) for piece in wanted for end in piece]
 
 
@@ -143,17 +142,17 @@ def test_one_member_is_itself(kind, signal, responses, data):
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_order_does_not_matter(kind, signal, responses, data):
     parts = members(kind, responses, data)
-    expected = interval(combine(parts, signal).along(("q_ee",)), 0.9)
+    expected = interval(along(combined(parts, signal), ("q_ee",)), 0.9)
     for order in list(itertools.permutations(parts))[1:4]:
-        found = interval(combine(order, signal).along(("q_ee",)), 0.9)
+        found = interval(along(combined(order, signal), ("q_ee",)), 0.9)
         assert found.segments == tuple(tuple(near(end, 1e-8) for end in piece) for piece in expected.segments)
 
 
 def test_detectors_with_different_channels(data):
     """Members whose monomials differ: CsI with electrons beside germanium."""
     pair = [preset_response("ess-csi-electron"), preset_response("ess-ge")]
-    parts = [LeastSquares.of(r, 0.1, 0.01) for r in pair]
-    chi2 = combine(parts, "correlated").along(("q_ee",))
+    parts = [least_squares(r, 0.1, 0.01) for r in pair]
+    chi2 = along(combined(parts, "correlated"), ("q_ee",))
     value = 1e-10
     signal = [r.counts(q_ee=value) for r in pair]
     background = [r.background for r in pair]
@@ -172,26 +171,42 @@ def test_detectors_with_different_channels(data):
     assert float(chi2(value)) == near(np.sum((rows @ fitted - wanted) ** 2), 1e-8)
 
 
-def test_mixtures_are_refused(responses):
-    least_squares, poisson = members("least-squares", responses), members("poisson", responses)
-    other = LeastSquares.of(responses[1], 0.2, 0.01)
-    with pytest.raises(StatisticsError, match="one statistic"):
-        combine([least_squares[0], poisson[1]], "correlated")
-    with pytest.raises(StatisticsError, match="one signal uncertainty"):
-        combine([least_squares[0], other], "correlated")
-    with pytest.raises(StatisticsError, match="one signal uncertainty"):
-        combine([poisson[0], Poisson.of(responses[1], 0.2, 0.01)], "correlated")
-    mixed = combine([least_squares[0], poisson[1]], "independent")
-    assert isinstance(mixed, IndependentSum)
-    expected = float(least_squares[0].along(["q_ee"])(4e-9)) + float(poisson[1].along(["q_ee"])(4e-9))
-    assert float(mixed.along(("q_ee",))(4e-9)) == near(expected, 1e-12)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_common_signal_has_one_width(kind, responses):
+    parts = [*members(kind, responses[:1]), *members(kind, responses[1:2], sigma_a=0.2)]
+    with pytest.raises(StatisticsError, match="flux has two priors"):
+        combined(parts, "correlated")
+
+
+def test_statistics_mix(responses, data):
+    """Least squares beside Poisson, one flux for both: the sum of both distances and one constraint, by iminuit."""
+    first, second = members("least-squares", responses, data)[0], members("poisson", responses, data)[1]
+    for value in (0.0, 4e-9, -1e-8):
+        signals = [r.counts(q_ee=value) for r in responses[:2]]
+
+        def chi2(nuisances, signals=signals):
+            a, b, c = nuisances
+            one = signals[0] * (1 + a) + responses[0].background * (1 + b)
+            other = signals[1] * (1 + a) + responses[1].background * (1 + c)
+            ratio = 2 * np.sum(other - data[1] + xlogy(data[1], data[1] / other))
+            constraints = (a / SIGMA_A) ** 2 + (b / SIGMA_B[0]) ** 2 + (c / SIGMA_B[1]) ** 2
+            return np.sum((one - data[0]) ** 2 / data[0]) + ratio + constraints
+
+        fit = Minuit(chi2, np.zeros(3))
+        fit.strategy, fit.tol = 2, 1e-7
+        fit.migrad()
+        ours = along(combined([first, second], "correlated"), ("q_ee",))(value)
+        assert float(ours) == near(fit.fval, 1e-7)
+        apart = along(combined([first, second], "independent"), ("q_ee",))(value)
+        expected = along(first, ["q_ee"])(value) + along(second, ["q_ee"])(value)
+        assert float(apart) == near(float(expected), 1e-12)
 
 
 @pytest.mark.parametrize("signal", ["correlated", "independent"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_contours_lie_on_the_level_set(kind, signal, responses):
     pair = ("q_ee", "q_mumu")
-    chi2 = combine(members(kind, responses), signal).along(pair)
+    chi2 = along(combined(members(kind, responses), signal), pair)
     found = contour(chi2, 0.90)
     assert len(found.polygons) == 1
     (polygon,) = found.polygons

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from cevnslab.inference.templates import OFFSET, Template, TimeTemplate
 from scipy.interpolate import CubicSpline
 from support import near
-
-from cevnslab.inference.templates import OFFSET, Template, TimeTemplate
 
 OFFSETS = np.linspace(-0.3, 0.3, 13)
 
