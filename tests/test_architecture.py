@@ -14,7 +14,18 @@ import pytest
 import cevnslab
 
 ROOT = Path(cevnslab.__file__).parent
-FOUNDATION = ["errors", "parallel", "progress", "quadratic", "rendering", "textfiles", "units", "version", "words"]
+FOUNDATION = [
+    "errors",
+    "frozen",
+    "parallel",
+    "progress",
+    "quadratic",
+    "rendering",
+    "textfiles",
+    "units",
+    "version",
+    "words",
+]
 """Known to all, knowing nothing but each other."""
 LAYERS = [
     *("results", "physics", "detection", "likelihood", "inference", "datasets"),

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from cevnslab.detection.quenching import Quenching
 from cevnslab.errors import PhysicsError
+from cevnslab.frozen import frozen_array
 from cevnslab.physics.nuclei import Target
 
 FloatArray = NDArray[np.float64]
@@ -96,17 +97,15 @@ class Detector:
     """Bins of the arrival time at a pulsed source, shape (time bins + 1,); None: times are not used."""
 
     def __post_init__(self) -> None:
-        edges = np.asarray(self.bin_edges_kev, dtype=float)
-        background = np.asarray(self.background_per_kg_day, dtype=float)
+        edges = frozen_array(self.bin_edges_kev)
+        background = frozen_array(self.background_per_kg_day)
         if edges.ndim != 1 or len(edges) < 2 or not np.all(np.diff(edges) > 0) or not edges[0] > 0:
             raise PhysicsError(f"detector {self.name}: bin edges must be positive and rise")
         if background.shape != (len(edges) - 1,):
             raise PhysicsError(f"detector {self.name}: one background value per bin is needed")
-        times = None if self.time_bin_edges_us is None else np.asarray(self.time_bin_edges_us, dtype=float)
+        times = None if self.time_bin_edges_us is None else frozen_array(self.time_bin_edges_us)
         if times is not None and (times.ndim != 1 or len(times) < 2 or not np.all(np.diff(times) > 0)):
             raise PhysicsError(f"detector {self.name}: time bin edges must rise")
-        for array in (edges, background, *([] if times is None else [times])):
-            array.flags.writeable = False
         object.__setattr__(self, "bin_edges_kev", edges)
         object.__setattr__(self, "background_per_kg_day", background)
         object.__setattr__(self, "time_bin_edges_us", times)

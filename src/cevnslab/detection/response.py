@@ -25,6 +25,7 @@ from cevnslab.detection.folding import Monomial, fold, sorted_monomials
 from cevnslab.detection.quadrature import RecoilNodes, bin_windows, recoil_nodes, true_range
 from cevnslab.detection.quenching import ConstantQuenching, Quenching
 from cevnslab.errors import PhysicsError
+from cevnslab.frozen import frozen, frozen_array
 from cevnslab.physics.arrival_times import arrival_fractions
 from cevnslab.physics.atoms import binding_energies_kev
 from cevnslab.physics.couplings import COUPLINGS, Coupling, coupling
@@ -53,6 +54,9 @@ class BinAxis:
     """With its unit, such as ``recoil_energy_kev`` or ``time_us``."""
     edges: FloatArray
     """Shape (bins + 1,), rising."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "edges", frozen_array(self.edges))
 
     def __len__(self) -> int:
         return len(self.edges) - 1
@@ -104,6 +108,10 @@ class Response:
     """By the name of their parameter, such as ``reactor.above_8_mev``. A sample of the likelihood is one
     ``parts[channel][part]``, with a scale 1 + p of every nuisance that has the part among its `parts`."""
 
+    def __post_init__(self) -> None:
+        for name in ("coefficients", "backgrounds", "expansions", "parts", "flux_nuisances"):
+            object.__setattr__(self, name, frozen(getattr(self, name)))
+
     @cached_property
     def polynomial(self) -> Polynomial:
         """The couplings as counts depend on them."""
@@ -122,7 +130,7 @@ class Response:
     @cached_property
     def background(self) -> FloatArray:
         """All backgrounds together, shape (bins,)."""
-        return np.asarray(np.sum(list(self.backgrounds.values()), axis=0))
+        return frozen_array(np.sum(list(self.backgrounds.values()), axis=0))
 
     def projected(self, counts: FloatArray, axis: int = 0) -> FloatArray:
         """Counts summed over all axes but one: shape (bins of that axis,)."""
@@ -141,7 +149,7 @@ class Response:
     @cached_property
     def signal(self) -> FloatArray:
         """The coefficients summed over the channels: shape (monomials, bins)."""
-        return np.asarray(np.sum([self.coefficients[channel] for channel in self.channels], axis=0))
+        return frozen_array(np.sum([self.coefficients[channel] for channel in self.channels], axis=0))
 
     def standard_model(self, channel: str) -> FloatArray:
         """Standard Model counts of one channel, shape (bins,); zero for a channel that is not folded."""

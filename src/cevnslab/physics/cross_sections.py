@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cevnslab.errors import PhysicsError, UnknownNameError
+from cevnslab.frozen import read_only
 from cevnslab.physics.atoms import effective_charge
 from cevnslab.physics.constants import (
     ELECTRON_MASS_MEV,
@@ -116,7 +117,9 @@ class NuclearScatterer:
         """What a unit of the coupling's strength adds to its component, such as the weak charge."""
         if new.nucleus is None:
             return {}
-        return {new.component: new.nucleus(recoil_energy_kev, self.nucleus, *self.form_factors(recoil_energy_kev))}
+        # A kernel may be a user's: it must not change what the next coupling is computed from.
+        arguments = (read_only(array) for array in self.form_factors(recoil_energy_kev))
+        return {new.component: new.nucleus(read_only(recoil_energy_kev), self.nucleus, *arguments)}
 
     def kinematics(
         self, recoil_energy_kev: FloatArray, antineutrino: bool, components: Collection[str] = STANDARD_COMPONENTS
@@ -172,7 +175,7 @@ class AtomicElectrons:
 
     def kernel(self, new: Coupling, recoil_energy_kev: FloatArray) -> Amplitudes:
         """What a unit of the coupling's strength adds to its component, such as g_V."""
-        return {} if new.electron is None else {new.component: new.electron(recoil_energy_kev)}
+        return {} if new.electron is None else {new.component: new.electron(read_only(recoil_energy_kev))}
 
     def kinematics(
         self, recoil_energy_kev: FloatArray, antineutrino: bool, components: Collection[str] = STANDARD_COMPONENTS

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cevnslab.errors import ResultError
+from cevnslab.frozen import frozen
 
 FloatArray = NDArray[np.float64]
 Block = Mapping[str, object]
@@ -73,31 +74,15 @@ def _as_they_are(records: Sequence[Any]) -> Sequence[Any]:
 
 
 class Record:
-    """An entry of a result. Its arrays cannot be written to."""
+    """An entry of a result. What it holds cannot be written to."""
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):  # type: ignore[arg-type]
-            value = getattr(self, field.name)
-            frozen = _read_only(value)
-            if frozen is not value:
-                object.__setattr__(self, field.name, frozen)
+            object.__setattr__(self, field.name, frozen(getattr(self, field.name)))
 
     def block(self) -> Block:
         """The rows by column: the declared fields, unless a kind of record has rows of another shape."""
         return {column.name: getattr(self, column.name) for column in columns_of(type(self))}
-
-
-def _read_only(value: Any) -> Any:
-    """An array, or a mapping or tuple of arrays, that cannot be written to; anything else as it is."""
-    if isinstance(value, np.ndarray) and value.flags.writeable:
-        view = value.view()
-        view.flags.writeable = False
-        return view
-    if isinstance(value, Mapping):
-        return {name: _read_only(item) for name, item in value.items()}
-    if isinstance(value, tuple) and any(isinstance(item, np.ndarray) for item in value):
-        return tuple(_read_only(item) for item in value)
-    return value
 
 
 def columns_of(kind: type[Record]) -> tuple[Column, ...]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cevnslab.frozen import frozen
 from cevnslab.rendering import rendered
 from cevnslab.results.catalogue import TABLES
 from cevnslab.results.curves import ContourLines, CriticalMap, CriticalValues, Profile
@@ -47,6 +48,10 @@ class Result:
     maps: tuple[LimitMap, ...] = ()
     levers: tuple[Lever, ...] = ()
     summary: tuple[Summary, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("study", "couplings", "detectors", "reference_labels", "provenance"):
+            object.__setattr__(self, name, frozen(getattr(self, name)))
 
     def limit(self, detector: str, coupling: str) -> Limit:
         """The limit of one coupling at one detector; `KeyError` where there is none."""

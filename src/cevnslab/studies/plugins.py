@@ -18,13 +18,14 @@ from typing import Any
 import numpy as np
 
 from cevnslab.errors import InputFileError, PluginError
+from cevnslab.frozen import frozen_array, read_only
 from cevnslab.physics.couplings import COUPLINGS, FAMILIES, FLAVOURS, Coupling
 from cevnslab.physics.nuclei import Target, target
 from cevnslab.textfiles import read_text
 
 ENTRY_POINTS = "cevnslab.couplings"
 TRIED_ON = ("CsI", "Ge", "Ar")
-TRIED_AT_KEV = np.geomspace(0.05, 200.0, 24)
+TRIED_AT_KEV = frozen_array(np.geomspace(0.05, 200.0, 24))
 """Recoil energies at which a kernel must be finite."""
 
 
@@ -97,7 +98,7 @@ def try_out(new: Coupling, where: str) -> None:
         factors[-2] = 0.0
         for of in targets:
             for constituent in of.constituents:
-                arguments = recoil, constituent.nucleus, factors, factors
+                arguments = recoil, constituent.nucleus, read_only(factors), read_only(factors)
                 _check(new.nucleus, arguments, f"{said}: its kernel on nuclei ({constituent.nucleus.symbol})")
     if new.electron is not None:
         _check(new.electron, (recoil,), f"{said}: its kernel on electrons")

@@ -1,0 +1,93 @@
+"""Values that cannot be written to: what a frozen class holds is frozen too, to the last number.
+
+Mappings and lists stay dictionaries and lists (of classes that refuse changes), so that JSON, comparisons and the study
+file's schema take them; copies of them can be changed.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+def frozen_array(values: ArrayLike) -> NDArray[np.float64]:
+    """A copy of numbers that cannot be written to."""
+    array = np.array(values, dtype=float)
+    array.flags.writeable = False
+    return array
+
+
+def read_only(array: NDArray[Any]) -> NDArray[Any]:
+    """The same array, not to be written to by whom it is handed to; a single number is that already."""
+    if not isinstance(array, np.ndarray):
+        return array
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def frozen(value: Any) -> Any:
+    """A value whose arrays, mappings, lists and tuples cannot be written to, at any depth; others as they are."""
+    if isinstance(value, np.ndarray):
+        if not value.flags.writeable and value.base is None:
+            return value
+        array = value.copy()
+        array.flags.writeable = False
+        return array
+    if isinstance(value, FrozenDict | FrozenList):
+        return value
+    if isinstance(value, Mapping):
+        return FrozenDict({name: frozen(item) for name, item in value.items()})
+    if isinstance(value, list):
+        return FrozenList(frozen(item) for item in value)
+    if type(value) is tuple:
+        return tuple(frozen(item) for item in value)
+    return value
+
+
+def _refuse(self: object, *_: object, **__: object) -> NoReturn:
+    raise TypeError("this is part of a frozen value and cannot be changed; change a copy (copy.deepcopy)")
+
+
+class FrozenDict(dict[str, Any]):
+    """A dictionary that cannot be changed."""
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
+
+    def copy(self) -> dict[str, Any]:
+        """A dictionary that can be changed."""
+        return dict(self)
+
+    def __copy__(self) -> dict[str, Any]:
+        return dict(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, Any]:
+        return {name: copy.deepcopy(item, memo) for name, item in self.items()}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (dict(self),)
+
+
+class FrozenList(list[Any]):
+    """A list that cannot be changed."""
+
+    __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
+    append = extend = insert = remove = pop = clear = sort = reverse = _refuse
+
+    def copy(self) -> list[Any]:
+        """A list that can be changed."""
+        return list(self)
+
+    def __copy__(self) -> list[Any]:
+        return list(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> list[Any]:
+        return [copy.deepcopy(item, memo) for item in self]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (list(self),)
