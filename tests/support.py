@@ -16,7 +16,7 @@ import pytest
 from scipy.integrate import fixed_quad, quad
 
 import cevnslab as cl
-from cevnslab.detection.detector import EfficiencyTable
+from cevnslab.detection.efficiency import EfficiencyTable
 from cevnslab.likelihood.likelihood import Likelihood
 from cevnslab.likelihood.parameters import Parameter
 from cevnslab.physics.cross_sections import differential, scatterers

@@ -15,8 +15,10 @@ from scipy.special import ndtr
 from support import REMOVED, STUDY, changed, folded_cross_section, near, perfect
 
 import cevnslab as cl
-from cevnslab.detection.detector import EfficiencyTable, Resolution
+from cevnslab.detection.efficiency import EfficiencyTable
 from cevnslab.detection.quenching import ConstantQuenching, Lindhard, QuenchingTable, ScaledQuenching
+from cevnslab.detection.smearing import Resolution
+from cevnslab.errors import PhysicsError
 from cevnslab.physics.atoms import binding_energies_kev
 from cevnslab.studies.build import build_detector
 
@@ -139,10 +141,9 @@ def test_scaled_quenching(factor):
     recoil = np.array([0.5, 3.0, 50.0])
     assert scaled.light_kev(recoil) == near(factor * TABLE.light_kev(recoil), 1e-14)
     assert scaled.recoil_kev(scaled.light_kev(recoil)) == near(recoil, 1e-12)
-    step = 1e-5
-    slope = (scaled.light_kev(recoil + step) - scaled.light_kev(recoil - step)) / (2 * step)
-    assert scaled.derivative(recoil) == near(slope, 1e-7)
     assert scaled.kinks_kev == TABLE.energies_kev
+    assert scaled.known_kev == TABLE.known_kev
+    assert scaled.recoils_kev(float(scaled.light_kev(3.0))) == near((3.0,), 1e-12)
 
 
 KEVEE = {
@@ -261,8 +262,12 @@ CONTRADICTIONS = {
     ),
     "a file that is not there": ({"detectors.0.quenching": {"file": "no.txt"}}, ["quenching", "no.txt"]),
     "a file above one": ({"detectors.0.quenching": {"file": "high.txt"}}, ["quenching", "high.txt", "1.5"]),
-    "a file whose light falls": ({"detectors.0.quenching": {"file": "falls.txt"}}, ["quenching", "falls between"]),
-    "a file that does not reach": ({"detectors.0.quenching": {"file": "short.txt"}}, ["quenching", "extend the table"]),
+    "a background per keV of recoil where the light falls": (
+        {"detectors.0.quenching": {"file": "falls.txt"}}, ["background_ckkd", "one recoil energy each"],
+    ),
+    "a file that does not reach": (
+        {"detectors.0.quenching": {"file": "short.txt"}}, ["background_ckkd", "extend the quenching table"],
+    ),
     "an uncertain quenching without one": (
         {"detectors.0.quenching": REMOVED, "detectors.0.threshold_kevee": REMOVED,
          "detectors.0.maximum_kevee": REMOVED, "detectors.0.threshold_kev": 1.0,
@@ -290,6 +295,20 @@ def test_contradictions_are_one_message(contradiction, command, write_study, tmp
     assert "Traceback" not in ran.err
     assert all(word in ran.err for word in words), ran.err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"efficiency": EfficiencyTable((0.0, 500.0), (0.5, 0.5), "recoil")}, r"efficiency\.axis: .*reconstructed"),
+        ({"electron_quenching": 0.2}, "electron_quenching: .*remove it"),
+    ],
+)
+def test_a_detector_made_in_python_has_the_same_rules(changes, words):
+    """An efficiency of recoil energies would be read at the light, far below them."""
+    with pytest.raises(PhysicsError, match=words):
+        in_light(GE, LINDHARD, LIGHT_BINS, **changes)
+    assert in_light(GE, None, LIGHT_BINS, **changes).name == GE.name
 
 
 def test_keys_in_kevee_without_quenching_are_refused_for_a_background(command, write_study):

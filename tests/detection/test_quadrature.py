@@ -9,25 +9,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import quad
-from scipy.stats import norm
+from scipy.stats import gamma, norm, truncnorm
 from support import near, preset_response
 
 import cevnslab as cl
 from cevnslab.datasets.coherent_csi_2021 import model as csi_2021
 from cevnslab.datasets.coherent_lar_2020 import model as lar_2020
 from cevnslab.detection import quadrature
-from cevnslab.detection.detector import EfficiencyTable, Resolution
-from cevnslab.detection.quadrature import bin_windows, recoil_nodes
+from cevnslab.detection.efficiency import EfficiencyTable
+from cevnslab.detection.quenching import UNQUENCHED, QuenchingTable
+from cevnslab.detection.readout import Readout
+from cevnslab.detection.smearing import GammaPhotoelectrons, IonisationResolution, Perfect, Resolution
 from cevnslab.errors import PhysicsError
 from cevnslab.physics.couplings import coupling
-from cevnslab.physics.sources import PION_DECAY_AT_REST
 from cevnslab.studies import presets
 
 LAWS = {
     "sqrt": Resolution(0.3, 1.0),
     "linear": Resolution(0.3, 3.0, "linear"),
     "constant": Resolution(0.3, 1.0, "constant", minimum_true_kev=0.2),
-    "none": None,
+    "none": Perfect(),
 }
 every_law = pytest.mark.parametrize("law", LAWS)
 PROJECTED = [name for name in presets.names("detectors") if "experiment" not in presets.load("detectors", name)]
@@ -69,7 +70,7 @@ def counts_of_an_experiment(preset, channel):
     setup, couplings = study.setups[0].setup, (coupling("q_ee"), coupling("q_emu"))
     if preset == "coherent-lar-2020":
         return lar_2020.calculated(setup, couplings, LAR_EFFICIENCY)
-    return csi_2021.energy_terms(setup, setup.target, PION_DECAY_AT_REST, channel, couplings, CSI_LIGHT, CSI_EFFICIENCY)
+    return csi_2021.energy_terms(setup, setup.target, channel, couplings, CSI_LIGHT, CSI_EFFICIENCY)
 
 
 @pytest.mark.parametrize(
@@ -89,8 +90,8 @@ def test_data_sets_are_converged_too(preset, channel, monkeypatch):
 @every_law
 def test_nodes_integrate_a_function_with_a_kink(law):
     edges, kink = np.linspace(1.0, 20.0, 11), 7.3
-    nodes = recoil_nodes(edges, LAWS[law], 25.0, kinks=[kink])
-    low, high = quadrature.true_range(edges, LAWS[law])
+    nodes = Readout(edges, UNQUENCHED, LAWS[law]).nodes(25.0, [kink])
+    low, high = LAWS[law].true_range(edges)
 
     def function(recoil):
         return np.exp(-recoil / 5) / recoil * (1 + np.abs(recoil - kink))
@@ -102,11 +103,11 @@ def test_nodes_integrate_a_function_with_a_kink(law):
 
 @every_law
 def test_true_energies_left_out_cannot_be_seen(law):
-    if LAWS[law] is None:
-        return_low, return_high = quadrature.true_range(np.array([1.0, 20.0]), None)
+    if LAWS[law].sharp:
+        return_low, return_high = LAWS[law].true_range(np.array([1.0, 20.0]))
         assert (return_low, return_high) == (1.0, 20.0)
         return
-    low, high = quadrature.true_range(np.array([1.0, 20.0]), LAWS[law])
+    low, high = LAWS[law].true_range(np.array([1.0, 20.0]))
     assert (20.0 - high) / float(LAWS[law].width_kev(high)) < -8
     if law != "constant":
         assert (1.0 - low) / float(LAWS[law].width_kev(low)) > 8
@@ -118,7 +119,7 @@ def test_true_energies_left_out_cannot_be_seen(law):
 @given(recoil=st.floats(6.0, 12.0))
 def test_wide_bins_conserve_events(law, recoil):
     edges = np.concatenate([[1e-3], np.linspace(1.0, 40.0, 14), [400.0]])
-    windows = bin_windows(edges, LAWS[law], 1.0, np.array([recoil]))
+    windows = LAWS[law].windows(edges, 1.0, np.array([recoil]))
     assert windows.shape == (15, 1)
     assert float(windows.sum()) == near(1.0, 1e-12)
     assert np.all(windows >= 0)
@@ -129,8 +130,8 @@ def test_windows_are_gaussian_probabilities(law):
     edges, recoil = np.array([1.0, 2.0, 4.0]), np.array([0.7, 2.5, 5.0])
     width = LAWS[law].width_kev(recoil)
     expected = np.diff(norm.cdf(edges[:, None], recoil, width), axis=0)
-    assert bin_windows(edges, LAWS[law], 1.0, recoil) == pytest.approx(expected, rel=1e-10, abs=1e-15)
-    assert bin_windows(edges, LAWS[law], 0.25, recoil) == pytest.approx(expected / 4, rel=1e-10, abs=1e-15)
+    assert LAWS[law].windows(edges, 1.0, recoil) == pytest.approx(expected, rel=1e-10, abs=1e-15)
+    assert LAWS[law].windows(edges, 0.25, recoil) == pytest.approx(expected / 4, rel=1e-10, abs=1e-15)
 
 
 @pytest.mark.parametrize(("law", "factor"), [("sqrt", 2.0), ("linear", 4.0), ("constant", 1.0)])
@@ -149,10 +150,10 @@ def test_a_constant_width_needs_a_smallest_recoil():
 def test_efficiency_of_the_reconstructed_energy(law):
     edges, recoil = np.array([1.0, 2.0, 4.0, 7.0]), np.array([1.4, 3.2, 5.5])
     table = EfficiencyTable((0.5, 1.5, 3.0, 8.0), (0.0, 0.6, 0.7, 0.9), "reconstructed")
-    windows = bin_windows(edges, LAWS[law], table, recoil)
+    windows = LAWS[law].windows(edges, table, recoil)
     for i, (low, high) in enumerate(itertools.pairwise(edges)):
         for j, true in enumerate(recoil):
-            if LAWS[law] is None:
+            if LAWS[law].sharp:
                 expected = float(table(true)) if low < true < high else 0.0
             else:
                 width = float(LAWS[law].width_kev(true))
@@ -167,8 +168,8 @@ def test_efficiency_of_the_reconstructed_energy(law):
 def test_efficiency_of_the_true_recoil():
     edges, recoil = np.array([1.0, 2.0, 4.0]), np.array([1.4, 3.2])
     table = EfficiencyTable((0.5, 2.0, 8.0), (0.1, 0.4, 0.9), "recoil")
-    plain = bin_windows(edges, LAWS["sqrt"], 1.0, recoil)
-    assert bin_windows(edges, LAWS["sqrt"], table, recoil) == pytest.approx(plain * table(recoil), rel=1e-13)
+    plain = LAWS["sqrt"].windows(edges, 1.0, recoil)
+    assert LAWS["sqrt"].windows(edges, table, recoil) == pytest.approx(plain * table(recoil), rel=1e-13)
     assert float(table(1.25)) == near(0.25, 1e-13)
 
 
@@ -176,13 +177,77 @@ def test_efficiency_of_the_true_recoil():
 def test_an_efficiency_is_never_guessed(axis):
     table = EfficiencyTable((1.5, 3.0), (0.5, 0.6), axis)
     with pytest.raises(PhysicsError, match=r"1\.5 to 3"):
-        bin_windows(np.array([1.0, 2.0, 4.0]), LAWS["sqrt"], table, np.array([1.0, 3.5]))
+        LAWS["sqrt"].windows(np.array([1.0, 2.0, 4.0]), table, np.array([1.0, 3.5]))
 
 
 def test_bins_that_no_recoil_reaches():
     with pytest.raises(PhysicsError, match="no recoil"):
-        recoil_nodes(np.array([500.0, 600.0]), LAWS["sqrt"], 45.0)
+        Readout(np.array([500.0, 600.0]), UNQUENCHED, LAWS["sqrt"]).nodes(45.0)
 
 
 def test_presets_load_by_name():
     assert cl.load_detector("ess-xe").mass_kg == 20
+
+
+IONISATION = IonisationResolution(0.0685, 0.105, 2.96e-3)
+"""Germanium's, as Dresden-II has it."""
+
+
+def test_ionisation_windows_are_truncated_gaussians():
+    edges, energy = np.array([-0.1, 0.0, 0.1, 0.2, 5.0]), np.array([0.003, 0.05, 0.15, 1.0])
+    width = np.sqrt(0.0685**2 + 0.105 * 2.96e-3 * energy)
+    assert IONISATION.width_kev(energy) == near(width, 1e-14)
+    expected = np.diff(truncnorm.cdf(edges[:, None], -energy / width, np.inf, energy, width), axis=0)
+    assert IONISATION.windows(edges, 0.5, energy) == pytest.approx(expected / 2, rel=1e-10, abs=1e-15)
+    assert IONISATION.windows(np.array([0.0, 50.0]), 1.0, energy) == near(1.0, 1e-12)
+    plain = IonisationResolution(0.0685, 0.105, 2.96e-3, truncated=False)
+    expected = np.diff(norm.cdf(edges[:, None], energy, width), axis=0)
+    assert plain.windows(edges, 1.0, energy) == pytest.approx(expected, rel=1e-10, abs=1e-15)
+
+
+def test_the_reach_of_ionisation_is_that_of_its_tails():
+    low, high = IONISATION.true_range(np.array([0.9, 1.4]))
+    for energy, edge in ((low, 0.9), (high, 1.4)):
+        assert abs(energy - edge) / float(IONISATION.width_kev(energy)) == near(8.5, 1e-9)
+    assert IONISATION.true_range(np.array([0.2, 1.4]))[0] == 2.96e-3  # one pair
+
+
+PHOTOELECTRONS = GammaPhotoelectrons(per_kev=13.35, shape_per_kev=9.56, minimum_true_kev=0.01)
+
+
+@pytest.mark.parametrize("efficiency", [0.7, EfficiencyTable((0.0, 70.0), (0.2, 0.9), "reconstructed")])
+def test_photoelectrons_follow_a_gamma_law(efficiency):
+    edges, light = np.array([0.0, 8.0, 12.0, 60.0]), np.array([0.3, 1.1, 3.0])
+    windows = PHOTOELECTRONS.windows(edges, efficiency, light)
+    for number, (low, high) in enumerate(itertools.pairwise(edges)):
+        for point, energy in enumerate(light):
+            law = gamma(1 + 9.56 * energy, scale=13.35 * energy / (1 + 9.56 * energy))
+            seen = np.linspace(low, high, round(4 * (high - low)) + 1)
+            share = efficiency((seen[1:] + seen[:-1]) / 2) if callable(efficiency) else efficiency
+            assert windows[number, point] == near(float(np.sum(np.diff(law.cdf(seen)) * share)), 1e-10)
+    reach = PHOTOELECTRONS.true_range(edges)
+    assert reach[0] == 0.01
+    assert gamma(1 + 9.56 * reach[1], scale=13.35 * reach[1] / (1 + 9.56 * reach[1])).cdf(60.0) < 1e-12
+
+
+def test_light_that_bends_back_is_folded_in_the_recoil_energy():
+    """Against an adaptive integral of recoils over a smooth rate, where the light falls from 1.1 to 1.4 keV."""
+    light = QuenchingTable((0.2, 1.2, 1.4, 4.0), (0.4, 0.2, 0.15, 0.2))
+    readout = Readout(np.array([0.2, 0.23, 0.3]), light, IonisationResolution(0.01, 0.105, 2.96e-3))
+    nodes = readout.nodes(3.5)
+    rate = np.exp(-nodes.recoil_energy_kev) / nodes.recoil_energy_kev
+    counts = readout.windows(nodes.recoil_energy_kev) @ (nodes.weight_kev * rate)
+    borders = [0.2, 1.1, 1.2, 1.4, 3.5]
+    for number in range(2):
+
+        def integrand(recoil, bin_=number):
+            return float(readout.windows(np.array([recoil]))[bin_, 0]) * np.exp(-recoil) / recoil
+
+        pieces = [quad(integrand, a, b, epsabs=0, epsrel=1e-11, limit=400)[0] for a, b in itertools.pairwise(borders)]
+        assert counts[number] == near(sum(pieces), 1e-9)
+
+
+def test_a_law_of_light_that_ends_within_the_bins():
+    readout = Readout(np.array([0.2, 0.3, 2.0]), QuenchingTable((0.2, 4.0), (0.2, 0.2)), LAWS["sqrt"])
+    with pytest.raises(PhysicsError, match=r"covers recoils from 0\.2 to 4 keV, but the bins see recoils up to 9"):
+        readout.nodes(9.0)

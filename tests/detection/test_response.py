@@ -22,7 +22,9 @@ from support import (
 )
 
 import cevnslab as cl
-from cevnslab.detection.detector import EfficiencyTable, Resolution, flat_background, tabulated_background
+from cevnslab.detection.detector import flat_background, tabulated_background
+from cevnslab.detection.efficiency import EfficiencyTable
+from cevnslab.detection.smearing import Resolution
 from cevnslab.errors import CevnslabError, PhysicsError, UnknownNameError
 from cevnslab.physics.atoms import binding_energies_kev
 from cevnslab.physics.couplings import COUPLINGS

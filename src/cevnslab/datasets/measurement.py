@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from cevnslab.detection.readout import formula_units
 from cevnslab.detection.response import Response
 from cevnslab.errors import PhysicsError
 from cevnslab.likelihood.likelihood import Dataset, Likelihood
@@ -44,10 +45,8 @@ class Setup:
     @property
     def luminosity_per_cm2(self) -> float:
         """Fluence of each flavour times the number of formula units."""
-        first = self.target.constituents[0]
-        formula_units = self.mass_kg * self.target.nuclei_per_kg(first) / first.per_formula_unit
         neutrinos = self.protons_on_target * self.neutrinos_per_proton
-        return float(neutrinos / (4 * np.pi * (self.distance_m * 100) ** 2) * formula_units)
+        return float(neutrinos / (4 * np.pi * (self.distance_m * 100) ** 2) * formula_units(self.target, self.mass_kg))
 
 
 @dataclass(frozen=True, eq=False)

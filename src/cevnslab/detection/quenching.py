@@ -2,8 +2,8 @@
 
     E_ee = Q(T) T      in keVee, with T the energy of the nuclear recoil in keV
 
-Each model gives E_ee(T), its derivative, and its inverse. All require E_ee to rise with T: then, and only then,
-one light yield belongs to one recoil energy.
+Counts are folded in the true recoil energy, so that E_ee need not rise with T everywhere: a measured Q may bend back.
+Only bins and backgrounds that are given in keV of nuclear recoil need the inverse.
 """
 
 from __future__ import annotations
@@ -20,29 +20,62 @@ from cevnslab.errors import PhysicsError
 
 FloatArray = NDArray[np.float64]
 
-NEWTON_STEPS = 60
-"""In ln T, where E_ee(T) is close to a straight line: five are enough in practice."""
+ROUNDING = 1e-12
+"""Relative distance below which two recoil energies are one."""
 
 
 class Quenching(Protocol):
-    """A model of the light of nuclear recoils; all methods broadcast over arrays."""
+    """A law of the light of nuclear recoils; all methods broadcast over arrays unless they say otherwise."""
 
     def light_kev(self, recoil_energy_kev: ArrayLike) -> FloatArray:
         """E_ee(T) in keVee."""
 
-    def derivative(self, recoil_energy_kev: ArrayLike) -> FloatArray:
-        """dE_ee/dT, above 0."""
-
     def recoil_kev(self, light_kev: ArrayLike) -> FloatArray:
-        """T(E_ee) in keV."""
+        """The recoil energy T of a light; not a number where no recoil has it, or several have."""
+
+    def recoils_kev(self, light_kev: float) -> tuple[float, ...]:
+        """Every recoil energy that gives one light, rising."""
 
     @property
     def kinks_kev(self) -> tuple[float, ...]:
-        """Recoil energies at which E_ee(T) bends."""
+        """Recoil energies at which E_ee(T) bends or turns."""
+
+    @property
+    def known_kev(self) -> tuple[float, float]:
+        """The recoil energies between which the law is known; below there is no light."""
+
+
+class _Rising:
+    """A smooth law of light that rises with the recoil energy at all energies."""
+
+    kinks_kev: tuple[float, ...] = ()
+    known_kev: tuple[float, float] = (0.0, math.inf)
+
+    def light_kev(self, recoil_energy_kev: ArrayLike) -> FloatArray:
+        raise NotImplementedError
+
+    def recoil_kev(self, light_kev: ArrayLike) -> FloatArray:
+        """The recoil energy of a light, to rounding errors; 0 at 0."""
+        from scipy.optimize import elementwise
+
+        light = _energies(light_kev)
+        some = np.where(light > 0, light, 1.0)
+
+        def difference(logarithm: FloatArray, wanted: FloatArray) -> FloatArray:
+            return np.asarray(np.log(self.light_kev(np.exp(logarithm)) / wanted))
+
+        start = np.log(some)
+        bracket = elementwise.bracket_root(difference, start, xr0=start + 1.0, args=(some,)).bracket
+        recoil = np.exp(elementwise.find_root(difference, bracket, args=(some,)).x)
+        return np.where(light > 0, recoil, 0.0)
+
+    def recoils_kev(self, light_kev: float) -> tuple[float, ...]:
+        """The one recoil energy."""
+        return (float(self.recoil_kev(light_kev)),)
 
 
 @dataclass(frozen=True)
-class ConstantQuenching:
+class ConstantQuenching(_Rising):
     """Q(T) = factor, above 0 (else `PhysicsError`).
 
     >>> float(ConstantQuenching(0.2).recoil_kev(3.0))
@@ -55,33 +88,29 @@ class ConstantQuenching:
         if not 0 < self.factor < math.inf:
             raise PhysicsError(f"a quenching factor must be above 0, got {self.factor:g}")
 
-    @property
-    def kinks_kev(self) -> tuple[float, ...]:
-        """It is smooth."""
-        return ()
-
     def light_kev(self, recoil_energy_kev: ArrayLike) -> FloatArray:
         """E_ee = factor T."""
         return self.factor * _energies(recoil_energy_kev)
-
-    def derivative(self, recoil_energy_kev: ArrayLike) -> FloatArray:
-        """The factor, at every energy."""
-        return np.full_like(_energies(recoil_energy_kev), self.factor)
 
     def recoil_kev(self, light_kev: ArrayLike) -> FloatArray:
         """T = E_ee/factor."""
         return _energies(light_kev) / self.factor
 
 
+UNQUENCHED = ConstantQuenching(1.0)
+"""Of recoils on an axis of their own energy."""
+
+
 @dataclass(frozen=True)
-class Lindhard:
+class Lindhard(_Rising):
     """Q(T) = k g(eps)/(1 + k g(eps)), g = 3 eps^0.15 + 0.7 eps^0.6 + eps, eps = 11.5 Z^(-7/3) T/keV.
 
     Lindhard et al., Mat. Fys. Medd. Dan. Vid. Selsk. 33 (1963) no. 10, as parametrised by Lewin and Smith,
     Astropart. Phys. 6 (1996) 87. Without a k it is theirs, 0.133 Z^(2/3) A^(-1/2). For recoils in their own element;
-    the model has no threshold, and below about 1 keV it is known to fail.
+    the model has no threshold, and below about 1 keV it is known to fail. With `adiabatic_kev` (xi) it is multiplied by
+    1 - exp(-T/xi), as Scholz et al., Phys. Rev. D 94 (2016) 122003, fit to germanium (k 0.1789, xi 0.16 keV).
 
-    Raises `PhysicsError` unless k, Z and A are above 0.
+    Raises `PhysicsError` unless k, Z, A and xi are above 0.
 
     >>> germanium = Lindhard(None, 32, 72.63)
     >>> round(germanium.strength, 3), round(float(germanium.light_kev(1.0)), 3)
@@ -91,17 +120,13 @@ class Lindhard:
     k: float | None
     proton_number: int
     mass_number: float
+    adiabatic_kev: float | None = None
 
     def __post_init__(self) -> None:
-        given = {"Z": self.proton_number, "A": self.mass_number, "k": 1.0 if self.k is None else self.k}
-        for name, value in given.items():
-            if not 0 < value < math.inf:
+        values = {"Z": self.proton_number, "A": self.mass_number, "k": self.k, "adiabatic_kev": self.adiabatic_kev}
+        for name, value in values.items():
+            if value is not None and not 0 < value < math.inf:
                 raise PhysicsError(f"Lindhard quenching: {name} must be above 0, got {value:g}")
-
-    @property
-    def kinks_kev(self) -> tuple[float, ...]:
-        """It is smooth."""
-        return ()
 
     @property
     def strength(self) -> float:
@@ -110,44 +135,66 @@ class Lindhard:
             return self.k
         return 0.133 * math.pow(self.proton_number, 2 / 3) / math.sqrt(self.mass_number)
 
-    @property
-    def _eps_per_kev(self) -> float:
-        return 11.5 * math.pow(self.proton_number, -7 / 3)
-
     def light_kev(self, recoil_energy_kev: ArrayLike) -> FloatArray:
         """E_ee = Q(T) T."""
         recoil = _energies(recoil_energy_kev)
-        eps = self._eps_per_kev * recoil
+        eps = 11.5 * math.pow(self.proton_number, -7 / 3) * recoil
         loss = self.strength * (3 * eps**0.15 + 0.7 * eps**0.6 + eps)
-        return np.asarray(recoil * loss / (1 + loss))
-
-    def derivative(self, recoil_energy_kev: ArrayLike) -> FloatArray:
-        """dE_ee/dT = Q + k eps g'(eps)/(1 + k g)^2, above 0 for T > 0."""
-        eps = self._eps_per_kev * _energies(recoil_energy_kev)
-        loss = self.strength * (3 * eps**0.15 + 0.7 * eps**0.6 + eps)
-        slope = self.strength * (0.45 * eps**0.15 + 0.42 * eps**0.6 + eps)
-        return np.asarray(loss / (1 + loss) + slope / (1 + loss) ** 2)
-
-    def recoil_kev(self, light_kev: ArrayLike) -> FloatArray:
-        """T(E_ee) by Newton's method in ln T, to rounding errors; 0 at 0."""
-        light = _energies(light_kev)
-        wanted = np.where(light > 0, light, 1.0)
-        recoil = wanted.copy()  # from below: light is never more than the recoil's energy
-        for _ in range(NEWTON_STEPS):
-            seen = self.light_kev(recoil)
-            step = np.log(seen / wanted) * seen / (recoil * self.derivative(recoil))
-            recoil = recoil * np.exp(-step)
-            if np.all(np.abs(step) < 1e-14):
-                break
-        return np.where(light > 0, recoil, 0.0)
+        factor = loss / (1 + loss)
+        if self.adiabatic_kev is not None:
+            factor = factor * -np.expm1(-recoil / self.adiabatic_kev)
+        return np.asarray(recoil * factor)
 
 
 @dataclass(frozen=True)
-class QuenchingTable:
-    """Q(T) given point by point, linear between the points; energies outside the table are a `PhysicsError`.
+class ScaledQuenching:
+    """Another law times a factor above 0: what an uncertain quenching may be."""
 
-    Raises `PhysicsError` for fewer than two points, energies that do not rise from above 0, factors that are not
-    above 0, and wherever E_ee = Q(T) T would fall with T.
+    model: Quenching
+    factor: float
+
+    def light_kev(self, recoil_energy_kev: ArrayLike) -> FloatArray:
+        """E_ee = factor times the other's."""
+        return self.factor * self.model.light_kev(recoil_energy_kev)
+
+    def recoil_kev(self, light_kev: ArrayLike) -> FloatArray:
+        """The other's recoil energy for 1/factor of the light."""
+        return self.model.recoil_kev(_energies(light_kev) / self.factor)
+
+    def recoils_kev(self, light_kev: float) -> tuple[float, ...]:
+        """The other's for 1/factor of the light."""
+        return self.model.recoils_kev(light_kev / self.factor)
+
+    @property
+    def kinks_kev(self) -> tuple[float, ...]:
+        """The other's."""
+        return self.model.kinks_kev
+
+    @property
+    def known_kev(self) -> tuple[float, float]:
+        """The other's."""
+        return self.model.known_kev
+
+
+class _Bending:
+    """A law of light that may turn: recoil energies come from the roots of its pieces."""
+
+    def recoils_kev(self, light_kev: float) -> tuple[float, ...]:
+        raise NotImplementedError
+
+    def recoil_kev(self, light_kev: ArrayLike) -> FloatArray:
+        """The recoil energy of a light; not a number where no recoil has it, or several have."""
+        light = _energies(light_kev)
+        roots = [self.recoils_kev(float(value)) for value in light.ravel()]
+        return np.array([each[0] if len(each) == 1 else math.nan for each in roots]).reshape(light.shape)
+
+
+@dataclass(frozen=True)
+class QuenchingTable(_Bending):
+    """Q(T) point by point, linear between the points; no light below the first point, none known beyond the last.
+
+    Raises `PhysicsError` for fewer than two points, energies that do not rise from 0 or above, and factors that are not
+    above 0.
 
     >>> table = QuenchingTable((1.0, 10.0), (0.1, 0.2))
     >>> float(table.recoil_kev(table.light_kev(4.0)))
@@ -166,99 +213,137 @@ class QuenchingTable:
                 f"a quenching table needs two or more points with a factor each, got {len(energy)} energies and "
                 f"{len(factor)} factors"
             )
-        if not np.all(np.isfinite(energy)) or not np.all(np.diff(energy) > 0) or not energy[0] > 0:
-            raise PhysicsError("the energies of a quenching table must be positive and rise")
+        if not np.all(np.isfinite(energy)) or not np.all(np.diff(energy) > 0) or not energy[0] >= 0:
+            raise PhysicsError("the energies of a quenching table must rise, from 0 or above")
         if not np.all(np.isfinite(factor)) or not np.all(factor > 0):
             raise PhysicsError("the factors of a quenching table must be above 0")
-        # E_ee is a parabola on each piece, its derivative a line: the ends of the piece decide.
-        slope = self._slopes
-        at_start, at_end = factor[:-1] + slope * energy[:-1], factor[1:] + slope * energy[1:]
-        falling = np.minimum(at_start, at_end) <= 0
-        if np.any(falling):
-            first = int(np.argmax(falling))
-            raise PhysicsError(
-                f"the light of a quenching table must rise with the recoil energy: it falls between "
-                f"{energy[first]:g} and {energy[first + 1]:g} keV"
-            )
-
-    @property
-    def kinks_kev(self) -> tuple[float, ...]:
-        """The table's points."""
-        return self.energies_kev
 
     @cached_property
     def _points(self) -> tuple[FloatArray, FloatArray]:
         return np.array(self.energies_kev), np.array(self.quenching)
 
     @cached_property
-    def _slopes(self) -> FloatArray:
-        """dQ/dT on each piece."""
+    def _pieces(self) -> tuple[FloatArray, FloatArray]:
+        """E_ee = linear T + square T^2 on each piece."""
         energy, factor = self._points
-        return np.asarray(np.diff(factor) / np.diff(energy))
+        square = np.diff(factor) / np.diff(energy)
+        return factor[:-1] - square * energy[:-1], square
 
-    def _piece(self, values: FloatArray, knots: FloatArray, what: str) -> NDArray[np.intp]:
-        """The piece of the table that each value is on; the upper one at a point, the last at the end."""
-        if np.any(values < knots[0]) or np.any(values > knots[-1]):
-            raise PhysicsError(
-                f"the quenching table covers {what} from {knots[0]:g} to {knots[-1]:g} keV, but "
-                f"{float(np.min(values)):.4g} to {float(np.max(values)):.4g} keV are needed; extend the table"
-            )
-        return np.clip(np.searchsorted(knots, values, side="right") - 1, 0, len(knots) - 2)
+    @property
+    def known_kev(self) -> tuple[float, float]:
+        """From the first point to the last."""
+        return self.energies_kev[0], self.energies_kev[-1]
+
+    @cached_property
+    def kinks_kev(self) -> tuple[float, ...]:
+        """The points above 0, and where the light turns between two of them."""
+        energy, _ = self._points
+        linear, square = self._pieces
+        with np.errstate(divide="ignore", invalid="ignore"):
+            turns = -linear / (2 * square)
+        inside = turns[(turns > energy[:-1]) & (turns < energy[1:])]
+        return tuple(sorted({*energy[energy > 0].tolist(), *inside.tolist()}))
 
     def light_kev(self, recoil_energy_kev: ArrayLike) -> FloatArray:
-        """E_ee = Q(T) T."""
+        """E_ee = Q(T) T; 0 below the first point. Raises `PhysicsError` beyond the last."""
         recoil = _energies(recoil_energy_kev)
         energy, factor = self._points
-        self._piece(recoil, energy, "recoils")
-        return np.asarray(np.interp(recoil, energy, factor) * recoil)
+        if np.any(recoil > energy[-1]):
+            raise PhysicsError(
+                f"the quenching table covers recoils from {energy[0]:g} to {energy[-1]:g} keV, but "
+                f"{float(np.max(recoil)):.4g} keV are needed; extend the table"
+            )
+        return np.where(recoil < energy[0], 0.0, np.interp(recoil, energy, factor) * recoil)
 
-    def derivative(self, recoil_energy_kev: ArrayLike) -> FloatArray:
-        """dE_ee/dT = Q + T dQ/dT; at a point of the table, of the piece above it."""
-        recoil = _energies(recoil_energy_kev)
-        energy, factor = self._points
-        piece = self._piece(recoil, energy, "recoils")
-        return np.asarray(np.interp(recoil, energy, factor) + recoil * self._slopes[piece])
-
-    def recoil_kev(self, light_kev: ArrayLike) -> FloatArray:
-        """T(E_ee): the root of (Q_0 - s T_0) T + s T^2 = E_ee on the piece, in the form that does not cancel."""
-        light = _energies(light_kev)
-        energy, factor = self._points
-        piece = self._piece(light, energy * factor, "light")
-        slope = self._slopes[piece]
-        linear = factor[piece] - slope * energy[piece]
-        derivative = np.sqrt(np.maximum(linear**2 + 4 * slope * light, 0.0))  # at the root
-        bent = linear <= 0  # then the slope is above 0, or the light would fall
-        recoil = np.where(
-            bent,
-            (derivative - linear) / np.where(bent, 2 * slope, 1.0),
-            2 * light / np.where(bent, 1.0, linear + derivative),
-        )
-        return np.clip(recoil, energy[piece], energy[piece + 1])
+    def recoils_kev(self, light_kev: float) -> tuple[float, ...]:
+        """The roots of every piece."""
+        energy, _ = self._points
+        linear, square = self._pieces
+        with np.errstate(divide="ignore", invalid="ignore"):
+            root = np.sqrt(linear**2 + 4 * square * light_kev)  # not a number where the piece has no such light
+            # The first root in the form that does not cancel.
+            first = np.where(linear > 0, 2 * light_kev / (linear + root), (root - linear) / (2 * square))
+            second = (-linear - root) / (2 * square)
+        low, high = energy[:-1], energy[1:]
+        found = []
+        for roots in (first, second):
+            inside = (roots >= low * (1 - ROUNDING)) & (roots <= high * (1 + ROUNDING))
+            found += np.clip(roots, low, high)[inside].tolist()
+        return tuple(_distinct(found))
 
 
 @dataclass(frozen=True)
-class ScaledQuenching:
-    """Another model times a factor above 0: what an uncertain quenching may be."""
+class PolynomialQuenching(_Bending):
+    """E_ee = c_1 T + c_2 T^2 + ... in keV, never below 0.
 
-    model: Quenching
-    factor: float
+    Raises `PhysicsError` for no coefficients or values that are not finite.
 
-    def light_kev(self, recoil_energy_kev: ArrayLike) -> FloatArray:
-        """E_ee = factor times the model's."""
-        return self.factor * self.model.light_kev(recoil_energy_kev)
+    >>> float(PolynomialQuenching((0.246, 0.00078)).light_kev(100.0))
+    32.4
+    """
 
-    def derivative(self, recoil_energy_kev: ArrayLike) -> FloatArray:
-        """The factor times the model's."""
-        return self.factor * self.model.derivative(recoil_energy_kev)
+    coefficients: tuple[float, ...]
+    """c_1, c_2, ... in keV^(1 - power)."""
 
-    def recoil_kev(self, light_kev: ArrayLike) -> FloatArray:
-        """The model's recoil energy for 1/factor of the light."""
-        return self.model.recoil_kev(_energies(light_kev) / self.factor)
+    def __post_init__(self) -> None:
+        if not self.coefficients or not np.all(np.isfinite(self.coefficients)):
+            raise PhysicsError("a polynomial of quenching needs finite coefficients")
 
     @property
+    def known_kev(self) -> tuple[float, float]:
+        """All energies."""
+        return 0.0, math.inf
+
+    @cached_property
     def kinks_kev(self) -> tuple[float, ...]:
-        """The model's."""
-        return self.model.kinks_kev
+        """Where the light turns."""
+        return tuple(_positive_roots(np.arange(1, len(self.coefficients) + 1) * np.array(self.coefficients)))
+
+    def light_kev(self, recoil_energy_kev: ArrayLike) -> FloatArray:
+        """The polynomial."""
+        recoil = _energies(recoil_energy_kev)
+        return np.asarray(np.maximum(np.polynomial.polynomial.polyval(recoil, [0.0, *self.coefficients]), 0.0))
+
+    def recoils_kev(self, light_kev: float) -> tuple[float, ...]:
+        """Its positive roots."""
+        return tuple(_positive_roots(np.array([-light_kev, *self.coefficients])))
+
+
+def rising_light_kev(law: Quenching, recoil_edges_kev: FloatArray) -> FloatArray:
+    """The light of bin edges in keV of nuclear recoil.
+
+    Raises `PhysicsError` where the law does not know an edge, or its light does not rise from edge to edge.
+    """
+    first, last = law.known_kev
+    if recoil_edges_kev[0] < first or recoil_edges_kev[-1] > last:
+        raise PhysicsError(
+            f"the quenching table covers recoils from {first:g} to {last:g} keV, but the bins reach from "
+            f"{recoil_edges_kev[0]:g} to {recoil_edges_kev[-1]:g} keV; extend the table, or give the bins in keVee"
+        )
+    light = law.light_kev(recoil_edges_kev)
+    if not np.all(np.diff(light) > 0):
+        where = int(np.argmin(np.diff(light) > 0))
+        raise PhysicsError(
+            f"the light does not rise from {recoil_edges_kev[where]:g} to {recoil_edges_kev[where + 1]:g} keV; give "
+            "the bins in keVee"
+        )
+    return light
+
+
+def _positive_roots(coefficients: FloatArray) -> list[float]:
+    """The real roots above 0 of a polynomial, of powers from 0 on, rising."""
+    trimmed = np.trim_zeros(coefficients, "b")
+    if len(trimmed) < 2:
+        return []
+    roots = np.polynomial.polynomial.polyroots(trimmed)
+    real = roots.real[np.abs(roots.imag) <= 1e-9 * np.abs(roots)]
+    return _distinct([float(root) for root in real if root > 0])
+
+
+def _distinct(values: list[float]) -> list[float]:
+    """Rising, each once, where rounding may give a value twice."""
+    rising = sorted(values)
+    return [v for number, v in enumerate(rising) if number == 0 or v > rising[number - 1] * (1 + ROUNDING)]
 
 
 def _energies(energy_kev: ArrayLike) -> FloatArray:

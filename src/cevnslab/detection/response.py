@@ -13,24 +13,20 @@ detector; everything after is algebra on these small arrays.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cevnslab.detection.detector import Detector, EfficiencyTable
-from cevnslab.detection.expansion import Expansion, expansions_of, with_expansion
-from cevnslab.detection.folding import Monomial, fold, sorted_monomials
-from cevnslab.detection.quadrature import RecoilNodes, bin_windows, recoil_nodes, true_range
-from cevnslab.detection.quenching import ConstantQuenching, Quenching
+from cevnslab.detection.detector import Detector
+from cevnslab.detection.expansion import Expansion, expansions_of
+from cevnslab.detection.folding import Monomial, sorted_monomials
+from cevnslab.detection.readout import fold_channel, luminosity_per_cm2
 from cevnslab.errors import PhysicsError
 from cevnslab.frozen import frozen, frozen_array
 from cevnslab.physics.arrival_times import arrival_fractions
-from cevnslab.physics.atoms import binding_energies_kev
 from cevnslab.physics.couplings import COUPLINGS, Coupling, coupling
-from cevnslab.physics.cross_sections import AtomicElectrons, Scatterer, scatterers
-from cevnslab.physics.nuclei import Target
 from cevnslab.physics.sources import (
     FluxComponent,
     FluxNuisance,
@@ -213,14 +209,22 @@ def response(
             f"channels must be one or both of {', '.join(CHANNELS)}, got {', '.join(channels) or 'none'}"
         )
 
-    def terms_of(of: Target, channel: str) -> dict[Monomial, FloatArray]:
-        there = replace(detector, target=of)
-        return _channel_terms(source, there, declared, exposure, channel, form_factor, radiative_corrections)
-
-    terms = {
-        channel: with_expansion(partial(terms_of, channel=channel), detector.target, declared) for channel in channels
+    groups = _flux_groups(source, detector)
+    luminosity = luminosity_per_cm2(source, detector.target, detector.mass_kg, detector.distance_m, exposure)
+    folded = {
+        channel: fold_channel(
+            [group.components for group in groups],
+            detector.target,
+            channel,
+            declared,
+            detector.readout(channel),
+            luminosity,
+            form_factor=form_factor,
+            radiative_corrections=radiative_corrections,
+        )
+        for channel in channels
     }
-    monomials = sorted_monomials(list(terms.values()))
+    monomials = sorted_monomials(list(folded.values()))
     axes = [BinAxis("recoil_energy_kev" if detector.quenching is None else "energy_kevee", detector.bin_edges_kev)]
     background = detector.background_per_kg_day * detector.mass_kg
     if detector.time_bin_edges_us is None:
@@ -229,12 +233,8 @@ def response(
         axes.append(BinAxis("time_us", detector.time_bin_edges_us))
         days = days_in_time_bins(source, detector.time_bin_edges_us, exposure)
         background = np.outer(background, days).ravel()
-    names = tuple(components_by_part(source.components))
-    nothing = np.zeros((len(names), len(background)))
-    by_part = {
-        channel: np.array([by_monomial.get(monomial, nothing) for monomial in monomials])
-        for channel, by_monomial in terms.items()
-    }
+    names = tuple(dict.fromkeys(group.part for group in groups))
+    by_part = {channel: _by_part(terms, monomials, groups, names) for channel, terms in folded.items()}
     nuisances = {f"{source.name}.{nuisance.name}": nuisance for nuisance in source.nuisances}
     return Response(
         detector.name,
@@ -265,125 +265,50 @@ def _exposure_years(source: Source, years: float | None) -> float:
     return years
 
 
-def _channel_terms(
-    source: Source,
-    detector: Detector,
-    couplings: tuple[Coupling, ...],
-    years: float,
-    channel: str,
-    form_factor: str,
-    radiative_corrections: bool,
-) -> dict[Monomial, FloatArray]:
-    """Counts of every monomial in one channel, by part of the flux: shape (parts, bins)."""
-    light = _light_axis(detector, channel)
-    particles = scatterers(detector.target, channel, form_factor, radiative_corrections=radiative_corrections)
-    components = source.components
-    nodes = _nodes(detector, particles, components, light)
-    windows = bin_windows(detector.bin_edges_kev, detector.resolution, detector.efficiency, nodes.recoil_energy_kev)
-    recoil = light.recoil_kev(nodes.recoil_energy_kev)
-    weight = nodes.weight_kev / light.derivative(recoil)
-    first = detector.target.constituents[0]
-    formula_units = detector.mass_kg * detector.target.nuclei_per_kg(first) / first.per_formula_unit
-    luminosity = source.fluence_per_cm2(detector.distance_m, years) * formula_units
-    terms = [
-        _part_terms(particles, _by_arrival(source, part, detector), couplings, recoil, weight, windows, luminosity)
-        for part in components_by_part(components).values()
-    ]
-    nothing = np.zeros_like(terms[0][()])
-    return {monomial: np.stack([part.get(monomial, nothing) for part in terms]) for monomial in sorted_monomials(terms)}
+@dataclass(frozen=True, eq=False)
+class _FluxGroup:
+    """Flux components that belong to one part of the flux and arrive together."""
+
+    part: str
+    components: tuple[FluxComponent, ...]
+    fractions: FloatArray | None
+    """Share in every time bin; None where times are not used."""
 
 
-def _part_terms(
-    particles: list[tuple[Scatterer, float]],
-    groups: list[tuple[tuple[FluxComponent, ...], FloatArray | None]],
-    couplings: tuple[Coupling, ...],
-    recoil: FloatArray,
-    weight: FloatArray,
-    windows: FloatArray,
-    luminosity: float,
-) -> dict[Monomial, FloatArray]:
-    """Counts of every monomial of flux components that arrive in groups, each with its share in every time bin."""
-    total: dict[Monomial, FloatArray] = {}
-    for group, fractions in groups:
-        for monomial, counts in fold(particles, group, couplings, recoil, weight, windows, luminosity).items():
-            binned = counts if fractions is None else np.outer(counts, fractions).ravel()
-            total[monomial] = total[monomial] + binned if monomial in total else binned
-    return total
-
-
-def _light_axis(detector: Detector, channel: str) -> Quenching:
-    """Energy on the detector's axis as a function of the particle's recoil energy.
-
-    The axis is the nuclear recoil's own energy, on which an electron recoil T_e looks like T_e/electron_quenching; or
-    electron-equivalent energy, on which nuclear recoils are quenched and electrons are not.
-    """
-    if channel == "cevns":
-        return detector.quenching or ConstantQuenching(1.0)
-    if detector.quenching is not None:
-        return ConstantQuenching(1.0)
-    if detector.electron_quenching is None:
-        raise PhysicsError(f"detector {detector.name}: the electron channel needs electron_quenching")
-    return ConstantQuenching(1 / detector.electron_quenching)
-
-
-def _by_arrival(
-    source: Source, components: tuple[FluxComponent, ...], detector: Detector
-) -> list[tuple[tuple[FluxComponent, ...], FloatArray | None]]:
-    """The flux components that arrive together, each group with its share in every time bin."""
-    if detector.time_bin_edges_us is None:
-        return [(components, None)]
+def _flux_groups(source: Source, detector: Detector) -> list[_FluxGroup]:
+    """The source's flux, as the detector can tell its components apart; `PhysicsError` where none arrives in time."""
+    parts = components_by_part(source.components)
+    edges = detector.time_bin_edges_us
+    if edges is None:
+        return [_FluxGroup(part, components, None) for part, components in parts.items()]
     if source.pulse is None:
         raise PhysicsError(f"source {source.name}: time bins need its pulse and repetition_hz")
-    groups: list[tuple[tuple[FluxComponent, ...], FloatArray | None]] = []
-    seen = False
-    for lifetimes, group in components_by_arrival(components):
-        fractions = arrival_fractions(source.pulse, lifetimes, detector.time_bin_edges_us)
-        seen = seen or bool(fractions.any())
-        groups.append((group, fractions))
-    if not seen:
-        low, high = detector.time_bin_edges_us[0], detector.time_bin_edges_us[-1]
-        raise PhysicsError(f"time_bin_edges_us: no neutrino of {source.name} arrives from {low:g} to {high:g} us")
+    groups = [
+        _FluxGroup(part, together, arrival_fractions(source.pulse, lifetimes, edges))
+        for part, components in parts.items()
+        for lifetimes, together in components_by_arrival(components)
+    ]
+    if not any(np.any(group.fractions) for group in groups):
+        raise PhysicsError(
+            f"time_bin_edges_us: no neutrino of {source.name} arrives from {edges[0]:g} to {edges[-1]:g} us"
+        )
     return groups
 
 
-def _nodes(
-    detector: Detector,
-    particles: list[tuple[Scatterer, float]],
-    components: tuple[FluxComponent, ...],
-    light: Quenching,
-) -> RecoilNodes:
-    """Nodes on the detector's axis, split where a spectrum ends, a shell opens or the efficiency bends."""
-    endpoints = [
-        particle.maximum_recoil_kev(component.spectrum.maximum_energy_mev)
-        for particle, _ in particles
-        for component in components
+def _by_part(
+    terms: Mapping[Monomial, FloatArray],
+    monomials: Sequence[Monomial],
+    groups: Sequence[_FluxGroup],
+    names: Sequence[str],
+) -> FloatArray:
+    """Counts of every monomial and part of the flux in all bins: shape (monomials, parts, bins)."""
+    nothing = np.zeros_like(terms[()])
+    energy = np.array([terms.get(monomial, nothing) for monomial in monomials])
+    binned = [
+        energy[:, at] if group.fractions is None else np.einsum("me,t->met", energy[:, at], group.fractions)
+        for at, group in enumerate(groups)
     ]
-    kinks = list(endpoints)
-    kinks += [
-        particle.maximum_recoil_kev(energy)
-        for particle, _ in particles
-        for component in components
-        for energy in component.spectrum.kinks_mev
-    ]
-    for particle, _ in particles:
-        if isinstance(particle, AtomicElectrons):
-            kinks += binding_energies_kev(particle.symbol).tolist()
-    kinks += light.kinks_kev
-    highest = max(endpoints)
-    known_from = light.kinks_kev[0] if light.kinks_kev else 0.0  # a table may start above what no bin sees
-    known_to = min(highest, light.kinks_kev[-1]) if light.kinks_kev else highest
-    on_axis = light.light_kev(np.array([kink for kink in kinks if known_from < kink <= known_to])).tolist()
-    # With perfect resolution the reconstructed energy is the true one, and bends there bend the integrand too.
-    table = detector.efficiency
-    if isinstance(table, EfficiencyTable) and (table.axis == "recoil" or detector.resolution is None):
-        on_axis += table.energy_kev
-    return recoil_nodes(detector.bin_edges_kev, detector.resolution, _highest_light(detector, light, highest), on_axis)
-
-
-def _highest_light(detector: Detector, light: Quenching, highest_kev: float) -> float:
-    """The largest energy on the axis that the source gives; a table that ends before must reach beyond the bins."""
-    if light.kinks_kev and light.kinks_kev[-1] < highest_kev:
-        end = float(light.light_kev(light.kinks_kev[-1]))
-        if end >= true_range(detector.bin_edges_kev, detector.resolution)[1]:
-            return end
-    return float(light.light_kev(highest_kev))
+    rows = [counts.reshape(len(monomials), -1) for counts in binned]
+    return np.stack(
+        [np.sum([row for row, g in zip(rows, groups, strict=True) if g.part == name], axis=0) for name in names], axis=1
+    )

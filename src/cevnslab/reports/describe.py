@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cevnslab.detection.smearing import Perfect
 from cevnslab.physics.nuclei import Target
 from cevnslab.studies.feldman_cousins import Options
 from cevnslab.studies.setups import DetectorSetup, ExperimentSetup
@@ -77,13 +78,8 @@ def _describe_detector(setup: DetectorSetup) -> list[str]:
     detector, source = setup.detector, setup.source
     edges = detector.bin_edges_kev
     efficiency = detector.efficiency if isinstance(detector.efficiency, float) else "a table"
-    resolution = detector.resolution
     unit = "keV" if detector.quenching is None else "keVee"
-    width = (
-        "perfect resolution"
-        if resolution is None
-        else f"resolution {resolution.sigma_kev:g} {unit} at {resolution.at_kev:g} {unit} ({resolution.law})"
-    )
+    width = (detector.resolution or Perfect()).described(unit)
     exposure = "one burst" if setup.exposure_years is None else _count(setup.exposure_years, "year")
     place = "with neutrinos of " if detector.distance_m is None else f"at {detector.distance_m:g} m from "
     quenching = "" if detector.electron_quenching is None else f", electron quenching {detector.electron_quenching:g}"

@@ -12,7 +12,9 @@ from cevnslab.datasets.measurement import Setup
 from cevnslab.datasets.registry import dataset
 from cevnslab.detection import detector as detection
 from cevnslab.detection.detector import FloatArray
-from cevnslab.detection.quenching import ConstantQuenching, Lindhard, Quenching, QuenchingTable
+from cevnslab.detection.efficiency import EfficiencyTable
+from cevnslab.detection.quenching import ConstantQuenching, Lindhard, Quenching, QuenchingTable, rising_light_kev
+from cevnslab.detection.smearing import Resolution
 from cevnslab.errors import StudyError, located
 from cevnslab.physics.arrival_times import GaussianPulse
 from cevnslab.physics.nuclei import NucleiConvention, Target, target
@@ -82,7 +84,7 @@ def bin_edges(spec: schema.Detector, quenching: Quenching | None = None) -> Floa
     if quenching is None or light:
         return edges
     with located(f"{path}.quenching"):
-        return quenching.light_kev(edges)
+        return rising_light_kev(quenching, edges)
 
 
 def _quenching(spec: schema.Detector, of: Target, base: Path) -> Quenching | None:
@@ -105,7 +107,7 @@ def _quenching(spec: schema.Detector, of: Target, base: Path) -> Quenching | Non
         return ConstantQuenching(given)
 
 
-def _resolution(spec: schema.Detector, quenched: bool) -> detection.Resolution | None:
+def _resolution(spec: schema.Detector, quenched: bool) -> Resolution | None:
     """The resolution on the detector's axis."""
     if not isinstance(spec.resolution, schema.Resolution):
         return None
@@ -119,9 +121,7 @@ def _resolution(spec: schema.Detector, quenched: bool) -> detection.Resolution |
         if key not in wanted and value is not None:
             raise StudyError(f"{path}.{key}: give {' and '.join(wanted)}; {why}")
     with located(path):
-        return detection.Resolution(
-            keys[wanted[0]], keys[wanted[1]], spec.resolution.law, spec.resolution.minimum_true_kev
-        )
+        return Resolution(keys[wanted[0]], keys[wanted[1]], spec.resolution.law, spec.resolution.minimum_true_kev)
 
 
 def _time_edges(spec: schema.Detector) -> FloatArray:
@@ -141,7 +141,8 @@ def _background(spec: schema.Detector, edges: FloatArray, recoil_edges: FloatArr
             f"{', '.join(given) or 'none'}"
         )
     if spec.background_ckkd is not None:
-        return detection.flat_background(recoil_edges, spec.background_ckkd)
+        with located(f"detectors.{spec.name}.background_ckkd"):
+            return detection.flat_background(recoil_edges, spec.background_ckkd)
     if spec.background_ckkd_ee is not None:
         if spec.quenching is None:
             raise StudyError(f"detectors.{spec.name}.background_ckkd_ee: keVee needs the key quenching")
@@ -211,20 +212,16 @@ def build_detector(
     quenching = _quenching(spec, of, base)
     edges = bin_edges(spec, quenching)
     resolution = _resolution(spec, quenching is not None)
-    efficiency: float | detection.EfficiencyTable
+    efficiency: float | EfficiencyTable
     if isinstance(spec.efficiency, schema.EfficiencyFile):
-        if quenching is not None and spec.efficiency.axis == "recoil":
-            raise StudyError(f"{path}.efficiency.axis: with quenching it must be reconstructed, in keVee")
         with located(f"{path}.efficiency"):
             curve = read_curve(base / spec.efficiency.file, "efficiency file", "efficiency", highest=1.0)
             curve.require_unit("keV" if quenching is None else "keVee")
-            efficiency = detection.EfficiencyTable(
+            efficiency = EfficiencyTable(
                 tuple(curve.energy.tolist()), tuple(curve.value.tolist()), spec.efficiency.axis
             )
     else:
         efficiency = spec.efficiency
-    if quenching is not None and spec.electron_quenching is not None:
-        raise StudyError(f"{path}.electron_quenching: with quenching the axis is that of electrons already; remove it")
     electron_quenching = 1.0 if spec.electron_quenching == "same-axis" else spec.electron_quenching
     with located(f"{path}.quenching"):
         recoil_edges = edges if quenching is None else quenching.recoil_kev(edges)

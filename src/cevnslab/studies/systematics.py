@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from cevnslab.detection.detector import Detector, EfficiencyTable
+from cevnslab.detection.detector import Detector
+from cevnslab.detection.efficiency import EfficiencyTable
 from cevnslab.detection.quenching import Lindhard, ScaledQuenching
 from cevnslab.detection.response import Response
 from cevnslab.errors import StudyError

@@ -16,24 +16,25 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from cevnslab.datasets.coherent_csi_2021.readers import read_coefficients, read_events, read_histogram
 from cevnslab.datasets.measurement import OFFSET, SIGNAL, Measurement, Setup, measurement
-from cevnslab.detection.expansion import expansions_of, with_expansion
-from cevnslab.detection.folding import Monomial, fold, sorted_monomials
-from cevnslab.detection.quadrature import recoil_nodes
+from cevnslab.detection.expansion import expansions_of
+from cevnslab.detection.folding import Monomial, sorted_monomials
+from cevnslab.detection.quenching import UNQUENCHED, PolynomialQuenching
+from cevnslab.detection.readout import Readout, fold_channel
 from cevnslab.detection.response import BinAxis, Response, polynomial_of
+from cevnslab.detection.smearing import GammaPhotoelectrons
 from cevnslab.likelihood.parameters import Parameter
 from cevnslab.likelihood.samples import Bend, Sample, Scale, Shift
 from cevnslab.physics.arrival_times import arrival_density
-from cevnslab.physics.atoms import binding_energies_kev
 from cevnslab.physics.couplings import Coupling
-from cevnslab.physics.cross_sections import AtomicElectrons, scatterers
 from cevnslab.physics.nuclei import Target
-from cevnslab.physics.sources import PION_DECAY_AT_REST, FluxComponent, components_by_arrival
+from cevnslab.physics.sources import PION_DECAY_AT_REST, components_by_arrival
 
 FloatArray = NDArray[np.float64]
 
@@ -41,8 +42,8 @@ PE_EDGES = np.array([0.0, 8, 12, 16, 20, 24, 32, 40, 50, 60])
 TIME_AXIS = 1
 """Of the bins' axes, energy and time."""
 TIME_EDGES_US = np.array([*(np.arange(9) / 8), 2, 4, 6])
-CELL_PE = 0.25
-"""Width of the cells in which the efficiency is taken as constant."""
+SMEARING = GammaPhotoelectrons(per_kev=1 / 0.0749, shape_per_kev=9.56, minimum_true_kev=1e-3)
+"""Mean and shape as public analyses quote them."""
 RECOIL_RANGE_KEV = {"cevns": (0.1, 60.0), "electron": (0.01, 12.0)}
 """True recoils that can give 7 to 60 PE; below, the smearing leaves less than 1e-15."""
 
@@ -59,29 +60,22 @@ OFFSET_RANGE_US = (-0.25, 0.25)
 OFFSET_STEP_US = 0.01
 
 
-def photoelectron_windows(light_kev: FloatArray, efficiency: FloatArray) -> FloatArray:
-    """Probability to be counted in each PE bin, shape (bins, points), for energies of light in keVee."""
-    from scipy.special import gammainc
+@dataclass(frozen=True)
+class ReleasedEfficiency:
+    """a/(1 + exp(-b (x - c))) + d of the reconstructed photoelectrons x, never below 0 nor above 1."""
 
-    light = np.maximum(light_kev, 1e-12)
-    shape = 1 + 9.56 * light
-    scale = light / (0.0749 * shape)
-    edges = np.arange(PE_EDGES[0], PE_EDGES[-1] + CELL_PE / 2, CELL_PE)
-    cells = np.diff(gammainc(shape, edges[:, None] / scale), axis=0)
-    seen = efficiency_of(edges[:-1] + CELL_PE / 2, efficiency)
-    return np.asarray(np.add.reduceat(cells * seen[:, None], np.searchsorted(edges, PE_EDGES[:-1]), axis=0))
+    coefficients: tuple[float, ...]
+    axis: Literal["recoil", "reconstructed"] = "reconstructed"
 
-
-def efficiency_of(photoelectrons: FloatArray, coefficients: FloatArray) -> FloatArray:
-    """a/(1 + exp(-b (x - c))) + d, never below 0 nor above 1."""
-    a, b, c, d = coefficients
-    return np.asarray(np.clip(a / (1 + np.exp(-b * (photoelectrons - c))) + d, 0.0, 1.0))
+    def __call__(self, energy_kev: ArrayLike) -> FloatArray:
+        """The efficiency at numbers of photoelectrons."""
+        a, b, c, d = self.coefficients
+        return np.asarray(np.clip(a / (1 + np.exp(-b * (np.asarray(energy_kev) - c))) + d, 0.0, 1.0))
 
 
-def light_of(recoil_kev: FloatArray, coefficients: FloatArray) -> FloatArray:
-    """Light of a nuclear recoil in keVee: a polynomial of the recoil in MeV."""
-    recoil_mev = recoil_kev * 1e-3
-    return np.asarray(sum(c * recoil_mev ** (1 + power) for power, c in enumerate(coefficients)) * 1e3)
+def light_of(coefficients: FloatArray) -> PolynomialQuenching:
+    """Light of a nuclear recoil: the release's polynomial, of energies in MeV."""
+    return PolynomialQuenching(tuple(float(c) * 1e-3**power for power, c in enumerate(coefficients)))
 
 
 def time_efficiency(time_us: FloatArray) -> FloatArray:
@@ -93,26 +87,31 @@ def time_efficiency(time_us: FloatArray) -> FloatArray:
 def energy_terms(
     setup: Setup,
     target: Target,
-    components: tuple[FluxComponent, ...],
     channel: str,
     couplings: tuple[Coupling, ...],
-    quenching: FloatArray,
+    light: FloatArray,
     efficiency: FloatArray,
 ) -> dict[Monomial, FloatArray]:
-    """Counts per PE bin of some flux components over all arrival times, monomial by monomial."""
-
-    def terms_of(of: Target) -> dict[Monomial, FloatArray]:
-        particles = scatterers(of, channel, setup.form_factor, radiative_corrections=setup.radiative_corrections)
-        ends = [p.maximum_recoil_kev(c.spectrum.maximum_energy_mev) for p, _ in particles for c in components]
-        shells = [binding_energies_kev(p.symbol) for p, _ in particles if isinstance(p, AtomicElectrons)]
-        kinks = np.concatenate([ends, *shells]).tolist()
-        nodes = recoil_nodes(np.array(RECOIL_RANGE_KEV[channel]), None, max(ends), kinks)
-        recoil = nodes.recoil_energy_kev
-        light = recoil if channel == "electron" else light_of(recoil, quenching)
-        windows = photoelectron_windows(light, efficiency)
-        return fold(particles, components, couplings, recoil, nodes.weight_kev, windows, setup.luminosity_per_cm2)
-
-    return with_expansion(terms_of, target, couplings)
+    """Counts per PE bin over all arrival times, monomial by monomial, for each group of flux components that arrive
+    together: shape (groups, bins).
+    """
+    readout = Readout(
+        PE_EDGES,
+        UNQUENCHED if channel == "electron" else light_of(light),
+        SMEARING,
+        ReleasedEfficiency(tuple(efficiency.tolist())),
+        RECOIL_RANGE_KEV[channel],
+    )
+    return fold_channel(
+        [group for _, group in components_by_arrival(PION_DECAY_AT_REST)],
+        target,
+        channel,
+        couplings,
+        readout,
+        setup.luminosity_per_cm2,
+        form_factor=setup.form_factor,
+        radiative_corrections=setup.radiative_corrections,
+    )
 
 
 def _time_nodes() -> tuple[FloatArray, FloatArray]:
@@ -205,11 +204,10 @@ def _signal(
     efficiency = read_coefficients(files["effCoefficients.txt"], 3)
     groups = components_by_arrival(PION_DECAY_AT_REST)
 
-    def fold_all(target: Target, q: int = 0, e: int = 0) -> dict[tuple[int, str], dict[Monomial, FloatArray]]:
-        """By group and channel, with the curves in these rows of the released tables."""
+    def fold_all(target: Target, q: int = 0, e: int = 0) -> dict[str, dict[Monomial, FloatArray]]:
+        """By channel, with the curves in these rows of the released tables."""
         return {
-            (number, channel): energy_terms(setup, target, group, channel, couplings, quenching[q], efficiency[e])
-            for number, (_, group) in enumerate(groups)
+            channel: energy_terms(setup, target, channel, couplings, quenching[q], efficiency[e])
             for channel in setup.channels
         }
 
@@ -226,8 +224,9 @@ def _signal(
         varied = {name: varied[name] for name in pulls(setup, couplings)}
     monomials = sorted_monomials(list(nominal.values()))
 
-    def rows(terms: dict[Monomial, FloatArray]) -> FloatArray:
-        return np.array([terms.get(monomial, np.zeros(len(PE_EDGES) - 1)) for monomial in monomials])
+    def rows(folded: dict[str, dict[Monomial, FloatArray]], channel: str, number: int) -> FloatArray:
+        nothing = np.zeros((len(groups), len(PE_EDGES) - 1))
+        return np.array([folded[channel].get(monomial, nothing)[number] for monomial in monomials])
 
     times = [signal_times(setup, lifetimes, offsets_us) for lifetimes, _ in groups]
     polynomial = polynomial_of(couplings, tuple(monomials), expansions_of(couplings, setup.target))
@@ -237,14 +236,14 @@ def _signal(
     for channel in setup.channels:
         for number in range(len(groups)):
             bends = [
-                Bend(Parameter(f"{setup.name}.{name}", 1.0), *(rows(side[number, channel]) * units for side in sides))
+                Bend(Parameter(f"{setup.name}.{name}", 1.0), *(rows(side, channel, number) * units for side in sides))
                 for name, sides in varied.items()
             ]
-            counts = rows(nominal[number, channel]) * units
+            counts = rows(nominal, channel, number) * units
             samples.append(Sample(channel, counts, polynomial, [normalisation, *bends, times[number]]))
     parts = {
         channel: [
-            (rows(nominal[number, channel])[:, :, None] * _central(times[number])).reshape(len(monomials), -1)
+            (rows(nominal, channel, number)[:, :, None] * _central(times[number])).reshape(len(monomials), -1)
             for number in range(len(groups))
         ]
         for channel in setup.channels

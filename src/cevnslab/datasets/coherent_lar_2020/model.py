@@ -16,23 +16,24 @@ from numpy.typing import NDArray
 
 from cevnslab.datasets.coherent_lar_2020.readers import cube_edges, read_cube, read_efficiency
 from cevnslab.datasets.measurement import SIGNAL, Measurement, Setup, measurement, require_channels
-from cevnslab.detection.detector import EfficiencyTable, Resolution
-from cevnslab.detection.expansion import expansions_of, with_expansion
-from cevnslab.detection.folding import Monomial, fold, sorted_monomials
-from cevnslab.detection.quadrature import bin_windows, recoil_nodes
+from cevnslab.detection.efficiency import EfficiencyTable
+from cevnslab.detection.expansion import expansions_of
+from cevnslab.detection.folding import Monomial, sorted_monomials
+from cevnslab.detection.quenching import PolynomialQuenching
+from cevnslab.detection.readout import Readout, fold_channel
 from cevnslab.detection.response import BinAxis, Response
+from cevnslab.detection.smearing import Resolution
 from cevnslab.likelihood.parameters import Parameter
 from cevnslab.likelihood.samples import Bend, Sample, Scale
 from cevnslab.physics.arrival_times import arrival_fractions
 from cevnslab.physics.couplings import Coupling
-from cevnslab.physics.cross_sections import scatterers
-from cevnslab.physics.nuclei import Target
 from cevnslab.physics.sources import PION_DECAY_AT_REST, components_by_arrival
 
 FloatArray = NDArray[np.float64]
 
 ENERGY_EDGES_KEVEE, F90_EDGES, TIME_EDGES_US = cube_edges()
 RECOIL_RANGE_KEV = (0.5, 350.0)
+LIGHT = PolynomialQuenching((0.246, 0.00078))
 RESOLUTION = Resolution(sigma_kev=0.58, at_kev=1.0)
 """Of the light in keVee."""
 BACKGROUNDS = {
@@ -54,35 +55,23 @@ BRN_SHAPES = {
 """Varied templates of each pull: +1 and -1 standard deviation, or one file that is mirrored."""
 
 
-def light_of(recoil_kev: FloatArray) -> FloatArray:
-    """Light of a nuclear recoil in keVee, (0.246 + 0.00078 T) T.
-
-    >>> float(light_of(np.array(100.0)))
-    32.4
-    """
-    return np.asarray((0.246 + 0.00078 * recoil_kev) * recoil_kev)
-
-
 def calculated(
     setup: Setup, couplings: tuple[Coupling, ...], efficiency: EfficiencyTable
 ) -> dict[Monomial, FloatArray]:
     """Counts in energy and time from first principles, monomial by monomial: shape (12, 10) each."""
-
-    def terms_of(of: Target) -> dict[Monomial, FloatArray]:
-        particles = scatterers(of, "cevns", setup.form_factor, radiative_corrections=setup.radiative_corrections)
-        total: dict[Monomial, FloatArray] = {}
-        for lifetimes, components in components_by_arrival(PION_DECAY_AT_REST):
-            ends = [p.maximum_recoil_kev(c.spectrum.maximum_energy_mev) for p, _ in particles for c in components]
-            nodes = recoil_nodes(np.array(RECOIL_RANGE_KEV), None, max(ends), ends)
-            recoil = nodes.recoil_energy_kev
-            windows = bin_windows(ENERGY_EDGES_KEVEE, RESOLUTION, efficiency, light_of(recoil))
-            terms = fold(particles, components, couplings, recoil, nodes.weight_kev, windows, setup.luminosity_per_cm2)
-            shares = arrival_fractions(setup.pulse, lifetimes, TIME_EDGES_US)
-            for monomial, counts in terms.items():
-                total[monomial] = total.get(monomial, 0.0) + np.outer(counts, shares)
-        return total
-
-    return with_expansion(terms_of, setup.target, couplings)
+    groups = components_by_arrival(PION_DECAY_AT_REST)
+    terms = fold_channel(
+        [group for _, group in groups],
+        setup.target,
+        "cevns",
+        couplings,
+        Readout(ENERGY_EDGES_KEVEE, LIGHT, RESOLUTION, efficiency, RECOIL_RANGE_KEV),
+        setup.luminosity_per_cm2,
+        form_factor=setup.form_factor,
+        radiative_corrections=setup.radiative_corrections,
+    )
+    shares = np.array([arrival_fractions(setup.pulse, lifetimes, TIME_EDGES_US) for lifetimes, _ in groups])
+    return {monomial: np.einsum("ge,gt->et", counts, shares) for monomial, counts in terms.items()}
 
 
 def _efficiency(path: Path) -> EfficiencyTable:

@@ -1,0 +1,155 @@
+"""How recoils of one channel are seen, and the one fold of physics into counts per bin.
+
+    counts_i = luminosity integral dT R(T) S_i(E(T))
+
+in the TRUE recoil energy T: E(T) is the light that it gives, S_i the windows of the smearing with the efficiency. Every
+detector and every data set is folded here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cevnslab.detection.efficiency import Efficiency, EfficiencyTable
+from cevnslab.detection.expansion import with_expansion
+from cevnslab.detection.folding import Monomial, fold, sorted_monomials
+from cevnslab.detection.quadrature import RecoilNodes, recoil_nodes
+from cevnslab.detection.quenching import Quenching
+from cevnslab.detection.smearing import Smearing
+from cevnslab.errors import PhysicsError
+from cevnslab.physics.atoms import binding_energies_kev
+from cevnslab.physics.couplings import Coupling
+from cevnslab.physics.cross_sections import AtomicElectrons, Scatterer, scatterers
+from cevnslab.physics.nuclei import Target
+from cevnslab.physics.sources import FluxComponent, Source
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Readout:
+    """Light, smearing and efficiency of the recoils of one channel, over the bins of an energy axis."""
+
+    edges: FloatArray
+    """Of the bins, in the unit of the seen energy: shape (bins + 1,), rising."""
+    light: Quenching
+    """The true energy on the axis, as a function of the recoil energy."""
+    smearing: Smearing
+    efficiency: Efficiency = 1.0
+    recoil_range_kev: tuple[float, float] | None = None
+    """Recoils that are counted at all; those whose smearing reaches the bins unless given."""
+
+    def windows(self, recoil_energy_kev: FloatArray) -> FloatArray:
+        """Probability that a recoil is counted in each bin, shape (bins, recoils)."""
+        return self.smearing.windows(self.edges, self.efficiency, self.light.light_kev(recoil_energy_kev))
+
+    def nodes(self, maximum_recoil_kev: float, kinks: Sequence[float] = ()) -> RecoilNodes:
+        """Nodes of the integral over all recoils up to a maximum that can be seen, split at the kinks.
+
+        Raises `PhysicsError` where no recoil can reach the bins, or the law of light ends before it.
+        """
+        low, high = self.recoil_range_kev or self._reach(maximum_recoil_kev)
+        high = min(high, maximum_recoil_kev)
+        if not low < high:
+            raise PhysicsError(
+                f"no recoil reaches the bins: they need true recoil energies above {low:.4g} keV, the source and "
+                f"target give {maximum_recoil_kev:.4g} keV at most"
+            )
+        return recoil_nodes(low, high, self.smearing.variable, self.light.light_kev, [*kinks, *self._kinks])
+
+    @property
+    def _kinks(self) -> list[float]:
+        """Recoil energies at which light, bins or efficiency bend the integrand."""
+        energies: list[float] = self.edges.tolist() if self.smearing.sharp else []
+        table = self.efficiency
+        if isinstance(table, EfficiencyTable) and (table.axis == "recoil" or self.smearing.sharp):
+            energies += table.energy_kev
+        kinks = [recoil for energy in energies if energy > 0 for recoil in self.light.recoils_kev(energy)]
+        return [*kinks, *self.light.kinks_kev]
+
+    def _reach(self, maximum_recoil_kev: float) -> tuple[float, float]:
+        """The recoil energies whose light can be seen in the bins."""
+        lowest, highest = self.smearing.true_range(self.edges)
+        first, last = self.light.known_kev
+        low = first
+        if float(self.light.light_kev(first)) < lowest:
+            recoils = self.light.recoils_kev(lowest)
+            if not recoils:
+                raise PhysicsError(
+                    f"no recoil reaches the bins: none gives the light of {lowest:.4g} keV that they need"
+                )
+            low = recoils[0]
+        if not low > 0:
+            raise PhysicsError("recoils without energy would be counted: the resolution needs minimum_true_kev")
+        top = min(last, maximum_recoil_kev)
+        if top > low and np.isfinite(highest) and float(self.light.light_kev(top)) >= highest:
+            return low, max(recoil for recoil in self.light.recoils_kev(highest) if recoil <= top)
+        if top < maximum_recoil_kev:
+            raise PhysicsError(
+                f"the quenching table covers recoils from {first:g} to {last:g} keV, but the bins see recoils up to "
+                f"{maximum_recoil_kev:.4g} keV; extend the table"
+            )
+        return low, top
+
+
+def formula_units(target: Target, mass_kg: float) -> float:
+    """How many formula units a mass of a target holds."""
+    first = target.constituents[0]
+    return mass_kg * target.nuclei_per_kg(first) / first.per_formula_unit
+
+
+def luminosity_per_cm2(source: Source, target: Target, mass_kg: float, distance_m: float | None, years: float) -> float:
+    """Fluence of a component with a yield of one, over calendar years, times the number of formula units."""
+    return source.fluence_per_cm2(distance_m, years) * formula_units(target, mass_kg)
+
+
+def fold_channel(
+    groups: Sequence[Sequence[FluxComponent]],
+    target: Target,
+    channel: str,
+    couplings: tuple[Coupling, ...],
+    readout: Readout,
+    luminosity: float,
+    *,
+    form_factor: str = "helm",
+    radiative_corrections: bool = False,
+) -> dict[Monomial, FloatArray]:
+    """Counts of one channel in every bin, monomial by monomial, each group of flux components for itself.
+
+    Parameters
+    ----------
+    groups : flux components, such as those that arrive together.
+    luminosity : of a component with a yield of one (`luminosity_per_cm2`).
+
+    Returns arrays of shape (groups, bins). Raises `PhysicsError` as `Readout.nodes`, or where a table of the efficiency
+    does not cover the energies needed.
+
+    """
+
+    def terms_of(of: Target) -> dict[Monomial, FloatArray]:
+        particles = scatterers(of, channel, form_factor, radiative_corrections=radiative_corrections)
+        components = [component for group in groups for component in group]
+        nodes = readout.nodes(*_ends_and_kinks(particles, components))
+        windows = readout.windows(nodes.recoil_energy_kev)
+        terms = [
+            fold(particles, group, couplings, nodes.recoil_energy_kev, nodes.weight_kev, windows, luminosity)
+            for group in groups
+        ]
+        nothing = np.zeros(len(windows))
+        return {m: np.stack([part.get(m, nothing) for part in terms]) for m in sorted_monomials(terms)}
+
+    return with_expansion(terms_of, target, couplings)
+
+
+def _ends_and_kinks(
+    particles: Sequence[tuple[Scatterer, float]], components: Sequence[FluxComponent]
+) -> tuple[float, list[float]]:
+    """The largest recoil energy, and where a spectrum ends or bends, or a shell opens."""
+    ends = [p.maximum_recoil_kev(c.spectrum.maximum_energy_mev) for p, _ in particles for c in components]
+    kinks = [p.maximum_recoil_kev(e) for p, _ in particles for c in components for e in c.spectrum.kinks_mev]
+    shells = [binding_energies_kev(p.symbol).tolist() for p, _ in particles if isinstance(p, AtomicElectrons)]
+    return max(ends), [*ends, *kinks, *(energy for energies in shells for energy in energies)]
