@@ -6,6 +6,7 @@ blank lines do not count. A byte order mark, as spreadsheets write it, is no par
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,6 +36,11 @@ def read_bytes(path: Path, what: str) -> bytes:
     if len(content) > LARGEST_BYTES:
         raise InputFileError(f"cannot read the {what} {_name(path)}: it is larger than {LARGEST_BYTES // 10**6} MB")
     return content
+
+
+def checksum(path: Path, what: str) -> str:
+    """The SHA-256 of a file that the user named; raises as `read_bytes`."""
+    return hashlib.sha256(read_bytes(path, what)).hexdigest()
 
 
 def read_text(path: Path, what: str) -> str:

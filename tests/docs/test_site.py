@@ -48,7 +48,7 @@ def test_every_key_of_the_study_file_is_in_the_reference_with_a_meaning(extensio
     definitions = StudyFile.model_json_schema(by_alias=True)["$defs"]
     for model in ("StudyFile", *definitions):
         assert f"(keys-{re.sub(r'(?<!^)(?=[A-Z])', '-', model).lower()})=" in text
-    assert "| `mass_kg` | number | required | > 0 | of the target |" in text
+    assert "| `mass_kg` | number | required | >= 1e-9, <= 1e12 | of the target |" in text
     assert "| `bins` | integer |  | >= 1, <= 10000 |" in text
     assert "|  |\n" not in text, "a key has no meaning"
 

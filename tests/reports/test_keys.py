@@ -32,7 +32,7 @@ def test_the_whole_reference_is_printed(command):
     ("asked", "path", "says"),
     [
         ("threshold_kev", "detectors.threshold_kev", "lower edge of the first bin"),
-        ("detectors.my-ge.mass_kg", "detectors.mass_kg", "number; > 0; required"),
+        ("detectors.my-ge.mass_kg", "detectors.mass_kg", "number; >= 1e-9, <= 1e12; required of the target"),
         ("intervals.confidence_level", "intervals.confidence_level", ">= 0.01, <= 0.9999999; default 0.9"),
         ("radiative_corrections", "radiative_corrections", "true or false; default false"),
         ("pulse", "source.pulse.centre_us", "mean of the pulse"),

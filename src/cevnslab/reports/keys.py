@@ -171,7 +171,7 @@ def _one_range(schema: Schema) -> str:
     low, above = schema.get("minimum"), schema.get("exclusiveMinimum")
     high, below = schema.get("maximum"), schema.get("exclusiveMaximum")
     if low is not None:
-        parts.append(f">= {_plain(low)}")
+        parts.append("> 0" if 0 < low <= 1 / _LARGEST else f">= {_plain(low)}")
     if above is not None:
         parts.append(f"> {_plain(above)}")
     if high is not None and high < _LARGEST:
@@ -195,10 +195,12 @@ def _one_range(schema: Schema) -> str:
 def _plain(number: float) -> str:
     """A number without a needless fraction.
 
-    >>> _plain(10000.0), _plain(0.9999999), _plain(-1e6)
-    ('10000', '0.9999999', '-1000000')
+    >>> _plain(10000.0), _plain(0.9999999), _plain(-1e6), _plain(1e12), _plain(1e-9)
+    ('10000', '0.9999999', '-1000000', '1e12', '1e-9')
     """
-    return str(int(number)) if number == int(number) else f"{number:.10g}"
+    if number == int(number) and abs(number) < 1e7:
+        return str(int(number))
+    return re.sub(r"e([+-])0*", lambda match: "e-" if match[1] == "-" else "e", f"{number:.10g}")
 
 
 def paths() -> dict[str, list[Key]]:

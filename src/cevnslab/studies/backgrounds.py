@@ -60,7 +60,7 @@ def rates_per_kg_day(
     if spec.ckd is not None:
         return detection.flat_background(edges, spec.ckd / (edges[-1] - edges[0]))
     assert spec.file is not None
-    curve = read_curve(base / spec.file, "background file", "rate")
+    curve = read_curve(base / spec.file, "background file", "rate", highest=schema.LARGEST_RATE)
     if not quenched:
         curve.require_unit("keV")
     return detection.tabulated_background(edges if curve.unit == "keVee" else recoil_edges, curve.energy, curve.value)

@@ -20,6 +20,7 @@ from cevnslab.physics.arrival_times import GaussianPulse
 from cevnslab.physics.nuclei import NucleiConvention, Target, target
 from cevnslab.studies import presets, schema
 from cevnslab.studies.tables import read_curve
+from cevnslab.words import shown
 
 _ALTERNATIVES = (
     (
@@ -38,11 +39,11 @@ def merge_preset(entry: Mapping[str, Any]) -> dict[str, Any]:
     if entry.get("preset") is None:
         return dict(entry)
     if not isinstance(entry["preset"], str):
-        raise StudyError(f"must be a detector preset's name, got {entry['preset']!r}")
+        raise StudyError(f"must be a detector preset's name, got {shown(entry['preset'])}")
     defaults = presets.load("detectors", entry["preset"])
     for groups in _ALTERNATIVES:
         # `bins` goes with edges in either unit, and says nothing of which.
-        given = [group for group in groups if any(key in entry for key in group if key != "bins")]
+        given = [group for group in groups if any(entry.get(key) is not None for key in group if key != "bins")]
         if given:
             kept = {key for group in given for key in group}
             for key in {key for group in groups for key in group} - kept:
@@ -151,7 +152,7 @@ def _background(spec: schema.Detector, edges: FloatArray, recoil_edges: FloatArr
         return detection.flat_background(edges, spec.background_ckd / (edges[-1] - edges[0]))
     assert spec.background_file is not None
     with located(f"detectors.{spec.name}.background_file"):
-        curve = read_curve(base / spec.background_file, "background file", "rate")
+        curve = read_curve(base / spec.background_file, "background file", "rate", highest=schema.LARGEST_RATE)
         if curve.unit == "keVee" and spec.quenching is None:
             curve.require_unit("keV")
         return detection.tabulated_background(

@@ -37,7 +37,7 @@ def load_source(name_or_path: str | os.PathLike[str]) -> Source:
     """
     content, where, base = _content("sources", name_or_path)
     with located(where):
-        return build_source(validated_source(content), base)
+        return build_source(validated_source(content, base), base)
 
 
 def load_detector(name_or_path: str | os.PathLike[str], *, nuclei: NucleiConvention = "standard-weight") -> Detector:
@@ -53,7 +53,7 @@ def load_detector(name_or_path: str | os.PathLike[str], *, nuclei: NucleiConvent
         merged = merge_preset(content)
         if "experiment" in merged:
             raise StudyError("this is the data of an experiment, not a projected detector: use it in a study")
-        return build_detector(validated(schema.Detector, merged), base, nuclei)
+        return build_detector(validated(schema.Detector, merged, base), base, nuclei)
 
 
 def load_study(name_or_path: str | os.PathLike[str], *, data: str | os.PathLike[str] | None = None) -> Study:

@@ -17,8 +17,9 @@ def vary(study: Study, key: str, value: float) -> tuple[Study, set[str]]:
     ``uncertainties.signal``. Raises `StudyError` for a key that the study does not have or that is no number, and
     for a value that the key does not allow.
     """
-    # Defaults are filled in, so that a key can be scanned whether or not the file gives it.
-    content = study.file.model_dump(mode="json", by_alias=True, exclude_none=True)
+    # Defaults are filled in, so that a key can be scanned whether or not the file gives it; nulls too, so that presets
+    # do not fill them again.
+    content = study.file.model_dump(mode="json", by_alias=True)
     content.pop("scans", None)
     holder, last, detector = _find(content, key)
     present = holder[last]
@@ -54,8 +55,8 @@ def _find(content: dict[str, Any], key: str) -> tuple[dict[str, Any], str, str |
             rest, holder, said = rest[len(name) + 1 :], entry, name
             continue
         word, _, rest = rest.partition(".")
-        if not isinstance(holder, dict) or word not in holder:
-            known = list(holder) if isinstance(holder, dict) else []
+        if not isinstance(holder, dict) or holder.get(word) is None:
+            known = [key for key, value in holder.items() if value is not None] if isinstance(holder, dict) else []
             optional = "" if not known else f"; {nearest(word, known)}"
             raise StudyError(f"{key}: the study gives no '{word}'{optional}")
         if not rest:

@@ -36,6 +36,7 @@ from cevnslab.physics.spectra import TabulatedSpectrum
 from cevnslab.studies import presets, schema
 from cevnslab.studies.tables import FLAVOUR_COLUMNS, read_spectra
 from cevnslab.studies.validation import validated
+from cevnslab.words import shown
 
 _ALTERNATIVES = (("thermal_power_gw",), ("cores",), ("total_flux_per_cm2_s", "reference_distance_m"))
 """Keys that stand for the same thing: overriding one of a preset's drops the others."""
@@ -50,10 +51,10 @@ def merge_source(content: Mapping[str, Any], where: str = "") -> dict[str, Any]:
     if preset is None:
         return dict(content)
     if not isinstance(preset, str):
-        raise StudyError(f"{_path(where, 'preset')}: must be a source preset's name, got {preset!r}")
+        raise StudyError(f"{_path(where, 'preset')}: must be a source preset's name, got {shown(preset)}")
     with located(_path(where, "preset")):
         defaults = presets.load("sources", preset)
-    kept = {key for group in _ALTERNATIVES if any(key in content for key in group) for key in group}
+    kept = {key for group in _ALTERNATIVES if any(content.get(key) is not None for key in group) for key in group}
     if kept:
         for key in {key for group in _ALTERNATIVES for key in group} - kept:
             defaults.pop(key, None)
@@ -65,13 +66,13 @@ def _path(where: str, key: str) -> str:
     return f"{where}.{key}" if where else key
 
 
-def validated_source(content: Mapping[str, Any]) -> schema.SourceKeys:
+def validated_source(content: Mapping[str, Any], base: Path | None = None) -> schema.SourceKeys:
     """A source's keys, presets filled in, of the type that they name; `StudyError` for a type that there is not."""
     merged = merge_source(content)
-    kind = merged.get("type")
-    if kind not in schema.SOURCES:
-        raise StudyError(f"type: {schema.source_type_fault(kind)}")
-    return validated(schema.SOURCES[kind], merged)
+    fault = schema.source_type_fault(merged.get("type"))
+    if fault is not None:
+        raise StudyError(f"type: {fault}")
+    return validated(schema.SOURCES[merged["type"]], merged, base)
 
 
 def says_distance(content: object) -> bool:
@@ -81,7 +82,11 @@ def says_distance(content: object) -> bool:
     if not isinstance(content, Mapping):
         return False
     kind = content.get("type")
-    return kind in ("solar", "supernova") or "cores" in content or content.get("reference_distance_m") == "none"
+    return (
+        kind in ("solar", "supernova")
+        or content.get("cores") is not None
+        or content.get("reference_distance_m") == "none"
+    )
 
 
 def build_source(keys: str | schema.SourceKeys, base: Path = Path(), where: str = "") -> Source:

@@ -21,7 +21,6 @@ from cevnslab.studies.rules import check_across_keys
 from cevnslab.studies.setups import AnySetup, DetectorSetup, ExperimentSetup
 from cevnslab.studies.sources import build_source, merge_source, says_distance
 from cevnslab.studies.validation import validated
-from cevnslab.textfiles import read_text
 
 Runner = Callable[..., Result]
 """Computes a study, with the options of `Study.run`: handed in, since whatever runs a study knows what one is."""
@@ -53,36 +52,22 @@ class Study:
 
     def as_dict(self) -> dict[str, Any]:
         """The keys as plain values, presets filled in: a study file that gives the same study."""
-        content = self.file.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_unset=True)
-        if "plugins" in content:
-            content["plugins"] = [str((self.base / name).resolve()) for name in content["plugins"]]
-        for source in [content.get("source"), *(detector.get("source") for detector in content["detectors"])]:
-            for holder in (source, source.get("spectrum")) if isinstance(source, dict) else ():
-                if isinstance(holder, dict) and "file" in holder:
-                    holder["file"] = str((self.base / holder["file"]).resolve())
-        for detector in content["detectors"]:
-            # Files are named from anywhere, since the saved study stands in another folder than the user's.
-            if isinstance(detector.get("efficiency"), dict):
-                detector["efficiency"]["file"] = str((self.base / detector["efficiency"]["file"]).resolve())
-            if isinstance(detector.get("quenching"), dict) and "file" in detector["quenching"]:
-                detector["quenching"]["file"] = str((self.base / detector["quenching"]["file"]).resolve())
-            if "background_file" in detector:
-                detector["background_file"] = str((self.base / detector["background_file"]).resolve())
+        # A key given as null beside a preset takes the preset's value away: it is dumped as null.
+        content: dict[str, Any] = self.file.model_dump(mode="json", by_alias=True, exclude_unset=True)
         return content
 
     @property
     def sha256(self) -> str:
         """A hash of what the study computes: keys and the contents of files, but no order, comment, title or figure."""
-        content = self.file.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_unset=True)
+        content = self.file.model_dump(
+            mode="json", by_alias=True, exclude_none=True, exclude_unset=True, context={"checksums": True}
+        )
+        content.setdefault("plugins", [])
         for key in ("title", "figures", "source"):
             content.pop(key, None)
-        content["plugins"] = [
-            hashlib.sha256(read_text(self.base / name, "plugin").encode()).hexdigest() for name in self.file.plugins
-        ]
         for detector, setup in zip(content["detectors"], self.setups, strict=True):
             detector.pop("label", None)
-            for key in ("background_file", "source"):
-                detector.pop(key, None)
+            detector.pop("source", None)
             detector.update(setup.computed_content())
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
@@ -107,7 +92,7 @@ def build_study(
     Raises a `CevnslabError` whose message names the file, the key's path, the fault and what is allowed.
     """
     with located(where):
-        file = validated(schema.StudyFile, _with_presets(content))
+        file = validated(schema.StudyFile, _with_presets(content), base)
         registry = study_registry(file, base)
         couplings = []
         for name in file.coupling_names:
@@ -144,8 +129,9 @@ def _with_presets(content: Mapping[str, Any]) -> dict[str, Any]:
 def _merged_source(path: str, source: Mapping[str, Any]) -> dict[str, Any]:
     """A source with its preset's keys; its type is checked first, since which keys are right depends on it."""
     merged = merge_source(source, path)
-    if merged.get("type") not in schema.SOURCES:
-        raise StudyError(f"{path}.type: {schema.source_type_fault(merged.get('type'))}")
+    fault = schema.source_type_fault(merged.get("type"))
+    if fault is not None:
+        raise StudyError(f"{path}.type: {fault}")
     return merged
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, Tag, ValidationError
@@ -17,13 +18,13 @@ _MOST_MESSAGES = 5
 _ModelType = TypeVar("_ModelType", bound=BaseModel)
 
 
-def validated(model: type[_ModelType], content: Mapping[str, Any]) -> _ModelType:
-    """The model made of a mapping.
+def validated(model: type[_ModelType], content: Mapping[str, Any], base: Path | None = None) -> _ModelType:
+    """The model made of a mapping; file names in it become absolute, from those relative to `base`.
 
     Raises `StudyError` with a line per mistake: the key's path, what is wrong and what is allowed.
     """
     try:
-        return model.model_validate(content)
+        return model.model_validate(content, context={} if base is None else {"base": base.absolute()})
     except ValidationError as fault:
         errors = fault.errors(include_url=False)
         lines = [_message(model, content, error) for error in errors[:_MOST_MESSAGES]]
@@ -71,6 +72,8 @@ def _message(model: type[BaseModel], content: Mapping[str, Any], error: Any) -> 
         return f"{path}: {error['msg']}, got {' and '.join(kinds) or 'none'}"
     if kind in _BOUNDS:
         rule = _BOUNDS[kind].format(**context)
+        if kind == "greater_than_equal" and 0 < context["ge"] < 1 and value <= 0:
+            rule = "must be above 0"
     elif kind in _TYPES:
         rule = f"must be {_TYPES[kind]}"
     elif kind == "literal_error":

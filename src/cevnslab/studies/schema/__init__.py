@@ -4,7 +4,7 @@ The messages of `cevnslab.studies.validation`, the JSON Schema, the reference pa
 models: a key is written here and nowhere else.
 """
 
-from cevnslab.studies.schema.base import require_known, require_unique
+from cevnslab.studies.schema.base import LARGEST_RATE, require_known, require_unique
 from cevnslab.studies.schema.counts import Background, CountsFile, OffCounts
 from cevnslab.studies.schema.couplings import Mediator
 from cevnslab.studies.schema.datasets import Experiment
@@ -40,6 +40,7 @@ from cevnslab.studies.schema.study import StudyFile
 from cevnslab.studies.schema.systematics import Prior, Systematic
 
 __all__ = [
+    "LARGEST_RATE",
     "SOURCES",
     "Background",
     "Combination",

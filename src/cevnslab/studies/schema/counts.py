@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag
 
 from cevnslab.errors import StudyError
-from cevnslab.studies.schema.base import Model, Name, NonNegative, Positive, kind_of, require_unique
+from cevnslab.studies.schema.base import BackgroundRate, FilePath, Model, Name, Positive, Width, kind_of, require_unique
 
 RESERVED = ("signal", "cevns", "electron")
 """Names of what is no background."""
@@ -17,7 +17,7 @@ RESERVED = ("signal", "cevns", "electron")
 class CountsFile(Model):
     """Counts per bin from a file."""
 
-    file: str = Field(
+    file: FilePath = Field(
         description="columns counts, and optionally error (or error_low, error_high) and the edges of every bin, "
         "<axis>_low, <axis>_high; without edges the rows are in the order of the bins, the last axis fastest"
     )
@@ -47,7 +47,7 @@ BinCounts = Annotated[
 class OffCounts(Model):
     """Counts of a run without the beam, from which a background is known bin by bin."""
 
-    file: str = Field(description="columns as in a file of observed counts, of the axes named here")
+    file: FilePath = Field(description="columns as in a file of observed counts, of the axes named here")
     ratio: Positive = Field(description="live time with the beam over that of this run")
     axes: Annotated[list[str], Field(min_length=1)] | None = Field(
         None, description="those on which the counts are known, flat along the others; all unless given"
@@ -58,10 +58,10 @@ class Background(Model):
     """A background by name, of exactly one of ckkd, ckkd_ee, ckd, file, counts, off."""
 
     name: Name = Field(description="unique within the detector")
-    ckkd: NonNegative | None = Field(None, description="counts/keV/kg/day, flat")
-    ckkd_ee: NonNegative | None = Field(None, description="counts/keVee/kg/day, flat, with quenching")
-    ckd: NonNegative | None = Field(None, description="counts/kg/day in all bins together, flat")
-    file: str | None = Field(
+    ckkd: BackgroundRate | None = Field(None, description="counts/keV/kg/day, flat")
+    ckkd_ee: BackgroundRate | None = Field(None, description="counts/keVee/kg/day, flat, with quenching")
+    ckd: BackgroundRate | None = Field(None, description="counts/kg/day in all bins together, flat")
+    file: FilePath | None = Field(
         None,
         description="two columns: keV, counts/keV/kg/day, or keVee, counts/keVee/kg/day where its first line says so",
     )
@@ -69,7 +69,7 @@ class Background(Model):
         None, description="per bin, a list (nested for several axes) or {file}: of the whole exposure, no duty factor"
     )
     off: OffCounts | None = Field(None, description="counts of an off-beam run, profiled bin by bin")
-    uncertainty: Annotated[float, Field(ge=0, le=10)] | None = Field(
+    uncertainty: Width | None = Field(
         None, description="relative width of its normalisation; required, but 0 for off-beam counts unless given"
     )
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from cevnslab.studies.schema.base import Channels, Model, Name, Positive, Text
+from cevnslab.studies.schema.base import Channels, DistanceM, MassKg, Model, Name, Positive, Text
 from cevnslab.studies.schema.detectors import Detector, Radius
 from cevnslab.studies.schema.sources import GaussianPulse
 
@@ -24,8 +24,8 @@ class Experiment(Model):
     )
     channels: Channels | None = Field(None, description="the study's unless given")
     target: str = Field(description="element or compound formula: that of the data")
-    mass_kg: Positive = Field(description="of the target")
-    distance_m: Positive = Field(description="from the source")
+    mass_kg: MassKg = Field(description="of the target")
+    distance_m: DistanceM = Field(description="from the source")
     protons_on_target: Positive = Field(description="of the whole run")
     neutrinos_per_proton: Positive = Field(description="of each flavour")
     pulse: GaussianPulse = Field(description="the protons' time profile")

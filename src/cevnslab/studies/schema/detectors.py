@@ -7,12 +7,15 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag
 
 from cevnslab.studies.schema.base import (
+    BackgroundRate,
     Channels,
+    DistanceM,
+    EnergyKev,
+    FilePath,
     Fraction,
+    MassKg,
     Model,
     Name,
-    NonNegative,
-    Positive,
     Text,
     Years,
     either,
@@ -24,18 +27,18 @@ from cevnslab.studies.schema.statistics import Statistic, Uncertainties
 class Resolution(Model):
     """Gaussian width as a function of the true energy: the nuclear recoil's, or its light's in keVee."""
 
-    sigma_kev: Positive | None = Field(None, description="standard deviation at at_kev")
-    at_kev: Positive | None = Field(None, description="the energy at which sigma_kev is the width")
-    sigma_kevee: Positive | None = Field(None, description="for a detector with quenching, with at_kevee")
-    at_kevee: Positive | None = Field(None, description="the energy at which sigma_kevee is the width")
+    sigma_kev: EnergyKev | None = Field(None, description="standard deviation at at_kev")
+    at_kev: EnergyKev | None = Field(None, description="the energy at which sigma_kev is the width")
+    sigma_kevee: EnergyKev | None = Field(None, description="for a detector with quenching, with at_kevee")
+    at_kevee: EnergyKev | None = Field(None, description="the energy at which sigma_kevee is the width")
     law: Literal["sqrt", "constant", "linear"] = Field("sqrt", description="how the width grows with the true energy")
-    minimum_true_kev: Positive | None = Field(None, description="required by law: constant; recoils below are lost")
+    minimum_true_kev: EnergyKev | None = Field(None, description="required by law: constant; recoils below are lost")
 
 
 class EfficiencyFile(Model):
     """Two columns: keV, efficiency."""
 
-    file: str = Field(description="path, relative to the study file")
+    file: FilePath = Field(description="path, relative to the study file")
     axis: Literal["recoil", "reconstructed"] = Field(
         description="the energy of the table: the true recoil's or the reconstructed one"
     )
@@ -45,8 +48,9 @@ Efficiency = Annotated[
     Annotated[Fraction, Tag("<number>")] | Annotated[EfficiencyFile, Tag("<mapping>")],
     either("<mapping>", "<number>"),
 ]
+RadiusFm = Annotated[float, Field(ge=0.1, le=30)]
 Radius = Annotated[
-    Annotated[Positive, Tag("<number>")] | Annotated[dict[str, Positive], Tag("<mapping>")],
+    Annotated[RadiusFm, Tag("<number>")] | Annotated[dict[str, RadiusFm], Tag("<mapping>")],
     either("<mapping>", "<number>"),
 ]
 ResolutionOrNone = Annotated[
@@ -54,7 +58,8 @@ ResolutionOrNone = Annotated[
     either("<mapping>", "<word>"),
 ]
 ElectronQuenching = Annotated[
-    Annotated[Literal["same-axis"], Tag("<word>")] | Annotated[Positive, Tag("<number>")],
+    Annotated[Literal["same-axis"], Tag("<word>")]
+    | Annotated[Annotated[float, Field(ge=1e-6, le=1e3)], Tag("<number>")],
     either("<word>", "<number>"),
 ]
 Target = Annotated[
@@ -62,14 +67,15 @@ Target = Annotated[
     | Annotated[dict[str, Annotated[float, Field(gt=0, le=1)]], Field(min_length=1), Tag("<mapping>")],
     either("<mapping>", "<word>"),
 ]
-Edges = Annotated[list[Positive], Field(min_length=2, max_length=10_001)]
+Edges = Annotated[list[EnergyKev], Field(min_length=2, max_length=10_001)]
 
 
 class Lindhard(Model):
     """Lindhard's model, of a target of one element."""
 
     lindhard_k: Annotated[
-        Annotated[Positive, Tag("<number>")] | Annotated[Literal["standard"], Tag("<word>")],
+        Annotated[Annotated[float, Field(ge=1e-6, le=10)], Tag("<number>")]
+        | Annotated[Literal["standard"], Tag("<word>")],
         either("<word>", "<number>"),
     ] = Field(description="a number, or standard: 0.133 Z^(2/3) A^(-1/2)")
 
@@ -77,7 +83,7 @@ class Lindhard(Model):
 class QuenchingFile(Model):
     """Two columns: keV of nuclear recoil, quenching factor."""
 
-    file: str = Field(description="path, relative to the study file")
+    file: FilePath = Field(description="path, relative to the study file")
 
 
 def _quenching_kind(value: Any) -> str:
@@ -104,15 +110,15 @@ class Detector(Model):
         description="element or compound such as Ge or CsI, an isotope such as Ge76 or 76Ge, or a mixture by fractions "
         "of atoms such as {Ge70: 0.1, Ge76: 0.9}"
     )
-    mass_kg: Positive = Field(description="of the target")
-    distance_m: Positive | None = Field(
+    mass_kg: MassKg = Field(description="of the target")
+    distance_m: DistanceM | None = Field(
         None,
         description="from the source; required unless the source says it itself (reactor cores, the Sun, a supernova)",
     )
-    threshold_kev: Positive | None = Field(
+    threshold_kev: EnergyKev | None = Field(
         None, description="lower edge of the first bin; goes with maximum_kev and bins"
     )
-    maximum_kev: Positive | None = Field(None, description="upper edge of the last bin")
+    maximum_kev: EnergyKev | None = Field(None, description="upper edge of the last bin")
     bins: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
         None, description="number of equal bins from threshold to maximum"
     )
@@ -121,17 +127,17 @@ class Detector(Model):
         None,
         description="light of nuclear recoils: a factor, {lindhard_k}, or {file}; the energy axis is then in keVee",
     )
-    threshold_kevee: Positive | None = Field(None, description="with quenching; bins uniform in keVee")
-    maximum_kevee: Positive | None = Field(None, description="upper edge of the last bin")
+    threshold_kevee: EnergyKev | None = Field(None, description="with quenching; bins uniform in keVee")
+    maximum_kevee: EnergyKev | None = Field(None, description="upper edge of the last bin")
     bin_edges_kevee: Edges | None = Field(
         None, description="rising; in the place of threshold_kevee, maximum_kevee and bins"
     )
     resolution: ResolutionOrNone = Field(description="none is a choice")
     efficiency: Efficiency = Field(description="a number in (0, 1], or {file, axis: recoil or reconstructed}")
-    background_ckkd: NonNegative | None = Field(None, description="counts/keV/kg/day")
-    background_ckkd_ee: NonNegative | None = Field(None, description="counts/keVee/kg/day, with quenching")
-    background_ckd: NonNegative | None = Field(None, description="counts/kg/day in all bins together")
-    background_file: str | None = Field(
+    background_ckkd: BackgroundRate | None = Field(None, description="counts/keV/kg/day")
+    background_ckkd_ee: BackgroundRate | None = Field(None, description="counts/keVee/kg/day, with quenching")
+    background_ckd: BackgroundRate | None = Field(None, description="counts/kg/day in all bins together")
+    background_file: FilePath | None = Field(
         None,
         description="two columns: keV, counts/keV/kg/day, or keVee, counts/keVee/kg/day where its first line says so; "
         "the path is relative to the study file",
@@ -148,12 +154,12 @@ class Detector(Model):
     electron_quenching: ElectronQuenching | None = Field(
         None, description="nuclear-recoil light over electron-recoil light; same-axis for no conversion"
     )
-    time_bin_edges_us: Annotated[list[float], Field(min_length=2, max_length=1001)] | None = Field(
-        None, description="bins of the arrival time at a source with a pulse; times are not used unless given"
-    )
+    time_bin_edges_us: (
+        Annotated[list[Annotated[float, Field(ge=-1e9, le=1e9)]], Field(min_length=2, max_length=1001)] | None
+    ) = Field(None, description="bins of the arrival time at a source with a pulse; times are not used unless given")
     source: SourceOrPreset | None = Field(None, description="the study's unless given")
     exposure_years: Years | None = Field(None, description="calendar years; the study's unless given")
-    exposure_hours: Positive | None = Field(
+    exposure_hours: Annotated[float, Field(ge=1e-6, le=1e8)] | None = Field(
         None, description="live hours of the source, in the place of exposure_years; the study's unless given"
     )
     channels: Channels | None = Field(None, description="the study's unless given")

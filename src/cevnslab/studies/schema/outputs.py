@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from cevnslab.studies.schema.base import Channel, Model, Name, Positive, Text
+from cevnslab.studies.schema.base import Channel, EnergyKev, Model, Name, Text
 from cevnslab.studies.schema.detectors import Radius
 
 
@@ -45,6 +45,8 @@ class CrossSection(Model):
     channel: Channel = Field("cevns", description="nuclei or electrons")
     coupling: str = Field(description="any that the study knows")
     values: Annotated[list[float], Field(min_length=1)] = Field(description="of the coupling, in its unit")
-    recoil_from_kev: Positive = Field(0.1, description="lowest recoil energy of the curve")
+    recoil_from_kev: EnergyKev = Field(0.1, description="lowest recoil energy of the curve")
     rms_radius_fm: Radius | None = Field(None, description="as in a detector; tabulated unless given")
-    recoil_to_kev: Positive | None = Field(None, description="the endpoint unless given; at most 100 keV for electrons")
+    recoil_to_kev: EnergyKev | None = Field(
+        None, description="the endpoint unless given; at most 100 keV for electrons"
+    )

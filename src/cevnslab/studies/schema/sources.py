@@ -9,7 +9,18 @@ from pydantic import Discriminator, Field, Tag
 from cevnslab.physics.flavour import NUFIT
 from cevnslab.physics.sources.reactor import FACTOR_ABOVE_8_MEV
 from cevnslab.physics.sources.solar import BranchName
-from cevnslab.studies.schema.base import Fraction, HoursPerYear, Model, Name, NonNegative, Positive, either
+from cevnslab.studies.schema.base import (
+    DistanceM,
+    FilePath,
+    Fraction,
+    HoursPerYear,
+    Model,
+    Name,
+    NonNegative,
+    Positive,
+    either,
+)
+from cevnslab.words import shown
 
 
 class GaussianPulse(Model):
@@ -59,13 +70,13 @@ class ReactorCore(Model):
     """One core of a plant."""
 
     thermal_power_gw: Positive = Field(description="thermal, not electric")
-    distance_m: Positive = Field(description="of the core from every detector at this source")
+    distance_m: DistanceM = Field(description="of the core from every detector at this source")
 
 
 class FissionFile(Model):
     """Spectra of isotopes: a column of energies, one column per isotope."""
 
-    file: str = Field(
+    file: FilePath = Field(
         description="columns energy_mev and some of U235, U238, Pu239, Pu241 in 1/MeV per fission, named in its first "
         "line; the path is relative to the study file"
     )
@@ -82,7 +93,7 @@ FissionSpectrum = Annotated[
 
 UnitInterval = Annotated[float, Field(ge=0, le=1)]
 DistanceOrNone = Annotated[
-    Annotated[Literal["none"], Tag("<word>")] | Annotated[Positive, Tag("<number>")], either("<word>", "<number>")
+    Annotated[Literal["none"], Tag("<word>")] | Annotated[DistanceM, Tag("<number>")], either("<word>", "<number>")
 ]
 
 
@@ -108,7 +119,7 @@ class Reactor(Model):
         description="of all antineutrinos at reference_distance_m; published totals hold those of captures on U-238, "
         "so that captures must be given with it",
     )
-    reference_distance_m: Positive | None = Field(None, description="where the total flux is")
+    reference_distance_m: DistanceM | None = Field(None, description="where the total flux is")
     fission_fractions: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(
         description="shares of U235, U238, Pu239 and Pu241 in the fissions, 1 in all"
     )
@@ -211,7 +222,7 @@ class TabulatedSource(Model):
     preset: SourcePreset = None
     name: Name = Field("custom", description="how outputs name it")
     type: Literal["tabulated"] = Field(description="which kind of source this is")
-    file: str = Field(
+    file: FilePath = Field(
         description="columns energy_mev and nu_e, anti_nu_mu ... (nu_1 ... for mass states), named in its first line; "
         "the path is relative to the study file"
     )
@@ -241,14 +252,16 @@ SOURCES: dict[str, type[PionDecayAtRest | Reactor | Solar | Supernova | Tabulate
 }
 
 
-def source_type_fault(kind: object) -> str:
-    """What is wrong with a source's type that there is not."""
-    return "this key is required" if kind is None else f"must be {', '.join(SOURCES)}, got '{kind}'"
+def source_type_fault(kind: object) -> str | None:
+    """What is wrong with a source's type; None for one that there is."""
+    if isinstance(kind, str) and kind in SOURCES:
+        return None
+    return "this key is required" if kind is None else f"must be {', '.join(SOURCES)}, got {shown(kind)}"
 
 
 def _source_kind(value: Any) -> str:
     kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
-    return f"<{kind}>" if kind in SOURCES else "<pion-decay-at-rest>"
+    return f"<{kind}>" if isinstance(kind, str) and kind in SOURCES else "<pion-decay-at-rest>"
 
 
 Source = Annotated[

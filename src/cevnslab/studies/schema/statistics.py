@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from cevnslab.studies.schema.base import Model
+from cevnslab.studies.schema.base import Model, Width
 
 Statistic = Literal["least-squares", "poisson"]
 
@@ -14,8 +14,8 @@ Statistic = Literal["least-squares", "poisson"]
 class Uncertainties(Model):
     """Relative widths of the normalisations, and of what bends the signal's shape; 0 fixes one."""
 
-    signal: Annotated[float, Field(ge=0, le=10)] = Field(description="of the signal's normalisation")
-    background: Annotated[float, Field(ge=0, le=10)] = Field(description="of the background's normalisation")
+    signal: Width = Field(description="of the signal's normalisation")
+    background: Width = Field(description="of the background's normalisation")
     energy_scale: Annotated[float, Field(ge=0, lt=0.3)] = Field(0.0, description="of the reconstructed energy")
     quenching: Annotated[float, Field(ge=0, lt=0.3)] = Field(0.0, description="of a detector's quenching model")
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from cevnslab.studies.schema.base import Channels, Model, Name, Positive, Text, Years
+from cevnslab.studies.schema.base import Channels, FilePath, Model, Name, Positive, Text, Years
 from cevnslab.studies.schema.couplings import CouplingName
 from cevnslab.studies.schema.datasets import DetectorOrExperiment
 from cevnslab.studies.schema.figures import Figure
@@ -41,7 +41,7 @@ class StudyFile(Model):
         description="couplings that get limits, one at a time; `cevnslab presets` lists them"
     )
     profile: list[str] = Field(default=[], description="couplings minimised over instead of held at zero")
-    plugins: list[str] = Field(default=[], description="Python files that declare couplings; they are run")
+    plugins: list[FilePath] = Field(default=[], description="Python files that declare couplings; they are run")
     uncertainties: Uncertainties | None = Field(
         None, description="of every detector that has none of its own; required otherwise"
     )
