@@ -95,13 +95,13 @@ class Variable:
         if self.expansion is not None:
             of = (self.expansion.functions, self.expansion.slopes, self.expansion.curvatures)[derivative]
             return np.asarray(of(value)[orders].T)
-        strength = self.scaled(value)[:, None]
+        powers = _powers(self.scaled(value), int(orders.max(initial=0)))
         if derivative == 0:
-            return np.asarray(strength**orders)
-        first = orders * strength ** np.maximum(orders - 1, 0)
+            return np.take(powers, orders, axis=1)
+        first = orders * np.take(powers, np.maximum(orders - 1, 0), axis=1)
         if derivative == 1:
             return np.asarray(first * self.slope(value)[:, None])
-        second = orders * (orders - 1) * strength ** np.maximum(orders - 2, 0)
+        second = orders * (orders - 1) * np.take(powers, np.maximum(orders - 2, 0), axis=1)
         bend = self.power * (self.power - 1) * value ** max(self.power - 2, 0) / self.strength_scale
         return np.asarray(second * self.slope(value)[:, None] ** 2 + first * bend[:, None])
 
@@ -115,6 +115,15 @@ class Variable:
                 side[-1] = abs(end - centre)
                 points.append(np.clip(centre + np.sign(end - centre) * side, *self.bounds))
         return np.unique(np.concatenate(points))
+
+
+def _powers(base: FloatArray, highest: int) -> FloatArray:
+    """1, x, x^2, ... by products, several times faster than powers: shape (points, highest + 1)."""
+    powers = np.empty((len(base), highest + 1))
+    powers[:, 0] = 1.0
+    for order in range(highest):
+        np.multiply(powers[:, order], base, out=powers[:, order + 1])
+    return powers
 
 
 @dataclass(frozen=True, eq=False)

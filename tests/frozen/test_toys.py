@@ -23,8 +23,6 @@ FROZEN = json.loads((Path(__file__).parent / "toys.json").read_text(encoding="ut
 SIGNAL, BACKGROUND = 0.10, 0.01
 CASES = {}
 for number, entry in enumerate(FROZEN["cases"]):
-    if entry["statistic"] == "poisson":
-        continue
     words = (entry["detector"], "+".join(entry["couplings"]), entry["truth"][0], entry["statistic"], entry["metric"])
     CASES["-".join(map(str, (number, *words, entry["ensemble"], entry["minimum"])))] = entry
 

@@ -12,34 +12,35 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cevnslab.inference.coordinates import Coordinates
+from cevnslab.inference.toy_grids import Grid, contenders, dips
 from cevnslab.likelihood.sufficient import Statistics
+from cevnslab.quadratic import Polynomial
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-TOYS_AT_ONCE = 256
+TOYS_AT_ONCE = 512
 """Toys whose chi^2 on the grid stay in the cache together."""
-NEWTON_STEPS = 5
+DIPS_AT_ONCE = 4096
+NEWTON_STEPS = 8
+CONVERGED = 1e-6
+"""Of a cell: a last step that is shorter leaves chi^2 right to its square."""
 ROAMING_STEPS = 15
 """In a plane, where a search may leave its cell: narrow valleys cross many."""
-DEEPER = 2.0
-"""A minimum is not deeper below the grid than this many times the parabola's."""
-CONTENDERS = 1.0
-"""Points of a plane grid whose chi^2 is this far above the lowest are no start of a search."""
 
 
 @dataclass(frozen=True, eq=False)
 class Surface:
     """chi^2 of toys in coordinates of one or two couplings: the sum over parts that share no normalisation."""
 
-    coordinates: Coordinates
-    parts: tuple[tuple[Statistics, Coordinates, list[int]], ...]
+    bounds: FloatArray
+    """Of the coordinates, shape (couplings, 2)."""
+    parts: tuple[tuple[Statistics, Polynomial, list[int]], ...]
     """Each part with its own polynomial and its couplings' columns."""
 
     def rows(self, chosen: slice) -> Surface:
         """Some of the toys."""
-        return Surface(self.coordinates, tuple((s.rows(chosen), own, columns) for s, own, columns in self.parts))
+        return Surface(self.bounds, tuple((s.rows(chosen), own, columns) for s, own, columns in self.parts))
 
     def __len__(self) -> int:
         return max(len(statistics.along) for statistics, _, _ in self.parts)
@@ -48,7 +49,7 @@ class Surface:
         """At points (points, couplings) that are the same for every toy: shape (toys, points)."""
         total: FloatArray | None = None
         for statistics, own, columns in self.parts:
-            chi2 = _on_grid(statistics, own.monomials(grid[:, columns]))
+            chi2 = _on_grid(statistics, own.values(grid[:, columns]))
             total = chi2 if total is None else total + chi2
         assert total is not None
         return total
@@ -71,24 +72,35 @@ class Surface:
 
 
 def _on_grid(statistics: Statistics, monomials: FloatArray) -> FloatArray:
-    square = statistics.width**2
+    square, centre = statistics.width**2, statistics.centre[:, None]
     first, second = np.triu_indices(monomials.shape[1])
     pairs = (np.where(first == second, 1.0, 2.0) * monomials[:, first] * monomials[:, second]).T
-    along = statistics.along @ monomials.T  # <n,y>
     signal = statistics.gram[:, first, second] @ pairs  # <n,n>
-    centre: FloatArray | float = statistics.centre[:, None] if np.any(statistics.centre != 1) else 1.0
+    if len(signal) == 1:  # one metric: all that does not depend on the toy goes into the products
+        weight = 1 + square * signal[0]
+        chi2 = np.hstack([statistics.along * (-2 * centre), centre**2]) @ (np.c_[monomials, signal[0]].T / weight)
+        if square:
+            along = statistics.along @ (monomials.T * (statistics.width / np.sqrt(weight)))
+            along *= along
+            chi2 -= along
+        return np.asarray(chi2)
+    along = statistics.along @ monomials.T  # <n,y>
     chi2 = along * square
     chi2 += 2 * centre
     chi2 *= along
+    if np.any(centre != 1):
+        np.subtract(centre**2 * signal, chi2, out=chi2)
+    else:
+        np.subtract(signal, chi2, out=chi2)
     if square:
-        weight = 1 + square * signal
-        chi2 /= weight
-        signal /= weight
-    return np.asarray(np.subtract(signal if isinstance(centre, float) else centre**2 * signal, chi2, out=chi2))
+        signal *= square
+        signal += 1
+        chi2 /= signal
+    return chi2
 
 
 def _derivatives(
-    statistics: Statistics, own: Coordinates, toys: IntArray, points: FloatArray, order: int
+    statistics: Statistics, own: Polynomial, toys: IntArray, points: FloatArray, order: int
 ) -> list[FloatArray]:
     gram = statistics.gram if len(statistics.gram) == 1 else statistics.gram[toys]
     along, centre, square = statistics.along[toys], statistics.centre[toys], statistics.width**2
@@ -105,7 +117,7 @@ def _derivatives(
     def above(z: FloatArray, p: FloatArray, p_square: FloatArray) -> FloatArray:
         return np.asarray(centre**2 * z - 2 * centre * p - square * p_square)
 
-    n = own.monomials(points)
+    n = own.values(points)
     towards = product(n)
     p, z = dot(n, along), dot(n, towards)
     below = 1 + square * z
@@ -113,14 +125,14 @@ def _derivatives(
     if not order:
         return [chi2]
     couplings = range(points.shape[1])
-    slopes = [own.monomials(points, (i,)) for i in couplings]
+    slopes = [own.values(points, (i,)) for i in couplings]
     p1 = [dot(slope, along) for slope in slopes]
     z1 = [2 * dot(slope, towards) for slope in slopes]
     first = [(above(z1[i], p1[i], 2 * p * p1[i]) - chi2 * square * z1[i]) / below for i in couplings]
     second = np.empty((len(points), len(slopes), len(slopes)))
     for i in couplings:
         for j in couplings[: i + 1]:
-            bend = own.monomials(points, (i, j))
+            bend = own.values(points, (i, j))
             p2 = dot(bend, along)
             z2 = 2 * (dot(bend, towards) + dot(product(slopes[i]), slopes[j]))
             value = above(z2, p2, 2 * (p1[i] * p1[j] + p * p2))
@@ -129,56 +141,20 @@ def _derivatives(
     return [chi2, np.stack(first, axis=1), second]
 
 
-@dataclass(frozen=True, eq=False)
-class Grid:
-    """Points at which all toys are looked at, with the cell around each in which its minimum is refined."""
-
-    points: FloatArray
-    """Shape (points, couplings)."""
-    low: FloatArray
-    high: FloatArray
-    neighbours: IntArray
-    """Of every point, itself where it has none: shape (points, neighbours)."""
-
-
 def lowest(surface: Surface, grid: Grid) -> FloatArray:
     """chi^2 of the lowest minimum of every toy, shape (toys,)."""
     count = len(surface)
-    result = np.empty(count)
+    best, blocks = np.empty(count), []
     for start in range(0, count, TOYS_AT_ONCE):
-        part = surface.rows(slice(start, start + TOYS_AT_ONCE))
-        at_grid = part.on_grid(grid.points)
-        best = at_grid.min(axis=1)
-        toy, place = _contenders(at_grid, best, grid)
-        np.minimum.at(best, toy, refined(part, grid, toy, place))
-        result[start : start + TOYS_AT_ONCE] = best
-    return result
-
-
-def dips(at_grid: FloatArray) -> NDArray[np.bool_]:
-    """Where a curve has a local minimum on the points of a line, its ends included."""
-    padded = np.pad(at_grid, ((0, 0), (1, 1)), constant_values=np.inf)
-    return np.asarray((padded[:, 1:-1] <= padded[:, :-2]) & (padded[:, 1:-1] < padded[:, 2:]))
-
-
-def _contenders(at_grid: FloatArray, best: FloatArray, grid: Grid) -> tuple[IntArray, IntArray]:
-    """The dips that can hold a toy's lowest minimum: the parabola through one and its neighbours goes so low."""
-    if grid.points.shape[1] == 1:
-        toy, place = np.nonzero(dips(at_grid))
-        value, around, line = at_grid[toy, place], grid.neighbours[place], grid.points[:, 0]
-        before, after = line[place] - line[around[:, 0]], line[around[:, 1]] - line[place]
-        rise = np.maximum(at_grid[toy[:, None], around] - value[:, None], 0.0)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            left, right = rise[:, 0] / before, rise[:, 1] / after
-            slope = (right * before - left * after) / (before + after)
-            depth = slope**2 * (before + after) / (4 * (left + right))
-        # At an end of the grid there is no parabola.
-        depth = np.where((before > 0) & (after > 0) & np.isfinite(depth), depth, rise.sum(axis=1))
-        chosen = value - DEEPER * depth <= best[toy]
-        return toy[chosen], place[chosen]
-    toy, place = np.nonzero(at_grid < best[:, None] + CONTENDERS)
-    dip = np.all(at_grid[toy, place][:, None] <= at_grid[toy[:, None], grid.neighbours[place]], axis=1)
-    return toy[dip], place[dip]
+        at_grid = surface.rows(slice(start, start + TOYS_AT_ONCE)).on_grid(grid.points)
+        best[start : start + TOYS_AT_ONCE] = at_grid.min(axis=1)
+        own = contenders(at_grid, grid)
+        blocks.append((own.toy + start, own.place, own.start))
+    toy, place, at = (np.concatenate(each) for each in zip(*blocks, strict=True))
+    for start in range(0, len(toy), DIPS_AT_ONCE):
+        chosen = slice(start, start + DIPS_AT_ONCE)
+        np.minimum.at(best, toy[chosen], refined(surface, grid, toy[chosen], place[chosen], at[chosen]))
+    return best
 
 
 def connected(surface: Surface, grid: Grid, truth: FloatArray, origin: FloatArray) -> FloatArray:
@@ -212,18 +188,27 @@ def connected(surface: Surface, grid: Grid, truth: FloatArray, origin: FloatArra
     return result
 
 
-def refined(surface: Surface, grid: Grid, toy: IntArray, place: IntArray, sign: int = 1) -> FloatArray:
+def refined(
+    surface: Surface, grid: Grid, toy: IntArray, place: IntArray, start: FloatArray | None = None, sign: int = 1
+) -> FloatArray:
     """The lowest (sign 1) or highest (-1) chi^2 in cells of chosen points, by Newton steps that may not leave them."""
-    x, low, high = grid.points[place], grid.low[place], grid.high[place]
-    plane, bounds = x.shape[1] > 1, np.array([each.bounds for each in surface.coordinates.each])
+    plane = grid.points.shape[1] > 1
+    x = grid.points[place] if start is None else start.copy()
+    low, high = grid.low[place], grid.high[place]
+    going = np.arange(len(toy))
     for _ in range(ROAMING_STEPS if plane else NEWTON_STEPS):
-        _, gradient, curvature = surface.derivatives(toy, x)
-        step = _newton(sign * gradient, sign * curvature, x, low, high)
-        moved = np.clip(x + step, low, high)
+        _, gradient, curvature = surface.derivatives(toy[going], x[going])
+        cell = low[going], high[going]
+        moved = np.clip(x[going] + _newton(sign * gradient, sign * curvature, x[going], *cell), *cell)
         if plane:
-            moved = np.clip(moved, bounds[:, 0], bounds[:, 1])
-            low, high = low + moved - x, high + moved - x
-        x = moved
+            moved = np.clip(moved, surface.bounds[:, 0], surface.bounds[:, 1])
+            low[going] += moved - x[going]
+            high[going] += moved - x[going]
+        far = np.any(np.abs(moved - x[going]) > CONVERGED * (cell[1] - cell[0]), axis=1)
+        x[going] = moved
+        going = going[far]
+        if not len(going):
+            break
     return surface.at(toy, x)
 
 

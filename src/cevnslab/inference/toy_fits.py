@@ -1,22 +1,26 @@
-"""delta chi^2 at the truth of many pseudo-experiments, each with a global fit of its own."""
+"""Delta chi^2 at the truth of many pseudo-experiments, each with a global fit of its own."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cevnslab.inference import toy_grids
-from cevnslab.inference.compressed_fit import Grid, Surface, connected, lowest
+from cevnslab.inference.anchored_fit import AnchoredFit
+from cevnslab.inference.compressed_fit import Surface, connected, lowest
 from cevnslab.inference.coordinates import Coordinates
 from cevnslab.inference.intervals import Minimum
+from cevnslab.inference.landscape import Search
+from cevnslab.inference.toy_grids import Grid
 from cevnslab.likelihood.likelihood import Likelihood
 from cevnslab.likelihood.minimiser import Observation
 from cevnslab.likelihood.profile import independent_parts
-from cevnslab.likelihood.statistics import Counts
-from cevnslab.likelihood.sufficient import Normalisations, Statistics, normalisations, reduce_counts
-from cevnslab.likelihood.toys import Truth, expected_counts
+from cevnslab.likelihood.sufficient import Normalisations, Statistics, draw_compressed, normalisations, reduce_counts
+from cevnslab.likelihood.toys import Ensemble, Truth, asimov, draw
+from cevnslab.quadratic import Polynomial
 
 FloatArray = NDArray[np.float64]
 
@@ -26,67 +30,62 @@ class CompressedFit:
     """Fits from sufficient statistics: least squares with normalisations alone, along one coupling or two."""
 
     likelihood: Likelihood
+    """In the coordinates of the search."""
     parts: tuple[Normalisations, ...]
     truth: FloatArray
     """Coordinates of the truth, shape (couplings,)."""
+    origin: FloatArray
+    """Those of the Standard Model."""
     grid: Grid
     minimum: Minimum
 
     @classmethod
-    def of(cls, likelihood: Likelihood, truth: Truth, minimum: Minimum) -> CompressedFit | None:
+    def of(cls, plain: Likelihood, coordinates: Coordinates, truth: Truth, minimum: Minimum) -> CompressedFit | None:
         """None where the structure has no closed form."""
+        likelihood = coordinates.likelihood(plain)
         parts = [normalisations(part) for part in independent_parts(likelihood)]
         if likelihood.priors or not 1 <= len(likelihood.couplings) <= 2:
             return None
         known = tuple(part for part in parts if part is not None)
         if len(known) < len(parts):
             return None
-        at = Coordinates(likelihood.polynomial).of(truth.couplings[None, :])[0]
-        asimov = _surface(likelihood, known, _asimov(likelihood, truth))
-        grid = toy_grids.line(asimov, float(at[0])) if len(at) == 1 else toy_grids.plane(asimov, at)
+        at = coordinates.of(truth.couplings[None, :])[0]
+        origin = np.array([each.standard_model for each in coordinates.each])
+        search = Search(likelihood, coordinates, at, truth.pulls, tuple(range(len(at))), (), asimov(plain, truth))
+        grid = toy_grids.line(search) if len(at) == 1 else toy_grids.plane(search)
         if minimum == "connected":
-            origin = Truth.of(likelihood, likelihood.polynomial.standard_model)
-            there = _surface(likelihood, known, _asimov(likelihood, origin))
-            grid = toy_grids.connected(grid, there, float(at[0]))
-        return cls(likelihood, known, at, grid, minimum)
-
-    def surface(self, toys: Observation) -> Surface:
-        """chi^2 of toys."""
-        return _surface(self.likelihood, self.parts, toys)
+            data = asimov(plain, Truth.of(plain, plain.polynomial.standard_model))
+            nothing = Search(likelihood, coordinates, origin, truth.pulls, (0,), (), data)
+            grid = toy_grids.connected(grid, nothing, float(at[0]))
+        return cls(likelihood, known, at, origin, grid, minimum)
 
     def delta_chi2(self, toys: Observation) -> FloatArray:
         """What each toy compares with the level, shape (toys,)."""
-        return self.of_surface(self.surface(toys))
+        return self.of_surface(_surface(self.likelihood, self.parts, toys))
+
+    def of_statistics(self, statistics: Statistics) -> FloatArray:
+        """The same from the sufficient statistics of a likelihood of one part."""
+        return self.of_surface(_joined(self.likelihood, self.parts, [statistics]))
 
     def of_surface(self, surface: Surface) -> FloatArray:
-        """The same from sufficient statistics."""
+        """The same from chi^2 as a function."""
+        if self.minimum == "connected":
+            return connected(surface, self.grid, self.truth, self.origin)
         at_truth = surface.on_grid(self.truth[None, :])[:, 0]
-        if self.minimum == "global":
-            return np.asarray(at_truth - np.minimum(lowest(surface, self.grid), at_truth))
-        origin = Coordinates(self.likelihood.polynomial).of(self.likelihood.polynomial.standard_model[None, :])[0]
-        return connected(surface, self.grid, self.truth, origin)
-
-
-def _asimov(likelihood: Likelihood, truth: Truth) -> Observation:
-    """The truth's expectation as the data of one toy, with itself as variance."""
-    expected = expected_counts(likelihood, truth, truth.couplings[None, :], truth.pulls[None, :])
-    counts = []
-    for dataset, mean in zip(likelihood.datasets, expected, strict=True):
-        errors = dataset.errors
-        variance = np.maximum(mean, 1e-300) if errors is None else errors[0][None, :] ** 2
-        counts.append(Counts(mean, (variance, variance)))
-    nothing = np.zeros((1, len(likelihood.parameters)))
-    return Observation(tuple(counts), tuple(np.zeros((1, 0)) for _ in counts), nothing)
+        return np.asarray(at_truth - np.minimum(lowest(surface, self.grid), at_truth))
 
 
 def _surface(likelihood: Likelihood, parts: tuple[Normalisations, ...], toys: Observation) -> Surface:
-    whole = likelihood.polynomial.names
-    made: list[tuple[Statistics, Coordinates, list[int]]] = []
-    for part in parts:
-        statistics = reduce_counts(part, _own_rows(likelihood, part.likelihood, toys))
-        columns = [whole.index(name) for name in part.polynomial.names]
-        made.append((statistics, Coordinates(part.polynomial), columns))
-    return Surface(Coordinates(likelihood.polynomial), tuple(made))
+    statistics = [reduce_counts(part, _own_rows(likelihood, part.likelihood, toys)) for part in parts]
+    return _joined(likelihood, parts, statistics)
+
+
+def _joined(likelihood: Likelihood, parts: tuple[Normalisations, ...], statistics: Sequence[Statistics]) -> Surface:
+    whole = likelihood.polynomial
+    made: list[tuple[Statistics, Polynomial, list[int]]] = []
+    for part, own in zip(parts, statistics, strict=True):
+        made.append((own, part.polynomial, [whole.names.index(name) for name in part.polynomial.names]))
+    return Surface(np.array([variable.bounds for variable in whole.variables]), tuple(made))
 
 
 def _own_rows(likelihood: Likelihood, part: Likelihood, toys: Observation) -> Observation:
@@ -101,17 +100,20 @@ def _own_rows(likelihood: Likelihood, part: Likelihood, toys: Observation) -> Ob
 
 @dataclass(frozen=True, eq=False)
 class ToyFit:
-    """Fits of toys of one truth."""
+    """Toys of one truth and their fits."""
 
-    compressed: CompressedFit
+    likelihood: Likelihood
+    """With the couplings that are tested or minimised over, in plain values."""
+    truth: Truth
+    engine: CompressedFit | AnchoredFit
 
     @classmethod
     def of(
         cls,
         likelihood: Likelihood,
-        names: tuple[str, ...],
-        values: tuple[float, ...],
-        hidden: tuple[str, ...] = (),
+        names: Sequence[str],
+        values: Sequence[float],
+        hidden: Sequence[str] = (),
         minimum: Minimum = "global",
     ) -> ToyFit:
         """Couplings `names` at true values (plain units), `hidden` minimised over, others as in the Standard Model."""
@@ -119,10 +121,22 @@ class ToyFit:
         point = alone.polynomial.standard_model.copy()
         for name, value in zip(names, values, strict=True):
             point[alone.couplings.index(name)] = value
-        made = CompressedFit.of(alone, Truth.of(alone, point, hidden), minimum)
-        assert made is not None
-        return cls(made)
+        truth = Truth.of(alone, point, tuple(hidden))
+        coordinates = Coordinates.of_likelihood(alone)
+        compressed = None if hidden else CompressedFit.of(alone, coordinates, truth, minimum)
+        engine = compressed or AnchoredFit.of(alone, coordinates, truth, tuple(names), minimum)
+        return cls(alone, truth, engine)
 
     def delta_chi2(self, toys: Observation) -> FloatArray:
         """What each toy compares with the level, shape (toys,)."""
-        return self.compressed.delta_chi2(toys)
+        return self.engine.delta_chi2(toys)
+
+    def simulated(
+        self, toys: int, rng: np.random.Generator, ensemble: Ensemble, *, compressed: bool = False
+    ) -> FloatArray:
+        """The same of toys that are drawn: exact counts, or, where they can be, sufficient statistics as normals."""
+        if compressed and isinstance(self.engine, CompressedFit) and len(self.engine.parts) == 1:
+            (part,) = self.engine.parts
+            truth = replace(self.truth, couplings=self.engine.truth)
+            return self.engine.of_statistics(draw_compressed(part, truth, toys, rng, ensemble))
+        return self.delta_chi2(draw(self.likelihood, self.truth, toys, rng, ensemble))

@@ -273,10 +273,10 @@ class Likelihood:
     @cached_property
     def shaped(self) -> bool:
         """Whether a nuisance bends or shifts a template: then there may be several minima."""
-        return len(self._starts) > 1
+        return len(self.starts) > 1
 
     @cached_property
-    def _starts(self) -> FloatArray:
+    def starts(self) -> FloatArray:
         """Where searches start, shape (starts, parameters): the centres, and both sides of what bends signals."""
         places = {parameter.name: number for number, parameter in enumerate(self.parameters)}
         starts = [np.zeros(len(places))]
@@ -328,7 +328,7 @@ class Likelihood:
         step = max(1, LARGEST_BATCH // max(1, self.model.numbers_per_point()))
         several = starts is None and self.shaped
         if several:
-            step = max(1, step // (len(self._starts) + 1))
+            step = max(1, step // (len(self.starts) + 1))
         pieces = []
         for first in range(0, len(points), step):
             chosen = np.arange(first, min(first + step, len(points)))
@@ -350,7 +350,7 @@ class Likelihood:
 
     def _from_several(self, points: FloatArray, hidden: Sequence[int], data: Observation) -> Minimum:
         """All starts of all points in one batch, ranked loosely; those that contend are followed to the end."""
-        starts = np.vstack([self._starts, self._standard_model_fit])
+        starts = np.vstack([self.starts, self._standard_model_fit])
         count = len(points)
         many = np.tile(points, (len(starts), 1))
         place = np.tile(np.arange(count), len(starts))

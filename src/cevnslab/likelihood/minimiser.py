@@ -168,7 +168,6 @@ def _derivatives(
     second = np.zeros_like(curvature)
     gradient[:, :nuisances] = model.stiffness * (pulls - data.centres)
     curvature[:, np.arange(nuisances), np.arange(nuisances)] = model.stiffness
-    directions = [model.polynomial.values(couplings, (index,)) for index in hidden]
     back = np.zeros((points, len(model.polynomial.monomials)))
     for number, (expectation, at) in enumerate(zip(model.expectations, state.counted, strict=True)):
         counts, expected, template = data.counts[number], state.expected[number], expectation.per_bin
@@ -176,18 +175,16 @@ def _derivatives(
         weight = counts.first_curvature(expected) if first else counts.curvature(expected)
         tau, unit = state.tau[number], model.unit[expectation.columns]
         spread = None if tau is None or template is None else tau[:, template.groups]
-        columns = np.concatenate([expectation.columns, nuisances + np.arange(len(hidden))]).astype(np.int64)
-        slopes = at.slopes(spread) * unit[:, None]
+        slopes, columns = dataset_slopes(model, number, at, tau, couplings, hidden)
         if hidden:
-            moved = np.stack([at.moved(direction) for direction in directions], axis=1)
-            slopes = np.concatenate([slopes, moved], axis=1)
             back += at.monomial_slopes(pull, back.shape[1])
         gradient[:, columns] += (slopes @ pull[:, :, None])[:, :, 0]
         block = (slopes * weight[:, None, :]) @ slopes.transpose(0, 2, 1)
         bent = np.zeros_like(block)
         bent[:, : len(unit), : len(unit)] = at.second(pull, spread) * unit[:, None] * unit
         if tau is not None:
-            removed, exactly = _eliminated(model, at, slopes, pull, weight, tau, data.off[number])
+            inverse, cross, exact = elimination(model, at, slopes, pull, weight, tau, data.off[number])
+            removed, exactly = ((each * inverse[:, None, :]) @ each.transpose(0, 2, 1) for each in (cross, exact))
             block -= removed
             bent += removed - exactly
         curvature[:, columns[:, None], columns] += block
@@ -201,7 +198,30 @@ def _derivatives(
     return gradient, curvature, curvature + second
 
 
-def _eliminated(
+def dataset_slopes(
+    model: Model,
+    number: int,
+    at: Counted,
+    tau: FloatArray | None,
+    couplings: FloatArray,
+    hidden: Sequence[int],
+) -> tuple[FloatArray, IntArray]:
+    """Derivatives of a data set's counts by its nuisances, then by hidden couplings: (points, columns, bins).
+
+    Beside them, the columns that they have among all nuisances and hidden couplings.
+    """
+    expectation = model.expectations[number]
+    template = expectation.per_bin
+    spread = None if tau is None or template is None else tau[:, template.groups]
+    slopes = at.slopes(spread) * model.unit[expectation.columns][:, None]
+    if hidden:
+        moved = [at.moved(model.polynomial.values(couplings, (index,))) for index in hidden]
+        slopes = np.concatenate([slopes, np.stack(moved, axis=1)], axis=1)
+    columns = np.concatenate([expectation.columns, len(model.parameters) + np.arange(len(hidden))])
+    return slopes, columns.astype(np.int64)
+
+
+def elimination(
     model: Model,
     at: Counted,
     slopes: FloatArray,
@@ -209,10 +229,11 @@ def _eliminated(
     weight: FloatArray,
     tau: FloatArray,
     off: FloatArray,
-) -> tuple[FloatArray, FloatArray]:
-    """What the elimination of tau takes from the curvature, Gauss-Newton's and the exact one: C C^T/D.
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """What the elimination of tau needs: 1/D of every group, and C, Gauss-Newton's and the exact one.
 
-    Groups whose tau rests at zero are left out.
+    It takes C C^T/D from the curvature. D, of shape (points, groups), is half the second derivative by tau, C, of shape
+    (points, columns, groups), the mixed one; 1/D is zero where tau rests at zero, and these groups are left out.
     """
     place = next(n for n, part in enumerate(at.expectation.parts) if part.per_bin is not None)
     part, counted, unit = at.expectation.parts[place], at.parts[place], at.per_bin
@@ -222,15 +243,14 @@ def _eliminated(
     size = off.shape[-1]
     stiff = summed(unit**2 * weight, template.groups, size)
     stiff = stiff + np.divide(off, tau**2, out=np.zeros(tau.shape), where=tau > 0)
-    inverse = np.divide(1.0, stiff, out=np.zeros_like(stiff), where=(tau > 0) & (stiff > 0))[:, None, :]
+    inverse = np.divide(1.0, stiff, out=np.zeros_like(stiff), where=(tau > 0) & (stiff > 0))
     cross = summed(slopes * (weight * unit)[:, None, :], template.groups, size)
     exact = cross.copy()
     columns = {column: number for number, column in enumerate(at.expectation.columns.tolist())}
     for column, others in zip(part.scales.tolist(), counted.others, strict=True):
         moved = pull * others * template.ratio * counted.counts
         exact[:, columns[column]] += summed(moved, template.groups, size) * model.unit[column]
-    pairs = [np.asarray((each * inverse) @ each.transpose(0, 2, 1)) for each in (cross, exact)]
-    return pairs[0], pairs[1]
+    return inverse, cross, exact
 
 
 def _step(

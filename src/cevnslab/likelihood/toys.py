@@ -22,10 +22,13 @@ from cevnslab.errors import StatisticsError
 from cevnslab.likelihood.expectation import Expectation
 from cevnslab.likelihood.likelihood import Dataset, Likelihood
 from cevnslab.likelihood.minimiser import Observation, evaluate
+from cevnslab.likelihood.statistics import Counts
 
 FloatArray = NDArray[np.float64]
 
 Ensemble = Literal["drawn", "centres"]
+LEAST_VARIANCE = 1e-3
+"""Of bins in which next to nothing is expected, in Asimov data that only say where toys' minima can be."""
 MOST_REDRAWS = 10_000
 """A prior of which less than some 1e-3 lies inside its boundaries is a mistake of the likelihood."""
 
@@ -180,6 +183,20 @@ def _counts(dataset: Dataset, expected: FloatArray, rng: np.random.Generator) ->
     normals = rng.standard_normal(expected.shape)
     # The upper error is that of expectations above the count.
     return np.asarray(expected + normals * np.where(normals < 0, upper, lower))
+
+
+def asimov(likelihood: Likelihood, truth: Truth) -> Observation:
+    """The truth's expectation as the data of one toy; for least squares its own variance unless the metric is fixed."""
+    expected = expected_counts(likelihood, truth, truth.couplings[None, :], truth.pulls[None, :])
+    counts = []
+    for dataset, mean in zip(likelihood.datasets, expected, strict=True):
+        mean = np.maximum(mean, 0.0)
+        if dataset.statistic == "least-squares" and dataset.variance is None:
+            variance = np.maximum(mean, LEAST_VARIANCE)
+            counts.append(Counts(mean, (variance, variance)))
+        else:
+            counts.append(dataset.counts_of(mean))
+    return Observation(tuple(counts), tuple(tau[None, :] for tau in truth.tau), np.zeros((1, len(truth.pulls))))
 
 
 def with_metric(likelihood: Likelihood, at: FloatArray | None = None) -> Likelihood:

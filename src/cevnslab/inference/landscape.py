@@ -1,0 +1,117 @@
+"""Where the minima of a truth's Asimov data are: roughly for every value of the couplings, exactly where it is asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cevnslab.inference.coordinates import Coordinate, Coordinates
+from cevnslab.likelihood.anchors import minima
+from cevnslab.likelihood.likelihood import Likelihood
+from cevnslab.likelihood.linearised import Linearised
+from cevnslab.likelihood.minimiser import Minimum, Observation
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+HIDDEN_POINTS = (0, 80, 14, 4)
+"""Per side of every coupling minimised over, where there are none, one, two, and three or more."""
+HIDDEN_STARTS = 12
+"""Lowest of the values of the hidden couplings from which minima are looked for."""
+LATTICE_AT_ONCE = 50_000
+
+
+@dataclass(frozen=True, eq=False)
+class Search:
+    """Where the minima of a truth's Asimov data are."""
+
+    likelihood: Likelihood
+    """In the coordinates."""
+    every: Coordinates
+    """Of all its couplings."""
+    at: FloatArray
+    """The truth's coordinates."""
+    pulls: FloatArray
+    tested: tuple[int, ...]
+    """Columns of the couplings under test."""
+    hidden: tuple[int, ...]
+    """Columns of those that are minimised over."""
+    data: Observation
+    """The truth's Asimov."""
+
+    @property
+    def coordinates(self) -> list[Coordinate]:
+        """Of the couplings under test."""
+        return [self.every.each[column] for column in self.tested]
+
+    @property
+    def truth(self) -> FloatArray:
+        """The coordinates of those."""
+        return self.at[list(self.tested)]
+
+    @cached_property
+    def _linear(self) -> Linearised:
+        return Linearised.of(self.likelihood, self.at, self.pulls, self.data)
+
+    @cached_property
+    def _lattice(self) -> FloatArray:
+        """Values of the hidden couplings: shape (points, hidden)."""
+        per_side = HIDDEN_POINTS[min(len(self.hidden), len(HIDDEN_POINTS) - 1)]
+        axes = []
+        for column in self.hidden:
+            axes.append(np.union1d(self.every.each[column].search_points(per_side), [self.at[column]]))
+        return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(axes))
+
+    def _on_lattice(self, points: FloatArray) -> FloatArray:
+        """The linearised chi^2 at all couplings (points, couplings) and all of the lattice: shape (points, lattice)."""
+        full = np.repeat(points, len(self._lattice), axis=0)
+        full[:, self.hidden] = np.tile(self._lattice, (len(points), 1))
+        return self._linear.depth(full, self.hidden).reshape(len(points), -1)
+
+    def _best(self, points: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """The lowest of the lattice at points, and all couplings there."""
+        full, depth = np.repeat(self.at[None, :], len(points), axis=0), np.empty(len(points))
+        full[:, self.tested] = points
+        if not self.hidden:
+            return self._linear.depth(full), full
+        step = max(1, LATTICE_AT_ONCE // len(self._lattice))
+        for start in range(0, len(full), step):
+            chosen = slice(start, start + step)
+            on_lattice = self._on_lattice(full[chosen])
+            depth[chosen] = on_lattice.min(axis=1)
+            full[chosen, self.hidden] = self._lattice[on_lattice.argmin(axis=1)]
+        return depth, full
+
+    def depth(self, points: FloatArray) -> FloatArray:
+        """The linearised chi^2 at values of the tested couplings."""
+        return self._best(points)[0]
+
+    def lengths(self, points: FloatArray) -> FloatArray:
+        """Distances of neighbouring points in standard deviations."""
+        full = np.repeat(self.at[None, :], len(points), axis=0)
+        full[:, self.tested] = points
+        return self._linear.lengths(full, self.hidden)
+
+    def minima(self, points: FloatArray) -> tuple[Minimum, IntArray]:
+        """The distinct minima at points (points, couplings), and the point of each."""
+        couplings, places = points, np.arange(len(points))
+        if self.hidden:
+            chi2 = self._on_lattice(points)
+            ranked = np.argsort(chi2, axis=1)[:, :HIDDEN_STARTS]
+            places = np.repeat(places, ranked.shape[1] + 1)
+            couplings = points[places]
+            chosen = np.concatenate([np.full((len(points), 1), -1), ranked], axis=1).ravel()
+            couplings[np.ix_(chosen >= 0, self.hidden)] = self._lattice[chosen[chosen >= 0]]
+        starts = self.likelihood.starts + self.pulls
+        many = np.repeat(np.arange(len(couplings)), len(starts))
+        return minima(
+            self.likelihood,
+            couplings[many],
+            places[many],
+            np.tile(starts, (len(couplings), 1)),
+            self.hidden,
+            self.data,
+        )

@@ -1,0 +1,300 @@
+"""Minima of one data set at many values of the couplings, and what they say of other data: linear in the counts.
+
+About an anchor (couplings, nuisances nu_k) chi^2 of any data with counts N is, to second order in the nuisances,
+
+    chi^2 = sum_i [2 mu_i - 2 N_i ln mu_i] + 2 g.(nu - nu_k) + (nu - nu_k).H.(nu - nu_k),  g_p = sum_i (1 - N_i/mu_i) d mu_i/d nu_p
+
+(least squares: mu_i^2/V_i - 2 N_i mu_i/V_i), less what only the data know. Constant and slope are linear in N, and the
+curvature H is that of the anchors' own data. In coordinates that turn H into one, the minimum is the constant less the
+sum of the squared slopes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cevnslab.likelihood.likelihood import Dataset, Likelihood
+from cevnslab.likelihood.minimiser import (
+    Minimum,
+    Model,
+    Observation,
+    dataset_slopes,
+    elimination,
+    evaluate,
+    half_curvature,
+    minimise,
+)
+from cevnslab.likelihood.off_counts import summed
+from cevnslab.likelihood.statistics import Counts
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+LEAST_EXPECTED = 1e-300
+SOFTEST = 1e-10
+"""Of the largest curvature: along softer directions no step is taken."""
+FARTHEST_BRANCH = 25.0
+"""A minimum over the nuisances that is this far above another at the same couplings is nobody's best fit."""
+
+
+def own_variance(dataset: Dataset) -> bool:
+    """Whether toys bring the variances of their counts."""
+    return dataset.statistic == "least-squares" and dataset.variance is None
+
+
+def _variance(counts: Counts) -> FloatArray:
+    assert counts.variance is not None
+    return (counts.variance[0] + counts.variance[1]) / 2
+
+
+def data_vector(likelihood: Likelihood, data: Observation) -> FloatArray:
+    """What anchors are linear in, a row per experiment.
+
+    Per data set the counts (weights and weighted counts where these are the toys' own), then off-counts; at the end
+    the centres of the constraints.
+    """
+    parts = []
+    for number, dataset in enumerate(likelihood.datasets):
+        counts = data.counts[number]
+        if own_variance(dataset):
+            weight = 1 / _variance(counts)
+            parts += [weight, weight * counts.observed]
+        else:
+            parts.append(counts.observed)
+        parts.append(data.off[number])
+    parts.append(data.centres)
+    rows = max(len(part) for part in parts)
+    return np.concatenate([np.broadcast_to(part, (rows, part.shape[1])) for part in parts], axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class _Terms:
+    """How deviance and pulls of one data set depend on the blocks of its data, at every anchor."""
+
+    deviance: list[FloatArray]
+    """The constant, shape (anchors,), then coefficients of each block, shape (anchors, bins)."""
+    pull: list[FloatArray]
+    """Half the derivative by the expected counts: the constant and a coefficient per block, shape (anchors, bins)."""
+
+    @classmethod
+    def of(cls, dataset: Dataset, counts: Counts, expected: FloatArray) -> _Terms:
+        if own_variance(dataset):
+            zero = np.zeros_like(expected)
+            return cls([zero[:, 0], expected**2, -2 * expected], [zero, expected, np.full_like(expected, -1.0)])
+        if counts.variance is not None:
+            weight = np.broadcast_to(1 / _variance(counts), expected.shape)
+            return cls([np.sum(weight * expected**2, axis=1), -2 * weight * expected], [weight * expected, -weight])
+        expected = np.maximum(expected, LEAST_EXPECTED)
+        return cls([2 * expected.sum(axis=1), -2 * np.log(expected)], [np.ones_like(expected), -1 / expected])
+
+
+@dataclass(frozen=True, eq=False)
+class _Template:
+    """A template known per bin: how the gradient by its group expectations depends on counts."""
+
+    inverse: FloatArray
+    """1/D, shape (anchors, groups)."""
+    constant: FloatArray
+    """Shape (anchors, groups)."""
+    blocks: list[FloatArray]
+    """Per block of counts what a bin adds to its group, shape (anchors, bins)."""
+    off: FloatArray
+    """What an off-count adds, shape (anchors, groups)."""
+    groups: IntArray
+    columns: list[slice]
+    """Of the blocks in the data vector, the off-counts last."""
+
+    def gain(self, vector: FloatArray) -> FloatArray:
+        """By how much the best tau of each experiment lowers chi^2, shape (experiments, anchors)."""
+        result = np.empty((len(vector), len(self.inverse)))
+        size = self.inverse.shape[1]
+        blocks, off = [vector[:, columns] for columns in self.columns[:-1]], vector[:, self.columns[-1]]
+        for anchor in range(len(self.inverse)):
+            weighted = sum(block * own[anchor] for block, own in zip(blocks, self.blocks, strict=True))
+            slope = summed(np.asarray(weighted), self.groups, size) + self.constant[anchor] + off * self.off[anchor]
+            result[:, anchor] = np.sum(slope**2 * self.inverse[anchor], axis=1)
+        return result
+
+
+@dataclass(frozen=True, eq=False)
+class Anchors:
+    """Minima over nuisances and hidden couplings, several at the same point where there are several branches."""
+
+    likelihood: Likelihood
+    hidden: tuple[int, ...]
+    """Columns of couplings that are minimised over."""
+    couplings: FloatArray
+    """Shape (anchors, couplings)."""
+    pulls: FloatArray
+    """Shape (anchors, parameters)."""
+    chi2: FloatArray
+    """Of the anchors' own data."""
+    places: IntArray
+    """The point that each belongs to, rising: shape (anchors,)."""
+    constant: FloatArray
+    """Of chi^2, then of the slopes in coordinates of unit curvature: shape (anchors, 1 + directions)."""
+    linear: FloatArray
+    """Their dependence on the data vector, shape (numbers, anchors, 1 + directions)."""
+    back: FloatArray
+    """From those coordinates to nuisances, then hidden couplings: shape (anchors, nuisances + hidden, directions)."""
+    templates: tuple[_Template, ...]
+
+    @classmethod
+    def of(
+        cls, likelihood: Likelihood, minimum: Minimum, places: IntArray, hidden: tuple[int, ...], data: Observation
+    ) -> Anchors:
+        """Expand chi^2 about minima of some data."""
+        model, couplings, pulls = likelihood.model, minimum.couplings, minimum.pulls
+        nuisances, count = len(model.parameters), len(places)
+        curvature = half_curvature(model, couplings, pulls, data, hidden)
+        back = _unit_curvature(curvature, _held(model, couplings, pulls, hidden))
+        contracted = [e.contracted(model.polynomial.values(couplings)) for e in model.expectations]
+        state = evaluate(model, contracted, couplings, pulls, data)
+        chi2, vectors, slopes, templates, start = np.zeros(count), [], [], [], 0
+        slope = np.zeros((count, nuisances + len(hidden)))
+        for number, dataset in enumerate(likelihood.datasets):
+            at, expected, tau = state.counted[number], state.expected[number], state.tau[number]
+            terms = _Terms.of(dataset, data.counts[number], expected)
+            own, columns = dataset_slopes(model, number, at, tau, couplings, hidden)
+            size, blocks = expected.shape[1], len(terms.deviance) - 1
+            ends = start + size * np.arange(blocks + 1)
+            off_slopes = np.zeros((count, len(columns), 0))
+            off_terms = np.zeros((count, 0))
+            if tau is not None:
+                template = model.expectations[number].per_bin
+                assert template is not None
+                assert at.per_bin is not None
+                counts, off = data.counts[number], data.off[number]
+                inverse, _, cross = elimination(
+                    model, at, own, counts.pull(expected), counts.curvature(expected), tau, off
+                )
+                lifted = cross * inverse[:, None, :]
+                per_tau = np.divide(1.0, tau, out=np.zeros_like(tau), where=tau > 0)
+                own = own - lifted[:, :, template.groups] * at.per_bin[:, None, :]
+                off_slopes, off_terms = lifted * per_tau[:, None, :], -2 * np.log(np.maximum(tau, LEAST_EXPECTED))
+                off_terms = np.where(tau > 0, off_terms, 0.0)
+                slope[:, columns] -= lifted.sum(axis=2)
+                chi2 += 2 * tau.sum(axis=1)
+                group_count = tau.shape[1]
+                templates.append(
+                    _Template(
+                        inverse,
+                        1 + summed(at.per_bin * terms.pull[0], template.groups, group_count),
+                        [at.per_bin * block for block in terms.pull[1:]],
+                        -per_tau,
+                        template.groups,
+                        [slice(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+                        + [slice(int(ends[-1]), int(ends[-1]) + group_count)],
+                    )
+                )
+            chi2 += terms.deviance[0]
+            slope[:, columns] += np.einsum("kcb,kb->kc", own, terms.pull[0])
+            for deviance, pull in zip(terms.deviance[1:], terms.pull[1:], strict=True):
+                vectors.append(deviance)
+                slopes.append(_spread(own * pull[:, None, :], columns, slope.shape[1]))
+            vectors.append(off_terms)
+            slopes.append(_spread(off_slopes, columns, slope.shape[1]))
+            start = int(ends[-1]) + off_terms.shape[1]
+        stiff = model.stiffness
+        chi2 += np.sum(stiff * pulls**2, axis=1)
+        chi2 += np.sum(model.coupling_stiffness * (couplings - model.coupling_centres) ** 2, axis=1)
+        slope[:, :nuisances] += stiff * pulls
+        for position, column in enumerate(hidden):
+            distance = couplings[:, column] - model.coupling_centres[column]
+            slope[:, nuisances + position] += model.coupling_stiffness[column] * distance
+        vectors.append(-2 * stiff * pulls)
+        slopes.append(np.broadcast_to(-np.diag(stiff)[None], (count, nuisances, nuisances)))
+        slopes[-1] = _spread(slopes[-1], np.arange(nuisances), slope.shape[1])
+        along = np.einsum("kqn,kqd->nkd", np.concatenate(slopes, axis=2), back)
+        linear = np.concatenate([np.concatenate(vectors, axis=1).T[:, :, None], along], axis=2)
+        constant = np.concatenate([chi2[:, None], np.einsum("kq,kqd->kd", slope, back)], axis=1)
+        return cls(likelihood, hidden, couplings, pulls, minimum.chi2, places, constant, linear, back, tuple(templates))
+
+    def approximate(self, data: Observation) -> tuple[FloatArray, FloatArray]:
+        """chi^2 of other data at the anchors, (experiments, anchors), and their slopes, (experiments, anchors, d).
+
+        chi^2 lacks what no coupling changes.
+        """
+        vector = data_vector(self.likelihood, data)
+        numbers, anchors, size = self.linear.shape
+        both = (vector @ self.linear.reshape(numbers, -1)).reshape(len(vector), anchors, size) + self.constant
+        chi2 = both[:, :, 0] - np.sum(both[:, :, 1:] ** 2, axis=2)
+        for template in self.templates:
+            chi2 -= template.gain(vector)
+        return chi2, both[:, :, 1:]
+
+    def lowest_branch(self, chi2: FloatArray) -> tuple[FloatArray, IntArray]:
+        """The lowest chi^2 at every point, shape (experiments, points), and the anchor that has it."""
+        if len(np.unique(self.places)) == len(self.places):
+            return chi2, np.broadcast_to(np.arange(len(self.places)), chi2.shape)
+        starts = np.flatnonzero(np.diff(self.places, prepend=-1))
+        lowest = np.minimum.reduceat(chi2, starts, axis=1)
+        # The first anchor of a point that has its lowest value.
+        equal = np.where(chi2 <= lowest[:, self.places], np.arange(len(self.places)), len(self.places))
+        return lowest, np.minimum.reduceat(equal, starts, axis=1)
+
+    def moved(self, slopes: FloatArray, row: IntArray, anchor: IntArray) -> tuple[FloatArray, FloatArray]:
+        """Nuisances and couplings of chosen experiments after their step from chosen anchors."""
+        step = -np.einsum("pqd,pd->pq", self.back[anchor], slopes[row, anchor])
+        nuisances = self.pulls.shape[1]
+        couplings = self.couplings[anchor]
+        couplings[:, list(self.hidden)] += step[:, nuisances:]
+        return self.pulls[anchor] + step[:, :nuisances], couplings
+
+
+def _spread(rows: FloatArray, columns: IntArray, size: int) -> FloatArray:
+    """Rows of some columns among all: (anchors, columns, numbers) to (anchors, size, numbers)."""
+    full = np.zeros((len(rows), size, rows.shape[2]))
+    full[:, columns] = rows
+    return full
+
+
+def _held(model: Model, couplings: FloatArray, pulls: FloatArray, hidden: Sequence[int]) -> NDArray[np.bool_]:
+    """What is fixed, or rests on a wall."""
+    low, high = model.walls
+    bounds = np.array([model.polynomial.variables[index].bounds for index in hidden]).reshape(-1, 2)
+    at = np.hstack([pulls, couplings[:, list(hidden)]])
+    return np.asarray((at <= np.concatenate([low, bounds[:, 0]])) | (at >= np.concatenate([high, bounds[:, 1]])))
+
+
+def _unit_curvature(curvature: FloatArray, held: NDArray[np.bool_]) -> FloatArray:
+    """B with B^T H B = 1: shape (anchors, coordinates, directions); held coordinates and soft directions do not move."""
+    size = np.sqrt(np.maximum(np.abs(np.einsum("kii->ki", curvature)), LEAST_EXPECTED))
+    scaled = curvature / size[:, :, None] / size[:, None, :]
+    scaled = np.where(held[:, :, None] | held[:, None, :], 0.0, scaled)
+    values, axes = np.linalg.eigh(scaled)
+    soft = values <= SOFTEST * np.maximum(values[:, -1:], LEAST_EXPECTED)
+    strength = np.where(soft, 0.0, np.where(soft, 1.0, values) ** -0.5)
+    return np.asarray(axes * strength[:, None, :] / size[:, :, None])
+
+
+def minima(
+    likelihood: Likelihood,
+    points: FloatArray,
+    places: IntArray,
+    starts: FloatArray,
+    hidden: tuple[int, ...],
+    data: Observation,
+) -> tuple[Minimum, IntArray]:
+    """The distinct minima that starts lead to, and the point that each belongs to, rising.
+
+    Parameters
+    ----------
+    points : couplings (starts, couplings), those of `hidden` where the search starts.
+    places : the point of every start.
+    starts : nuisances (starts, parameters).
+
+    """
+    fits = minimise(likelihood.model, points, starts, data, hidden)
+    order = np.lexsort((fits.chi2, places))
+    place, chi2 = places[order], fits.chi2[order]
+    first = np.flatnonzero(np.diff(place, prepend=-1))
+    lowest = np.repeat(chi2[first], np.diff([*first, len(place)]))
+    near = order[chi2 <= lowest + FARTHEST_BRANCH]
+    keys = np.column_stack([places[near], np.round(fits.chi2[near], 2), np.round(fits.pulls[near], 1)])
+    kept = near[np.sort(np.unique(keys, axis=0, return_index=True)[1])]
+    return Minimum(fits.chi2[kept], fits.pulls[kept], fits.couplings[kept]), places[kept]
