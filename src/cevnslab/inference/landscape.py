@@ -1,4 +1,4 @@
-"""Where the minima of a truth's Asimov data are: roughly for every value of the couplings, exactly where it is asked."""
+"""Where the minima of a truth's Asimov data are: roughly for all values of the couplings, exactly where asked."""
 
 from __future__ import annotations
 
@@ -104,7 +104,8 @@ class Search:
             places = np.repeat(places, ranked.shape[1] + 1)
             couplings = points[places]
             chosen = np.concatenate([np.full((len(points), 1), -1), ranked], axis=1).ravel()
-            couplings[np.ix_(chosen >= 0, self.hidden)] = self._lattice[chosen[chosen >= 0]]
+            rows, columns = np.flatnonzero(chosen >= 0), np.array(self.hidden)
+            couplings[rows[:, None], columns] = self._lattice[chosen[rows]]
         starts = self.likelihood.starts + self.pulls
         many = np.repeat(np.arange(len(couplings)), len(starts))
         return minima(

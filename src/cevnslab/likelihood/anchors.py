@@ -2,7 +2,8 @@
 
 About an anchor (couplings, nuisances nu_k) chi^2 of any data with counts N is, to second order in the nuisances,
 
-    chi^2 = sum_i [2 mu_i - 2 N_i ln mu_i] + 2 g.(nu - nu_k) + (nu - nu_k).H.(nu - nu_k),  g_p = sum_i (1 - N_i/mu_i) d mu_i/d nu_p
+    chi^2 = sum_i [2 mu_i - 2 N_i ln mu_i] + 2 g.(nu - nu_k) + (nu - nu_k).H.(nu - nu_k),
+    g_p = sum_i (1 - N_i/mu_i) d mu_i/d nu_p
 
 (least squares: mu_i^2/V_i - 2 N_i mu_i/V_i), less what only the data know. Constant and slope are linear in N, and the
 curvature H is that of the anchors' own data. In coordinates that turn H into one, the minimum is the constant less the
@@ -11,12 +12,14 @@ sum of the squared slopes.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cevnslab.likelihood.expectation import Counted
 from cevnslab.likelihood.likelihood import Dataset, Likelihood
 from cevnslab.likelihood.minimiser import (
     Minimum,
@@ -120,6 +123,91 @@ class _Template:
         return result
 
 
+Eliminated = tuple[FloatArray, FloatArray, FloatArray]
+"""What `likelihood.minimiser.elimination` gives."""
+
+
+@dataclass(eq=False)
+class _Expansion:
+    """Constant and slope of chi^2 at anchors, and how both depend on the data vector, put together block by block."""
+
+    chi2: FloatArray
+    """Shape (anchors,)."""
+    slope: FloatArray
+    """Half, by nuisances and hidden couplings: shape (anchors, coordinates)."""
+    vectors: list[FloatArray] = field(default_factory=list)
+    """What a number of the data vector adds to chi^2, shape (anchors, numbers) per block."""
+    slopes: list[FloatArray] = field(default_factory=list)
+    """And to the slope, shape (anchors, coordinates, numbers)."""
+    templates: list[_Template] = field(default_factory=list)
+
+    def _add(self, vector: FloatArray, slopes: FloatArray, columns: IntArray) -> None:
+        full = np.zeros((*self.slope.shape, vector.shape[1]))
+        full[:, columns] = slopes
+        self.vectors.append(vector)
+        self.slopes.append(full)
+
+    def add_counts(self, terms: _Terms, slopes: FloatArray, columns: IntArray) -> None:
+        """The bins of a data set, with the slopes of their expected counts: (anchors, columns, bins)."""
+        self.chi2 += terms.deviance[0]
+        self.slope[:, columns] += np.einsum("kcb,kb->kc", slopes, terms.pull[0])
+        for deviance, pull in zip(terms.deviance[1:], terms.pull[1:], strict=True):
+            self._add(deviance, slopes * pull[:, None, :], columns)
+
+    def add_template(
+        self,
+        terms: _Terms,
+        at: Counted,
+        tau: FloatArray,
+        eliminated: Eliminated,
+        slopes: FloatArray,
+        columns: IntArray,
+        groups: IntArray,
+    ) -> FloatArray:
+        """A template known per bin, whose bins come next; the slopes of the counts once tau is eliminated."""
+        assert at.per_bin is not None
+        inverse, _, cross = eliminated
+        lifted, size = cross * inverse[:, None, :], tau.shape[1]
+        self.slope[:, columns] -= lifted.sum(axis=2)
+        self.chi2 += 2 * tau.sum(axis=1)
+        start = sum(vector.shape[1] for vector in self.vectors)
+        ends = [start + len(groups) * block for block in range(len(terms.pull))]
+        places = [slice(*pair) for pair in itertools.pairwise([*ends, ends[-1] + size])]
+        constant = 1 + summed(at.per_bin * terms.pull[0], groups, size)
+        each = [at.per_bin * pull for pull in terms.pull[1:]]
+        self.templates.append(_Template(inverse, constant, each, -_inverse(tau), groups, places))
+        return slopes - lifted[:, :, groups] * at.per_bin[:, None, :]
+
+    def add_off_counts(self, tau: FloatArray, eliminated: Eliminated, columns: IntArray) -> None:
+        """Off-counts of the template whose bins came last."""
+        inverse, _, cross = eliminated
+        logarithm = np.where(tau > 0, -2 * np.log(np.maximum(tau, LEAST_EXPECTED)), 0.0)
+        self._add(logarithm, cross * (inverse * _inverse(tau))[:, None, :], columns)
+
+    def add_constraints(self, model: Model, couplings: FloatArray, pulls: FloatArray, hidden: Sequence[int]) -> None:
+        """Priors; the data vector ends with the centres of the nuisances' ones."""
+        nuisances = np.arange(pulls.shape[1])
+        distance = couplings - model.coupling_centres
+        self.chi2 += np.sum(model.stiffness * pulls**2, axis=1)
+        self.chi2 += np.sum(model.coupling_stiffness * distance**2, axis=1)
+        self.slope[:, nuisances] += model.stiffness * pulls
+        self.slope[:, len(nuisances) :] += (model.coupling_stiffness * distance)[:, list(hidden)]
+        own = np.broadcast_to(-np.diag(model.stiffness), (len(pulls), len(nuisances), len(nuisances)))
+        self._add(-2 * model.stiffness * pulls, own, nuisances)
+
+    def turned(self, back: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """In coordinates of unit curvature: the dependence on the data vector, and the constants."""
+        along = np.einsum("kqn,kqd->nkd", np.concatenate(self.slopes, axis=2), back, optimize=True)
+        linear = np.concatenate([np.concatenate(self.vectors, axis=1).T[:, :, None], along], axis=2)
+        constant = np.concatenate([self.chi2[:, None], np.einsum("kq,kqd->kd", self.slope, back)], axis=1)
+        return np.ascontiguousarray(linear), constant
+
+
+def _inverse(tau: FloatArray) -> FloatArray:
+    """1/tau, zero where tau rests at zero."""
+    return np.divide(1.0, tau, out=np.zeros_like(tau), where=tau > 0)
+
+
 @dataclass(frozen=True, eq=False)
 class Anchors:
     """Minima over nuisances and hidden couplings, several at the same point where there are several branches."""
@@ -149,70 +237,30 @@ class Anchors:
     ) -> Anchors:
         """Expand chi^2 about minima of some data."""
         model, couplings, pulls = likelihood.model, minimum.couplings, minimum.pulls
-        nuisances, count = len(model.parameters), len(places)
         curvature = half_curvature(model, couplings, pulls, data, hidden)
         back = _unit_curvature(curvature, _held(model, couplings, pulls, hidden))
         contracted = [e.contracted(model.polynomial.values(couplings)) for e in model.expectations]
         state = evaluate(model, contracted, couplings, pulls, data)
-        chi2, vectors, slopes, templates, start = np.zeros(count), [], [], [], 0
-        slope = np.zeros((count, nuisances + len(hidden)))
+        rows = _Expansion(np.zeros(len(places)), np.zeros((len(places), len(model.parameters) + len(hidden))))
         for number, dataset in enumerate(likelihood.datasets):
-            at, expected, tau = state.counted[number], state.expected[number], state.tau[number]
-            terms = _Terms.of(dataset, data.counts[number], expected)
-            own, columns = dataset_slopes(model, number, at, tau, couplings, hidden)
-            size, blocks = expected.shape[1], len(terms.deviance) - 1
-            ends = start + size * np.arange(blocks + 1)
-            off_slopes = np.zeros((count, len(columns), 0))
-            off_terms = np.zeros((count, 0))
-            if tau is not None:
-                template = model.expectations[number].per_bin
-                assert template is not None
-                assert at.per_bin is not None
-                counts, off = data.counts[number], data.off[number]
-                inverse, _, cross = elimination(
-                    model, at, own, counts.pull(expected), counts.curvature(expected), tau, off
-                )
-                lifted = cross * inverse[:, None, :]
-                per_tau = np.divide(1.0, tau, out=np.zeros_like(tau), where=tau > 0)
-                own = own - lifted[:, :, template.groups] * at.per_bin[:, None, :]
-                off_slopes, off_terms = lifted * per_tau[:, None, :], -2 * np.log(np.maximum(tau, LEAST_EXPECTED))
-                off_terms = np.where(tau > 0, off_terms, 0.0)
-                slope[:, columns] -= lifted.sum(axis=2)
-                chi2 += 2 * tau.sum(axis=1)
-                group_count = tau.shape[1]
-                templates.append(
-                    _Template(
-                        inverse,
-                        1 + summed(at.per_bin * terms.pull[0], template.groups, group_count),
-                        [at.per_bin * block for block in terms.pull[1:]],
-                        -per_tau,
-                        template.groups,
-                        [slice(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True)]
-                        + [slice(int(ends[-1]), int(ends[-1]) + group_count)],
-                    )
-                )
-            chi2 += terms.deviance[0]
-            slope[:, columns] += np.einsum("kcb,kb->kc", own, terms.pull[0])
-            for deviance, pull in zip(terms.deviance[1:], terms.pull[1:], strict=True):
-                vectors.append(deviance)
-                slopes.append(_spread(own * pull[:, None, :], columns, slope.shape[1]))
-            vectors.append(off_terms)
-            slopes.append(_spread(off_slopes, columns, slope.shape[1]))
-            start = int(ends[-1]) + off_terms.shape[1]
-        stiff = model.stiffness
-        chi2 += np.sum(stiff * pulls**2, axis=1)
-        chi2 += np.sum(model.coupling_stiffness * (couplings - model.coupling_centres) ** 2, axis=1)
-        slope[:, :nuisances] += stiff * pulls
-        for position, column in enumerate(hidden):
-            distance = couplings[:, column] - model.coupling_centres[column]
-            slope[:, nuisances + position] += model.coupling_stiffness[column] * distance
-        vectors.append(-2 * stiff * pulls)
-        slopes.append(np.broadcast_to(-np.diag(stiff)[None], (count, nuisances, nuisances)))
-        slopes[-1] = _spread(slopes[-1], np.arange(nuisances), slope.shape[1])
-        along = np.einsum("kqn,kqd->nkd", np.concatenate(slopes, axis=2), back)
-        linear = np.concatenate([np.concatenate(vectors, axis=1).T[:, :, None], along], axis=2)
-        constant = np.concatenate([chi2[:, None], np.einsum("kq,kqd->kd", slope, back)], axis=1)
-        return cls(likelihood, hidden, couplings, pulls, minimum.chi2, places, constant, linear, back, tuple(templates))
+            counts, expected = data.counts[number], state.expected[number]
+            terms = _Terms.of(dataset, counts, expected)
+            at, tau = state.counted[number], state.tau[number]
+            template = model.expectations[number].per_bin
+            slopes, columns = dataset_slopes(model, number, at, tau, couplings, hidden)
+            if tau is None or template is None:
+                rows.add_counts(terms, slopes, columns)
+                continue
+            pull, weight = counts.pull(expected), counts.curvature(expected)
+            eliminated = elimination(model, at, slopes, pull, weight, tau, data.off[number])
+            slopes = rows.add_template(terms, at, tau, eliminated, slopes, columns, template.groups)
+            rows.add_counts(terms, slopes, columns)
+            rows.add_off_counts(tau, eliminated, columns)
+        rows.add_constraints(model, couplings, pulls, hidden)
+        linear, constant = rows.turned(back)
+        return cls(
+            likelihood, hidden, couplings, pulls, minimum.chi2, places, constant, linear, back, tuple(rows.templates)
+        )
 
     def approximate(self, data: Observation) -> tuple[FloatArray, FloatArray]:
         """chi^2 of other data at the anchors, (experiments, anchors), and their slopes, (experiments, anchors, d).
@@ -246,13 +294,6 @@ class Anchors:
         return self.pulls[anchor] + step[:, :nuisances], couplings
 
 
-def _spread(rows: FloatArray, columns: IntArray, size: int) -> FloatArray:
-    """Rows of some columns among all: (anchors, columns, numbers) to (anchors, size, numbers)."""
-    full = np.zeros((len(rows), size, rows.shape[2]))
-    full[:, columns] = rows
-    return full
-
-
 def _held(model: Model, couplings: FloatArray, pulls: FloatArray, hidden: Sequence[int]) -> NDArray[np.bool_]:
     """What is fixed, or rests on a wall."""
     low, high = model.walls
@@ -262,7 +303,7 @@ def _held(model: Model, couplings: FloatArray, pulls: FloatArray, hidden: Sequen
 
 
 def _unit_curvature(curvature: FloatArray, held: NDArray[np.bool_]) -> FloatArray:
-    """B with B^T H B = 1: shape (anchors, coordinates, directions); held coordinates and soft directions do not move."""
+    """B with B^T H B = 1, shape (anchors, coordinates, directions); held coordinates and soft directions stay."""
     size = np.sqrt(np.maximum(np.abs(np.einsum("kii->ki", curvature)), LEAST_EXPECTED))
     scaled = curvature / size[:, :, None] / size[:, None, :]
     scaled = np.where(held[:, :, None] | held[:, None, :], 0.0, scaled)

@@ -98,7 +98,7 @@ class Linearised:
         curvature[:, places, places] += stiffness + SOFTEST * own + (own + stiffness <= 0)
         towards = (slopes @ excess[:, :, None])[:, :, 0]
         pulls = -np.linalg.solve(curvature, towards[:, :, None])[:, :, 0]
-        return np.maximum(total + np.einsum("np,np->n", towards, pulls), 0.0), pulls
+        return np.maximum(total + np.einsum("np,np->n", towards, pulls), 0.0), np.asarray(pulls)
 
 
 def _products(model: Model, number: int, couplings: FloatArray, pulls: FloatArray, data: Observation) -> FloatArray:
@@ -118,19 +118,19 @@ def _products(model: Model, number: int, couplings: FloatArray, pulls: FloatArra
     rows[1 + columns] = slopes.transpose(1, 0, 2)
     # Constant counts come once, with the Standard Model.
     rows[:, 1:size] -= rows[:, size:]
-    rows = rows[:, :size].reshape(-1, expectation.size)
+    flat = rows[:, :size].reshape(-1, expectation.size)
     counts = data.counts[number]
     if counts.variance is None:
         weight = 1 / np.maximum(expected, LEAST_VARIANCE)
     else:
         weight = np.broadcast_to(counts.curvature(expected), expected.shape)
-    gram = (rows * weight) @ rows.T
+    gram = (flat * weight) @ flat.T
     template = expectation.per_bin
     if tau is not None and template is not None:
         here = state.counted[number]
         own = dataset_slopes(model, number, here, tau, point, ())[0]
         inverse = elimination(model, here, own, np.zeros_like(expected), weight, tau, data.off[number])[0]
         assert here.per_bin is not None
-        cross = summed(rows * (weight * here.per_bin), template.groups, tau.shape[1])
+        cross = summed(flat * (weight * here.per_bin), template.groups, tau.shape[1])
         gram -= (cross * inverse) @ cross.T
     return np.asarray(gram)
