@@ -36,8 +36,10 @@ STEP = 0.5
 """Between anchors along one coupling, in standard deviations."""
 FARTHEST_ANCHOR = 1000.0
 """Largest Asimov chi^2 of an anchor."""
-MARGIN = 0.5
-"""By how much chi^2 of a toy at an anchor may be wrong."""
+MARGIN = 4.0
+"""By how much chi^2 of a toy at an anchor may be wrong: counts are few, and nuisances far from the anchor's."""
+LOOSE, CONTENDERS = 0.05, 0.3
+"""Decrease of chi^2 that ends the ranking of a toy's starts; those within so much of the lowest are followed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,9 +141,20 @@ class AnchoredFit:
     def _finished(
         self, toys: Observation, toy: IntArray, pulls: FloatArray, couplings: FloatArray, free: Sequence[int]
     ) -> FloatArray:
-        """chi^2 of the lowest of the minima that starts lead to, shape (toys,)."""
-        count = max(len(each.observed) for each in toys.counts)
-        fits = minimise(self.likelihood.model, couplings, pulls, toys.rows(toy), tuple(free), TOLERANCE)
+        """chi^2 of the lowest of the minima that starts lead to, shape (toys,).
+
+        Toys with several starts have them ranked first, and only those that contend followed to the end.
+        """
+        count, model = max(len(each.observed) for each in toys.counts), self.likelihood.model
         lowest = np.full(count, np.inf)
+        several = np.flatnonzero(np.bincount(toy, minlength=count)[toy] > 1)
+        if len(several):
+            ranked = minimise(model, couplings[several], pulls[several], toys.rows(toy[several]), tuple(free), LOOSE)
+            couplings[several], pulls[several] = ranked.couplings, ranked.pulls
+            np.minimum.at(lowest, toy[several], ranked.chi2)
+            contends = np.ones(len(toy), dtype=bool)
+            contends[several] = ranked.chi2 <= lowest[toy[several]] + CONTENDERS
+            toy, couplings, pulls = toy[contends], couplings[contends], pulls[contends]
+        fits = minimise(model, couplings, pulls, toys.rows(toy), tuple(free), TOLERANCE)
         np.minimum.at(lowest, toy, fits.chi2)
         return lowest

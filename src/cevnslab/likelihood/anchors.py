@@ -28,7 +28,7 @@ from cevnslab.likelihood.minimiser import (
     dataset_slopes,
     elimination,
     evaluate,
-    half_curvature,
+    half_curvatures,
     minimise,
 )
 from cevnslab.likelihood.off_counts import summed
@@ -40,6 +40,8 @@ IntArray = NDArray[np.int64]
 LEAST_EXPECTED = 1e-300
 SOFTEST = 1e-10
 """Of the largest curvature: along softer directions no step is taken."""
+LEAST_SHARE = 0.8
+"""Of Gauss-Newton's curvature that the exact one is taken for where it is smaller."""
 FARTHEST_BRANCH = 25.0
 """A minimum over the nuisances that is this far above another at the same couplings is nobody's best fit."""
 
@@ -237,8 +239,8 @@ class Anchors:
     ) -> Anchors:
         """Expand chi^2 about minima of some data."""
         model, couplings, pulls = likelihood.model, minimum.couplings, minimum.pulls
-        curvature = half_curvature(model, couplings, pulls, data, hidden)
-        back = _unit_curvature(curvature, _held(model, couplings, pulls, hidden))
+        curvatures = half_curvatures(model, couplings, pulls, data, hidden)
+        back = _unit_curvature(*curvatures, _held(model, couplings, pulls, hidden))
         contracted = [e.contracted(model.polynomial.values(couplings)) for e in model.expectations]
         state = evaluate(model, contracted, couplings, pulls, data)
         rows = _Expansion(np.zeros(len(places)), np.zeros((len(places), len(model.parameters) + len(hidden))))
@@ -302,15 +304,22 @@ def _held(model: Model, couplings: FloatArray, pulls: FloatArray, hidden: Sequen
     return np.asarray((at <= np.concatenate([low, bounds[:, 0]])) | (at >= np.concatenate([high, bounds[:, 1]])))
 
 
-def _unit_curvature(curvature: FloatArray, held: NDArray[np.bool_]) -> FloatArray:
-    """B with B^T H B = 1, shape (anchors, coordinates, directions); held coordinates and soft directions stay."""
-    size = np.sqrt(np.maximum(np.abs(np.einsum("kii->ki", curvature)), LEAST_EXPECTED))
-    scaled = curvature / size[:, :, None] / size[:, None, :]
-    scaled = np.where(held[:, :, None] | held[:, None, :], 0.0, scaled)
-    values, axes = np.linalg.eigh(scaled)
+def _unit_curvature(bound: FloatArray, exact: FloatArray, held: NDArray[np.bool_]) -> FloatArray:
+    """B with B^T H B = 1, shape (anchors, coordinates, directions); held coordinates and soft directions stay.
+
+    H is the exact curvature where it is not far below Gauss-Newton's: a minimum that is about to vanish has no
+    curvature along one direction, and a step there would promise the world.
+    """
+    size = np.sqrt(np.maximum(np.einsum("kii->ki", bound), LEAST_EXPECTED))
+    scale = size[:, :, None] * size[:, None, :]
+    kept = ~(held[:, :, None] | held[:, None, :])
+    values, axes = np.linalg.eigh(np.where(kept, bound / scale, 0.0))
     soft = values <= SOFTEST * np.maximum(values[:, -1:], LEAST_EXPECTED)
     strength = np.where(soft, 0.0, np.where(soft, 1.0, values) ** -0.5)
-    return np.asarray(axes * strength[:, None, :] / size[:, :, None])
+    unit = axes * strength[:, None, :]
+    inner = unit.transpose(0, 2, 1) @ np.where(kept, exact / scale, 0.0) @ unit
+    values, turn = np.linalg.eigh(inner)
+    return np.asarray((unit @ turn) * np.maximum(values, LEAST_SHARE)[:, None, :] ** -0.5 / size[:, :, None])
 
 
 def minima(

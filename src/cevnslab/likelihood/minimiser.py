@@ -389,5 +389,12 @@ def half_curvature(
 
     Its inverse at a minimum is the covariance.
     """
+    return half_curvatures(model, couplings, pulls, data, hidden)[1]
+
+
+def half_curvatures(
+    model: Model, couplings: FloatArray, pulls: FloatArray, data: Observation, hidden: Sequence[int] = ()
+) -> tuple[FloatArray, FloatArray]:
+    """Gauss-Newton's half curvature, which is never negative, and the exact one."""
     state = evaluate(model, _contracted(model, couplings), couplings, pulls, data)
-    return _derivatives(model, state, couplings, pulls, data, hidden, first=False)[2]
+    return _derivatives(model, state, couplings, pulls, data, hidden, first=False)[1:]
