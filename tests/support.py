@@ -16,6 +16,7 @@ import pytest
 from scipy.integrate import fixed_quad, quad
 
 import cevnslab as cl
+from cevnslab.datasets.likelihoods import dataset_of, samples_of
 from cevnslab.detection.efficiency import EfficiencyTable
 from cevnslab.likelihood.likelihood import Likelihood
 from cevnslab.likelihood.parameters import Parameter
@@ -28,7 +29,6 @@ from cevnslab.physics.sources import (
     PionDecayAtRest,
     TabulatedSource,
 )
-from cevnslab.studies.likelihoods import dataset_of, samples_of
 
 GOLDEN = json.loads((Path(__file__).parent / "data" / "golden.json").read_text(encoding="utf-8"))
 GOLDEN_DETECTORS = {

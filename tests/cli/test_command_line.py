@@ -83,7 +83,7 @@ def test_presets_print_as_yaml_ready_to_edit(kind, command, write_study):
         path = write_study(ran.out, f"{name}.yaml")
         if kind == "studies":
             assert cl.load_study(path).sha256 == cl.load_study(name).sha256
-        elif kind == "detectors" and "experiment" in yaml.safe_load(ran.out):
+        elif kind == "detectors" and "dataset" in yaml.safe_load(ran.out):
             entries = yaml.safe_load(ran.out), {"preset": name}
             one, other = (cl.study_from_dict(changed({"detectors": [entry]})).setups[0] for entry in entries)
             assert one.setup == other.setup

@@ -14,6 +14,7 @@ from cevnslab.datasets.registry import dataset
 from cevnslab.physics.arrival_times import GaussianPulse
 from cevnslab.physics.couplings import coupling
 from cevnslab.physics.nuclei import target
+from cevnslab.physics.sources import PionDecayAtRest
 
 MILLICHARGES = ("q_ee", "q_mumu", "q_emu", "q_etau", "q_mutau")
 
@@ -27,9 +28,8 @@ def csi_setup(directory, channels=("cevns",), nuisances="normalisation", observe
         target=target("CsI", **radii),
         mass_kg=14.6,
         distance_m=19.3,
-        protons_on_target=3.198e23,
-        neutrinos_per_proton=0.0848,
-        pulse=GaussianPulse(0.471, 0.150),
+        source=PionDecayAtRest("sns", 3.198e23, 0.0848, 8766.0, 1.0, GaussianPulse(0.471, 0.150)),
+        exposure_years=1.0,
         channels=channels,
         observed=observed,
         nuisances=nuisances,
@@ -46,9 +46,8 @@ def lar_setup(directory, channels=("cevns",), nuisances="normalisation", observe
         target=target("Ar", rms_radius_fm=3.448, neutron_radius_fm=3.55),
         mass_kg=24.4,
         distance_m=27.5,
-        protons_on_target=1.38e23,
-        neutrinos_per_proton=0.09,
-        pulse=GaussianPulse(0.440, 0.150),
+        source=PionDecayAtRest("sns", 1.38e23, 0.09, 8766.0, 1.0, GaussianPulse(0.440, 0.150)),
+        exposure_years=1.0,
         channels=channels,
         observed=observed,
         nuisances=nuisances,

@@ -31,7 +31,7 @@ LAWS = {
     "none": Perfect(),
 }
 every_law = pytest.mark.parametrize("law", LAWS)
-PROJECTED = [name for name in presets.names("detectors") if "experiment" not in presets.load("detectors", name)]
+PROJECTED = [name for name in presets.names("detectors") if "dataset" not in presets.load("detectors", name)]
 MEASURED = [name for name in presets.names("detectors") if name not in PROJECTED]
 
 

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 import cevnslab as cl
+from cevnslab.datasets import likelihoods
 from cevnslab.detection.response import Response
 from cevnslab.inference.toy_fits import ToyFit
 from cevnslab.likelihood.likelihood import Likelihood
 from cevnslab.likelihood.parameters import Parameter
 from cevnslab.likelihood.toys import with_metric
-from cevnslab.studies import likelihoods
 
 FROZEN = json.loads((Path(__file__).parent / "toys.json").read_text(encoding="utf-8"))
 SIGNAL, BACKGROUND = 0.10, 0.01

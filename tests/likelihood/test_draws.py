@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from support import preset_response
 
+from cevnslab.datasets.likelihoods import projection
 from cevnslab.errors import StatisticsError
 from cevnslab.likelihood.likelihood import Dataset, Likelihood, Prior
 from cevnslab.likelihood.parameters import Parameter
@@ -13,7 +14,6 @@ from cevnslab.likelihood.samples import PerBin, Sample, Scale
 from cevnslab.likelihood.sufficient import draw_compressed, normalisations, reduce_counts
 from cevnslab.likelihood.toys import Truth, draw, draw_nuisances, truncated_normals, with_metric
 from cevnslab.quadratic import Polynomial, Variable
-from cevnslab.studies.likelihoods import projection
 
 TOYS = 40_000
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import preset_response
 
+from cevnslab.datasets.likelihoods import projection
 from cevnslab.errors import StatisticsError
 from cevnslab.likelihood.closed_form import closed_form
 from cevnslab.likelihood.fit import fit
@@ -16,7 +17,6 @@ from cevnslab.likelihood.parameters import Parameter
 from cevnslab.likelihood.profile import ProfileLikelihood, independent_parts
 from cevnslab.likelihood.samples import Bend, PerBin, Sample, Scale, Shift
 from cevnslab.quadratic import Polynomial, Variable
-from cevnslab.studies.likelihoods import projection
 
 CHARGE = Variable("q", 1e-9, (-1e-6, 1e-6))
 SQUARE = Polynomial((CHARGE,), ((), (0,), (0, 0)))

@@ -59,7 +59,7 @@ def test_what_an_entry_means_by_default():
         "CsI with electrons",
     )
     assert {setup.statistic for setup in (csi, lar, electron)} == {"poisson"}
-    assert (csi.experiment, electron.experiment, electron.name) == (CSI, CSI, ELECTRON)
+    assert (csi.dataset, electron.dataset, electron.name) == (CSI, CSI, ELECTRON)
 
 
 def test_keys_reach_the_analysis():
@@ -96,7 +96,7 @@ REFUSED = {
     ),
     "no such experiment": (
         of(ONE, detectors__0__experiment="coherent-csi-2022"),
-        ["experiment: ", f"did you mean '{CSI}'"],
+        ["dataset: ", f"did you mean '{CSI}'"],
     ),
     "no such preset": (of(ONE, detectors__0__preset="coherent-csi-2020"), ["detectors.1.preset", CSI]),
     "no protons": (of(ONE, detectors__0__protons_on_target=0), [f"detectors.{CSI}.protons_on_target", "above 0"]),
@@ -482,7 +482,7 @@ def test_provenance_tells_the_study_and_no_place(ran, release):
     kept = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
     assert kept["study_sha256"] == cl.study_from_dict(KEYS).sha256
     entries = {entry["name"]: entry for entry in kept["study"]["detectors"]}
-    assert (entries[CSI]["experiment"], entries[CSI]["protons_on_target"]) == (CSI, 3.198e23)
+    assert (entries[CSI]["dataset"], entries[CSI]["protons_on_target"]) == (CSI, 3.198e23)
     assert (entries[LAR]["pulse"], entries[LAR]["mass_kg"]) == ({"centre_us": 0.44, "width_us": 0.15}, 24.4)
     assert {"charged_pion_lifetime_us", "muon_lifetime_us"} <= set(kept["constants"])
     assert cl.study_from_dict(kept["study"]).sha256 == kept["study_sha256"]

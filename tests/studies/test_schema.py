@@ -61,7 +61,7 @@ def test_a_source_of_ones_own():
     assert other.background == pytest.approx(usual.background * (4000 * 1e-3) / (5000 * 0.04), rel=1e-12)
 
 
-PROJECTED = [name for name in presets.names("detectors") if "experiment" not in presets.load("detectors", name)]
+PROJECTED = [name for name in presets.names("detectors") if "dataset" not in presets.load("detectors", name)]
 
 
 @pytest.mark.parametrize("preset", PROJECTED)
@@ -79,7 +79,7 @@ def test_every_data_set_stands_in_a_study_beside_projected_detectors(preset):
     entries = [{"preset": preset}, {"preset": "ess-ge"}]
     study = cl.study_from_dict(changed({"detectors": entries, "channels": ["cevns"]}))
     measured, projected = study.setups
-    assert (measured.name, measured.experiment, measured.statistic) == (preset, preset, "poisson")
+    assert (measured.name, measured.dataset, measured.statistic) == (preset, preset, "poisson")
     assert (measured.channels, projected.statistic) == (("cevns",), "least-squares")
     assert measured.setup.mass_kg == presets.load("detectors", preset)["mass_kg"]
     again = cl.study_from_dict(parse_yaml(yaml.safe_dump(study.as_dict()), "written"))

@@ -9,13 +9,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cevnslab.detection.readout import formula_units
+from cevnslab.detection.readout import luminosity_per_cm2
 from cevnslab.detection.response import Response
 from cevnslab.errors import PhysicsError
 from cevnslab.likelihood.likelihood import Dataset, Likelihood
 from cevnslab.likelihood.samples import Sample
-from cevnslab.physics.arrival_times import GaussianPulse
+from cevnslab.physics.arrival_times import Pulse
 from cevnslab.physics.nuclei import Target
+from cevnslab.physics.sources import Source
 
 FloatArray = NDArray[np.float64]
 
@@ -28,11 +29,11 @@ class Setup:
     label: str
     target: Target
     mass_kg: float
-    distance_m: float
-    protons_on_target: float
-    neutrinos_per_proton: float
-    """Of each flavour."""
-    pulse: GaussianPulse
+    distance_m: float | None
+    """None where the source says itself how far it is."""
+    source: Source
+    exposure_years: float
+    """One where the source counts the protons of the whole run."""
     channels: tuple[str, ...]
     observed: Literal["data", "asimov"]
     """The counts, or the Standard Model's expectation in their place."""
@@ -44,9 +45,15 @@ class Setup:
 
     @property
     def luminosity_per_cm2(self) -> float:
-        """Fluence of each flavour times the number of formula units."""
-        neutrinos = self.protons_on_target * self.neutrinos_per_proton
-        return float(neutrinos / (4 * np.pi * (self.distance_m * 100) ** 2) * formula_units(self.target, self.mass_kg))
+        """Fluence of a flux component with a yield of one, times the number of formula units."""
+        return luminosity_per_cm2(self.source, self.target, self.mass_kg, self.distance_m, self.exposure_years)
+
+    @property
+    def pulse(self) -> Pulse:
+        """The protons' time profile; `PhysicsError` for a source without pulses."""
+        if self.source.pulse is None:
+            raise PhysicsError(f"{self.name}: its arrival times need a source with a pulse")
+        return self.source.pulse
 
 
 @dataclass(frozen=True, eq=False)

@@ -101,8 +101,8 @@ def _asked(study: Mapping[str, Any], uses: Mapping[str, Any]) -> Iterator[str]:
         yield from uses["sources"].get(name, [])
     for detector in study["detectors"]:
         yield from uses["detectors"].get(detector.get("preset"), [])
-        if "experiment" in detector:
-            yield from dataset(detector["experiment"]).description.cite
+        if "dataset" in detector:
+            yield from dataset(detector["dataset"]).description.cite
         quenching = detector.get("quenching")
         if isinstance(quenching, Mapping) and "lindhard_k" in quenching:
             yield from uses["methods"]["lindhard"]

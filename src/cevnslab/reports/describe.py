@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from cevnslab.datasets.measurement import Setup
 from cevnslab.detection.smearing import Perfect
 from cevnslab.physics.nuclei import Target
+from cevnslab.physics.sources import PionDecayAtRest
 from cevnslab.studies.feldman_cousins import Options
 from cevnslab.studies.setups import DetectorSetup, ExperimentSetup
 from cevnslab.studies.study import Study
@@ -121,16 +123,26 @@ def _describe_nuclei(target: Target) -> str:
     )
 
 
+def _describe_exposure(setup: Setup) -> str:
+    source = setup.source
+    if isinstance(source, PionDecayAtRest) and setup.exposure_years == 1:
+        return (
+            f"{source.protons_per_year:g} protons on target, {source.neutrinos_per_proton:g} neutrinos of each flavour "
+            "per proton"
+        )
+    return f"{source.name}, {setup.exposure_years:g} years"
+
+
 def _describe_experiment(measured: ExperimentSetup) -> list[str]:
     setup = measured.setup
+    place = "" if setup.distance_m is None else f" at {setup.distance_m:g} m"
     counts = "observed counts" if setup.observed == "data" else "the Standard Model's expectation as counts (asimov)"
     where = "searched for (--data, CEVNSLAB_DATA, download)" if setup.directory is None else f"in {setup.directory}"
     return [
-        f"  detector {setup.name}: {measured.experiment}, {setup.mass_kg:g} kg of {setup.target.formula} at "
-        f"{setup.distance_m:g} m, {setup.protons_on_target:g} protons on target, "
-        f"{setup.neutrinos_per_proton:g} neutrinos of each flavour per proton",
+        f"  detector {setup.name}: {measured.dataset}, {setup.mass_kg:g} kg of {setup.target.formula}"
+        f"{place}, {_describe_exposure(setup)}",
         f"    {counts}, channels {'+'.join(setup.channels)}, poisson, {setup.nuisances} nuisances; data: {where}",
-        f"    pulse: Gaussian at {setup.pulse.centre_us:g} us, width {setup.pulse.width_us:g} us",
+        *([f"    pulse: {setup.source.pulse}"] if setup.source.pulse is not None else []),
         f"    nuclei: {_describe_nuclei(setup.target)}; {setup.form_factor} form factor",
         "    Standard Model fit, and data beside it projected on every axis",
     ]

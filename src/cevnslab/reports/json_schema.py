@@ -110,7 +110,7 @@ def _name_sources(models: Mapping[str, Schema]) -> None:
 def _name_detectors(models: Mapping[str, Schema]) -> None:
     """A preset fills in what its entry leaves out, so that nothing else is required then."""
     measured = list(datasets.known())
-    models["Experiment"]["properties"]["experiment"]["enum"] = measured
+    models["Experiment"]["properties"]["dataset"]["enum"] = measured
     projected = [name for name in presets.names("detectors") if name not in measured]
     for model, names in (("Detector", projected), ("Experiment", measured)):
         entry = models[model]
@@ -121,7 +121,7 @@ def _name_detectors(models: Mapping[str, Schema]) -> None:
     data = {"properties": {"preset": {"enum": measured}}, "required": ["preset"]}
     models["StudyFile"]["properties"]["detectors"]["items"] = {
         "type": "object",
-        "if": {"anyOf": [{"required": ["experiment"]}, data]},
+        "if": {"anyOf": [{"required": ["dataset"]}, data]},
         "then": {"$ref": "#/$defs/Experiment"},
         "else": {"$ref": "#/$defs/Detector"},
     }

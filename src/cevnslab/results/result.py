@@ -63,7 +63,7 @@ class Result:
     def dataset(self, detector: str) -> str:
         """The name of the data set whose counts a detector of the study has."""
         entries = {entry["name"]: entry for entry in self.study["detectors"]}
-        return str(entries[detector]["experiment"])
+        return str(entries[detector]["dataset"])
 
     def observed_data(self, detector: str) -> bool:
         """Whether the counts of an experiment are real ones, not an expectation."""

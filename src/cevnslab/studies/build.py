@@ -18,7 +18,9 @@ from cevnslab.detection.smearing import Resolution
 from cevnslab.errors import StudyError, located
 from cevnslab.physics.arrival_times import GaussianPulse
 from cevnslab.physics.nuclei import NucleiConvention, Target, target
+from cevnslab.physics.sources import PionDecayAtRest, Source
 from cevnslab.studies import presets, schema
+from cevnslab.studies.sources import build_source
 from cevnslab.studies.tables import read_curve
 from cevnslab.words import shown
 
@@ -35,7 +37,14 @@ _ALTERNATIVES = (
 
 
 def merge_preset(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """A detector's keys with its preset's for all that it does not give; `UnknownNameError` for the preset."""
+    """A detector's keys with its preset's for all that it does not give; `UnknownNameError` for the preset.
+
+    The key `dataset` may have its former name, `experiment`.
+    """
+    if "experiment" in entry:
+        if "dataset" in entry:
+            raise StudyError("experiment: is the former name of the key dataset; give one of them")
+        entry = {"dataset" if key == "experiment" else key: value for key, value in entry.items()}
     if entry.get("preset") is None:
         return dict(entry)
     if not isinstance(entry["preset"], str):
@@ -176,22 +185,23 @@ def build_experiment(
     channels: tuple[str, ...],
     file: schema.StudyFile,
     directory: Path | None,
+    base: Path = Path(),
 ) -> Setup:
-    """How a data set is analysed, from its validated keys; no data are read."""
-    measured = dataset(spec.experiment).description.target
+    """How a data set is analysed, from its validated keys; no data are read, file names are relative to `base`."""
+    measured = dataset(spec.dataset).description.target
     if spec.target != measured:
         raise StudyError(
-            f"detectors.{spec.name}.target: the data of {spec.experiment} are of {measured}, got '{spec.target}'"
+            f"detectors.{spec.name}.target: the data of {spec.dataset} are of {measured}, got '{spec.target}'"
         )
+    source, years = _data_source(spec, base)
     return Setup(
         name=spec.name,
         label=spec.label or spec.name,
         target=_target(spec, file.nuclei),
         mass_kg=spec.mass_kg,
         distance_m=spec.distance_m,
-        protons_on_target=spec.protons_on_target,
-        neutrinos_per_proton=spec.neutrinos_per_proton,
-        pulse=GaussianPulse(spec.pulse.centre_us, spec.pulse.width_us),
+        source=source,
+        exposure_years=years,
         channels=channels,
         observed=spec.observed,
         nuisances=spec.nuisances,
@@ -199,6 +209,39 @@ def build_experiment(
         radiative_corrections=file.radiative_corrections,
         directory=directory,
     )
+
+
+_PROTONS = ("protons_on_target", "neutrinos_per_proton", "pulse")
+"""Keys of data from pions that decay at rest, in the place of a source and its exposure."""
+_HOURS_PER_YEAR = 8766.0
+
+
+def _data_source(spec: schema.Experiment, base: Path) -> tuple[Source, float]:
+    """The source of a data set and its exposure in years: one of its run, where the protons are those of the run."""
+    path = f"detectors.{spec.name}"
+    if spec.source is not None:
+        surplus = [key for key in _PROTONS if getattr(spec, key) is not None]
+        if surplus:
+            raise StudyError(f"{path}.{surplus[0]}: goes without source; give one of them")
+        if spec.exposure_years is None:
+            raise StudyError(f"{path}.exposure_years: this key is required with source")
+        source = build_source(spec.source, base, f"{path}.source")
+        if source.needs_distance and spec.distance_m is None:
+            raise StudyError(f"{path}.distance_m: this key is required")
+        return source, spec.exposure_years
+    if spec.exposure_years is not None:
+        raise StudyError(f"{path}.exposure_years: goes with source, protons_on_target are those of the whole run")
+    for key in (*_PROTONS, "distance_m"):
+        if getattr(spec, key) is None:
+            raise StudyError(f"{path}.{key}: this key is required (or give source and exposure_years instead)")
+    assert spec.pulse is not None
+    assert spec.protons_on_target is not None
+    assert spec.neutrinos_per_proton is not None
+    pulse = GaussianPulse(spec.pulse.centre_us, spec.pulse.width_us)
+    run = PionDecayAtRest(
+        f"source of {spec.name}", spec.protons_on_target, spec.neutrinos_per_proton, _HOURS_PER_YEAR, 1.0, pulse
+    )
+    return run, 1.0
 
 
 def build_detector(

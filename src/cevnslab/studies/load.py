@@ -51,8 +51,8 @@ def load_detector(name_or_path: str | os.PathLike[str], *, nuclei: NucleiConvent
     content, where, base = _content("detectors", name_or_path)
     with located(where):
         merged = merge_preset(content)
-        if "experiment" in merged:
-            raise StudyError("this is the data of an experiment, not a projected detector: use it in a study")
+        if "dataset" in merged:
+            raise StudyError("this is a data set, not a projected detector: use it in a study")
         return build_detector(validated(schema.Detector, merged, base), base, nuclei)
 
 

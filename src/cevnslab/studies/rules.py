@@ -34,8 +34,8 @@ def check_across_keys(file: StudyFile, registry: Mapping[str, Coupling]) -> None
         if spec.channels is not None:
             require_unique(f"detectors.{spec.name}.channels", spec.channels)
         if isinstance(spec, Experiment):
-            with located(f"detectors.{spec.name}.experiment"):
-                dataset(spec.experiment)
+            with located(f"detectors.{spec.name}.dataset"):
+                dataset(spec.dataset)
         if isinstance(spec, Experiment) and "cevns" not in (spec.channels or file.channels):
             raise StudyError(f"detectors.{spec.name}.channels: cevns is needed: without it there is no signal to fit")
     require_unique("channels", file.channels)
@@ -80,7 +80,7 @@ def _computed(file: StudyFile) -> Computed:
     return Computed(
         projected=tuple(spec.name for spec in file.detectors if isinstance(spec, Detector)),
         data_axes={
-            spec.name: tuple(dataset(spec.experiment).description.axes)
+            spec.name: tuple(dataset(spec.dataset).description.axes)
             for spec in file.detectors
             if isinstance(spec, Experiment)
         },

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from cevnslab.datasets.likelihoods import dataset_of, samples_of
 from cevnslab.datasets.registry import dataset
 from cevnslab.detection.detector import Detector
 from cevnslab.detection.quenching import ScaledQuenching
@@ -16,7 +17,6 @@ from cevnslab.likelihood.parameters import Parameter
 from cevnslab.likelihood.statistics import Statistic
 from cevnslab.physics.couplings import Coupling
 from cevnslab.physics.sources import Source
-from cevnslab.studies.likelihoods import dataset_of, samples_of
 
 if TYPE_CHECKING:
     from cevnslab.datasets.measurement import Measurement, Setup
@@ -116,7 +116,7 @@ class DetectorSetup:
 class ExperimentSetup:
     """A data set; it is read, and its expectation computed, when first asked for."""
 
-    experiment: str
+    dataset: str
     setup: Setup
     couplings: tuple[Coupling, ...]
 
@@ -141,7 +141,7 @@ class ExperimentSetup:
     def measurement(self) -> Measurement:
         """The data with their expectation."""
         with located(f"detectors.{self.name}"):
-            return dataset(self.experiment).measurement(self.setup, self.couplings)
+            return dataset(self.dataset).measurement(self.setup, self.couplings)
 
     @property
     def response(self) -> Response:
@@ -154,8 +154,8 @@ class ExperimentSetup:
         return self.measurement.likelihood
 
     def computed_content(self) -> dict[str, Any]:
-        """Nothing: its files are known by their checksums."""
-        return {}
+        """What its source's files and defaults come to; those of the data are known by their checksums."""
+        return {"source": repr(self.setup.source)}
 
 
 AnySetup = DetectorSetup | ExperimentSetup

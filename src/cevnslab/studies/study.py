@@ -119,7 +119,7 @@ def _with_presets(content: Mapping[str, Any]) -> dict[str, Any]:
                 called = detector.get("name", number)
                 if isinstance(detector.get("source"), Mapping):
                     detector["source"] = _merged_source(f"detectors.{called}.source", detector["source"])
-                own = {"experiment", "dataset", "distance_m"} & {*entry, *(detector.keys() - {"distance_m"})}
+                own = {"dataset", "distance_m"} & {*entry, *(detector.keys() - {"distance_m"})}
                 if not own and says_distance(detector.get("source", merged.get("source"))):
                     detector.pop("distance_m", None)  # the preset's, from another source
             merged["detectors"].append(detector)
@@ -146,8 +146,8 @@ def _setup(
     path = f"detectors.{spec.name}"
     channels = tuple(spec.channels or file.channels)
     if isinstance(spec, schema.Experiment):
-        setup = build_experiment(spec, channels, file, data)
-        return ExperimentSetup(spec.experiment, setup, couplings)
+        setup = build_experiment(spec, channels, file, data, base)
+        return ExperimentSetup(spec.dataset, setup, couplings)
     source_given, uncertainties = spec.source or file.source, spec.uncertainties or file.uncertainties
     if source_given is None:
         raise StudyError("source: this key is required")

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from cevnslab.datasets.likelihoods import coefficients_of
 from cevnslab.detection.detector import Detector
 from cevnslab.detection.efficiency import EfficiencyTable
 from cevnslab.detection.quenching import Lindhard, ScaledQuenching
@@ -16,7 +17,6 @@ from cevnslab.errors import StudyError
 from cevnslab.likelihood.likelihood import Likelihood
 from cevnslab.likelihood.parameters import Parameter
 from cevnslab.likelihood.samples import Bend, Modifier, Sample, Scale
-from cevnslab.studies.likelihoods import coefficients_of
 from cevnslab.studies.schema.systematics import SIGNAL, Systematic
 from cevnslab.studies.setups import AnySetup, DetectorSetup
 

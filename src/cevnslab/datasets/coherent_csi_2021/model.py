@@ -34,7 +34,7 @@ from cevnslab.likelihood.samples import Bend, Sample, Scale, Shift
 from cevnslab.physics.arrival_times import arrival_density
 from cevnslab.physics.couplings import Coupling
 from cevnslab.physics.nuclei import Target
-from cevnslab.physics.sources import PION_DECAY_AT_REST, components_by_arrival
+from cevnslab.physics.sources import components_by_arrival
 
 FloatArray = NDArray[np.float64]
 
@@ -103,7 +103,7 @@ def energy_terms(
         RECOIL_RANGE_KEV[channel],
     )
     return fold_channel(
-        [group for _, group in components_by_arrival(PION_DECAY_AT_REST)],
+        [group for _, group in components_by_arrival(setup.source.components)],
         target,
         channel,
         couplings,
@@ -202,7 +202,7 @@ def _signal(
     """Fold the flux components, nominal and with every curve varied by one standard deviation."""
     quenching = read_coefficients(files["scintRespCoefficients.txt"], 5)
     efficiency = read_coefficients(files["effCoefficients.txt"], 3)
-    groups = components_by_arrival(PION_DECAY_AT_REST)
+    groups = components_by_arrival(setup.source.components)
 
     def fold_all(target: Target, q: int = 0, e: int = 0) -> dict[str, dict[Monomial, FloatArray]]:
         """By channel, with the curves in these rows of the released tables."""

@@ -27,7 +27,7 @@ from cevnslab.likelihood.parameters import Parameter
 from cevnslab.likelihood.samples import Bend, Sample, Scale
 from cevnslab.physics.arrival_times import arrival_fractions
 from cevnslab.physics.couplings import Coupling
-from cevnslab.physics.sources import PION_DECAY_AT_REST, components_by_arrival
+from cevnslab.physics.sources import components_by_arrival
 
 FloatArray = NDArray[np.float64]
 
@@ -59,7 +59,7 @@ def calculated(
     setup: Setup, couplings: tuple[Coupling, ...], efficiency: EfficiencyTable
 ) -> dict[Monomial, FloatArray]:
     """Counts in energy and time from first principles, monomial by monomial: shape (12, 10) each."""
-    groups = components_by_arrival(PION_DECAY_AT_REST)
+    groups = components_by_arrival(setup.source.components)
     terms = fold_channel(
         [group for _, group in groups],
         setup.target,

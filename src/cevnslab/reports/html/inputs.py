@@ -109,13 +109,18 @@ def _exposure(detector: Keys, study: Keys) -> str:
     return "one burst"
 
 
+def _protons(detector: Keys) -> str:
+    """The protons of a run at whose target pions decay at rest."""
+    return f"{detector['protons_on_target']:.4g} protons" if "protons_on_target" in detector else ""
+
+
 def detector_table(result: Result) -> Markup:
     """The detectors with what the study says of them; whatever stands in a detector comes before the study's."""
     rows: list[list[Child]] = []
     for detector in result.study["detectors"]:
         name = detector["name"]
         whole: Keys = {**result.study, **detector}
-        measured = "experiment" in detector
+        measured = "dataset" in detector
         energies, bins = _range(detector)
         own = [f"own: {_uncertainties(detector['uncertainties'])}"] if detector.get("uncertainties") else []
         rows.append(
@@ -124,8 +129,8 @@ def detector_table(result: Result) -> Markup:
                 detector["target"],
                 f"{detector['mass_kg']:g}",
                 f"{detector['distance_m']:g}" if "distance_m" in detector else "",
-                f"{detector['protons_on_target']:.4g} protons" if measured else _source(whole.get("source")),
-                "whole run" if measured else _exposure(detector, result.study),
+                _protons(detector) or _source(whole.get("source")),
+                "whole run" if "protons_on_target" in detector else _exposure(detector, result.study),
                 result.detectors[name].channels,
                 "poisson" if measured else whole.get("statistic", "least-squares"),
                 energies,

@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from cevnslab.studies.schema.base import Channels, DistanceM, MassKg, Model, Name, Positive, Text
+from cevnslab.studies.schema.base import Channels, DistanceM, MassKg, Model, Name, Positive, Text, Years
 from cevnslab.studies.schema.detectors import Detector, Radius
-from cevnslab.studies.schema.sources import GaussianPulse
+from cevnslab.studies.schema.sources import GaussianPulse, SourceOrPreset
 
 
 class Experiment(Model):
@@ -17,7 +17,7 @@ class Experiment(Model):
     preset: str | None = Field(None, description="a data set by name, whose keys are the defaults")
     name: Name = Field(description="unique, safe as a file name; the preset's unless given")
     label: Text | None = Field(None, description="how figures name it; the name unless given")
-    experiment: str = Field(description="a data set by name: whose data and analysis")
+    dataset: str = Field(description="a data set by name: whose data and analysis (formerly experiment)")
     observed: Literal["data", "asimov"] = Field("data", description="the counts, or the expectation in their place")
     nuisances: Literal["normalisation", "shape"] = Field(
         "normalisation", description="normalisations alone, or efficiency, quenching, radius, times too"
@@ -25,10 +25,12 @@ class Experiment(Model):
     channels: Channels | None = Field(None, description="the study's unless given")
     target: str = Field(description="element or compound formula: that of the data")
     mass_kg: MassKg = Field(description="of the target")
-    distance_m: DistanceM = Field(description="from the source")
-    protons_on_target: Positive = Field(description="of the whole run")
-    neutrinos_per_proton: Positive = Field(description="of each flavour")
-    pulse: GaussianPulse = Field(description="the protons' time profile")
+    distance_m: DistanceM | None = Field(None, description="from the source; not where the source says itself how far")
+    protons_on_target: Positive | None = Field(None, description="of the whole run, where pions decay at rest")
+    neutrinos_per_proton: Positive | None = Field(None, description="of each flavour, likewise")
+    pulse: GaussianPulse | None = Field(None, description="the protons' time profile, likewise")
+    source: SourceOrPreset | None = Field(None, description="in the place of protons: keys, or a preset's name")
+    exposure_years: Years | None = Field(None, description="of the data, with source")
     rms_radius_fm: Radius | None = Field(None, description="of the protons; tabulated unless given")
     neutron_radius_fm: Radius | None = Field(None, description="of the neutrons; what neutron_radius says unless given")
     neutron_radius: Literal["equal", "skin"] = Field(
@@ -37,7 +39,7 @@ class Experiment(Model):
 
 
 def _detector_kind(value: Any) -> str:
-    measured = "experiment" in value if isinstance(value, dict) else isinstance(value, Experiment)
+    measured = "dataset" in value if isinstance(value, dict) else isinstance(value, Experiment)
     return "<experiment>" if measured else "<detector>"
 
 

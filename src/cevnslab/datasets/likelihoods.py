@@ -1,4 +1,4 @@
-"""From a response to a likelihood: samples with the nuisance parameters that a study gives them."""
+"""From a response to a likelihood: samples with the nuisance parameters of a projection or a data set."""
 
 from __future__ import annotations
 
