@@ -53,7 +53,7 @@ def read_text(path: Path, what: str) -> str:
 
 def _name(path: Path) -> str:
     """A path on one line, without control characters."""
-    return shown(str(path), longest=300).strip("'")
+    return shown(str(path), longest=300)[1:-1]
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,7 @@ from support import OneFlavour, changed, direct_counts, near
 import cevnslab as cl
 from cevnslab.errors import PluginError
 from cevnslab.physics.couplings import COUPLINGS
-from cevnslab.studies import plugins
+from cevnslab.studies import foreign, plugins
 from cevnslab.studies.coverage import coverage
 
 EXAMPLE = """\
@@ -72,7 +72,7 @@ def test_the_example_gets_everything(command, write_study, write_plugin, tmp_pat
         }
     )
     ran = command("run", write_study(keys), "-o", tmp_path / "out")
-    assert (ran.status, ran.err) == (0, "")
+    assert (ran.status, ran.err) == (0, f"cevnslab: runs the plugin {tmp_path / 'my.py'}\n")
     assert "soft" in ran.out
     folder = tmp_path / "out" / "my-study"
     for name in ("limits", "contours", "profiles", "scans", "cross_sections"):
@@ -202,7 +202,7 @@ def test_a_changed_plugin_is_run_anew(write_plugin, tmp_path):
 def test_check_says_that_it_runs_them(command, write_study, write_plugin, tmp_path):
     write_plugin(EXAMPLE + '\nopen(__file__ + ".ran", "w").close()\n')
     ran = command("check", write_study(with_plugin()))
-    assert (ran.status, ran.err) == (0, "")
+    assert (ran.status, ran.err) == (0, f"cevnslab: runs the plugin {tmp_path / 'my.py'}\n")
     assert (tmp_path / "my.py.ran").exists()
     (line,) = [line for line in ran.out.splitlines() if "plugin" in line]
     assert "my.py" in line
@@ -230,7 +230,21 @@ BAD = {
     "a syntax error": ("def broken(:\n", ["does not import", "SyntaxError"]),
     "a module that is not there": ("import no_such_module_at_all\n", ["does not import", "no_such_module_at_all"]),
     "a fault at its top level": ("1 / 0\n", ["does not import", "ZeroDivisionError"]),
-    "an argument too few": ("import cevnslab as cl\nx = cl.Coupling('x')\n", ["does not import", "TypeError"]),
+    "an argument too few": ("import cevnslab as cl\nx = cl.Coupling('x')\n", ["TypeError", "line 2"]),
+    "a fault in a function": (
+        "def inner():\n    return {}['x']\n\ninner()\n", ["does not import", "KeyError", "line 2"],
+    ),
+    "an exit": ("import sys\nsys.exit(3)\n", ["does not import", "it exits", "line 2"]),
+    "a call without end": ("def f():\n    f()\n\nf()\n", ["does not import", "without end", "line 2"]),
+    "control characters in a fault": ("raise ValueError('\x1b[31mred')\n", ["ValueError", r"\x1b"]),
+    "a unit with a comma": (declaration(unit="'a,b'"), ["'soft'", "unit", "without separators", "'a,b'"]),
+    "a unit that is a formula of a spreadsheet": (declaration(unit="'=1+1'"), ["'soft'", "unit"]),
+    "a unit that is no word": (declaration(unit="3"), ["'soft'", "unit", "words of one line"]),
+    "no unit": (declaration(unit="''"), ["'soft'", "unit"]),
+    "a symbol of two lines": (declaration(symbol="'a\\nb'"), ["'soft'", "symbol"]),
+    "a description that colours the terminal": (declaration(description="'\\x1b[31m'"), ["'soft'", "description"]),
+    "a name that is no word": (declaration(name="'a\\x1b'"), [r"a\x1b", "name"]),
+    "a kernel that exits": (declaration(nucleus="lambda T, A, p, n: exit()"), ["'soft'", "on nuclei", "it exits"]),
     "nothing declared": ("import cevnslab as cl\nprint\n", ["declares no coupling"]),
     "an empty file": ("", ["declares no coupling"]),
     "no kernel": (declaration(nucleus="None"), ["'soft'", "no kernel"]),
@@ -270,9 +284,10 @@ def test_bad_plugins_are_one_message(fault, command, write_study, write_plugin, 
     write_plugin(text)
     ran = command("run", write_study(with_plugin()), "-o", tmp_path / "out")
     assert (ran.status, ran.out) == (2, ""), ran.err
-    assert ran.err.count("cevnslab: ") == 1
-    assert "Traceback" not in ran.err
-    assert "plugins.1" in ran.err
+    announced, message = ran.err.splitlines()
+    assert announced == f"cevnslab: runs the plugin {tmp_path / 'my.py'}"
+    assert message.startswith("cevnslab: ")
+    assert "plugins.1" in message
     assert "my.py" in ran.err
     assert all(word in ran.err for word in words), ran.err
     assert not (tmp_path / "out").exists()
@@ -344,7 +359,7 @@ def test_unsound_plugins_are_one_message(fault, command, write_study, write_plug
     keys = with_plugin({"detectors.0.target": "Xe", "detectors.0.maximum_kev": 47.0})
     ran = command("run", write_study(keys), "-o", tmp_path / "out")
     assert (ran.status, ran.out) == (2, ""), ran.err
-    assert ran.err.count("cevnslab: ") == 1
+    assert ran.err.count("cevnslab: ") == 2  # the notice and the message
     assert "Traceback" not in ran.err
     assert "soft" in ran.err or "my.py" in ran.err
     assert not (tmp_path / "out").exists()
@@ -438,3 +453,16 @@ def test_trying_out_is_what_it_says():
     plugins.try_out(replace(COPY, nucleus=on_nucleus), "here")
     assert {symbol for symbol, *_ in called} == {"Cs", "I", "Ge", "Ar"}
     assert all((low, high) == (near(0.05, 1e-9), near(200.0, 1e-9)) for _, low, high in called)
+
+
+def test_a_plugin_that_does_not_end(command, write_study, write_plugin, tmp_path, monkeypatch):
+    monkeypatch.setattr(foreign, "LONGEST_SECONDS", 0.3)
+    write_plugin(
+        "import time\n\nwhile True:\n    try:\n        time.sleep(0.01)\n    except Exception:\n        pass\n"
+    )
+    ran = command("check", write_study(with_plugin()))
+    assert (ran.status, ran.out) == (2, "")
+    assert "does not import: it ran for 0.3 s, line " in ran.err
+    write_plugin(declaration(nucleus="lambda T, A, p, n: [x for x in iter(int, 1)]"))
+    with pytest.raises(PluginError, match=r"on nuclei \(Cs\) fails: it ran for 0\.3 s, line 3"):
+        cl.study_from_dict(with_plugin(), base=tmp_path)

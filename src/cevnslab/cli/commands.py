@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from cevnslab.cli.streams import say
+from cevnslab.progress import notice
 from cevnslab.version import __version__
 
 app = typer.Typer(
@@ -66,7 +67,7 @@ def _run(study_name: str, output: Path, workers: int, scheduler: str | None, fas
         from cevnslab.studies.blocks import check_options
         from cevnslab.studies.load import load_study
 
-        study = load_study(study_name, data=data)
+        study = load_study(study_name, data=data, announce=notice)
         check_options(study, workers, scheduler, fast)
         study.responses()
         with result_folder(output, study.name, f"{study.sha256} {fast}", FILES, command="run", alone=True) as store:
@@ -136,7 +137,7 @@ def coverage(
     from cevnslab.studies.coverage import coverage as simulate
     from cevnslab.studies.load import load_study
 
-    loaded = load_study(study)
+    loaded = load_study(study, announce=notice)
     request: Any = {
         "toys": toys,
         "seed": seed,
@@ -177,7 +178,7 @@ def check(study: StudyPath, data: Data = None) -> None:
     from cevnslab.reports.describe import describe
     from cevnslab.studies.load import load_study
 
-    say(describe(load_study(study, data=data)))
+    say(describe(load_study(study, data=data, announce=notice)))
 
 
 @app.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -56,11 +56,16 @@ def load_detector(name_or_path: str | os.PathLike[str], *, nuclei: NucleiConvent
         return build_detector(validated(schema.Detector, merged, base), base, nuclei)
 
 
-def load_study(name_or_path: str | os.PathLike[str], *, data: str | os.PathLike[str] | None = None) -> Study:
+def load_study(
+    name_or_path: str | os.PathLike[str],
+    *,
+    data: str | os.PathLike[str] | None = None,
+    announce: Callable[[str], None] | None = None,
+) -> Study:
     """A built-in study by name, or a study file by path.
 
     `data` is the folder with the data of experiments; unless given it is that of the environment variable
-    CEVNSLAB_DATA, or they are downloaded.
+    CEVNSLAB_DATA, or they are downloaded. Before a plugin of the study is run, `announce` is told so.
 
     A string that ends in .yaml or .yml, holds a path separator, or names a file is a path. Raises a `CevnslabError`
     whose message names the file, the key's path, the fault and what is allowed.
@@ -71,7 +76,7 @@ def load_study(name_or_path: str | os.PathLike[str], *, data: str | os.PathLike[
     text = os.fspath(name_or_path)
     if presets.is_path(name_or_path) or (text not in presets.names("studies") and Path(text).is_file()):
         path = Path(text)
-        return study_from_dict(read_yaml(path), where=str(path), base=path.parent, data=data)
+        return study_from_dict(read_yaml(path), where=str(path), base=path.parent, data=data, announce=announce)
     return _built_in(text, None if data is None else os.fspath(data))
 
 
@@ -87,9 +92,11 @@ def study_from_dict(
     where: str = "study",
     base: Path = Path(),
     data: str | os.PathLike[str] | None = None,
+    announce: Callable[[str], None] | None = None,
 ) -> Study:
     """A study from its keys; file names in it are relative to `base`. Raises as `load_study`."""
-    study = build_study(content, _run, where=where, base=base, data=None if data is None else Path(data))
+    folder = None if data is None else Path(data)
+    study = build_study(content, _run, where=where, base=base, data=folder, announce=announce)
     with located(where):
         check_scans(study)
     return study

@@ -21,7 +21,9 @@ from cevnslab.errors import InputFileError, PluginError
 from cevnslab.frozen import frozen_array, read_only
 from cevnslab.physics.couplings import COUPLINGS, FAMILIES, FLAVOURS, Coupling
 from cevnslab.physics.nuclei import Target, target
+from cevnslab.studies.foreign import users_code
 from cevnslab.textfiles import read_text
+from cevnslab.words import shown
 
 ENTRY_POINTS = "cevnslab.couplings"
 TRIED_ON = ("CsI", "Ge", "Ar")
@@ -42,11 +44,9 @@ def from_file(path: Path) -> list[Coupling]:
         raise InputFileError(f"plugin {path}: must be a Python file, whose name ends in .py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    try:
+    with users_code(f"plugin {path}:", "does not import", path):
         exec(compile(text, str(path), "exec"), module.__dict__)
-    except (Exception, SystemExit) as fault:  # whatever a user's code raises is a fault of that file
-        raise PluginError(f"plugin {path}: does not import ({type(fault).__name__}: {fault})") from None
-    return _declared(vars(module), f"plugin {path}")
+    return _declared(vars(module), f"plugin {path}", path)
 
 
 def from_entry_points() -> dict[str, Coupling]:
@@ -54,21 +54,19 @@ def from_entry_points() -> dict[str, Coupling]:
     found: dict[str, Coupling] = {}
     for entry in importlib.metadata.entry_points(group=ENTRY_POINTS):
         where = f"entry point {entry.name} ({entry.value})"
-        try:
+        with users_code(f"{where}:", "does not import"):
             offered = entry.load()
-        except Exception as fault:  # whatever an installed package raises is a fault of that package
-            raise PluginError(f"{where}: does not import ({type(fault).__name__}: {fault})") from None
         for new in _declared({"offered": offered} if isinstance(offered, Coupling) else vars(offered), where):
             add(found, new, where)
     return found
 
 
-def _declared(names: Mapping[str, Any], where: str) -> list[Coupling]:
+def _declared(names: Mapping[str, Any], where: str, file: Path | None = None) -> list[Coupling]:
     couplings = list(dict.fromkeys(value for value in names.values() if isinstance(value, Coupling)))
     if not couplings:
         raise PluginError(f"{where}: declares no coupling; a cevnslab.Coupling at its top level is needed")
     for new in couplings:
-        try_out(new, where)
+        try_out(new, where, file)
     return couplings
 
 
@@ -79,10 +77,11 @@ def add(registry: dict[str, Coupling], new: Coupling, where: str) -> None:
     registry[new.name] = new
 
 
-def try_out(new: Coupling, where: str) -> None:
+def try_out(new: Coupling, where: str, file: Path | None = None) -> None:
     """Look at a declaration, and evaluate its kernels on a few nuclei; `PluginError` for what cannot be used."""
-    said = f"{where}: coupling '{new.name}'"
+    said = f"{where}: coupling {shown(new.name)}"
     _check_numbers(new, said)
+    _check_words(new, said)
     _check_flavours(new, said)
     _check_symbol(new, said)
     if new.rebuild is None and new.nucleus is None and new.electron is None:
@@ -90,7 +89,7 @@ def try_out(new: Coupling, where: str) -> None:
     targets = [target(formula) for formula in TRIED_ON]
     if new.rebuild is not None and new.range_of is not None:
         for of in targets:
-            _check_rebuild(new, of, said)
+            _check_rebuild(new, of, said, file)
     recoil = TRIED_AT_KEV
     if new.nucleus is not None:
         # Form factors between their ends, with the zeros and signs that they have.
@@ -99,9 +98,9 @@ def try_out(new: Coupling, where: str) -> None:
         for of in targets:
             for constituent in of.constituents:
                 arguments = recoil, constituent.nucleus, read_only(factors), read_only(factors)
-                _check(new.nucleus, arguments, f"{said}: its kernel on nuclei ({constituent.nucleus.symbol})")
+                _check(new.nucleus, arguments, f"{said}: its kernel on nuclei ({constituent.nucleus.symbol})", file)
     if new.electron is not None:
-        _check(new.electron, (recoil,), f"{said}: its kernel on electrons")
+        _check(new.electron, (recoil,), f"{said}: its kernel on electrons", file)
 
 
 def _check_numbers(new: Coupling, said: str) -> None:
@@ -117,6 +116,19 @@ def _check_numbers(new: Coupling, said: str) -> None:
         raise PluginError(f"{said}: the scale must be above 0 and the bounds must rise")
     if new.linear and not low <= new.reference <= high:
         raise PluginError(f"{said}: the Standard Model's value {new.reference:g} is outside the bounds")
+
+
+def _check_words(new: Coupling, said: str) -> None:
+    """Texts reach tables and terminals: one line without control characters, units without separators."""
+    for key in ("unit", "symbol", "description", "reference_text", "formula"):
+        text = getattr(new, key)
+        if not isinstance(text, str) or not (text == "" or text.isprintable()):
+            raise PluginError(f"{said}: its {key} must be words of one line, got {shown(text)}")
+    if not re.fullmatch(r"[\w%][^,;\"'|]{0,29}", new.unit):
+        raise PluginError(
+            f"{said}: its unit must be at most 30 letters without separators, such as e or 1e-32 cm2 (1 where there is "
+            f"none), got {shown(new.unit)}"
+        )
 
 
 def _check_flavours(new: Coupling, said: str) -> None:
@@ -138,27 +150,22 @@ def _check_symbol(new: Coupling, said: str) -> None:
         raise PluginError(f"{said}: the symbol '{new.symbol}' is no mathtext that matplotlib can draw") from None
 
 
-def _check_rebuild(new: Coupling, of: Target, said: str) -> None:
+def _check_rebuild(new: Coupling, of: Target, said: str, file: Path | None) -> None:
     assert new.rebuild is not None
     assert new.range_of is not None
-    try:
+    with users_code(f"{said}: rebuild or range_of", f"fails on {of.formula}", file):
         low, own, high = (float(value) for value in new.range_of(of))
         made = [new.rebuild(of, value) for value in (low, own, high)]
-    except Exception as fault:  # whatever a user's code raises is a fault of that code
-        raise PluginError(f"{said}: rebuild or range_of fails on {of.formula} ({fault})") from None
     if not low <= own <= high or not all(isinstance(each, Target) for each in made):
         raise PluginError(f"{said}: range_of must give lowest, own and highest value, and rebuild a target for each")
 
 
-def _check(kernel: Any, arguments: tuple[Any, ...], said: str) -> None:
-    try:
-        with np.errstate(all="ignore"):
-            value = np.asarray(kernel(*arguments))
-            if np.iscomplexobj(value):
-                raise TypeError("it is complex")
-            value = value.astype(float)
-    except (Exception, SystemExit) as fault:  # whatever a user's code raises is a fault of that code
-        raise PluginError(f"{said} fails ({type(fault).__name__}: {fault})") from None
+def _check(kernel: Any, arguments: tuple[Any, ...], said: str, file: Path | None) -> None:
+    with users_code(said, "fails", file), np.errstate(all="ignore"):
+        value = np.asarray(kernel(*arguments))
+        if np.iscomplexobj(value):
+            raise TypeError("it is complex")
+        value = value.astype(float)
     if value.shape != arguments[0].shape:
         raise PluginError(f"{said} has the shape {value.shape} for recoil energies of shape {arguments[0].shape}")
     if not np.all(np.isfinite(value)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from cevnslab.errors import StudyError, located
@@ -11,16 +11,18 @@ from cevnslab.studies import plugins
 from cevnslab.studies.schema import Mediator, StudyFile
 
 
-def study_registry(file: StudyFile, base: Path) -> Mapping[str, Coupling]:
-    """The couplings by name; plugins are run, from files relative to `base`.
+def study_registry(file: StudyFile, announce: Callable[[str], None] | None = None) -> Mapping[str, Coupling]:
+    """The couplings by name; plugins are run, each of which is announced before.
 
     Installed packages are only asked where a name is not known otherwise. Raises a `CevnslabError` for a plugin or
     mediator that cannot be used, and for a label that is taken.
     """
     own: dict[str, Coupling] = {}
     for number, name in enumerate(file.plugins, start=1):
+        if announce is not None:
+            announce(f"runs the plugin {name}")
         with located(f"plugins.{number}"):
-            for new in plugins.from_file(base / name):
+            for new in plugins.from_file(Path(name)):
                 plugins.add(own, new, f"plugin {name}")
     for number, entry in enumerate(file.couplings, start=1):
         if not isinstance(entry, Mediator):

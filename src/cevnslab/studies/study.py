@@ -85,15 +85,23 @@ class Study:
 
 
 def build_study(
-    content: Mapping[str, Any], runner: Runner, *, where: str = "study", base: Path = Path(), data: Path | None = None
+    content: Mapping[str, Any],
+    runner: Runner,
+    *,
+    where: str = "study",
+    base: Path = Path(),
+    data: Path | None = None,
+    announce: Callable[[str], None] | None = None,
 ) -> Study:
     """A study from its keys, which `runner` computes; file names in it are relative to `base`.
+
+    Before a plugin is run, `announce` is told so.
 
     Raises a `CevnslabError` whose message names the file, the key's path, the fault and what is allowed.
     """
     with located(where):
         file = validated(schema.StudyFile, _with_presets(content), base)
-        registry = study_registry(file, base)
+        registry = study_registry(file, announce)
         couplings = []
         for name in file.coupling_names:
             with located("couplings"):

@@ -1,0 +1,72 @@
+"""Code of users is run here: whatever it raises, exits or loops is a fault of that code, named by file and line."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from cevnslab.errors import PluginError
+from cevnslab.words import shown
+
+LONGEST_SECONDS = 60.0
+"""For which a plugin may run, or one of its kernels be tried."""
+
+
+class _TooLong(BaseException):
+    """Raised inside code that does not end; no `except Exception` of a user catches it."""
+
+
+@contextmanager
+def users_code(said: str, verb: str, file: Path | None = None) -> Iterator[None]:
+    """Raise `PluginError` for whatever is raised inside: what is `said` to have failed, how, and the line of `file`.
+
+    Code that runs for too long is interrupted where the system can (not in threads, not on Windows).
+    """
+    try:
+        with _limited(LONGEST_SECONDS):
+            yield
+    except _TooLong as fault:
+        raise PluginError(f"{said} {verb}: it ran for {LONGEST_SECONDS:g} s{_line(fault, file)}") from None
+    except SystemExit as fault:
+        raise PluginError(f"{said} {verb}: it exits{_line(fault, file)}") from None
+    except RecursionError as fault:
+        raise PluginError(f"{said} {verb}: it calls itself without end{_line(fault, file)}") from None
+    except Exception as fault:  # whatever a user's code raises is a fault of that code
+        text = shown(str(fault), longest=200)[1:-1]
+        raise PluginError(f"{said} {verb} ({type(fault).__name__}: {text}{_line(fault, file)})") from None
+
+
+def _line(fault: BaseException, file: Path | None) -> str:
+    """The line of a file at which a fault arose; of any file where none is named."""
+    if isinstance(fault, SyntaxError):
+        return f", line {fault.lineno}" if fault.lineno else ""
+    frames = traceback.extract_tb(fault.__traceback__)
+    theirs = [frame for frame in frames if file is not None and frame.filename == str(file)]
+    if theirs:
+        return f", line {theirs[-1].lineno}"
+    if file is None and len(frames) > 1:
+        return f", {Path(frames[-1].filename).name}, line {frames[-1].lineno}"
+    return ""
+
+
+@contextmanager
+def _limited(seconds: float) -> Iterator[None]:
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise _TooLong
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
