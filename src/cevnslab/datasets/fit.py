@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cevnslab.datasets.measurement import OFFSET, SIGNAL, Measurement
+from cevnslab.detection.response import Response
 from cevnslab.likelihood.fit import Fit, fit
 from cevnslab.likelihood.likelihood import Likelihood
 from cevnslab.likelihood.parameters import Parameter
@@ -35,50 +36,57 @@ class StandardModelFit:
     """The fit itself."""
 
 
-def free_signal(measured: Measurement) -> Likelihood:
-    """The likelihood with a free normalisation of the signal and nominal shapes."""
-    kept = {SIGNAL, OFFSET, *measured.response.backgrounds}
-    names = [parameter.name for parameter in measured.likelihood.parameters]
-    fixed = [name for name in names if name not in {measured.parameter(short) for short in kept}]
-    return measured.likelihood.with_widths({**dict.fromkeys(fixed, 0.0), measured.parameter(SIGNAL): np.inf})
+def free_signal(name: str, likelihood: Likelihood, response: Response) -> Likelihood:
+    """The likelihood of a detector with a free normalisation of the signal and nominal shapes."""
+    kept = {f"{name}.{short}" for short in (SIGNAL, OFFSET, *response.backgrounds)}
+    fixed = [parameter.name for parameter in likelihood.parameters if parameter.name not in kept]
+    return likelihood.with_widths({**dict.fromkeys(fixed, 0.0), f"{name}.{SIGNAL}": np.inf})
 
 
-def without_signal(measured: Measurement, likelihood: Likelihood) -> Likelihood:
+def without_signal(name: str, likelihood: Likelihood) -> Likelihood:
     """The likelihood with no signal at all."""
-    name = measured.parameter(SIGNAL)
-    return likelihood.with_parameters({name: Parameter(name, 0.0, centre=-1.0, low=-1.0)})
+    signal = f"{name}.{SIGNAL}"
+    return likelihood.with_parameters({signal: Parameter(signal, 0.0, centre=-1.0, low=-1.0)})
 
 
 def standard_model_fit(measured: Measurement) -> StandardModelFit:
+    """The fit of `fit_standard_model` to a data set."""
+    name = measured.setup.name
+    return fit_standard_model(name, measured.likelihood, measured.response, measured.calculated_cevns)
+
+
+def fit_standard_model(
+    name: str, likelihood: Likelihood, response: Response, calculated_cevns: float | None = None
+) -> StandardModelFit:
     """Fit the Standard Model: CEvNS and background counts, chi^2 and its p-value, significance.
 
     The p-value is the share of 1000 pseudo-experiments of the best fit, each fitted again, whose chi^2 is larger. The
     significance is that of the fall of chi^2 from no CEvNS to the best fit, one parameter.
     """
-    likelihood, response = free_signal(measured).restricted(()), measured.response
-    best, point = fit(likelihood), np.zeros((1, 0))
-    nothing = without_signal(measured, likelihood).minimised(point).chi2[0]
-    components = likelihood.expected(best.point, best.pulls)[measured.setup.name]
-    larger = _larger_chi2(likelihood, best, components)
-    signal = best.parameter(measured.parameter(SIGNAL))
-    prior = next(p.width for p in measured.likelihood.parameters if p.name == signal.name)
+    free = free_signal(name, likelihood, response).restricted(())
+    best, point = fit(free), np.zeros((1, 0))
+    nothing = without_signal(name, free).minimised(point).chi2[0]
+    components = free.expected(best.point, best.pulls)[name]
+    larger = _larger_chi2(free, best, components)
+    signal = best.parameter(f"{name}.{SIGNAL}")
+    prior = next(parameter.width for parameter in likelihood.parameters if parameter.name == signal.name)
     rows: list[tuple[str, float, float | None]] = []
     for channel in response.channels:
         counts, predicted = float(components[channel].sum()), float(response.standard_model(channel).sum())
         error = None if signal.error is None else signal.error * counts / (1 + signal.value)
         rows.append((f"{channel}_counts", counts, error))
         rows.append((f"{channel}_predicted", predicted, predicted * prior))
-    if measured.calculated_cevns is not None:
-        rows.append(("cevns_calculated", measured.calculated_cevns, None))
-    for name, background in response.backgrounds.items():
-        total, parameter = float(background.sum()), best.parameter(measured.parameter(name))
-        error = None if parameter.error is None else total * parameter.error
-        rows.append((f"{name}_counts", total * (1 + parameter.value), error))
-    offset = [p for p in best.parameters if p.name == measured.parameter(OFFSET)]
+    if calculated_cevns is not None:
+        rows.append(("cevns_calculated", calculated_cevns, None))
+    for background in response.backgrounds:
+        counts, parameter = float(components[background].sum()), best.parameter(f"{name}.{background}")
+        error = None if parameter.error is None else parameter.error * counts / (1 + parameter.value)
+        rows.append((f"{background}_counts", counts, error))
+    offset = [parameter for parameter in best.parameters if parameter.name == f"{name}.{OFFSET}"]
     rows += [(OFFSET, parameter.value, parameter.error) for parameter in offset]
     rows += [
         ("chi2", best.chi2, None),
-        ("bins", float(len(measured.observed)), None),
+        ("bins", float(len(likelihood.datasets[0].observed)), None),
         ("p_value", larger, float(np.sqrt(larger * (1 - larger) / TOYS))),
         ("significance_sigma", float(np.sqrt(max(float(nothing) - best.chi2, 0.0))), None),
     ]

@@ -16,40 +16,69 @@ from cevnslab.likelihood.statistics import Statistic
 FloatArray = NDArray[np.float64]
 
 
-def samples_of(
+def channel_samples(
     response: Response,
     signal: Sequence[Parameter],
-    backgrounds: Mapping[str, Sequence[Parameter]],
     bends: Mapping[str, tuple[Response, Response]] | None = None,
-) -> tuple[Sample, ...]:
-    """The channels of a response, then its backgrounds.
+) -> list[Sample]:
+    """The channels of a response: one sample each, or one per part of the flux that has a nuisance of its own.
 
     Parameters
     ----------
     signal : normalisations of all channels, relative widths.
-    backgrounds : normalisations of each background.
     bends : by parameter, the responses at plus and minus one standard deviation.
 
     """
     units = response.polynomial.units[:, None]
-    made = []
+    samples = []
     for channel in response.channels:
-        modifiers: list[Modifier] = [Scale(parameter) for parameter in signal]
-        for name, (up, down) in (bends or {}).items():
-            sides = [coefficients_of(side, response, channel) for side in (up, down)]
-            modifiers.append(Bend(Parameter(name, 1.0), *sides))
-        made.append(Sample(channel, response.coefficients[channel] * units, response.polynomial, modifiers))
-    for name, counts in response.backgrounds.items():
-        made.append(Sample(name, counts[None, :], modifiers=[Scale(p) for p in backgrounds.get(name, ())]))
-    return tuple(made)
+        parts = response.parts.get(channel) or {"": response.coefficients[channel]}
+        for part, rows in parts.items():
+            modifiers: list[Modifier] = [Scale(parameter) for parameter in signal]
+            modifiers += [
+                Scale(Parameter(name, nuisance.width, nuisance.centre, low=-1.0))
+                for name, nuisance in response.flux_nuisances.items()
+                if part in nuisance.parts
+            ]
+            for name, sides in (bends or {}).items():
+                up, down = (coefficients_of(side, response, channel, part) for side in sides)
+                modifiers.append(Bend(Parameter(name, 1.0), up, down))
+            samples.append(Sample(channel, rows * units, response.polynomial, modifiers))
+    return samples
 
 
-def coefficients_of(varied: Response, response: Response, channel: str) -> FloatArray:
-    """The coefficients of a varied response in the monomials of the nominal one, per natural scale."""
-    rows = dict(zip(varied.monomials, varied.coefficients[channel], strict=True))
-    nothing = np.zeros(varied.coefficients[channel].shape[1])
+def samples_of(
+    response: Response, signal: Sequence[Parameter], backgrounds: Mapping[str, Sequence[Parameter]]
+) -> tuple[Sample, ...]:
+    """The channels of a response with normalisations, then its backgrounds, each with normalisations of its own."""
+    known = [
+        Sample(name, counts[None, :], modifiers=[Scale(parameter) for parameter in backgrounds.get(name, ())])
+        for name, counts in response.backgrounds.items()
+    ]
+    return (*channel_samples(response, signal), *known)
+
+
+def coefficients_of(varied: Response, response: Response, channel: str, part: str = "") -> FloatArray:
+    """The coefficients of a varied response in the monomials of the nominal one, per natural scale.
+
+    Of one part of the flux, where the response is split into parts.
+    """
+    parts = varied.parts.get(channel)
+    coefficients = varied.coefficients[channel] if not parts else parts[part]
+    rows = dict(zip(varied.monomials, coefficients, strict=True))
+    nothing = np.zeros(coefficients.shape[1])
     matched = np.array([rows.get(monomial, nothing) for monomial in response.monomials])
     return np.asarray(matched * response.polynomial.units[:, None])
+
+
+def expected_counts(response: Response) -> FloatArray:
+    """The Standard Model's signal and all backgrounds, shape (bins,): Asimov data, flux nuisances at their centres."""
+    total = response.background.copy()
+    for channel in response.channels:
+        for part, rows in (response.parts.get(channel) or {"": response.coefficients[channel]}).items():
+            acting = [n.centre for n in response.flux_nuisances.values() if part in n.parts]
+            total = total + rows[0] * np.prod([1 + centre for centre in acting])
+    return np.asarray(total)
 
 
 def dataset_of(
@@ -60,10 +89,9 @@ def dataset_of(
     errors: tuple[FloatArray, FloatArray] | None = None,
 ) -> Dataset:
     """Counts beside samples; the Standard Model's expectation (Asimov) unless they are given."""
-    if observed is None:
-        observed = response.signal[0] + response.background
     shape = tuple(len(axis) for axis in response.axes)
-    return Dataset(response.name, shape, samples, observed, statistic, errors, bin_name=response.bin_text)
+    counts = expected_counts(response) if observed is None else observed
+    return Dataset(response.name, shape, samples, counts, statistic, errors, bin_name=response.bin_text)
 
 
 def projection(

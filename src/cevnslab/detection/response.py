@@ -175,6 +175,21 @@ class Response:
         return np.asarray(products @ self.signal)
 
 
+def bin_axes(detector: Detector) -> tuple[BinAxis, ...]:
+    """The axes of a detector's bins: energy, of nuclear recoils or of light, then time where it is binned."""
+    energy = BinAxis("recoil_energy_kev" if detector.quenching is None else "energy_kevee", detector.bin_edges_kev)
+    if detector.time_bin_edges_us is None:
+        return (energy,)
+    return energy, BinAxis("time_us", detector.time_bin_edges_us)
+
+
+def days_with_beam(source: Source, detector: Detector, years: float) -> FloatArray:
+    """Days of live time with the beam on, in each time bin of a detector: shape (time bins,), one where none is."""
+    if detector.time_bin_edges_us is None:
+        return np.array([source.beam_days(years)])
+    return np.asarray(days_in_time_bins(source, detector.time_bin_edges_us, years), dtype=float)
+
+
 def response(
     source: Source,
     detector: Detector,
@@ -225,20 +240,16 @@ def response(
         for channel in channels
     }
     monomials = sorted_monomials(list(folded.values()))
-    axes = [BinAxis("recoil_energy_kev" if detector.quenching is None else "energy_kevee", detector.bin_edges_kev)]
-    background = detector.background_per_kg_day * detector.mass_kg
-    if detector.time_bin_edges_us is None:
-        background = background * source.beam_days(exposure)
-    else:
-        axes.append(BinAxis("time_us", detector.time_bin_edges_us))
-        days = days_in_time_bins(source, detector.time_bin_edges_us, exposure)
-        background = np.outer(background, days).ravel()
+    axes = bin_axes(detector)
+    background = np.outer(
+        detector.background_per_kg_day * detector.mass_kg, days_with_beam(source, detector, exposure)
+    ).ravel()
     names = tuple(dict.fromkeys(group.part for group in groups))
     by_part = {channel: _by_part(terms, monomials, groups, names) for channel, terms in folded.items()}
     nuisances = {f"{source.name}.{nuisance.name}": nuisance for nuisance in source.nuisances}
     return Response(
         detector.name,
-        tuple(axes),
+        axes,
         declared,
         tuple(channels),
         tuple(monomials),

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cevnslab.datasets.description import DataAxis
 from cevnslab.datasets.registry import dataset
 from cevnslab.figures import style
 from cevnslab.inference.levels import delta_chi2_level
-from cevnslab.results import CROSSINGS, CouplingInfo, CrossSectionCurve, Result, natural_exponent
+from cevnslab.results import CROSSINGS, CouplingInfo, CrossSectionCurve, DataSpectrum, Result, natural_exponent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -225,12 +226,31 @@ def cross_section(axes: Axes, result: Result, spec: Spec) -> None:
     _legend(axes, spec.get("legend") or ("upper right" if len(channels) == 1 else "center left"), size=8)
 
 
+AXES = {
+    "recoil_energy_kev": DataAxis(label="reconstructed recoil energy", unit="keV"),
+    "energy_kevee": DataAxis(label="reconstructed light", unit="keVee"),
+    "time_us": DataAxis(label="arrival time", unit="\u03bcs"),
+}
+"""Of detectors that are no data set."""
+
+
+def _words(result: Result, spectrum: DataSpectrum) -> tuple[dict[str, tuple[str, str]], DataAxis]:
+    """Label and colour of every background, from the bottom up, and the words of the axis."""
+    name = result.dataset(spectrum.detector)
+    if name is not None:
+        description = dataset(name).description
+        layers = {key: (background.label, background.colour) for key, background in description.backgrounds.items()}
+        return layers, description.axes[spectrum.axis]
+    names = [key for key in spectrum.components if key not in style.CHANNEL_LABELS]
+    shades = np.linspace(0.72, 0.45, max(len(names), 1))
+    return {key: (key, str(shade)) for key, shade in zip(names, shades, strict=False)}, AXES[spectrum.axis]
+
+
 def data(axes: Axes, result: Result, spec: Spec) -> None:
     """Observed counts of an experiment per unit of one axis, on top of the components of the best fit."""
     found = next(s for s in result.data_spectra if (s.detector, s.axis) == (spec["data"], spec["axis"]))
-    description = dataset(result.dataset(found.detector)).description
+    layers, axis = _words(result, found)
     width, base = np.diff(found.edges), np.zeros(len(found.observed))
-    layers = {name: (background.label, background.colour) for name, background in description.backgrounds.items()}
     # The signal on top, where the eye compares it with the points.
     layers |= {name: (style.CHANNEL_LABELS[name], style.CHANNEL_COLOURS[name]) for name in ("electron", "cevns")}
     for name in sorted(found.components, key=list(layers).index):
@@ -251,7 +271,6 @@ def data(axes: Axes, result: Result, spec: Spec) -> None:
     )
     axes.set_xlim(found.edges[0], found.edges[-1])
     axes.set_ylim(0, 1.2 * float(np.max((found.observed + np.sqrt(found.observed)) / width)))
-    axis = description.axes[found.axis]
     axes.set_xlabel(f"{axis.label} ({axis.unit})" if axis.unit else axis.label)
     axes.set_ylabel(f"counts / {axis.unit or 'unit'}")
     axes.set_title(spec.get("title") or style.formula_text(result.detectors[found.detector].label))

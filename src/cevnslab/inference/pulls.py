@@ -38,7 +38,9 @@ class Impact:
         return None
 
 
-def impacts(likelihood: Likelihood, coupling: str, over: Sequence[str] = ()) -> tuple[Fit, tuple[Impact, ...]]:
+def impacts(
+    likelihood: Likelihood, coupling: str, over: Sequence[str] = (), start: float | None = None
+) -> tuple[Fit, tuple[Impact, ...]]:
     """The joint best fit of a coupling and all nuisances, and the impact of every nuisance that can move.
 
     A parameter is held at its best fit plus and minus its error and all others are fitted again, the coupling from
@@ -47,10 +49,11 @@ def impacts(likelihood: Likelihood, coupling: str, over: Sequence[str] = ()) -> 
     Parameters
     ----------
     over : couplings that are minimised over beside it.
+    start : the coupling's best fit where it is known: the fit then starts there alone.
 
     """
     known = likelihood.restricted([coupling, *over])
-    best = fit(known, [coupling, *over])
+    best = fit(known, [coupling, *over], start={} if start is None else {coupling: start})
     places = [known.couplings.index(name) for name in (coupling, *over)]
     rows = []
     for number, parameter in enumerate(known.parameters):
@@ -63,9 +66,9 @@ def impacts(likelihood: Likelihood, coupling: str, over: Sequence[str] = ()) -> 
             error = fitted.error if fitted.error is not None else parameter.unit
             value = float(np.clip(fitted.value + sign * error, parameter.low, parameter.high))
             held = known.with_parameters({parameter.name: replace(parameter, centre=value, width=0.0)})
-            start = best.pulls.copy()
-            start[number] = 0.0
-            minimum = held.minimised(best.point[None, :], [known.couplings[place] for place in places], start[None, :])
+            pulls = best.pulls.copy()
+            pulls[number] = 0.0
+            minimum = held.minimised(best.point[None, :], [known.couplings[place] for place in places], pulls[None, :])
             shifts.append(float(minimum.couplings[0, places[0]] - best.point[places[0]]))
         rows.append(Impact(fitted, shifts[0], shifts[1]))
     return best, tuple(rows)

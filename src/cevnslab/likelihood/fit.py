@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,7 +76,12 @@ class Fit:
         return np.asarray(np.divide(self.covariance, scale, out=np.zeros_like(scale), where=scale > 0))
 
 
-def fit(likelihood: Likelihood, couplings: Sequence[str] = (), fixed: Sequence[str] = ()) -> Fit:
+def fit(
+    likelihood: Likelihood,
+    couplings: Sequence[str] = (),
+    fixed: Sequence[str] = (),
+    start: Mapping[str, float] | None = None,
+) -> Fit:
     """The best fit over nuisance parameters and `couplings`, all other couplings as in the Standard Model.
 
     Each coupling is first scanned over all its decades on both sides, since there may be several minima; the lowest
@@ -85,6 +90,7 @@ def fit(likelihood: Likelihood, couplings: Sequence[str] = (), fixed: Sequence[s
     Parameters
     ----------
     fixed : nuisance parameters that stay at their centres.
+    start : values of couplings near their best fit, which are then not scanned.
 
     Raises `StatisticsError` for a coupling or parameter that the likelihood does not have.
 
@@ -97,15 +103,17 @@ def fit(likelihood: Likelihood, couplings: Sequence[str] = (), fixed: Sequence[s
         if name not in likelihood.couplings:
             raise StatisticsError(f"no coupling '{name}'; known are {', '.join(likelihood.couplings)}")
     used = likelihood.with_widths(dict.fromkeys(fixed, 0.0)) if fixed else likelihood
-    minimum = _lowest(used, couplings)
+    minimum = _lowest(used, couplings, start or {})
     return _described(used, couplings, minimum)
 
 
-def _lowest(likelihood: Likelihood, couplings: Sequence[str]) -> Minimum:
-    """The lowest minimum from the Standard Model and from the dips along each coupling."""
-    standard_model = likelihood.polynomial.standard_model
+def _lowest(likelihood: Likelihood, couplings: Sequence[str], start: Mapping[str, float]) -> Minimum:
+    """The lowest minimum from the Standard Model, or where the search is to start, and the dips along each coupling."""
+    standard_model = likelihood.polynomial.standard_model.copy()
+    for name, value in start.items():
+        standard_model[likelihood.couplings.index(name)] = value
     starts = [standard_model[None, :]]
-    for name in couplings:
+    for name in (name for name in couplings if name not in start):
         place = likelihood.couplings.index(name)
         line = likelihood.polynomial.variables[place].search_points(STARTS_PER_SIDE)
         points = np.tile(standard_model, (len(line), 1))

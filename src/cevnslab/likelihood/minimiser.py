@@ -24,12 +24,12 @@ from cevnslab.quadratic import Polynomial
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-MOST_STEPS = 200
+MOST_STEPS = 1000
 TOLERANCE = 1e-10
 """Decrease of chi^2 that a step promises at which a point is done, once that step is taken."""
-NEAR = 0.1
-"""Promised decrease below which the exact curvature is used."""
 LARGEST_DAMPING = 1e12
+LARGEST_FALL = 0.9
+"""Of the expectation of a bin with counts, in one step."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,6 +152,18 @@ def evaluate(
     return _State(counted, everything, taus, chi2)
 
 
+@dataclass(frozen=True, eq=False)
+class _Derivatives:
+    """Half the derivatives of chi^2 at points."""
+
+    gradient: FloatArray
+    curvature: FloatArray
+    """Gauss-Newton's."""
+    exact: FloatArray
+    slopes: list[tuple[IntArray, FloatArray]]
+    """Per data set, the columns that move its expected counts and the slopes, (points, columns, bins)."""
+
+
 def _derivatives(
     model: Model,
     state: _State,
@@ -160,14 +172,15 @@ def _derivatives(
     data: Observation,
     hidden: Sequence[int],
     first: bool,
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Half the gradient, Gauss-Newton's half curvature and the exact one, by nuisances, then hidden couplings."""
+) -> _Derivatives:
+    """Half the gradient and curvatures by nuisances, then hidden couplings."""
     points, nuisances = len(pulls), len(model.parameters)
     size = nuisances + len(hidden)
     gradient, curvature = np.zeros((points, size)), np.zeros((points, size, size))
     second = np.zeros_like(curvature)
     gradient[:, :nuisances] = model.stiffness * (pulls - data.centres)
     curvature[:, np.arange(nuisances), np.arange(nuisances)] = model.stiffness
+    moves: list[tuple[IntArray, FloatArray]] = []
     back = np.zeros((points, len(model.polynomial.monomials)))
     for number, (expectation, at) in enumerate(zip(model.expectations, state.counted, strict=True)):
         counts, expected, template = data.counts[number], state.expected[number], expectation.per_bin
@@ -178,6 +191,7 @@ def _derivatives(
         slopes, columns = dataset_slopes(model, number, at, tau, couplings, hidden)
         if hidden:
             back += at.monomial_slopes(pull, back.shape[1])
+        moves.append((columns, slopes))
         gradient[:, columns] += (slopes @ pull[:, :, None])[:, :, 0]
         block = (slopes * weight[:, None, :]) @ slopes.transpose(0, 2, 1)
         bent = np.zeros_like(block)
@@ -195,7 +209,7 @@ def _derivatives(
         for j, other in enumerate(hidden):
             products = model.polynomial.values(couplings, (one, other))
             second[:, nuisances + i, nuisances + j] += np.sum(back * products, axis=1)
-    return gradient, curvature, curvature + second
+    return _Derivatives(gradient, curvature, curvature + second, moves)
 
 
 def dataset_slopes(
@@ -276,6 +290,29 @@ def _step(
     return np.asarray(step), np.asarray(promised)
 
 
+def _safe_length(
+    slopes: Sequence[tuple[IntArray, FloatArray]],
+    expected: Sequence[FloatArray],
+    counts: Sequence[Counts],
+    step: FloatArray,
+) -> FloatArray:
+    """The part of a step that leaves every Poisson bin with counts at least a tenth of its expectation.
+
+    Where counts are, the likelihood ends at zero expectation; and where far more is expected than is observed its
+    curvature says nothing of how far to go.
+    """
+    length = np.ones(len(step))
+    for (columns, moves), level, observed in zip(slopes, expected, counts, strict=True):
+        if observed.variance is not None or not len(columns):
+            continue
+        change = (step[:, None, columns] @ moves)[:, 0]
+        ends = (observed.observed > 0) & (change < -LARGEST_FALL * level)
+        if ends.any():
+            share = np.divide(LARGEST_FALL * level, -change, out=np.ones_like(change), where=ends)
+            length = np.minimum(length, share.min(axis=1))
+    return length
+
+
 def minimise(
     model: Model,
     couplings: FloatArray,
@@ -315,15 +352,16 @@ def minimise(
     own = data.rows(active)
     for iteration in range(MOST_STEPS):
         at = np.hstack([pulls[active], couplings[active][:, list(hidden)]])
-        gradient, curvature, exact = _derivatives(
-            model, state, couplings[active], pulls[active], own, hidden, first=iteration == 0
-        )
-        step, gain = _step(gradient, curvature, at, low, high, damping[active])
-        near = promised[active] < NEAR
-        if near.any():
-            better, promise = _step(gradient, exact, at, low, high, damping[active])
-            use = near & (promise > 0) & (np.sum(better * gradient, axis=1) < 0)
+        half = _derivatives(model, state, couplings[active], pulls[active], own, hidden, first=iteration == 0)
+        gradient = half.gradient
+        step, gain = _step(gradient, half.curvature, at, low, high, damping[active])
+        if iteration:
+            # Where the exact curvature leads downhill it is the better one: far out most of it can be in the bending.
+            better, promise = _step(gradient, half.exact, at, low, high, damping[active])
+            use = (promise > 0) & (np.sum(better * gradient, axis=1) < 0)
             step, gain = np.where(use[:, None], better, step), np.where(use, promise, gain)
+        length = _safe_length(half.slopes, state.expected, own.counts, step)
+        step, gain = length[:, None] * step, length * gain
         trial = at + step
         trial_couplings = couplings[active]
         if hidden:
@@ -397,4 +435,5 @@ def half_curvatures(
 ) -> tuple[FloatArray, FloatArray]:
     """Gauss-Newton's half curvature, which is never negative, and the exact one."""
     state = evaluate(model, _contracted(model, couplings), couplings, pulls, data)
-    return _derivatives(model, state, couplings, pulls, data, hidden, first=False)[1:]
+    half = _derivatives(model, state, couplings, pulls, data, hidden, first=False)
+    return half.curvature, half.exact

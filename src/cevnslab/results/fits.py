@@ -56,7 +56,9 @@ class Pull(Record):
     parameter: Annotated[str, Column("nuisance parameter", role="along", label="Parameter")]
     prior_width: Annotated[float, Column("width of its constraint; inf: free", OF_PARAMETER)]
     best_fit: Annotated[float, Column("its value at the joint best fit", OF_PARAMETER)]
-    error: Annotated[float, Column("one standard deviation", OF_PARAMETER, role="error")]
+    error: Annotated[
+        float | None, Column("one standard deviation; empty where it rests on a boundary", OF_PARAMETER, role="error")
+    ]
     impact_up: Annotated[float, Column("shift of the coupling's best fit with the parameter an error up", OF_COUPLING)]
     impact_down: Annotated[float, Column("the same an error down", OF_COUPLING)]
 

@@ -48,6 +48,8 @@ class Result:
     maps: tuple[LimitMap, ...] = ()
     levers: tuple[Lever, ...] = ()
     summary: tuple[Summary, ...] = ()
+    remarks: tuple[str, ...] = ()
+    """What a reader of the numbers must be told: a systematic far from its prior, a parameter that rests on a wall."""
 
     def __post_init__(self) -> None:
         for name in ("study", "couplings", "detectors", "reference_labels", "provenance"):
@@ -60,10 +62,11 @@ class Result:
                 return limit
         raise KeyError(f"no limit on {coupling} for {detector}")
 
-    def dataset(self, detector: str) -> str:
-        """The name of the data set whose counts a detector of the study has."""
+    def dataset(self, detector: str) -> str | None:
+        """The name of the data set whose counts a detector has; None for a detector with counts of its own."""
         entries = {entry["name"]: entry for entry in self.study["detectors"]}
-        return str(entries[detector]["dataset"])
+        name = entries[detector].get("dataset")
+        return None if name is None else str(name)
 
     def observed_data(self, detector: str) -> bool:
         """Whether the counts of an experiment are real ones, not an expectation."""

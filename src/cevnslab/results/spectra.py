@@ -208,7 +208,9 @@ class Summary(Record):
     """The counts of one detector in sight: what comes in, what is expected, what was seen."""
 
     detector: Annotated[str, Column("detector or combination", role="along", label="Detector")]
-    flux_per_cm2_s: Annotated[float | None, Column("neutrinos of all flavours while the source shines", "1/(cm2 s)")]
+    flux_per_cm2_s: Annotated[
+        float | None, Column("neutrinos of all flavours, averaged over the live time", "1/(cm2 s)")
+    ]
     cevns: Annotated[float, Column("coherent scattering in the Standard Model", COUNTS)]
     electron: Annotated[float, Column("scattering on electrons in the Standard Model", COUNTS)]
     background: Annotated[float, Column("all backgrounds together", COUNTS)]

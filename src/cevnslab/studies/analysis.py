@@ -34,6 +34,11 @@ class Analysis:
     profile: tuple[str, ...] = ()
     """Couplings that are minimised over."""
 
+    @property
+    def real(self) -> bool:
+        """Whether any of its counts were observed."""
+        return any(setup.real for setup in self.setups)
+
     def chi2(self, *names: str) -> Chi2:
         """chi^2 of one or two couplings: the others as in the Standard Model, or minimised over."""
         over = [name for name in self.profile if name not in names]

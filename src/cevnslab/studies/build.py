@@ -31,7 +31,7 @@ _ALTERNATIVES = (
         ("threshold_kev", "maximum_kev", "bins"),
         ("threshold_kevee", "maximum_kevee", "bins"),
     ),
-    (("background_ckkd",), ("background_ckkd_ee",), ("background_ckd",), ("background_file",)),
+    (("background_ckkd",), ("background_ckkd_ee",), ("background_ckd",), ("background_file",), ("backgrounds",)),
 )
 """Keys that stand for the same thing: overriding one of a preset's drops the others."""
 
@@ -145,6 +145,10 @@ def _background(spec: schema.Detector, edges: FloatArray, recoil_edges: FloatArr
     """Counts per kg and day in each bin, whose edges are on the detector's axis and in keV of nuclear recoil."""
     keys = ("background_ckkd", "background_ckkd_ee", "background_ckd", "background_file")
     given = [key for key in keys if getattr(spec, key) is not None]
+    if spec.backgrounds is not None:
+        if given:
+            raise StudyError(f"detectors.{spec.name}.{given[0]}: the detector has backgrounds by name; remove this key")
+        return np.zeros(len(edges) - 1)
     if len(given) != 1:
         raise StudyError(
             f"detectors.{spec.name}.background_ckkd: exactly one of {', '.join(keys)} is required, got "

@@ -12,6 +12,7 @@ from cevnslab.physics.nuclei import Target, target
 from cevnslab.studies.schema import CrossSection, Detector, Experiment, StudyFile
 from cevnslab.studies.schema.base import require_known, require_unique
 from cevnslab.studies.schema.figures import Computed
+from cevnslab.studies.schema.systematics import check_priors, check_systematics
 
 MOST_PROFILED = 3
 """Each takes a scan of its own at every point: three cost about a minute a limit."""
@@ -41,6 +42,8 @@ def check_across_keys(file: StudyFile, registry: Mapping[str, Coupling]) -> None
     require_unique("channels", file.channels)
     _check_intervals(file)
     _check_combinations(file)
+    check_systematics(file.systematics, {spec.name: _background_names(spec) for spec in file.detectors})
+    check_priors(file.priors, [*names, *file.profile])
     analysed = detectors + [combination.name for combination in file.combinations]
     require_unique("scans", [scan.name for scan in file.scans])
     for number, pair in enumerate(file.contours, start=1):
@@ -73,6 +76,13 @@ def check_across_keys(file: StudyFile, registry: Mapping[str, Coupling]) -> None
     for figure in file.figures or []:
         if figure.name.casefold() in {name.casefold() for name in drawn_anyway}:
             raise StudyError(f"figures.{figure.name}.name: a figure that is drawn without being listed has this name")
+
+
+def _background_names(spec: Detector | Experiment) -> list[str]:
+    """What a detector's backgrounds are called."""
+    if isinstance(spec, Experiment):
+        return list(dataset(spec.dataset).description.backgrounds)
+    return ["background"] if spec.backgrounds is None else [background.name for background in spec.backgrounds]
 
 
 def _computed(file: StudyFile) -> Computed:
@@ -163,16 +173,11 @@ def _check_combinations(file: StudyFile) -> None:
                 raise StudyError(f"{path}.detectors: '{name}' cannot be combined with itself")
         if combination.signal == "correlated":
             members = [spec for name in combination.detectors if isinstance(spec := detectors[name], Detector)]
-            if len(members) < len(combination.detectors):
-                raise StudyError(f"{path}.signal: experiments have fluxes of their own; use independent")
-            for spec in members:
-                widths = spec.uncertainties or file.uncertainties
-                if widths is not None and (widths.energy_scale or widths.quenching):
-                    raise StudyError(f"{path}.signal: with shape uncertainties ({spec.name}) use independent")
-            if len({spec.statistic or file.statistic for spec in members}) > 1:
-                raise StudyError(f"{path}.signal: correlated needs one statistic for all detectors")
             uncertainties = [spec.uncertainties or file.uncertainties for spec in members]
             if len({each.signal for each in uncertainties if each is not None}) > 1:
-                raise StudyError(f"{path}.signal: correlated needs one signal uncertainty for all detectors")
+                raise StudyError(
+                    f"{path}.signal: correlated needs one signal uncertainty for all detectors; a common part beside "
+                    "each detector's own is an entry of systematics"
+                )
         elif file.intervals.method == "feldman-cousins":
             raise StudyError(f"{path}.signal: feldman-cousins is available for correlated combinations only")

@@ -16,10 +16,11 @@ from cevnslab.physics.nuclei import target
 from cevnslab.progress import track
 from cevnslab.studies import references, schema
 from cevnslab.studies.analysis import Analysis, analyses
+from cevnslab.studies.fits import fits, summary
 from cevnslab.studies.provenance import provenance
 from cevnslab.studies.rules import recoil_range
 from cevnslab.studies.scans import vary
-from cevnslab.studies.setups import DetectorSetup, ExperimentSetup
+from cevnslab.studies.setups import DetectorSetup
 from cevnslab.studies.study import Study
 
 CROSS_SECTION_POINTS = 300
@@ -56,6 +57,7 @@ def run(
             contours, critical_maps = feldman_cousins.regions(wanted, options, store, mapper)
     else:
         contours = _contours(study, made)
+    fitted = fits(study, made, limits)
     return results.Result(
         name=study.name,
         study=study.as_dict(),
@@ -72,7 +74,12 @@ def run(
         critical_values=tuple(critical_values),
         critical_maps=tuple(critical_maps),
         scans=_scans(study),
-        **_measured(study),
+        fit=tuple(fitted.rows),
+        data_spectra=tuple(fitted.spectra),
+        pulls=tuple(fitted.pulls),
+        covariances=tuple(fitted.covariances),
+        summary=summary(made),
+        remarks=tuple(fitted.remarks),
         **_references(study),
         provenance=provenance(study, fast=fast),
     )
@@ -115,23 +122,6 @@ def _spectra(made: dict[str, Analysis]) -> tuple[results.Spectrum, ...]:
             )
         )
     return tuple(spectra)
-
-
-def _measured(study: Study) -> dict[str, Any]:
-    """The Standard Model fit to every experiment, and its counts projected on every axis."""
-    measured = [setup for setup in study.setups if isinstance(setup, ExperimentSetup)]
-    parameters: list[results.FitParameter] = []
-    spectra: list[results.DataSpectrum] = []
-    for setup in track(measured, "Standard Model fits"):
-        from cevnslab.datasets.fit import standard_model_fit
-
-        found, response = standard_model_fit(setup.measurement), setup.response
-        parameters += [results.FitParameter(setup.name, *row) for row in found.parameters]
-        for number, axis in enumerate(response.axes):
-            components = {name: response.projected(counts, number) for name, counts in found.components.items()}
-            observed = response.projected(setup.measurement.observed, number)
-            spectra.append(results.DataSpectrum(setup.name, axis.name, axis.edges, observed, components))
-    return {"fit": tuple(parameters), "data_spectra": tuple(spectra)}
 
 
 def _references(study: Study) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,6 +18,9 @@ from cevnslab.likelihood.parameters import Parameter
 from cevnslab.likelihood.statistics import Statistic
 from cevnslab.physics.couplings import Coupling
 from cevnslab.physics.sources import Source
+from cevnslab.studies.backgrounds import Background
+from cevnslab.studies.likelihoods import channel_samples, dataset_of
+from cevnslab.studies.observed import ObservedCounts
 
 if TYPE_CHECKING:
     from cevnslab.datasets.measurement import Measurement, Setup
@@ -39,6 +43,9 @@ class DetectorSetup:
     radiative_corrections: bool = False
     energy_scale_uncertainty: float = 0.0
     quenching_uncertainty: float = 0.0
+    backgrounds: tuple[Background, ...] | None = None
+    """Those with names, in the place of the detector's one."""
+    observed: ObservedCounts | None = None
 
     @property
     def name(self) -> str:
@@ -65,18 +72,30 @@ class DetectorSetup:
     @cached_property
     def response(self) -> Response:
         """Counts for the exposure as a function of the study's couplings."""
-        return self._response(self.detector)
+        response = self._response(self.detector)
+        if self.backgrounds is None:
+            return response
+        return replace(response, backgrounds={background.name: background.counts for background in self.backgrounds})
+
+    @property
+    def real(self) -> bool:
+        """Whether its counts were observed."""
+        return self.observed is not None
 
     @cached_property
     def likelihood(self) -> Likelihood:
-        """The likelihood that the study asks for, on Asimov data."""
+        """The likelihood that the study asks for: of its counts, or of Asimov data."""
         nominal, name = self.response, self.name
-        backgrounds = {key: [Parameter(f"{name}.{key}", self.background_uncertainty)] for key in nominal.backgrounds}
-        samples = samples_of(
-            nominal, [Parameter(f"{name}.signal", self.signal_uncertainty)], backgrounds, self._varied_responses()
-        )
+        backgrounds = self.backgrounds or [
+            Background(key, self.background_uncertainty, counts) for key, counts in nominal.backgrounds.items()
+        ]
+        signal = [Parameter(f"{name}.signal", self.signal_uncertainty)]
+        channels = channel_samples(nominal, signal, self._varied_responses())
+        known = [each.sample([Parameter(f"{name}.{each.name}", each.uncertainty)]) for each in backgrounds]
+        counts = None if self.observed is None else self.observed.counts
+        errors = None if self.observed is None else self.observed.errors
         with located(f"detectors.{name}"):
-            return Likelihood((dataset_of(nominal, samples, self.statistic),))
+            return Likelihood((dataset_of(nominal, (*channels, *known), self.statistic, counts, errors),))
 
     def varied(self, detector: Detector, where: str) -> Response:
         """The response of the detector as a key, named in messages, moves it."""
@@ -104,7 +123,14 @@ class DetectorSetup:
 
     def computed_content(self) -> dict[str, Any]:
         """What its files and defaults come to: with the keys, all that its counts depend on."""
+        observed = () if self.observed is None else (self.observed.counts, *(self.observed.errors or ()))
+        named = [
+            (each.name, each.uncertainty, each.counts.tolist(), repr(each.off and (each.off.off, each.off.ratio)))
+            for each in self.backgrounds or ()
+        ]
         return {
+            "observed": [counts.tolist() for counts in observed],
+            "backgrounds": named,
             "source": repr(self.source),
             "efficiency": repr(self.detector.efficiency),
             "quenching": repr(self.detector.quenching),
@@ -119,6 +145,8 @@ class ExperimentSetup:
     dataset: str
     setup: Setup
     couplings: tuple[Coupling, ...]
+    uncertainties: Mapping[str, float] = field(default_factory=dict)
+    """Widths in the place of the data set's own, of signal or a background."""
 
     statistic: ClassVar[Statistic] = "poisson"
 
@@ -149,9 +177,15 @@ class ExperimentSetup:
         return self.measurement.response
 
     @property
+    def real(self) -> bool:
+        """Whether its counts were observed."""
+        return self.setup.observed == "data"
+
+    @property
     def likelihood(self) -> Likelihood:
         """The likelihood of the data."""
-        return self.measurement.likelihood
+        widths = {f"{self.name}.{name}": width for name, width in self.uncertainties.items()}
+        return self.measurement.likelihood.with_widths(widths) if widths else self.measurement.likelihood
 
     def computed_content(self) -> dict[str, Any]:
         """What its source's files and defaults come to; those of the data are known by their checksums."""

@@ -9,15 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cevnslab.detection.response import Response
+from cevnslab.datasets.registry import dataset
+from cevnslab.detection.detector import Detector, FloatArray
+from cevnslab.detection.response import Response, bin_axes, days_with_beam
 from cevnslab.errors import StudyError, located
 from cevnslab.physics.couplings import Coupling, coupling
 from cevnslab.physics.sources import Source, days_in_time_bins
 from cevnslab.results import Result
 from cevnslab.studies import schema
+from cevnslab.studies.backgrounds import Background, background_of
 from cevnslab.studies.build import build_detector, build_experiment, merge_preset
+from cevnslab.studies.observed import ObservedCounts, check_observed, observed_counts
 from cevnslab.studies.registry import study_registry
 from cevnslab.studies.rules import check_across_keys
+from cevnslab.studies.schema.base import require_known
+from cevnslab.studies.schema.counts import check_backgrounds
 from cevnslab.studies.setups import AnySetup, DetectorSetup, ExperimentSetup
 from cevnslab.studies.sources import build_source, merge_source, says_distance
 from cevnslab.studies.validation import validated
@@ -155,7 +161,9 @@ def _setup(
     channels = tuple(spec.channels or file.channels)
     if isinstance(spec, schema.Experiment):
         setup = build_experiment(spec, channels, file, data, base)
-        return ExperimentSetup(spec.dataset, setup, couplings)
+        known = ["signal", *dataset(spec.dataset).description.backgrounds]
+        require_known(f"{path}.uncertainties", list(spec.uncertainties), known, "normalisation of this data set")
+        return ExperimentSetup(spec.dataset, setup, couplings, spec.uncertainties)
     source_given, uncertainties = spec.source or file.source, spec.uncertainties or file.uncertainties
     if source_given is None:
         raise StudyError("source: this key is required")
@@ -174,19 +182,31 @@ def _setup(
     if spec.time_bin_edges_us is not None:
         with located(f"{path}.time_bin_edges_us"):
             days_in_time_bins(source, spec.time_bin_edges_us, years or 1.0)
+    detector = build_detector(spec, base, file.nuclei)
+    observed = _observed(spec, detector, base)
+    statistic = spec.statistic or file.statistic or ("least-squares" if observed is None else observed.statistic)
+    if observed is None and statistic == "gaussian":
+        raise StudyError(f"{path}.statistic: gaussian needs observed counts with errors; a projection has none")
+    if observed is not None:
+        with located(f"{path}.observed"):
+            check_observed(observed, statistic, bin_axes(detector))
+    if spec.backgrounds is None and uncertainties.background is None:
+        raise StudyError(f"{path}.uncertainties.background: this key is required (or name the backgrounds)")
     return DetectorSetup(
-        detector=build_detector(spec, base, file.nuclei),
+        detector=detector,
         source=source,
         exposure_years=years,
         channels=channels,
         form_factor=file.form_factor,
         signal_uncertainty=uncertainties.signal,
-        background_uncertainty=uncertainties.background,
-        statistic=spec.statistic or file.statistic,
+        background_uncertainty=uncertainties.background or 0.0,
+        statistic=statistic,
         couplings=couplings,
         radiative_corrections=file.radiative_corrections,
         energy_scale_uncertainty=uncertainties.energy_scale,
         quenching_uncertainty=uncertainties.quenching,
+        backgrounds=_backgrounds(spec, detector, days_with_beam(source, detector, years or 1.0), base),
+        observed=observed,
     )
 
 
@@ -205,3 +225,29 @@ def _exposure_years(file: schema.StudyFile, spec: schema.Detector, source: Sourc
     if source.burst:
         return None
     raise StudyError("exposure_years: this key is required (or give exposure_hours)")
+
+
+def _observed(spec: schema.Detector, detector: Detector, base: Path) -> ObservedCounts | None:
+    """The counts that a detector observed."""
+    if spec.observed is None or spec.observed == "asimov":
+        return None
+    with located(f"detectors.{spec.name}.observed"):
+        return observed_counts(spec.observed, bin_axes(detector), base)
+
+
+def _backgrounds(
+    spec: schema.Detector, detector: Detector, days: FloatArray, base: Path
+) -> tuple[Background, ...] | None:
+    """The backgrounds that a detector names."""
+    if spec.backgrounds is None:
+        return None
+    path = f"detectors.{spec.name}.backgrounds"
+    check_backgrounds(spec.backgrounds, path)
+    if spec.uncertainties is not None and spec.uncertainties.background is not None:
+        key = f"detectors.{spec.name}.uncertainties.background"
+        raise StudyError(f"{key}: each of the backgrounds has its own; remove it")
+    backgrounds = []
+    for each in spec.backgrounds:
+        with located(f"{path}.{each.name}"):
+            backgrounds.append(background_of(each, detector, bin_axes(detector), days, base))
+    return tuple(backgrounds)

@@ -22,6 +22,10 @@ class Experiment(Model):
     nuisances: Literal["normalisation", "shape"] = Field(
         "normalisation", description="normalisations alone, or efficiency, quenching, radius, times too"
     )
+    uncertainties: dict[str, Annotated[float, Field(ge=0, le=10)]] = Field(
+        default={},
+        description="relative widths in the place of the data set's own: of signal, or of a background by its name",
+    )
     channels: Channels | None = Field(None, description="the study's unless given")
     target: str = Field(description="element or compound formula: that of the data")
     mass_kg: MassKg = Field(description="of the target")

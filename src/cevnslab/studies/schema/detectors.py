@@ -20,6 +20,7 @@ from cevnslab.studies.schema.base import (
     Years,
     either,
 )
+from cevnslab.studies.schema.counts import Background, Observed
 from cevnslab.studies.schema.sources import SourceOrPreset
 from cevnslab.studies.schema.statistics import Statistic, Uncertainties
 
@@ -165,3 +166,9 @@ class Detector(Model):
     channels: Channels | None = Field(None, description="the study's unless given")
     statistic: Statistic | None = Field(None, description="the study's unless given")
     uncertainties: Uncertainties | None = Field(None, description="the study's unless given")
+    observed: Observed | None = Field(
+        None, description="asimov (the default), a list of counts (nested for several axes), or {file}"
+    )
+    backgrounds: Annotated[list[Background], Field(min_length=1)] | None = Field(
+        None, description="backgrounds by name, in the place of background_* and uncertainties.background"
+    )

@@ -8,14 +8,16 @@ from pydantic import Field
 
 from cevnslab.studies.schema.base import Model, Width
 
-Statistic = Literal["least-squares", "poisson"]
+Statistic = Literal["least-squares", "poisson", "gaussian"]
 
 
 class Uncertainties(Model):
     """Relative widths of the normalisations, and of what bends the signal's shape; 0 fixes one."""
 
     signal: Width = Field(description="of the signal's normalisation")
-    background: Width = Field(description="of the background's normalisation")
+    background: Width | None = Field(
+        None, description="of the background's normalisation; required unless the detector names its backgrounds"
+    )
     energy_scale: Annotated[float, Field(ge=0, lt=0.3)] = Field(0.0, description="of the reconstructed energy")
     quenching: Annotated[float, Field(ge=0, lt=0.3)] = Field(0.0, description="of a detector's quenching model")
 

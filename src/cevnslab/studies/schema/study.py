@@ -52,7 +52,11 @@ class StudyFile(Model):
     pulls: bool = Field(
         False, description="pulls and impacts of every nuisance parameter for projections too; data always have them"
     )
-    statistic: Statistic = Field("least-squares", description="of every detector that has none of its own")
+    statistic: Statistic | None = Field(
+        None,
+        description="of every detector that has none of its own; unless given, gaussian where counts come with errors, "
+        "poisson where they come without, least-squares for a projection",
+    )
     intervals: Intervals = Field(
         default_factory=lambda: Intervals.model_validate({}), description="confidence level and method"
     )

@@ -1,0 +1,141 @@
+"""Fits that a study reports: the Standard Model beside data, pulls and impacts, counts in sight."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from cevnslab import results
+from cevnslab.datasets.fit import fit_standard_model
+from cevnslab.inference.pulls import impacts
+from cevnslab.inference.significance import significance
+from cevnslab.likelihood.fit import Fit, fit
+from cevnslab.progress import track
+from cevnslab.studies.analysis import Analysis
+from cevnslab.studies.setups import AnySetup, DetectorSetup, ExperimentSetup
+from cevnslab.studies.study import Study
+
+
+@dataclass
+class Fits:
+    """What fits give, as it comes in."""
+
+    rows: list[results.FitParameter] = field(default_factory=list)
+    spectra: list[results.DataSpectrum] = field(default_factory=list)
+    pulls: list[results.Pull] = field(default_factory=list)
+    covariances: list[results.Covariance] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+
+def fits(study: Study, analyses: dict[str, Analysis], limits: Iterable[results.Limit]) -> Fits:
+    """All fits of a study.
+
+    The Standard Model is fitted to every detector with counts; couplings and nuisances of every analysis with real
+    data follow, and with the study's key `pulls` those of projections.
+    """
+    collected = Fits()
+    best = {(limit.detector, limit.coupling): limit.best_fit for limit in limits}
+    asked = [a for a in analyses.values() if a.real or study.file.pulls or any(map(_measured, a.setups))]
+    for analysis in track(asked, "fits"):
+        if len(analysis.setups) == 1 and (analysis.real or _measured(analysis.setups[0])):
+            _standard_model(collected, analysis, analysis.setups[0])
+        if analysis.real or study.file.pulls:
+            _couplings(collected, study, analysis, best)
+    return collected
+
+
+def _measured(setup: AnySetup) -> bool:
+    """Whether it is a data set, also where its expectation stands in the place of its counts."""
+    return isinstance(setup, ExperimentSetup)
+
+
+def _standard_model(collected: Fits, analysis: Analysis, setup: AnySetup) -> None:
+    """The Standard Model's fit to one detector, and its counts projected on every axis."""
+    calculated = setup.measurement.calculated_cevns if isinstance(setup, ExperimentSetup) else None
+    fitted = fit_standard_model(setup.name, analysis.likelihood, setup.response, calculated)
+    response, counts = setup.response, analysis.likelihood.datasets[0].observed
+    collected.rows += [results.FitParameter(setup.name, *row) for row in fitted.parameters]
+    for number, axis in enumerate(response.axes):
+        components = {name: response.projected(part, number) for name, part in fitted.components.items()}
+        observed = response.projected(counts, number)
+        collected.spectra.append(results.DataSpectrum(setup.name, axis.name, axis.edges, observed, components))
+
+
+def _couplings(collected: Fits, study: Study, analysis: Analysis, best: dict[tuple[str, str], float]) -> None:
+    """The joint best fit of every coupling with the nuisances, and of the nuisances in the Standard Model."""
+    likelihood, detector = analysis.likelihood, analysis.name
+    if len(analysis.setups) > 1:
+        alone = fit(likelihood)
+        collected.rows.append(results.FitParameter(detector, "chi2", alone.chi2, None))
+        bins = sum(len(dataset.observed) for dataset in likelihood.datasets)
+        collected.rows.append(results.FitParameter(detector, "bins", float(bins), None))
+    for coupling in study.couplings:
+        name = coupling.name
+        over = [other for other in analysis.profile if other != name]
+        joint, moved = impacts(likelihood, name, over, start=best.get((detector, name)))
+        row = joint.parameter(name)
+        collected.rows.append(results.FitParameter(detector, name, row.value, row.error))
+        collected.covariances.append(_covariance(detector, name, joint))
+        for impact in moved:
+            parameter = impact.parameter
+            collected.pulls.append(
+                results.Pull(
+                    detector=detector,
+                    coupling=name,
+                    parameter=parameter.name,
+                    prior_width=parameter.prior_width if parameter.prior_width is not None else 0.0,
+                    best_fit=parameter.value,
+                    error=parameter.error,
+                    impact_up=impact.up,
+                    impact_down=impact.down,
+                )
+            )
+            if impact.remarkable is not None:
+                collected.remarks.append(f"{detector}, best fit of {name}: {parameter.name} {impact.remarkable}")
+    nuisances = fit(likelihood)
+    collected.covariances.append(_covariance(detector, "", nuisances))
+    moving = [row for row in nuisances.parameters if row.prior_width]
+    collected.rows += [results.FitParameter(detector, row.name, row.value, row.error) for row in moving]
+
+
+def _covariance(detector: str, coupling: str, fitted: Fit) -> results.Covariance:
+    names = tuple(parameter.name for parameter in fitted.parameters)
+    return results.Covariance(detector, coupling, names, fitted.covariance)
+
+
+def summary(analyses: dict[str, Analysis]) -> tuple[results.Summary, ...]:
+    """The counts of every detector in sight, with the strength of CEvNS and its significance."""
+    rows = []
+    for analysis in analyses.values():
+        if len(analysis.setups) > 1:
+            continue
+        setup, response = analysis.setups[0], analysis.setups[0].response
+        strength = None
+        if "cevns" in response.channels:
+            strength = significance(analysis.likelihood, [f"{setup.name}.signal"])
+        observed = float(analysis.likelihood.datasets[0].observed.sum()) if analysis.real else None
+        rows.append(
+            results.Summary(
+                detector=setup.name,
+                flux_per_cm2_s=_flux(setup),
+                cevns=float(response.standard_model("cevns").sum()),
+                electron=float(response.standard_model("electron").sum()),
+                background=float(response.background.sum()),
+                observed=observed,
+                best_fit=strength.strength if strength is not None and analysis.real else None,
+                significance=None if strength is None else strength.discovery,
+            )
+        )
+    return tuple(rows)
+
+
+def _flux(setup: AnySetup) -> float | None:
+    """Neutrinos of all flavours per cm^2 and second, averaged over the live time; None where there is no such time."""
+    if not isinstance(setup, DetectorSetup):
+        return None
+    source, years = setup.source, setup.exposure_years
+    if years is None:
+        return None
+    total = sum(component.yield_per_primary for component in source.components)
+    seconds = source.hours_per_year * 3600 * years
+    return float(source.fluence_per_cm2(setup.detector.distance_m, years) * total / seconds)
