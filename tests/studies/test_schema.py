@@ -20,7 +20,7 @@ def test_defaults_of_the_contract():
     (setup,) = study.setups
     file = study.file
     assert (file.statistic, file.intervals.confidence_level, file.intervals.method) == (
-        "least-squares",
+        None,  # least-squares for projections, poisson or gaussian with counts of their own
         0.9,
         "delta-chi2",
     )
