@@ -9,6 +9,8 @@
 from __future__ import annotations
 
 import importlib
+import sys
+import types
 from typing import TYPE_CHECKING, Any
 
 from cevnslab.rendering import Renderer, register
@@ -18,10 +20,12 @@ if TYPE_CHECKING:
     from cevnslab.detection.detector import Detector
     from cevnslab.detection.response import Response, response
     from cevnslab.errors import CevnslabError
+    from cevnslab.likelihood.likelihood import Likelihood
     from cevnslab.physics import atoms, constants, couplings, cross_sections, form_factors, nuclei, sources
     from cevnslab.physics.couplings import Coupling
     from cevnslab.reports.files import load_result
     from cevnslab.results import Result
+    from cevnslab.studies.interface import delta_chi2, likelihood, limit, load_dataset
     from cevnslab.studies.load import load_detector, load_source, load_study, study_from_dict
     from cevnslab.studies.study import Study
 
@@ -32,6 +36,11 @@ _HOME = {
     "Response": "cevnslab.detection.response",
     "Result": "cevnslab.results",
     "Study": "cevnslab.studies.study",
+    "Likelihood": "cevnslab.likelihood.likelihood",
+    "delta_chi2": "cevnslab.studies.interface",
+    "likelihood": "cevnslab.studies.interface",
+    "limit": "cevnslab.studies.interface",
+    "load_dataset": "cevnslab.studies.interface",
     "load_detector": "cevnslab.studies.load",
     "load_result": "cevnslab.reports.files",
     "load_source": "cevnslab.studies.load",
@@ -45,6 +54,7 @@ __all__ = [
     "CevnslabError",
     "Coupling",
     "Detector",
+    "Likelihood",
     "Response",
     "Result",
     "Study",
@@ -53,7 +63,11 @@ __all__ = [
     "constants",
     "couplings",
     "cross_sections",
+    "delta_chi2",
     "form_factors",
+    "likelihood",
+    "limit",
+    "load_dataset",
     "load_detector",
     "load_result",
     "load_source",
@@ -87,3 +101,17 @@ register("Result", "text", _printer("cevnslab.reports.tables", "limits_table"))
 register("Result", "html", _printer("cevnslab.reports.tables", "limits_html"))
 register("Result", "files", _printer("cevnslab.reports.files", "save"))
 register("Limit", "html", _printer("cevnslab.reports.tables", "limit_html"))
+
+
+class _Package(types.ModuleType):
+    """The package, in which `likelihood` is the function that users call, not the folder that it is imported from.
+
+    Importing a folder makes it an attribute of its package; here that would hide the public name behind the folder's.
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name == "likelihood" and isinstance(value, types.ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

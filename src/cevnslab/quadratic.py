@@ -52,6 +52,8 @@ class Variable:
     power: int = 1
     reference: float = 0.0
     expansion: Expansion | None = None
+    physical_boundary: bool = False
+    """Whether the lower bound is one although no power or expansion says so, as of a factor on counts."""
 
     @property
     def standard_model(self) -> float:
@@ -61,7 +63,7 @@ class Variable:
     @property
     def one_sided(self) -> bool:
         """Whether the lower bound is a physical boundary, such as g >= 0 where g^2 enters, and no prior range."""
-        return self.power % 2 == 0 or self.expansion is not None
+        return self.power % 2 == 0 or self.expansion is not None or self.physical_boundary
 
     @property
     def lowest(self) -> float:

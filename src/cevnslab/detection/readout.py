@@ -8,7 +8,7 @@ detector and every data set is folded here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -142,7 +142,18 @@ def fold_channel(
         nothing = np.zeros(len(windows))
         return {m: np.stack([part.get(m, nothing) for part in terms]) for m in sorted_monomials(terms)}
 
-    return with_expansion(terms_of, target, couplings)
+    return with_factors(with_expansion(terms_of, target, couplings), channel, couplings)
+
+
+def with_factors(
+    terms: Mapping[Monomial, FloatArray], channel: str, couplings: Sequence[Coupling]
+) -> dict[Monomial, FloatArray]:
+    """The terms of a channel with those of couplings that multiply its counts: s = 1 + (s - 1), in the shift s - 1."""
+    scaled = dict(terms)
+    for number, each in enumerate(couplings):
+        if each.channel == channel:
+            scaled |= {tuple(sorted((*monomial, number))): counts for monomial, counts in scaled.items()}
+    return scaled
 
 
 def _ends_and_kinks(

@@ -66,7 +66,8 @@ def polynomial_of(
     for number, each in enumerate(couplings):
         expansion = expansions.get(number)
         bounds = each.bounds if expansion is None else (expansion.low, expansion.high)
-        variables.append(Variable(each.name, each.scale, bounds, each.power, each.reference, expansion))
+        boundary = bool(each.channel)
+        variables.append(Variable(each.name, each.scale, bounds, each.power, each.reference, expansion, boundary))
     return Polynomial(tuple(variables), monomials)
 
 

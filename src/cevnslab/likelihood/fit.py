@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cevnslab.errors import StatisticsError
-from cevnslab.likelihood.likelihood import Likelihood
-from cevnslab.likelihood.minimiser import Minimum, half_curvature
-from cevnslab.quadratic import Variable
+from cevnslab.likelihood.minimiser import Minimum, Model, Observation, half_curvature
+from cevnslab.likelihood.parameters import Parameter
+from cevnslab.quadratic import Polynomial, Variable
 
 FloatArray = NDArray[np.float64]
 
@@ -21,6 +23,52 @@ DIPS = 3
 """Of the lowest of them, along each coupling, those that are followed."""
 RESTING = 1e-9
 """A parameter rests on a wall when it is this near, in units of its width."""
+
+
+class Prior(Protocol):
+    """A Gaussian constraint on a coupling."""
+
+    @property
+    def centre(self) -> float:
+        """Its mean."""
+
+    @property
+    def width(self) -> float:
+        """Its standard deviation."""
+
+
+class Fittable(Protocol):
+    """What a fit needs of a likelihood."""
+
+    @property
+    def couplings(self) -> tuple[str, ...]:
+        """All couplings."""
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """All nuisance parameters."""
+
+    @property
+    def polynomial(self) -> Polynomial:
+        """Monomials of the couplings."""
+
+    @property
+    def priors(self) -> Mapping[str, Prior]:
+        """Of couplings."""
+
+    @property
+    def model(self) -> Model:
+        """Compiled for the minimiser."""
+
+    @property
+    def observation(self) -> Observation:
+        """The data."""
+
+    def minimised(self, points: FloatArray, hidden: Sequence[str] = ()) -> Minimum:
+        """The minimum over nuisances and hidden couplings."""
+
+    def with_widths(self, widths: Mapping[str, float]) -> Fittable:
+        """With other prior widths."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +116,31 @@ class Fit:
                 return parameter
         raise KeyError(name)
 
+    def _rows(self) -> list[tuple[str, str, str]]:
+        rows = []
+        for parameter in self.parameters:
+            error = "" if parameter.error is None else f"{parameter.error:.3g}"
+            mark = "at its boundary" if parameter.at_wall else ""
+            pull = parameter.pull
+            rows.append(
+                (
+                    parameter.name,
+                    f"{parameter.value:.4g} +- {error}" if error else f"{parameter.value:.4g}",
+                    mark or ("" if pull is None else f"{pull:+.2f} sigma of its prior"),
+                )
+            )
+        return rows
+
+    def __str__(self) -> str:
+        rows = [("chi2", f"{self.chi2:.6g}", ""), *self._rows()]
+        widths = [max(len(row[column]) for row in rows) for column in range(2)]
+        return "\n".join(f"{a:{widths[0]}}  {b:{widths[1]}}  {c}".rstrip() for a, b, c in rows)
+
+    def _repr_html_(self) -> str:
+        rows = [("chi2", f"{self.chi2:.6g}", ""), *self._rows()]
+        cells = "".join("<tr>" + "".join(f"<td>{escape(word)}</td>" for word in row) + "</tr>" for row in rows)
+        return f"<table><tr><th>parameter</th><th>best fit</th><th>pull</th></tr>{cells}</table>"
+
     @property
     def correlation(self) -> FloatArray:
         """The covariance in units of the errors."""
@@ -77,7 +150,7 @@ class Fit:
 
 
 def fit(
-    likelihood: Likelihood,
+    likelihood: Fittable,
     couplings: Sequence[str] = (),
     fixed: Sequence[str] = (),
     start: Mapping[str, float] | None = None,
@@ -107,7 +180,7 @@ def fit(
     return _described(used, couplings, minimum)
 
 
-def _lowest(likelihood: Likelihood, couplings: Sequence[str], start: Mapping[str, float]) -> Minimum:
+def _lowest(likelihood: Fittable, couplings: Sequence[str], start: Mapping[str, float]) -> Minimum:
     """The lowest minimum from the Standard Model, or where the search is to start, and the dips along each coupling."""
     standard_model = likelihood.polynomial.standard_model.copy()
     for name, value in start.items():
@@ -127,7 +200,7 @@ def _lowest(likelihood: Likelihood, couplings: Sequence[str], start: Mapping[str
     return Minimum(minimum.chi2[best], minimum.pulls[best], minimum.couplings[best])
 
 
-def _described(likelihood: Likelihood, couplings: Sequence[str], minimum: Minimum) -> Fit:
+def _described(likelihood: Fittable, couplings: Sequence[str], minimum: Minimum) -> Fit:
     model, places = likelihood.model, [likelihood.couplings.index(name) for name in couplings]
     curvature = half_curvature(model, minimum.couplings, minimum.pulls, likelihood.observation, places)[0]
     nuisances = len(likelihood.parameters)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from cevnslab.errors import StatisticsError
 from cevnslab.likelihood.expectation import Expectation
+from cevnslab.likelihood.fit import Fit, fit
 from cevnslab.likelihood.minimiser import Minimum, Model, Observation, evaluate, minimise
 from cevnslab.likelihood.parameters import Parameter, merged
 from cevnslab.likelihood.samples import Bend, Modifier, Sample, Shift
@@ -362,6 +363,13 @@ class Likelihood:
         order = np.lexsort((last.chi2, place[chosen]))
         best = order[np.unique(place[chosen][order], return_index=True)[1]]
         return Minimum(last.chi2[best], last.pulls[best], last.couplings[best])
+
+    def fit(self, couplings: Sequence[str] | None = None, fixed: Sequence[str] = ()) -> Fit:
+        """The best fit over couplings (all unless named) and nuisances, with pulls and covariance.
+
+        See `cevnslab.likelihood.fit.fit`.
+        """
+        return fit(self, self.couplings if couplings is None else couplings, fixed)
 
     def expected(self, point: FloatArray, pulls: FloatArray) -> dict[str, dict[str, FloatArray]]:
         """Counts of every component of every data set: at couplings (couplings,) and nuisances (parameters,)."""

@@ -89,6 +89,9 @@ class Coupling:
     """The paper, with the equation, that the formula is from."""
     formula: str = ""
     """What it adds, as one line of matplotlib's mathtext without dollar signs."""
+    channel: str = ""
+    """A channel (``cevns``, ``electron``) whose counts it multiplies, in the place of kernels in an amplitude; its
+    `reference` is then 1, and its lower bound 0 a physical boundary."""
 
     def __post_init__(self) -> None:
         if self.component not in COMPONENTS:
@@ -113,6 +116,8 @@ class Coupling:
             )
         if self.rebuild is not None and (self.nucleus is not None or self.electron is not None):
             raise PhysicsError(f"{self.name}: declare either kernels or rebuild, not both")
+        if self.channel and (self.nucleus or self.electron or self.rebuild or self.reference != 1):
+            raise PhysicsError(f"{self.name}: a factor on a channel has no kernels, and is 1 in the Standard Model")
         if (self.rebuild is None) != (self.range_of is None):
             raise PhysicsError(f"{self.name}: rebuild and range_of go together")
 
@@ -139,12 +144,12 @@ class Coupling:
     @property
     def transition(self) -> bool:
         """Whether it changes flavour: then only its square enters, but for neutrinos that are mixtures of flavours."""
-        return all(alpha != beta for alpha, beta in self.flavours)
+        return bool(self.flavours) and all(alpha != beta for alpha, beta in self.flavours)
 
     @property
     def interferes(self) -> bool:
         """Whether counts of neutrinos of one flavour have a term linear in its strength, next to the Standard Model."""
-        return self.linear and self.component in ("vector", "axial") and not self.transition
+        return self.linear and not self.channel and self.component in ("vector", "axial") and not self.transition
 
     def strength(self, value: float) -> float:
         """What multiplies the kernel: value^power - reference^power, 0 in the Standard Model.

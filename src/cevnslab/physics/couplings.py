@@ -28,7 +28,7 @@ from cevnslab.physics.millicharges import (
     millicharge_strength,
 )
 from cevnslab.physics.nsi import NSI
-from cevnslab.physics.weak import NEUTRON_RADIUS, WEAK_MIXING
+from cevnslab.physics.weak import CEVNS_STRENGTH, NEUTRON_RADIUS, WEAK_MIXING
 from cevnslab.words import nearest
 
 __all__ = [
@@ -59,6 +59,7 @@ COUPLINGS: Mapping[str, Coupling] = MappingProxyType(
             *NSI,
             WEAK_MIXING,
             NEUTRON_RADIUS,
+            CEVNS_STRENGTH,
         )
     }
 )

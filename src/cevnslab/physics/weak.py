@@ -104,3 +104,20 @@ NEUTRON_RADIUS = Coupling(
     reference_text="arXiv:2409.10652, Eqs. (1)-(3), with separate proton and neutron radii",
     formula=r"Q = g_p Z F(q, R_p) + g_n N F(q, R_n)",
 )
+
+CEVNS_STRENGTH = Coupling(
+    name="cevns_strength",
+    symbol=r"s_{\mathrm{CEvNS}}",
+    unit="1",
+    scale=0.1,
+    bounds=(0.0, 100.0),
+    flavours=(),
+    nucleus=None,
+    electron=None,
+    description="strength of CEvNS: a factor on its counts, whatever adds to them included",
+    reference=1.0,
+    reference_text="1 in the Standard Model; conventions of Cowan et al., Eur. Phys. J. C 71 (2011) 1554",
+    formula=r"N_{\mathrm{CEvNS}} \to s\,N_{\mathrm{CEvNS}}",
+    channel="cevns",
+)
+"""What a measurement fits first; electrons are untouched."""

@@ -62,6 +62,8 @@ def check_across_keys(file: StudyFile, registry: Mapping[str, Coupling]) -> None
         path = f"cross_sections.{number}"
         with located(f"{path}.coupling"):
             new = coupling(curve.coupling, registry)
+            if new.channel:
+                raise StudyError(f"{new.name} is a factor on counts; a cross section needs a coupling with kernels")
         with located(f"{path}.values"):
             for value in curve.values:
                 new.check(value)

@@ -1,0 +1,167 @@
+"""From responses and data sets to likelihoods, limits and curves: the package in a notebook, without a study file.
+
+>>> import cevnslab as cl
+>>> response = cl.response(cl.load_source("ess"), cl.load_detector("ess-ge"), couplings=["q_ee"], years=3)
+>>> fit = cl.likelihood(response, signal=0.10, background=0.01)
+>>> low, high = cl.limit(fit, "q_ee").segments[0]
+>>> round(low * 1e9, 2), round(high * 1e9, 2)
+(-3.85, 4.87)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cevnslab.detection.response import Response
+from cevnslab.errors import StatisticsError, UnknownNameError
+from cevnslab.inference.intervals import Interval, best_fit, interval
+from cevnslab.inference.pointwise import along
+from cevnslab.inference.profiling import profiled
+from cevnslab.likelihood.likelihood import Likelihood, Prior
+from cevnslab.likelihood.parameters import Parameter
+from cevnslab.likelihood.statistics import Statistic
+from cevnslab.studies.analysis import analyses
+from cevnslab.studies.likelihoods import dataset_of, samples_of
+from cevnslab.studies.load import study_from_dict
+from cevnslab.words import nearest
+
+FloatArray = NDArray[np.float64]
+
+
+def likelihood(
+    response: Response,
+    *,
+    signal: float,
+    background: float | Mapping[str, float],
+    observed: ArrayLike | None = None,
+    errors: ArrayLike | tuple[ArrayLike, ArrayLike] | None = None,
+    statistic: Statistic | None = None,
+    priors: Mapping[str, tuple[float, float]] | None = None,
+) -> Likelihood:
+    """The likelihood of one detector's counts; `a + b` joins two.
+
+    Parameters
+    ----------
+    signal : relative width of the signal's normalisation, the parameter ``<detector>.signal``; 0 fixes it.
+    background : the same of all backgrounds, or of each by its name.
+    observed : counts per bin, shape (bins,) or that of the axes; the expectation (Asimov) unless given.
+    errors : of the counts, for the Gaussian statistic: one array, or upper and lower.
+    statistic : ``"poisson"``, ``"least-squares"`` or ``"gaussian"``; unless given, Gaussian with errors, Poisson with
+        counts, least squares for Asimov data.
+    priors : centre and width of Gaussian constraints on couplings, by name.
+
+    Raises `StatisticsError` for counts that do not fit the bins or the statistic, `UnknownNameError` for a background
+    or coupling that the response does not have.
+
+    """
+    widths = background if isinstance(background, Mapping) else dict.fromkeys(response.backgrounds, background)
+    for name in widths:
+        if name not in response.backgrounds:
+            raise UnknownNameError(f"background: no '{name}'; {nearest(name, response.backgrounds)}")
+    missing = [name for name in response.backgrounds if name not in widths]
+    if missing:
+        raise StatisticsError(f"background: the width of '{missing[0]}' is required")
+    nuisances = {name: [Parameter(f"{response.name}.{name}", float(width))] for name, width in widths.items()}
+    samples = samples_of(response, [Parameter(f"{response.name}.signal", float(signal))], nuisances)
+    counts = None if observed is None else _numbers(observed, "observed")
+    sides = None
+    if errors is not None:
+        pair = errors if isinstance(errors, tuple) else (errors, errors)
+        sides = _numbers(pair[0], "errors"), _numbers(pair[1], "errors")
+    kind: Statistic = statistic or ("least-squares" if counts is None else "poisson" if sides is None else "gaussian")
+    joint = Likelihood((dataset_of(response, samples, kind, counts, sides),))
+    if not priors:
+        return joint
+    for name in priors:
+        _known(joint, name)
+    return Likelihood(joint.datasets, {name: Prior(*pair) for name, pair in priors.items()})
+
+
+def _numbers(values: ArrayLike, name: str) -> FloatArray:
+    try:
+        return np.asarray(values, dtype=float).ravel()
+    except (TypeError, ValueError):
+        raise StatisticsError(f"{name}: an array of numbers is needed, got {type(values).__name__}") from None
+
+
+def _known(joint: Likelihood, name: str) -> str:
+    if name not in joint.couplings:
+        raise UnknownNameError(f"no coupling '{name}' in this likelihood; {nearest(name, joint.couplings)}")
+    return name
+
+
+def load_dataset(
+    name: str,
+    *,
+    couplings: Sequence[str] = (),
+    nuisances: str = "normalisation",
+    channels: Sequence[str] = ("cevns",),
+    data: str | Path | None = None,
+) -> Likelihood:
+    """The likelihood of a real data set, by its name.
+
+    Parameters
+    ----------
+    couplings : names of couplings that it shall know.
+    nuisances : ``"normalisation"`` or ``"shape"``.
+    data : folder with its files; unless given that of CEVNSLAB_DATA, or they are downloaded.
+
+    Raises a `CevnslabError` for names that are not there, and for files that are missing or not the published ones.
+
+    """
+    entry = {"preset": name, "nuisances": nuisances, "channels": list(channels)}
+    study = study_from_dict({"name": name, "couplings": list(couplings), "detectors": [entry]}, data=data)
+    return analyses(study)[name].likelihood
+
+
+def limit(
+    fit: Likelihood,
+    coupling: str,
+    *,
+    confidence_level: float = 0.90,
+    minimise_over: Sequence[str] = (),
+) -> Interval:
+    """The confidence interval of one coupling, all its pieces; other couplings as in the Standard Model.
+
+    Parameters
+    ----------
+    minimise_over : couplings that are minimised over instead of held.
+
+    """
+    names = [_known(fit, name) for name in (coupling, *minimise_over)]
+    curve = profiled(fit, names[:1], names[1:]) if minimise_over else along(fit, names)
+    return interval(curve, confidence_level)
+
+
+def delta_chi2(
+    fit: Likelihood,
+    couplings: str | tuple[str, str],
+    x: ArrayLike,
+    y: ArrayLike | None = None,
+    *,
+    minimise_over: Sequence[str] = (),
+) -> FloatArray:
+    """chi^2 less its minimum, nuisances profiled.
+
+    Of one coupling at values `x`, an array of any shape; of two on the grid of the arrays `x` and `y`, of shape
+    (len(y), len(x)), less the lowest value on the grid or in the Standard Model.
+
+    Raises `StatisticsError` for a grid without `y`, or `y` with one coupling.
+
+    """
+    names = [couplings] if isinstance(couplings, str) else list(couplings)
+    for name in (*names, *minimise_over):
+        _known(fit, name)
+    if (len(names) == 2) != (y is not None) or len(names) > 2:
+        raise StatisticsError("x alone goes with one coupling, x and y go with two")
+    curve = profiled(fit, names, list(minimise_over)) if minimise_over else along(fit, names)
+    first = np.asarray(x, dtype=float)
+    if y is None:
+        return np.asarray(curve(first) - best_fit(curve)[1])
+    surface = curve.on_grid(first.ravel(), np.asarray(y, dtype=float).ravel())
+    there = curve.on_grid(*(np.array([axis.standard_model]) for axis in curve.axes))
+    return np.asarray(surface - min(float(surface.min()), float(there[0, 0])))
