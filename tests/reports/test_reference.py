@@ -16,8 +16,8 @@ from cevnslab.reports.reference import KEPT, reference_content, write_reference
 from cevnslab.reports.tables import comparison_table, limits_table
 from cevnslab.results import Limit
 from cevnslab.studies.analysis import analyses
+from cevnslab.studies.curves import limits
 from cevnslab.studies.references import reference_contour, stored
-from cevnslab.studies.runner import limit
 
 CHARGES = ("q_ee", "q_mumu", "q_emu", "q_etau", "q_mutau")
 PAIRS = (("q_ee", "q_mumu"), ("q_etau", "q_mutau"))
@@ -150,7 +150,7 @@ def made(study):
 def test_limits_are_those_of_the_data(name, study, made):
     for charge in CHARGES:
         (row,) = (r for r in stored()["limits"] if (r["detector"], r["coupling"]) == (name, charge))
-        found = limit(study, made[name], charge)
+        (found,) = limits(study, made[name], charge)
         kept = np.array(row["segments"], dtype=float)
         assert np.shape(found.segments) == kept.shape
         assert np.array(found.segments) == near(kept, 1e-4)

@@ -19,7 +19,7 @@ def describe(study: Study) -> str:
         f"{study.name}: {file.title}" if file.title else study.name,
         f"  {_count(len(study.setups), 'detector')}, {_count(len(file.combinations), 'combination')}, "
         f"{_count(len(study.couplings), 'coupling')}: {_count(analysed * len(study.couplings), 'interval')} at "
-        f"{100 * file.intervals.confidence_level:g} % CL "
+        f"{', '.join(f'{100 * level:g}' for level in file.intervals.levels)} % CL "
         f"({file.intervals.method}, {file.intervals.minimum} minimum)",
     ]
     if file.intervals.method == "feldman-cousins":

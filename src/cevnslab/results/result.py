@@ -55,10 +55,11 @@ class Result:
         for name in ("study", "couplings", "detectors", "reference_labels", "provenance"):
             object.__setattr__(self, name, frozen(getattr(self, name)))
 
-    def limit(self, detector: str, coupling: str) -> Limit:
-        """The limit of one coupling at one detector; `KeyError` where there is none."""
+    def limit(self, detector: str, coupling: str, confidence_level: float | None = None) -> Limit:
+        """The limit of one coupling at one detector, at a level or the first one; `KeyError` where there is none."""
         for limit in self.limits:
-            if (limit.detector, limit.coupling) == (detector, coupling):
+            level = confidence_level in (None, limit.confidence_level)
+            if level and (limit.detector, limit.coupling) == (detector, coupling):
                 return limit
         raise KeyError(f"no limit on {coupling} for {detector}")
 

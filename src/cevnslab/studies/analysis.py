@@ -13,6 +13,7 @@ from cevnslab.inference.pointwise import along
 from cevnslab.inference.profiling import profiled
 from cevnslab.inference.toys import Experiment
 from cevnslab.likelihood.likelihood import Likelihood, Prior
+from cevnslab.likelihood.profile import ProfileLikelihood
 from cevnslab.studies import schema
 from cevnslab.studies.setups import AnySetup, DetectorSetup
 from cevnslab.studies.study import Study
@@ -43,6 +44,12 @@ class Analysis:
         """chi^2 of one or two couplings: the others as in the Standard Model, or minimised over."""
         over = [name for name in self.profile if name not in names]
         return profiled(self.likelihood, names, over) if over else along(self.likelihood, names)
+
+    def quick(self, *names: str) -> bool:
+        """Whether chi^2 of these couplings costs a few operations a point, or a minimisation."""
+        if any(name not in names for name in self.profile):
+            return False
+        return ProfileLikelihood(self.likelihood, names).quick
 
     def experiment(self, *names: str) -> Experiment:
         """What pseudo-experiments along one or two couplings need.

@@ -95,8 +95,14 @@ def delta_chi2(
 
 def check_options(study: Study, workers: int, scheduler: str | None, fast: bool) -> None:
     """Refuse options that a study would not use, before anything is written."""
-    if study.file.intervals.method != "feldman-cousins" and (workers or scheduler or fast):
-        raise StudyError("--workers, --scheduler and --fast are for pseudo-experiments, which this study has none of")
+    toys = study.file.intervals.method == "feldman-cousins"
+    if fast and not toys:
+        raise StudyError("--fast is for pseudo-experiments, which this study has none of")
+    if (workers or scheduler) and not (toys or study.file.profiles or study.file.contours or study.file.scans):
+        raise StudyError(
+            "--workers and --scheduler are for pseudo-experiments, profiles, contours and scans, which this study has "
+            "none of"
+        )
     if fast:
         require_numba()
         if any(setup.statistic == "poisson" for setup in study.setups):

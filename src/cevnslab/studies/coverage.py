@@ -115,7 +115,7 @@ def coverage(
     ]
     with backend(workers, scheduler) as mapper:
         samples = blocks.delta_chi2(tasks, store, mapper, "coverage")
-    level = delta_chi2_level(study.file.intervals.confidence_level, 1)
+    level = delta_chi2_level(study.file.intervals.levels[0], 1)
     points = []
     for value, sample in zip(values, samples, strict=True):
         covered = float(np.mean(sample <= level))
@@ -125,13 +125,13 @@ def coverage(
                 channels=analysis.channels,
                 coupling=name,
                 true_value=float(value),
-                confidence_level=study.file.intervals.confidence_level,
+                confidence_level=study.file.intervals.levels[0],
                 statistic=chosen_statistic,
                 convention=convention(chosen_minimum, ensemble),
                 toys=toys,
                 coverage=covered,
                 coverage_error=max(float(np.sqrt(covered * (1 - covered) / toys)), 1 / toys),
-                critical_value=float(np.quantile(sample, study.file.intervals.confidence_level)),
+                critical_value=float(np.quantile(sample, study.file.intervals.levels[0])),
                 seed=seed,
             )
         )

@@ -59,7 +59,7 @@ class Options:
     def of(cls, intervals: schema.Intervals, fast: bool = False) -> Options:
         """The options of a study, defaults filled in."""
         return cls(
-            intervals.confidence_level,
+            intervals.levels[0],
             intervals.toys or DEFAULT_TOYS,
             DEFAULT_SEED if intervals.seed is None else intervals.seed,
             intervals.ensemble or "drawn",

@@ -137,6 +137,11 @@ def _check_not_linear(file: StudyFile, registry: Mapping[str, Coupling]) -> None
 
 
 def _check_intervals(file: StudyFile) -> None:
+    levels = file.intervals.levels
+    if len(set(levels)) < len(levels):
+        raise StudyError("intervals.confidence_level: a level is given twice")
+    if len(levels) > 1 and file.intervals.method == "feldman-cousins":
+        raise StudyError("intervals.confidence_level: feldman-cousins takes one level; run the study once for each")
     if file.intervals.method == "delta-chi2":
         for key in ("toys", "seed", "ensemble"):
             if getattr(file.intervals, key) is not None:

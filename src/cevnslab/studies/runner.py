@@ -5,25 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from cevnslab import results
-from cevnslab.inference.contours import contour
-from cevnslab.inference.intervals import best_fit, interval
+from cevnslab.parallel.backends import backend
 from cevnslab.physics.couplings import Coupling
-from cevnslab.physics.cross_sections import differential
-from cevnslab.physics.nuclei import target
 from cevnslab.progress import track
-from cevnslab.studies import references, schema
+from cevnslab.studies import curves, references, schema
 from cevnslab.studies.analysis import Analysis, analyses
 from cevnslab.studies.fits import fits, summary
 from cevnslab.studies.provenance import provenance
-from cevnslab.studies.rules import recoil_range
-from cevnslab.studies.scans import vary
 from cevnslab.studies.setups import DetectorSetup
 from cevnslab.studies.study import Study
-
-CROSS_SECTION_POINTS = 300
+from cevnslab.studies.tasks import Curves
 
 
 def run(
@@ -39,24 +31,28 @@ def run(
 
     """
     made = analyses(study)
-    limits = [
-        limit(study, analysis, new.name) for analysis in track(list(made.values()), "limits") for new in study.couplings
-    ]
-    critical_values: list[results.CriticalValues] = []
-    critical_maps: list[results.CriticalMap] = []
-    if study.file.intervals.method == "feldman-cousins":
-        from cevnslab.parallel.backends import backend
-        from cevnslab.studies import feldman_cousins
+    with backend(workers, scheduler) as mapper:
+        curve = Curves(study, store, mapper)
+        limits = [
+            limit
+            for analysis in track(list(made.values()), "limits")
+            for coupling in study.couplings
+            for limit in curves.limits(study, analysis, coupling.name)
+        ]
+        critical_values: list[results.CriticalValues] = []
+        critical_maps: list[results.CriticalMap] = []
+        if study.file.intervals.method == "feldman-cousins":
+            from cevnslab.studies import feldman_cousins
 
-        options = feldman_cousins.Options.of(study.file.intervals, fast)
-        with backend(workers, scheduler) as mapper:
+            options = feldman_cousins.Options.of(study.file.intervals, fast)
             limits, critical_values = feldman_cousins.intervals(
                 [(made[found.detector], found) for found in limits], options, store, mapper
             )
             wanted = [(analysis, (x, y)) for x, y in study.file.contours for analysis in made.values()]
             contours, critical_maps = feldman_cousins.regions(wanted, options, store, mapper)
-    else:
-        contours = _contours(study, made)
+        else:
+            contours = curve.contours(made)
+        profiles, scans = curve.profiles(made), curve.scans(made)
     fitted = fits(study, made, limits)
     return results.Result(
         name=study.name,
@@ -68,12 +64,14 @@ def run(
         detectors={name: results.DetectorInfo(analysis.label, analysis.channels) for name, analysis in made.items()},
         limits=tuple(limits),
         spectra=_spectra(made),
-        profiles=_profiles(study, made),
+        profiles=tuple(profiles),
         contours=tuple(contours),
-        cross_sections=tuple(curve for wanted in study.file.cross_sections for curve in _cross_sections(study, wanted)),
+        cross_sections=tuple(
+            line for asked in study.file.cross_sections for line in curves.cross_sections(study, asked)
+        ),
         critical_values=tuple(critical_values),
         critical_maps=tuple(critical_maps),
-        scans=_scans(study),
+        scans=tuple(scans),
         fit=tuple(fitted.rows),
         data_spectra=tuple(fitted.spectra),
         pulls=tuple(fitted.pulls),
@@ -82,26 +80,6 @@ def run(
         remarks=tuple(fitted.remarks),
         **_references(study),
         provenance=provenance(study, fast=fast),
-    )
-
-
-def limit(study: Study, analysis: Analysis, name: str) -> results.Limit:
-    """The delta chi^2 interval of one coupling."""
-    options = study.file.intervals
-    found = interval(analysis.chi2(name), options.confidence_level, options.minimum)
-    return results.Limit(
-        detector=analysis.name,
-        channels=analysis.channels,
-        statistic=analysis.statistic_name,
-        method="delta-chi2",
-        coupling=name,
-        unit=study.registry[name].unit,
-        confidence_level=found.confidence_level,
-        delta_chi2=found.delta_chi2,
-        best_fit=found.best_fit,
-        segments=found.segments,
-        kinds=found.kinds,
-        minimum=options.minimum,
     )
 
 
@@ -135,84 +113,6 @@ def _references(study: Study) -> dict[str, Any]:
     found = tuple(references.reference_contour(name, pair) for name, pair in wanted)
     labels = {contour.detector: references.stored()["labels"][contour.detector] for contour in found}
     return {"references": found, "reference_labels": labels}
-
-
-def _profiles(study: Study, made: dict[str, Analysis]) -> tuple[results.Profile, ...]:
-    profiles = []
-    for wanted in study.file.profiles:
-        value = np.linspace(wanted.from_, wanted.to, wanted.points)
-        for name in wanted.detectors or list(made):
-            chi2 = made[name].chi2(wanted.coupling)
-            profiles.append(
-                results.Profile(name, made[name].channels, wanted.coupling, value, chi2(value) - best_fit(chi2)[1])
-            )
-    return tuple(profiles)
-
-
-def _contours(study: Study, made: dict[str, Analysis]) -> list[results.ContourLines]:
-    wanted = [(analysis, x, y) for x, y in study.file.contours for analysis in made.values()]
-    contours = []
-    for analysis, x, y in track(wanted, "contours"):
-        found = contour(analysis.chi2(x, y), study.file.intervals.confidence_level)
-        contours.append(
-            results.ContourLines(analysis.name, analysis.channels, x, y, found.confidence_level, found.polygons)
-        )
-    return contours
-
-
-def _scans(study: Study) -> tuple[results.ScanPoint, ...]:
-    """The delta chi^2 limits of every analysis that a scanned key can change, at each of its values."""
-    points = []
-    for wanted in study.file.scans:
-        for value in track(wanted.values, f"scan {wanted.name}"):
-            varied, changed = vary(study, wanted.key, value)
-            for name, analysis in analyses(varied).items():
-                if name in changed:
-                    points += [
-                        results.ScanPoint(wanted.name, wanted.key, value, limit(varied, analysis, new))
-                        for new in scanned_couplings(study, wanted.key)
-                    ]
-    return tuple(points)
-
-
-def scanned_couplings(study: Study, key: str) -> list[str]:
-    """The couplings whose limits a key can change: a mediator's key its own alone, unless it is minimised over."""
-    names = [new.name for new in study.couplings]
-    own = [name for name in names if key.startswith(f"couplings.{name}.") and name not in study.file.profile]
-    return own or names
-
-
-def _cross_sections(study: Study, wanted: schema.CrossSection) -> list[results.CrossSectionCurve]:
-    """The Standard Model's curve and one per value, log-spaced up to the endpoint."""
-    of = target(wanted.target, rms_radius_fm=wanted.rms_radius_fm, convention=study.file.nuclei)
-    recoil = np.geomspace(*recoil_range(wanted, of, study.file.form_factor), CROSS_SECTION_POINTS)
-    new = study.registry[wanted.coupling]
-    standard_model = new.reference if new.range_of is None else new.range_of(of)[1]
-    curves = []
-    for value in dict.fromkeys([standard_model, *wanted.values]):
-        cross_section = differential(
-            wanted.channel,
-            recoil,
-            wanted.energy_mev,
-            of,
-            couplings={new: value},
-            form_factor=study.file.form_factor,
-            incoming=new.flavours[0][0],
-            radiative_corrections=study.file.radiative_corrections,
-        )
-        curves.append(
-            results.CrossSectionCurve(
-                wanted.target,
-                wanted.channel,
-                wanted.energy_mev,
-                wanted.coupling,
-                value,
-                recoil,
-                cross_section,
-                value == standard_model,
-            )
-        )
-    return curves
 
 
 def coupling_info(new: Coupling) -> results.CouplingInfo:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, Tag
 
-from cevnslab.studies.schema.base import Model, Width
+from cevnslab.studies.schema.base import Model, Width, either
 
 Statistic = Literal["least-squares", "poisson", "gaussian"]
 
@@ -22,12 +22,16 @@ class Uncertainties(Model):
     quenching: Annotated[float, Field(ge=0, lt=0.3)] = Field(0.0, description="of a detector's quenching model")
 
 
+Probability = Annotated[float, Field(ge=0.01, le=0.9999999)]
+
+
 class Intervals(Model):
     """How intervals are made."""
 
-    confidence_level: Annotated[float, Field(ge=0.01, le=0.9999999)] = Field(
-        0.90, description="a probability, not a level of delta chi^2"
-    )
+    confidence_level: Annotated[
+        Annotated[Probability, Tag("<number>")] | Annotated[list[Probability], Field(min_length=1), Tag("<list>")],
+        either("<list>", "<number>"),
+    ] = Field(0.90, description="a probability, not a level of delta chi^2; or a list: a row each in every table")
     method: Literal["delta-chi2", "feldman-cousins"] = Field(
         "delta-chi2", description="delta chi^2 below its quantile, or below simulated critical values"
     )
@@ -41,3 +45,9 @@ class Intervals(Model):
     ensemble: Literal["drawn", "centres"] | None = Field(
         None, description="true normalisations drawn from their priors (default), or constraint centres fluctuated"
     )
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """All confidence levels, in the order of the file."""
+        given = self.confidence_level
+        return tuple(given) if isinstance(given, list) else (given,)

@@ -1,0 +1,113 @@
+"""One limit, curve, contour or scanned value of a study at a time: what the runner asks for, here or in a worker."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cevnslab import results
+from cevnslab.inference.contours import contour
+from cevnslab.inference.intervals import best_fit, interval
+from cevnslab.physics.cross_sections import differential
+from cevnslab.physics.nuclei import target
+from cevnslab.studies import schema
+from cevnslab.studies.analysis import Analysis, analyses
+from cevnslab.studies.rules import recoil_range
+from cevnslab.studies.scans import vary
+from cevnslab.studies.study import Study
+
+FloatArray = NDArray[np.float64]
+
+CROSS_SECTION_POINTS = 300
+
+
+def limits(study: Study, analysis: Analysis, name: str) -> list[results.Limit]:
+    """The delta chi^2 intervals of one coupling, one per confidence level of the study, in its order."""
+    options, chi2 = study.file.intervals, analysis.chi2(name)
+    rows = []
+    for confidence_level in options.levels:
+        found = interval(chi2, confidence_level, options.minimum)
+        rows.append(
+            results.Limit(
+                detector=analysis.name,
+                channels=analysis.channels,
+                statistic=analysis.statistic_name,
+                method="delta-chi2",
+                coupling=name,
+                unit=study.registry[name].unit,
+                confidence_level=found.confidence_level,
+                delta_chi2=found.delta_chi2,
+                best_fit=found.best_fit,
+                segments=found.segments,
+                kinds=found.kinds,
+                minimum=options.minimum,
+            )
+        )
+    return rows
+
+
+def profile(analysis: Analysis, coupling: str, value: FloatArray) -> results.Profile:
+    """Delta chi^2 of one coupling at values."""
+    chi2 = analysis.chi2(coupling)
+    return results.Profile(analysis.name, analysis.channels, coupling, value, chi2(value) - best_fit(chi2)[1])
+
+
+def contours(study: Study, analysis: Analysis, x: str, y: str) -> list[results.ContourLines]:
+    """The confidence regions of two couplings, one per confidence level."""
+    chi2 = analysis.chi2(x, y)
+    return [
+        results.ContourLines(analysis.name, analysis.channels, x, y, level, contour(chi2, level).polygons)
+        for level in study.file.intervals.levels
+    ]
+
+
+def scan_points(study: Study, scan: str, key: str, value: float) -> list[results.ScanPoint]:
+    """The limits of every analysis that a scanned key can change, at one of its values."""
+    varied, changed = vary(study, key, value)
+    return [
+        results.ScanPoint(scan, key, value, limit)
+        for name, analysis in analyses(varied).items()
+        if name in changed
+        for coupling in scanned_couplings(study, key)
+        for limit in limits(varied, analysis, coupling)
+    ]
+
+
+def scanned_couplings(study: Study, key: str) -> list[str]:
+    """The couplings whose limits a key can change: a mediator's key its own alone, unless it is minimised over."""
+    names = [new.name for new in study.couplings]
+    own = [name for name in names if key.startswith(f"couplings.{name}.") and name not in study.file.profile]
+    return own or names
+
+
+def cross_sections(study: Study, asked: schema.CrossSection) -> list[results.CrossSectionCurve]:
+    """The Standard Model's curve and one per value, log-spaced up to the endpoint."""
+    of = target(asked.target, rms_radius_fm=asked.rms_radius_fm, convention=study.file.nuclei)
+    recoil = np.geomspace(*recoil_range(asked, of, study.file.form_factor), CROSS_SECTION_POINTS)
+    coupling = study.registry[asked.coupling]
+    standard_model = coupling.reference if coupling.range_of is None else coupling.range_of(of)[1]
+    curves = []
+    for value in dict.fromkeys([standard_model, *asked.values]):
+        cross_section = differential(
+            asked.channel,
+            recoil,
+            asked.energy_mev,
+            of,
+            couplings={coupling: value},
+            form_factor=study.file.form_factor,
+            incoming=coupling.flavours[0][0],
+            radiative_corrections=study.file.radiative_corrections,
+        )
+        curves.append(
+            results.CrossSectionCurve(
+                asked.target,
+                asked.channel,
+                asked.energy_mev,
+                asked.coupling,
+                value,
+                recoil,
+                cross_section,
+                value == standard_model,
+            )
+        )
+    return curves

@@ -1,0 +1,129 @@
+"""Profiles, contours and scanned values that take long, as tasks that may run in other processes and are kept.
+
+A task carries the study as its keys (files are named from anywhere): the worker loads it again, once for all tasks.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cevnslab import results
+from cevnslab.parallel.digests import content_digest
+from cevnslab.parallel.tasks import Mapper, in_turn, run_tasks
+from cevnslab.results.plain import from_plain, to_plain
+from cevnslab.studies import curves
+from cevnslab.studies.analysis import Analysis, analyses
+from cevnslab.studies.load import study_from_dict
+from cevnslab.studies.study import Study
+
+RecordType = TypeVar("RecordType", results.Profile, results.ContourLines, results.ScanPoint)
+Kind = Literal["limit", "profile", "contour", "scan"]
+
+
+@functools.lru_cache(maxsize=4)
+def _loaded(content: str, data: str | None) -> tuple[Study, dict[str, Analysis]]:
+    study = study_from_dict(json.loads(content), data=data)
+    return study, analyses(study)
+
+
+@dataclass(frozen=True)
+class CurveTask:
+    """One profile, contour or scanned value of a study."""
+
+    content: str
+    """The study's keys as JSON."""
+    sha256: str
+    """Of what the study computes, its files included."""
+    data: str | None
+    kind: Kind
+    subject: tuple[str | float, ...]
+    """What is asked for: names, then numbers."""
+
+    @property
+    def blocks(self) -> int:
+        """It is one piece."""
+        return 1
+
+    def digest(self) -> str:
+        """A name for what is kept of it."""
+        return content_digest(self.sha256, self.kind, self.subject)
+
+    def run(self, block: int) -> dict[str, NDArray[np.str_]]:
+        """The records, as JSON."""
+        study, made = _loaded(self.content, self.data)
+        records: Sequence[object]
+        if self.kind == "profile":
+            detector, coupling, low, high, points = self.subject
+            value = np.linspace(float(low), float(high), int(points))
+            records = [curves.profile(made[str(detector)], str(coupling), value)]
+        elif self.kind == "contour":
+            detector, x, y = map(str, self.subject)
+            records = curves.contours(study, made[detector], x, y)
+        elif self.kind == "limit":
+            detector, coupling = map(str, self.subject)
+            records = curves.limits(study, made[detector], coupling)
+        else:
+            scan, key, at = self.subject
+            records = curves.scan_points(study, str(scan), str(key), float(at))
+        return {"records": np.array(json.dumps(to_plain(list(records))))}
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Runs the curves of one study: at once where they are quick, as kept tasks where they are not."""
+
+    study: Study
+    store: Path | None = None
+    mapper: Mapper = in_turn
+
+    def _task(self, kind: Kind, *subject: str | float) -> CurveTask:
+        content = json.dumps(self.study.as_dict(), sort_keys=True)
+        data = None if self.study.data is None else str(self.study.data)
+        return CurveTask(content, self.study.sha256, data, kind, subject)
+
+    def _records(self, record: type[RecordType], tasks: Sequence[CurveTask], what: str) -> list[list[RecordType]]:
+        done = run_tasks(tasks, self.store, self.mapper, what)
+        return [[from_plain(record, each) for each in json.loads(str(blocks[0]["records"]))] for blocks in done]
+
+    def profiles(self, made: dict[str, Analysis]) -> list[results.Profile]:
+        """Every curve of delta chi^2 that the study asks for."""
+        asked = [(entry, name) for entry in self.study.file.profiles for name in entry.detectors or list(made)]
+        long = [
+            self._task("profile", name, entry.coupling, entry.from_, entry.to, entry.points)
+            for entry, name in asked
+            if not made[name].quick(entry.coupling)
+        ]
+        kept = iter(self._records(results.Profile, long, "profiles") if long else [])
+        return [
+            curves.profile(made[name], entry.coupling, np.linspace(entry.from_, entry.to, entry.points))
+            if made[name].quick(entry.coupling)
+            else next(kept)[0]
+            for entry, name in asked
+        ]
+
+    def contours(self, made: dict[str, Analysis]) -> list[results.ContourLines]:
+        """Every region of two couplings."""
+        asked = [(name, x, y) for x, y in self.study.file.contours for name in made]
+        long = [self._task("contour", name, x, y) for name, x, y in asked if not made[name].quick(x, y)]
+        kept = iter(self._records(results.ContourLines, long, "contours") if long else [])
+        lines: list[results.ContourLines] = []
+        for name, x, y in asked:
+            lines += curves.contours(self.study, made[name], x, y) if made[name].quick(x, y) else next(kept)
+        return lines
+
+    def scans(self, made: dict[str, Analysis]) -> list[results.ScanPoint]:
+        """Every scanned value; a varied study is quick where the study is."""
+        asked = [(scan.name, scan.key, value) for scan in self.study.file.scans for value in scan.values]
+        names = [coupling.name for coupling in self.study.couplings]
+        if all(analysis.quick(name) for analysis in made.values() for name in names):
+            return [point for each in asked for point in curves.scan_points(self.study, *each)]
+        tasks = [self._task("scan", *each) for each in asked]
+        return [point for points in self._records(results.ScanPoint, tasks, "scans") for point in points]
