@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cevnslab.datasets.likelihoods import dataset_of, samples_of
 from cevnslab.detection.response import Response
 from cevnslab.errors import StatisticsError, UnknownNameError
 from cevnslab.inference.intervals import Interval, best_fit, interval
@@ -25,7 +26,6 @@ from cevnslab.likelihood.likelihood import Likelihood, Prior
 from cevnslab.likelihood.parameters import Parameter
 from cevnslab.likelihood.statistics import Statistic
 from cevnslab.studies.analysis import analyses
-from cevnslab.studies.likelihoods import dataset_of, samples_of
 from cevnslab.studies.load import study_from_dict
 from cevnslab.words import nearest
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from cevnslab.datasets.likelihoods import dataset_of, samples_of
+from cevnslab.datasets.likelihoods import channel_samples, dataset_of
 from cevnslab.datasets.registry import dataset
 from cevnslab.detection.detector import Detector
 from cevnslab.detection.quenching import ScaledQuenching
@@ -19,7 +19,6 @@ from cevnslab.likelihood.statistics import Statistic
 from cevnslab.physics.couplings import Coupling
 from cevnslab.physics.sources import Source
 from cevnslab.studies.backgrounds import Background
-from cevnslab.studies.likelihoods import channel_samples, dataset_of
 from cevnslab.studies.observed import ObservedCounts
 
 if TYPE_CHECKING:
