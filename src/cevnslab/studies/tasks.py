@@ -16,21 +16,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cevnslab import results
+from cevnslab.errors import StudyError
 from cevnslab.parallel.digests import content_digest
 from cevnslab.parallel.tasks import Mapper, in_turn, run_tasks
 from cevnslab.results.plain import from_plain, to_plain
 from cevnslab.studies import curves
 from cevnslab.studies.analysis import Analysis, analyses
-from cevnslab.studies.load import study_from_dict
-from cevnslab.studies.study import Study
+from cevnslab.studies.study import Study, build_study
 
 RecordType = TypeVar("RecordType", results.Profile, results.ContourLines, results.ScanPoint)
 Kind = Literal["limit", "profile", "contour", "scan"]
 
 
+def _no_runner(*_: object, **__: object) -> results.Result:
+    """What runs a study, where none is run."""
+    raise StudyError("a worker computes curves of a study, it runs none")
+
+
 @functools.lru_cache(maxsize=4)
 def _loaded(content: str, data: str | None) -> tuple[Study, dict[str, Analysis]]:
-    study = study_from_dict(json.loads(content), data=data)
+    study = build_study(json.loads(content), _no_runner, data=data)
     return study, analyses(study)
 
 
