@@ -35,7 +35,7 @@ def _no_runner(*_: object, **__: object) -> results.Result:
 
 @functools.lru_cache(maxsize=4)
 def _loaded(content: str, data: str | None) -> tuple[Study, dict[str, Analysis]]:
-    study = build_study(json.loads(content), _no_runner, data=data)
+    study = build_study(json.loads(content), _no_runner, data=None if data is None else Path(data))
     return study, analyses(study)
 
 
