@@ -24,7 +24,6 @@ from unittest import mock
 
 import numpy as np
 import scipy.special
-from cevnslab.inference.least_squares import LeastSquares
 from iminuit import Minuit
 from rich.console import Console
 from rich.table import Table
@@ -33,11 +32,13 @@ import cevnslab as cl
 from cevnslab.detection import quadrature
 from cevnslab.inference.global_fit import delta_chi2_at_truth, grid_for
 from cevnslab.inference.intervals import interval
+from cevnslab.inference.pointwise import along
 from cevnslab.inference.toys import Experiment, draw, draw_compressed, expected_variance, reduce_counts
 from cevnslab.parallel.tasks import in_turn
 from cevnslab.physics.couplings import light_scalar, light_vector
 from cevnslab.studies import feldman_cousins
 from cevnslab.studies.analysis import analyses
+from cevnslab.studies.likelihoods import projection
 
 DETECTORS = ("ess-csi", "ess-xe", "ess-ge")
 COUPLINGS = ("q_ee", "q_mumu", "q_emu", "q_mutau", "q_etau")
@@ -194,12 +195,12 @@ def minuit_limit(response: cl.Response, name: str) -> tuple[float, float]:
 
 
 def limit(repeats: int) -> Row:
-    """One interval, all of its roots, from a statistic whose Gram matrix is made."""
+    """One interval, all of its roots, from a likelihood that is put together."""
     response = paper_responses()[-1]
-    statistic = LeastSquares.of(response, SIGNAL, BACKGROUND)
-    mine = median_time(lambda: interval(statistic.along(["q_ee"]), LEVEL), repeats)
+    likelihood = projection(response, SIGNAL, BACKGROUND)
+    mine = median_time(lambda: interval(along(likelihood, ["q_ee"]), LEVEL), repeats)
     theirs = median_time(lambda: minuit_limit(response, "q_ee"), max(3, repeats // 3))
-    segment = interval(statistic.along(["q_ee"]), LEVEL).segments[0]
+    segment = interval(along(likelihood, ["q_ee"]), LEVEL).segments[0]
     apart = max(abs(a / b - 1) for a, b in zip(segment, minuit_limit(response, "q_ee"), strict=True))
     peer = f"peer: iminuit, MIGRAD and MINOS (apart {apart:.0e})"
     return Row("one limit: q_ee of germanium", mine, peer, theirs, "0.2 ms", mine < 2e-4)
@@ -229,15 +230,15 @@ def chi2_per_bin(response: cl.Response, x: np.ndarray, y: np.ndarray) -> np.ndar
 def scan(repeats: int) -> list[Row]:
     """A scan of two couplings, three detectors added, against its divisions alone and against counts per bin."""
     made = paper_responses()
-    statistics_ = [LeastSquares.of(response, SIGNAL, BACKGROUND) for response in made]
+    likelihoods = [projection(response, SIGNAL, BACKGROUND) for response in made]
     x, y = np.linspace(-6e-9, 8e-9, GRID_POINTS), np.linspace(-4e-9, 4e-9, GRID_POINTS)
 
     total = np.empty((GRID_POINTS, GRID_POINTS))  # kept, as the floor's arrays are: a fresh one costs page faults
 
     def ours() -> np.ndarray:
         total[:] = 0
-        for statistic in statistics_:
-            np.add(total, statistic.along(["q_ee", "q_mumu"]).on_grid(x, y), out=total)
+        for likelihood in likelihoods:
+            np.add(total, along(likelihood, ["q_ee", "q_mumu"]).on_grid(x, y), out=total)
         return total
 
     numerator, denominator = np.random.default_rng(1).uniform(1, 2, (2, GRID_POINTS, GRID_POINTS))

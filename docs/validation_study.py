@@ -20,11 +20,12 @@ from typing import Any
 
 import numpy as np
 import yaml
-from cevnslab.inference.least_squares import LeastSquares
 
 import cevnslab as cl
 from cevnslab.datasets.registry import built_in
 from cevnslab.inference.intervals import interval
+from cevnslab.inference.pointwise import along
+from cevnslab.likelihood.likelihood import Likelihood
 from cevnslab.physics import constants, mediators
 from cevnslab.physics.couplings import COUPLINGS, Coupling, light_scalar, light_vector
 from cevnslab.physics.cross_sections import differential
@@ -33,6 +34,7 @@ from cevnslab.physics.sources import PION_DECAY_AT_REST, PionDecayAtRest
 from cevnslab.reports.improvement import improvements
 from cevnslab.reports.published import compare
 from cevnslab.studies import presets
+from cevnslab.studies.likelihoods import projection
 
 DOCS = Path(__file__).resolve().parent
 PAGE, DATA = DOCS / "validation.md", DOCS / "data"
@@ -432,20 +434,20 @@ def add_bin(found: Accuracy, kind: str, made: cl.Response, bin_: int, row: Row, 
 
 def compare_limits(found: Accuracy) -> None:
     """Chi^2 and limits of the charges."""
-    statistics: dict[str, LeastSquares] = {}
+    likelihoods: dict[str, Likelihood] = {}
     names = ("q_ee", "q_mumu", "q_emu", "q_etau", "q_mutau")
     for preset in set(DETECTORS.values()) - {"ess-ar", "ess-si"}:
         channels = ("cevns", "electron") if "electron" in preset else ("cevns",)
         options: Row = {"couplings": names, "years": 3, "channels": channels}
-        statistics[preset] = LeastSquares.of(
+        likelihoods[preset] = projection(
             cl.response(cl.load_source("ess"), cl.load_detector(preset), **options), 0.10, 0.01
         )
     for row in reference("golden")["chi2"]:
-        chi2 = statistics[DETECTORS[row["detector"]]].along([f"q_{row['param']}"])
+        chi2 = along(likelihoods[DETECTORS[row["detector"]]], [f"q_{row['param']}"])
         found.add("χ²", float(chi2(row["q"])), row["chi2"])
     for detector, rows in reference("golden")["limits_90CL"]["values"].items():
         for name, expected in rows.items():
-            (piece,) = interval(statistics[DETECTORS[detector]].along([f"q_{name}"]), 0.90).segments
+            (piece,) = interval(along(likelihoods[DETECTORS[detector]], [f"q_{name}"]), 0.90).segments
             for ours, known in zip(piece, expected, strict=True):
                 found.add("limits", ours, known)
 

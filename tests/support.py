@@ -229,6 +229,23 @@ def combined(likelihoods, signal):
     return whole.renamed(common) if signal == "correlated" else whole
 
 
+def with_counts(measurement, observed):
+    """A measurement with other observed counts."""
+    datasets = tuple(replace(dataset, observed=observed) for dataset in measurement.likelihood.datasets)
+    return replace(measurement, observed=observed, likelihood=replace(measurement.likelihood, datasets=datasets))
+
+
+def components(likelihood, couplings=None, **nuisances):
+    """Counts of every component of a single data set, nuisances by their short names and in plain units."""
+    (dataset,) = likelihood.datasets
+    couplings = couplings or {}
+    point = [couplings.get(variable.name, variable.standard_model) for variable in likelihood.polynomial.variables]
+    short = {f"{dataset.name}.{name}": value for name, value in nuisances.items()}
+    assert set(short) <= {parameter.name for parameter in likelihood.parameters}
+    pulls = [(short.get(p.name, p.centre) - p.centre) / p.unit for p in likelihood.parameters]
+    return likelihood.expected(np.array(point), np.array(pulls))[dataset.name]
+
+
 STUDY = {
     "name": "my-study",
     "source": "ess",

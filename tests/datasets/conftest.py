@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import replace
 
 import numpy as np
 import pytest
+from support import with_counts
 from synthetic import with_release, write_release
 
 from cevnslab.datasets.measurement import Setup
@@ -99,6 +99,6 @@ def fluctuated(invented):
         made = invented(name, channels, nuisances)
         rng = np.random.default_rng(5)
         observed = rng.poisson(1.15 * made.response.counts() + made.response.background).astype(float)
-        return replace(made, observed=observed, statistic=replace(made.statistic, observed=observed))
+        return with_counts(made, observed)
 
     return make

@@ -6,14 +6,15 @@ import itertools
 
 import numpy as np
 import pytest
-from cevnslab.inference.templates import OFFSET
 from scipy.signal import fftconvolve
 from scipy.special import gammaln, spherical_jn
+from support import components
 
 from cevnslab.datasets.coherent_csi_2021 import model as csi_2021
 from cevnslab.datasets.files import locate
 from cevnslab.datasets.registry import dataset
 from cevnslab.errors import UnknownNameError
+from cevnslab.inference.pointwise import along
 from cevnslab.physics import constants as c
 from cevnslab.physics.arrival_times import GaussianPulse, arrival_fractions
 from cevnslab.physics.atoms import effective_charge
@@ -205,32 +206,20 @@ VARIATIONS = {
 
 @pytest.mark.parametrize("name", [*VARIATIONS, "neutron_radius"])
 def test_a_pull_of_one_is_the_varied_curve(name, shaped, files):
-    statistic, charges = shaped.statistic, CHARGES["q_mumu"]
-    value = charges["q_mumu"]
-    monomials = np.array([[np.prod([value if a == 1 else 0.0 for a in m]) for m in statistic.monomials]])
-    place = statistic.names.index(name)
+    charges = CHARGES["q_mumu"]
     for sign in (1, -1):
         if name == "neutron_radius":
             expected = slow(charges, curves_of(files), radius_factor=1 + 0.02 * sign)
         else:
             expected = slow(charges, curves_of(files, **VARIATIONS[name][sign < 0]))
-        nuisances = np.zeros((1, len(statistic.names)))
-        nuisances[0, place] = sign
-        nuisances[0, 1 : 1 + len(statistic.backgrounds)] = -1.0
-        found = statistic.expected(statistic.contracted(monomials), nuisances)[0][0]
+        found = components(shaped.likelihood, charges, **{name: sign})["cevns"]
         assert agree(found, expected)
         assert not agree(found, slow(charges, curves_of(files)))
 
 
 @pytest.mark.parametrize("offset", [-0.217, 0.074])
 def test_the_offset_moves_the_pulse(offset, shaped, files):
-    statistic = shaped.statistic
-    monomials = np.zeros((1, len(statistic.monomials)))
-    monomials[0, 0] = 1.0
-    nuisances = np.zeros((1, len(statistic.names)))
-    nuisances[0, statistic.names.index(OFFSET)] = offset
-    nuisances[0, 1 : 1 + len(statistic.backgrounds)] = -1.0
-    found = statistic.expected(statistic.contracted(monomials), nuisances)[0][0]
+    found = components(shaped.likelihood, time_offset_us=offset)["cevns"]
     assert agree(found, slow({}, curves_of(files), centre=0.471 + offset))
 
 
@@ -238,9 +227,7 @@ def test_the_offset_moves_the_pulse(offset, shaped, files):
 def test_backgrounds_against_the_files(offset, shaped, files):
     """Neutrons: PE template times the interpolated, efficient times, moved by the offset; steady: see the recipe."""
     times = np.arange(0, 24001) * STEP_US
-    statistic = shaped.statistic
-    parts = dict(statistic.backgrounds)
-    pulls = dict.fromkeys(statistic.names, np.zeros(1)) | {OFFSET: np.array([offset])}
+    counts_of = components(shaped.likelihood, time_offset_us=offset)
     for name, counts in (("brn", 18.4), ("nin", 5.6)):
         centres, pe = np.loadtxt(files[f"{name}PE.txt"]).T
         pe = np.histogram(centres, PE_EDGES, weights=pe)[0]
@@ -250,25 +237,20 @@ def test_backgrounds_against_the_files(offset, shaped, files):
             for shift in (offset, 0.0)
         )
         expected = counts * np.outer(pe / pe.sum(), moved / still.sum()).ravel()
-        found, _ = parts[name].evaluate(parts[name].contracted(np.ones((1, 1))), pulls, pulls[OFFSET])
-        assert found[0] == pytest.approx(expected, rel=2e-3, abs=2e-5 * counts)
+        assert counts_of[name] == pytest.approx(expected, rel=2e-3, abs=2e-5 * counts)
     events = np.loadtxt(files["dataBeamOnAC.txt"])
     pe = np.histogram(events[(events[:, 0] < 60) & (events[:, 1] < 6), 0], PE_EDGES)[0]
     fall = in_time_bins(times, np.exp(-0.0494 * times))
     expected = 1286 * np.outer(pe / pe.sum(), fall / fall.sum()).ravel()
-    found, _ = parts["steady_state"].evaluate(parts["steady_state"].contracted(np.ones((1, 1))), pulls, pulls[OFFSET])
-    assert found[0] == pytest.approx(expected, rel=1e-6)
+    assert counts_of["steady_state"] == pytest.approx(expected, rel=1e-6)
 
 
-def test_the_response_holds_what_the_statistic_expects(shaped, invented):
+def test_the_response_holds_what_the_likelihood_expects(shaped, invented):
     for made in (shaped, invented("csi"), invented("csi", ("cevns", "electron"), "shape")):
-        statistic, response = made.statistic, made.response
+        response = made.response
         charges = {"q_ee": 3e-9, "q_emu": -5e-9}
-        place = [new.name for new in response.couplings]
-        values = [charges.get(name, 0.0) for name in place]
-        monomials = np.array([[np.prod([values[a] for a in m]) for m in response.monomials]])
-        expected, _ = statistic.expected(statistic.contracted(monomials), np.zeros((1, len(statistic.names))))
-        assert expected[0] == pytest.approx(response.counts(**charges) + response.background, rel=1e-9)
+        expected = sum(components(made.likelihood, charges).values())
+        assert expected == pytest.approx(response.counts(**charges) + response.background, rel=1e-9)
         assert list(response.backgrounds) == ["brn", "nin", "steady_state"]
         sums = [counts.sum() for counts in response.backgrounds.values()]
         assert sums == pytest.approx([18.4, 5.6, 1286.0], rel=1e-9)
@@ -285,24 +267,28 @@ def test_events_in_their_bins(invented, files):
     assert np.array_equal(invented("csi").observed, expected.ravel())
 
 
+def widths_of(likelihood):
+    """Prior widths by the short names of nuisance parameters."""
+    return {parameter.name.split(".")[1]: parameter.width for parameter in likelihood.parameters}
+
+
 def test_nuisances_of_both_analyses(shaped, invented):
     common = {"brn": 0.25, "nin": 0.35, "steady_state": 0.021}
     pulls = dict.fromkeys(["efficiency", "quenching_0", "quenching_1", "neutron_radius"], 1.0)
-    assert dict(invented("csi").statistic.widths) == {"signal": 0.12} | common
-    assert dict(shaped.statistic.widths) == {"signal": 0.10} | common | pulls | {OFFSET: np.inf}
-    assert shaped.statistic.offset_range_us == (-0.25, 0.25)
+    assert widths_of(invented("csi").likelihood) == {"signal": 0.12} | common
+    assert widths_of(shaped.likelihood) == {"signal": 0.10} | common | pulls | {"time_offset_us": np.inf}
+    (offset,) = (p for p in shaped.likelihood.parameters if p.name == "csi.time_offset_us")
+    assert (offset.low, offset.high) == (-0.25, 0.25)
 
 
 @pytest.mark.parametrize("nuisances", ["normalisation", "shape"])
 def test_asimov_data_are_the_standard_model(nuisances, invented):
     made = invented("csi", ("cevns",), nuisances, "asimov")
     assert made.observed == pytest.approx(made.response.counts() + made.response.background, rel=1e-12)
-    one = np.zeros((1, len(made.statistic.monomials)))
-    one[0, 0] = 1.0
-    chi2, values = made.statistic.minimised(one)
-    assert chi2[0] == pytest.approx(0.0, abs=1e-12)
-    assert values[0] == pytest.approx(np.zeros(values.shape[1]), abs=1e-7)
-    chi2 = made.statistic.along(["q_mumu"])
+    minimum = made.likelihood.restricted([]).minimised(np.zeros((1, 0)))
+    assert minimum.chi2[0] == pytest.approx(0.0, abs=1e-12)
+    assert minimum.pulls[0] == pytest.approx(np.zeros(minimum.pulls.shape[1]), abs=1e-7)
+    chi2 = along(made.likelihood, ["q_mumu"])
     assert chi2(np.array([-3e-8, 3e-8])).min() > 0.05
 
 
@@ -314,11 +300,16 @@ def test_a_channel_that_is_none(invented):
 # The real files.
 
 
+def signal_of(made):
+    """The samples of the signal: neutrinos of the pion's decay, then those of the muon's."""
+    return [sample for sample in made.likelihood.datasets[0].samples if sample.name == "cevns"]
+
+
 def test_predicted_counts(measured):
     """314.9, with 49.4 from nu_mu, 162.8 from anti-nu_mu and 102.8 from nu_e."""
     found = measured("csi")
     assert found.response.counts().sum() == pytest.approx(314.9, rel=3e-3)
-    prompt, delayed = (np.outer(p.nominal[0], p.times.fractions[0]).sum() for p in found.statistic.signal)
+    prompt, delayed = (np.outer(s.coefficients[0], s.shift.fractions[0]).sum() for s in signal_of(found))
     assert prompt == pytest.approx(49.4, rel=3e-3)
     assert delayed == pytest.approx(162.8 + 102.8, rel=3e-3)
     assert found.response.standard_model("cevns").sum() == pytest.approx(314.9, rel=3e-3)
@@ -344,12 +335,8 @@ RATIOS = {
 
 @pytest.mark.parametrize("name", RATIOS)
 def test_counts_per_unit_pull(name, measured):
-    statistic = measured("csi", ("cevns",), "shape").statistic
-    one = np.eye(1, len(statistic.monomials))
-    counts = []
-    for pull in (0.0, 1.0, -1.0):
-        pulls = dict.fromkeys(statistic.names, np.zeros(1)) | {name: np.array([pull])}
-        counts.append(sum(p.evaluate(p.contracted(one), pulls, np.zeros(1))[0].sum() for p in statistic.signal))
+    likelihood = measured("csi", ("cevns",), "shape").likelihood
+    counts = [components(likelihood, **{name: pull})["cevns"].sum() for pull in (0.0, 1.0, -1.0)]
     assert (counts[1] / counts[0], counts[2] / counts[0]) == pytest.approx(RATIOS[name], abs=6e-4)
 
 
@@ -370,10 +357,10 @@ def test_shares_of_the_time_bins():
 
 def test_acceptance_of_the_time_window(invented):
     """0.997 of the prompt and 0.8467 of the delayed neutrinos."""
-    seen = [part.times.fractions.sum() for part in invented("csi").statistic.signal]
+    seen = [sample.shift.fractions.sum() for sample in signal_of(invented("csi"))]
     assert seen == pytest.approx([0.997, 0.8467], abs=6e-4)
     shares = time_bins()
-    assert [part.times.fractions[0] for part in invented("csi").statistic.signal] == [
+    assert [sample.shift.fractions[0] for sample in signal_of(invented("csi"))] == [
         pytest.approx(shares["prompt"], rel=2e-5, abs=1e-8),
         pytest.approx(shares["delayed e"], rel=2e-5, abs=1e-8),
     ]

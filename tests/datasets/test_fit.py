@@ -6,30 +6,34 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from cevnslab.inference.shapes import SIGNAL
-from cevnslab.inference.templates import OFFSET
 from iminuit import Minuit
+from support import with_counts
+from written_out import lowest, objective
 
-from cevnslab.datasets.fit import free_signal, minimise, standard_model_fit
+from cevnslab.datasets.fit import free_signal, standard_model_fit
+from cevnslab.datasets.measurement import OFFSET, SIGNAL
 
 BOTH = ["normalisation", "shape"]
 POINTS = {"standard model": {}, "q_ee": {"q_ee": 8e-8}, "q_mumu": {"q_mumu": -6e-8}}
 
 
-def monomials_at(made, charges):
-    values = [charges.get(new.name, 0.0) for new in made.response.couplings]
-    return np.array([[np.prod([values[a] for a in monomial]) for monomial in made.statistic.monomials]])
-
-
 def assert_minimisers_agree(made, charges):
-    """Minuit starts from zero; it may do worse, our own must not."""
-    monomials = monomials_at(made, charges)
-    statistic = made.statistic
-    chi2, nuisances = statistic.minimised(monomials)
-    theirs, values, errors = minimise(statistic, monomials, np.zeros(len(statistic.names)))
-    assert chi2[0] <= theirs + 1e-6
-    assert chi2[0] == pytest.approx(theirs, abs=2e-3)
-    assert np.all(abs(nuisances[0] - values) < 0.05 * errors)
+    """Minuit starts from the centres; it may do worse, our own must not."""
+    likelihood = made.likelihood
+    point = [charges.get(name, 0.0) for name in likelihood.couplings]
+    minimum = likelihood.minimised(np.array([point]))
+    minuit = lowest(likelihood, charges, random=0, tol=1e-4)
+    assert minimum.chi2[0] <= minuit.chi2 + 1e-6
+    assert minimum.chi2[0] == pytest.approx(minuit.chi2, abs=2e-3)
+    for parameter, pull in zip(likelihood.parameters, minimum.pulls[0], strict=True):
+        value = parameter.centre + parameter.unit * pull
+        assert abs(value - minuit.values[parameter.name]) < 0.05 * minuit.errors[parameter.name], parameter.name
+
+
+def widths_of(made):
+    """Prior widths of the normalisations, by component."""
+    widths = {parameter.name: parameter.width for parameter in made.likelihood.parameters}
+    return {name: widths[made.parameter(name)] for name in (SIGNAL, *made.response.backgrounds)}
 
 
 @pytest.mark.parametrize("point", POINTS.values(), ids=POINTS)
@@ -50,7 +54,7 @@ def by_minuit(made, fixed_signal=None):
     """chi^2 of the fit with nominal shapes by Minuit over a function written out here; values and errors."""
     response, n = made.response, made.observed
     rows = [response.counts(), *response.backgrounds.values()]
-    widths = [np.inf, *(width for name, width in made.statistic.widths if name in response.backgrounds)]
+    widths = [np.inf, *(width for name, width in widths_of(made).items() if name != SIGNAL)]
 
     def chi2(*norms):
         mu = sum((1 + x) * row for x, row in zip(norms, rows, strict=True))
@@ -80,14 +84,14 @@ def test_fit_of_normalisations_against_minuit(name, fluctuated):
     rows = {"cevns": made.response.counts()} | dict(made.response.backgrounds)
     templates = np.array(list(rows.values()))
     mu = (1 + np.array(fit.values)) @ templates
-    stiffness = np.array([0.0, *(width**-2.0 for name, width in made.statistic.widths if name in rows)])
+    stiffness = np.array([0.0, *(width**-2.0 for name, width in widths_of(made).items() if name != SIGNAL)])
     hessian = (templates * made.observed / mu**2) @ templates.T + np.diag(stiffness)
     curvature_errors = np.sqrt(np.diag(np.linalg.inv(hessian)))
     for place, (component, counts) in enumerate(rows.items()):
         value, error = found[f"{component}_counts"]
         assert value == pytest.approx(counts.sum() * (1 + fit.values[place]), abs=1e-3 * error)
         assert error == pytest.approx(counts.sum() * curvature_errors[place], rel=2e-3)
-    prior = dict(made.statistic.widths)[SIGNAL]
+    prior = widths_of(made)[SIGNAL]
     total = made.response.counts().sum()
     assert found["cevns_predicted"] == pytest.approx((total, prior * total), rel=1e-9)
 
@@ -119,13 +123,13 @@ def test_components_and_the_score_of_a_free_normalisation(name, channels, nuisan
 
 def test_shapes_are_nominal_and_the_signal_free(invented):
     made = invented("csi", ("cevns",), "shape")
-    widths = dict(free_signal(made).widths)
+    widths = {parameter.name.split(".")[1]: parameter.width for parameter in free_signal(made).parameters}
     assert widths[SIGNAL] == widths[OFFSET] == np.inf
     assert {name for name, width in widths.items() if width == 0} == {
         "efficiency", "quenching_0", "quenching_1", "neutron_radius",
     }  # fmt: skip
     assert {name: widths[name] for name in made.response.backgrounds} == {
-        name: width for name, width in made.statistic.widths if name in made.response.backgrounds
+        name: width for name, width in widths_of(made).items() if name != SIGNAL
     }
 
 
@@ -149,9 +153,10 @@ def test_the_p_value_counts_toys_that_are_worse(fluctuated):
     rows = np.array([made.response.counts(), *made.response.backgrounds.values()])
     mu = (1 + np.array(fit.values)) @ rows
     rng = np.random.default_rng(99)
-    statistic = free_signal(made)
+    likelihood = free_signal(made).restricted([])
     toys = rng.poisson(mu, (40, len(mu))).astype(float)
-    refitted = statistic.refitted(np.repeat(np.eye(1, len(statistic.monomials)), 40, axis=0), toys)
+    experiments = likelihood.observation_of([toys], likelihood.observation.off, likelihood.observation.centres)
+    refitted = likelihood.minimised(np.zeros((40, 0)), observation=experiments).chi2
     larger = 0
     for toy, chi2 in zip(toys, refitted, strict=True):
         theirs = by_minuit(replace(made, observed=toy)).fval
@@ -166,7 +171,7 @@ def test_no_signal_is_negative(nuisances, fluctuated):
     """Data with less than the backgrounds where the signal would be: no CEvNS, and none significant."""
     made = fluctuated("csi", ("cevns",), nuisances)
     observed = np.floor(made.response.background * (1 - made.response.counts() / made.response.counts().max() / 2))
-    made = replace(made, observed=observed, statistic=replace(made.statistic, observed=observed))
+    made = with_counts(made, observed)
     found = {row: value for row, value, _ in standard_model_fit(made).parameters}
     assert found["cevns_counts"] == pytest.approx(0.0, abs=1e-3)
     assert found["significance_sigma"] == pytest.approx(0.0, abs=1e-3)
@@ -177,11 +182,11 @@ def test_no_signal_is_negative(nuisances, fluctuated):
 def test_data_that_nothing_describes_are_fitted_too(name, nuisances, invented):
     """The synthetic releases' own events: half the backgrounds that are expected."""
     made = invented(name, ("cevns",), nuisances)
-    monomials = monomials_at(made, {})
-    chi2, values = made.statistic.minimised(monomials)
-    expected, _ = made.statistic.expected(made.statistic.contracted(monomials), values)
-    assert made.statistic.objective(expected, values)[0] == pytest.approx(chi2[0], rel=1e-9)
-    assert chi2[0] <= minimise(made.statistic, monomials, np.zeros(len(made.statistic.names)))[0] + 1e-6
+    likelihood = made.likelihood.restricted([])
+    minimum = likelihood.minimised(np.zeros((1, 0)))
+    values = {p.name: p.centre + p.unit * pull for p, pull in zip(likelihood.parameters, minimum.pulls[0], strict=True)}
+    assert objective(likelihood, {}, values) == pytest.approx(minimum.chi2[0], rel=1e-9)
+    assert minimum.chi2[0] <= lowest(likelihood, random=0).chi2 + 1e-6
 
 
 # The real files.

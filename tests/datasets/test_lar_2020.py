@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from cevnslab.inference.templates import OFFSET
 from scipy.special import ndtr
-from test_csi_2021 import CHARGES, COMPONENTS, charge, helm, spectra
+from support import components
+from test_csi_2021 import CHARGES, COMPONENTS, charge, helm, spectra, widths_of
 
 from cevnslab.datasets.files import locate
 from cevnslab.datasets.registry import dataset
 from cevnslab.errors import PhysicsError
+from cevnslab.inference.pointwise import along
 from cevnslab.physics import constants as c
 from cevnslab.physics.arrival_times import GaussianPulse, arrival_fractions
 from cevnslab.physics.nuclei import target
@@ -97,9 +98,8 @@ def test_events_and_nuisances(invented, files):
     normal, shaped = invented("lar"), invented("lar", ("cevns",), "shape")
     assert np.array_equal(normal.observed, cube(files, "datanobkgsub.txt"))
     common = {"signal": 17 / 128, "brn": 160 / 497, "delayed_brn": 1.0, "steady_state": 25 / 3154}
-    assert dict(normal.statistic.widths) == pytest.approx(common)
-    assert dict(shaped.statistic.widths) == pytest.approx(common | dict.fromkeys(SHAPES, 1.0))
-    assert OFFSET not in shaped.statistic.names
+    assert widths_of(normal.likelihood) == pytest.approx(common)
+    assert widths_of(shaped.likelihood) == pytest.approx(common | dict.fromkeys(SHAPES, 1.0))
 
 
 PULLS = {
@@ -114,26 +114,23 @@ PULLS = {
 @pytest.mark.parametrize("name", PULLS)
 def test_a_pull_of_one_is_the_varied_template(name, invented, files):
     """Where there is one file, -1 is its mirror image."""
-    statistic = invented("lar", ("cevns",), "shape").statistic
-    one = np.eye(1, len(statistic.monomials))
+    likelihood = invented("lar", ("cevns",), "shape").likelihood
     sums = {file: cube(files, file) for file in ("cevnspdf.txt", "brnpdf.txt", "delbrnpdf.txt", "bkgpdf.txt")}
     nominal, up, down = (None if file is None else cube(files, file) for file in PULLS[name])
     down = 2 * nominal - up if down is None else down
     for pull, varied in ((1.0, up), (-1.0, down), (0.0, nominal)):
-        nuisances = np.zeros((1, len(statistic.names)))
-        nuisances[0, statistic.names.index(name)] = pull
         expected = sum(sums.values()) - sums[PULLS[name][0]] + varied
-        assert statistic.expected(statistic.contracted(one), nuisances)[0][0] == pytest.approx(expected, abs=1e-10)
+        assert sum(components(likelihood, **{name: pull}).values()) == pytest.approx(expected, abs=1e-10)
 
 
 @pytest.mark.parametrize("nuisances", ["normalisation", "shape"])
 def test_asimov_data_are_the_standard_model(nuisances, invented):
     made = invented("lar", ("cevns",), nuisances, "asimov")
     assert made.observed == pytest.approx(made.response.counts() + made.response.background, rel=1e-12)
-    chi2, values = made.statistic.minimised(np.eye(1, len(made.statistic.monomials)))
-    assert chi2[0] == pytest.approx(0.0, abs=1e-12)
-    assert values[0] == pytest.approx(np.zeros(values.shape[1]), abs=1e-7)
-    assert made.statistic.along(["q_mumu"])(np.array([-6e-8, 6e-8])).min() > 0.05
+    minimum = made.likelihood.restricted([]).minimised(np.zeros((1, 0)))
+    assert minimum.chi2[0] == pytest.approx(0.0, abs=1e-12)
+    assert minimum.pulls[0] == pytest.approx(np.zeros(minimum.pulls.shape[1]), abs=1e-7)
+    assert along(made.likelihood, ["q_mumu"])(np.array([-6e-8, 6e-8])).min() > 0.05
 
 
 @pytest.mark.parametrize("channels", [("cevns", "electron"), ("electron",)])

@@ -8,12 +8,12 @@ import sys
 import matplotlib
 import numpy as np
 import pytest
-from cevnslab.inference.least_squares import LeastSquares
 from support import STUDY, changed, near
 
 import cevnslab as cl
 from cevnslab.detection import response as response_module
 from cevnslab.figures import catalogue, panels, style
+from cevnslab.likelihood.likelihood import Likelihood
 from cevnslab.studies import setups as setups_module
 from cevnslab.studies.references import reference_contour, stored
 
@@ -248,7 +248,7 @@ def test_redrawn_without_computing(command, plain, tmp_path, monkeypatch):
 
     monkeypatch.setattr(setups_module, "response", forbidden)
     monkeypatch.setattr(response_module, "response", forbidden)
-    monkeypatch.setattr(LeastSquares, "of", forbidden)
+    monkeypatch.setattr(Likelihood, "__post_init__", forbidden)
     ran = command("figures", folder)
     assert (ran.status, ran.err) == (0, "")
     assert {path.name: path.read_bytes() for path in (folder / "figures").iterdir()} == drawn

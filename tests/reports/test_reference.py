@@ -177,7 +177,7 @@ RECOMPUTED = [
 
 @pytest.mark.parametrize(("name", "x", "y"), RECOMPUTED)
 def test_contours_are_those_of_the_data(name, x, y, study, made):
-    found = contour(made[name].statistic.along((x, y)), study.file.intervals.confidence_level)
+    found = contour(made[name].chi2(x, y), study.file.intervals.confidence_level)
     kept = reference_contour(name, (x, y))
     assert len(found.polygons) == len(kept.polygons)
     scale = np.abs(np.concatenate(kept.polygons)).max(axis=0)

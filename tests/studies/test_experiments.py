@@ -507,7 +507,7 @@ def test_the_combination_is_the_sum_of_both(release, monkeypatch):
     recognise(monkeypatch, release)
     made = analyses(cl.study_from_dict(KEYS, data=release[0]))
     at = np.array([-5e-8, 0.0, 1e-8, 2e-7])
-    one, other, both = (made[name].statistic.along(("q_ee",))(at) for name in (CSI, LAR, "both"))
+    one, other, both = (made[name].chi2("q_ee")(at) for name in (CSI, LAR, "both"))
     assert both == pytest.approx(one + other, rel=1e-9)
 
 

@@ -12,10 +12,11 @@ import time
 import numpy as np
 import pytest
 import yaml
-from support import REMOVED, STUDY, changed
+from support import REMOVED, STUDY, changed, least_squares
 
 import cevnslab as cl
 from cevnslab.inference.levels import delta_chi2_level
+from cevnslab.inference.pointwise import along
 
 COLUMNS = "detector,channels,coupling,confidence_level,convention,toys,value,critical_value,critical_value_error"
 
@@ -60,12 +61,10 @@ def test_critical_values(simulated):
 
 def test_ends_are_where_delta_chi2_meets_the_critical_value(simulated):
     source, detector = cl.load_source("ess"), cl.load_detector("ess-csi")
-    from cevnslab.inference.least_squares import LeastSquares
-
     response = cl.response(source, detector, couplings=["q_ee", "q_etau"], years=3)
-    statistic = LeastSquares.of(response, 0.1, 0.01)
+    likelihood = least_squares(response, 0.1, 0.01)
     for values in simulated.critical_values:
-        chi2 = statistic.along([values.coupling])
+        chi2 = along(likelihood, [values.coupling])
         for piece in simulated.limit("ess-csi", values.coupling).segments:
             for end in piece:
                 x = abs(end) if values.value.min() >= 0 else end

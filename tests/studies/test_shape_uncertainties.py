@@ -16,6 +16,7 @@ from cevnslab.detection.quenching import ConstantQuenching, Lindhard, ScaledQuen
 from cevnslab.errors import CevnslabError
 from cevnslab.inference.intervals import interval
 from cevnslab.inference.levels import delta_chi2_level
+from cevnslab.inference.pointwise import along
 from cevnslab.studies.coverage import coverage
 
 LEVEL = delta_chi2_level(0.90, 1)
@@ -114,7 +115,7 @@ def test_parabolas_between_the_pulls_are_enough(shapes):
 
 
 def test_curves_away_from_the_ends():
-    chi2 = study("both").setups[0].chi2.along(["q_ee"])
+    chi2 = along(study("both").setups[0].likelihood, ["q_ee"])
     for value in (-8e-9, 2e-9, 1e-8):
         assert float(chi2(value)) == near(by_iminuit("both", "least-squares", "q_ee", value), 1e-4)
 
@@ -131,8 +132,7 @@ def test_no_width_is_no_uncertainty(statistic):
     ends = [np.array(each.run().limit("my-ge", "q_ee").segments) for each in (zero, plain, tiny)]
     assert np.array_equal(ends[0], ends[1])
     assert ends[2] == near(ends[1], 1e-6)
-    assert not zero.setups[0].shaped
-    assert tiny.setups[0].shaped
+    assert [each.setups[0].likelihood.shaped for each in (zero, tiny)] == [False, True]
 
 
 @pytest.mark.parametrize("key", ["energy_scale", "quenching"])
@@ -163,12 +163,12 @@ def test_an_energy_scale_without_quenching():
     plain = cl.study_from_dict(changed({"couplings": ["q_ee"]}))
     study = cl.study_from_dict(keys)
     setup = study.setups[0]
-    (template,) = setup.chi2.signal
-    up, down = template.varied["energy_scale"]
+    (bend,) = next(sample for sample in setup.likelihood.datasets[0].samples if sample.name == "cevns").bends
+    assert bend.parameter.name == "my-ge.energy_scale"
     edges = setup.detector.bin_edges_kev
-    for found, factor in ((up, 1.05), (down, 0.95)):
+    for side, factor in ((bend.up, 1.05), (bend.down, 0.95)):
         moved = replace(setup.detector, bin_edges_kev=edges / factor)
-        assert found[0] == near(cl.response(cl.load_source("ess"), moved, years=3).counts(), 1e-12)
+        assert side[0] == near(cl.response(cl.load_source("ess"), moved, years=3).counts(), 1e-12)
     ours, theirs = (each.run().limit("my-ge", "q_ee").segments[0] for each in (study, plain))
     assert ours[0] < theirs[0] < theirs[1] < ours[1]
 
@@ -180,7 +180,7 @@ def test_widths_of_one_detector():
         {**keys["detectors"][0], "name": "sharp", "uncertainties": {"signal": 0.1, "background": 0.01}}
     )
     study = cl.study_from_dict(keys)
-    assert [setup.shaped for setup in study.setups] == [True, False]
+    assert [setup.likelihood.shaped for setup in study.setups] == [True, False]
     result = study.run()
     plain = cl.study_from_dict(LIGHT).run()
     assert result.limit("sharp", "q_ee").segments == plain.limit("my-ge", "q_ee").segments
@@ -194,7 +194,7 @@ def test_an_independent_combination_of_bent_detectors():
     study = cl.study_from_dict(keys)
     result = study.run()
     for end in result.limit("both", "q_ee").segments[0]:
-        parts = [float(setup.chi2.along(["q_ee"])(end)) for setup in study.setups]
+        parts = [float(along(setup.likelihood, ["q_ee"])(end)) for setup in study.setups]
         assert sum(parts) == near(LEVEL, 1e-6)
 
 
@@ -286,5 +286,5 @@ def test_other_kinds_of_couplings(name):
     found, held = (each.run().limit("my-ge", name).segments[0] for each in (bent, plain))
     assert found[0] <= held[0] * (1 + 1e-9)
     assert found[1] >= held[1] * (1 - 1e-9)
-    chi2 = bent.setups[0].chi2.along([name])
+    chi2 = along(bent.setups[0].likelihood, [name])
     assert interval(chi2, 0.90).segments[0] == found
