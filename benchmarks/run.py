@@ -24,6 +24,7 @@ from unittest import mock
 
 import numpy as np
 import scipy.special
+from cevnslab.studies.likelihoods import projection
 from iminuit import Minuit
 from rich.console import Console
 from rich.table import Table
@@ -38,7 +39,6 @@ from cevnslab.parallel.tasks import in_turn
 from cevnslab.physics.couplings import light_scalar, light_vector
 from cevnslab.studies import feldman_cousins
 from cevnslab.studies.analysis import analyses
-from cevnslab.studies.likelihoods import projection
 
 DETECTORS = ("ess-csi", "ess-xe", "ess-ge")
 COUPLINGS = ("q_ee", "q_mumu", "q_emu", "q_mutau", "q_etau")

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import yaml
+from cevnslab.studies.likelihoods import projection
 
 import cevnslab as cl
 from cevnslab.datasets.registry import built_in
@@ -34,7 +35,6 @@ from cevnslab.physics.sources import PION_DECAY_AT_REST, PionDecayAtRest
 from cevnslab.reports.improvement import improvements
 from cevnslab.reports.published import compare
 from cevnslab.studies import presets
-from cevnslab.studies.likelihoods import projection
 
 DOCS = Path(__file__).resolve().parent
 PAGE, DATA = DOCS / "validation.md", DOCS / "data"
