@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 OUTPUT ?= results
 
-.PHONY: release-check reproduce test test-slow benchmark coverage coherent couplings validation docs clean
+.PHONY: release-check reproduce test test-slow benchmark coverage coherent couplings sources validation docs clean
 
 reproduce: $(VENV)/installed
 	$(BIN)/cevnslab reproduce -o $(OUTPUT)
@@ -33,6 +33,10 @@ coherent: $(VENV)/installed-test
 # Limits, figures and tables of docs/couplings.md, some seconds.
 couplings: $(VENV)/installed-test
 	$(BIN)/python docs/couplings_study.py
+
+# Numbers and figures of docs/sources.md, some seconds.
+sources: $(VENV)/installed-test
+	$(BIN)/python docs/sources_study.py
 
 # The numbers of docs/validation.md, some seconds.
 validation: $(VENV)/installed

@@ -48,7 +48,9 @@ MEDIATORS: list[dict[str, Any]] = [
     ),
     *({"name": "light_scalar", "mass_mev": mass, "label": f"scalar_{mass}"} for mass in MASSES_MEV),
 ]
-LINEAR: list[str | dict[str, Any]] = [*(name for name, new in COUPLINGS.items() if new.linear), *MEDIATORS]
+AT_THE_ESS = [name for name, new in COUPLINGS.items() if any(pair != ("tau", "tau") for pair in new.flavours)]
+"""The couplings of the registry that a source without tau neutrinos shows."""
+LINEAR: list[str | dict[str, Any]] = [*(name for name in AT_THE_ESS if COUPLINGS[name].linear), *MEDIATORS]
 
 GALLERY: Mapping[str, Sequence[tuple[str | dict[str, Any], Sequence[float], dict[str, Any]]]] = {
     "coupling-electromagnetic": (
@@ -259,8 +261,8 @@ def electromagnetic(name: str) -> bool:
 
 
 BLOCKS = {
-    "electromagnetic": lambda: limits_block([name for name in COUPLINGS if electromagnetic(name)]),
-    "weak": lambda: limits_block([name for name in COUPLINGS if not electromagnetic(name)]),
+    "electromagnetic": lambda: limits_block([name for name in AT_THE_ESS if electromagnetic(name)]),
+    "weak": lambda: limits_block([name for name in AT_THE_ESS if not electromagnetic(name)]),
     "mediators": lambda: limits_block([new["label"] for new in MEDIATORS]),
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cevnslab.datasets.measurement import Setup
 from cevnslab.detection.smearing import Perfect
 from cevnslab.physics.nuclei import Target
-from cevnslab.physics.sources import PionDecayAtRest
+from cevnslab.physics.sources import PionDecayAtRest, Source, neutrinos_per_cm2, total_flux_per_cm2_s
 from cevnslab.studies.feldman_cousins import Options
 from cevnslab.studies.setups import DetectorSetup, ExperimentSetup
 from cevnslab.studies.study import Study
@@ -89,6 +89,7 @@ def _describe_detector(setup: DetectorSetup) -> list[str]:
         f"  detector {detector.name}: {detector.mass_kg:g} kg of {detector.target.formula} {place}"
         f"{source.name}, {exposure}, "
         f"channels {'+'.join(setup.channels)}, {setup.statistic}",
+        f"    {_describe_flux(source, detector.distance_m)}",
         f"    {len(edges) - 1} bins from {edges[0]:g} to {edges[-1]:g} {unit}, {width}, "
         f"efficiency {efficiency}{quenching}",
         f"    background {float(detector.background_per_kg_day.sum()):.4g} counts/kg/day before the duty factor "
@@ -99,6 +100,18 @@ def _describe_detector(setup: DetectorSetup) -> list[str]:
         *([_describe_times(setup)] if detector.time_bin_edges_us is not None else []),
         f"    nuclei: {_describe_nuclei(detector.target)}; {setup.form_factor} form factor",
     ]
+
+
+def _describe_flux(source: Source, distance_m: float | None) -> str:
+    """All neutrinos at the detector, and the parts of the flux that have uncertainties of their own."""
+    if source.burst:
+        amount = f"fluence {neutrinos_per_cm2(source, distance_m):.4g} per cm2"
+    else:
+        amount = f"flux {total_flux_per_cm2_s(source, distance_m):.4g} per cm2 and s, averaged over the live time"
+    nuisances = [
+        f"{source.name}.{each.name} {1 + each.centre:g} +- {each.width:g}" for each in source.nuisances if each.width
+    ]
+    return "; ".join([amount, *([f"factors {', '.join(nuisances)}"] if nuisances else [])])
 
 
 def _describe_shapes(setup: DetectorSetup) -> str:

@@ -19,6 +19,8 @@ from cevnslab.physics.sources.source import (
     components_by_arrival,
     components_by_part,
     days_in_time_bins,
+    neutrinos_per_cm2,
+    total_flux_per_cm2_s,
 )
 from cevnslab.physics.sources.supernova import SPECIES, Emission, Supernova
 from cevnslab.physics.sources.tables import TabulatedBurst, TabulatedSource
@@ -63,4 +65,6 @@ __all__ = [
     "components_by_arrival",
     "components_by_part",
     "days_in_time_bins",
+    "neutrinos_per_cm2",
+    "total_flux_per_cm2_s",
 ]

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from cevnslab.errors import PhysicsError
 from cevnslab.physics.arrival_times import Pulse
-from cevnslab.physics.flavour import NUFIT, DensityMatrix, Oscillation, StatePair, pair_weights
+from cevnslab.physics.flavour import FLAVOURS, NUFIT, DensityMatrix, Oscillation, StatePair, pair_weights
 from cevnslab.physics.spectra import Spectrum
 
 FloatArray = NDArray[np.float64]
@@ -175,6 +175,29 @@ def required_distance_m(source: str, distance_m: float | None) -> float:
     if distance_m is None:
         raise PhysicsError(f"source {source}: the detector's distance_m is required")
     return distance_m
+
+
+def neutrinos_per_cm2(source: Source, distance_m: float | None, years: float = 1.0) -> float:
+    """All neutrinos of a source at a detector, over calendar years, or of a burst."""
+    emitted = sum(
+        component.yield_per_primary * sum(component.pair_weights.get((flavour, flavour), 0.0) for flavour in FLAVOURS)
+        for component in source.components
+    )
+    return source.fluence_per_cm2(distance_m, years) * emitted
+
+
+def total_flux_per_cm2_s(source: Source, distance_m: float | None = None) -> float:
+    """Flux of all neutrinos of a source at a detector, averaged over its live time.
+
+    Raises `PhysicsError` for a burst, which has a fluence (`neutrinos_per_cm2`) and no flux.
+
+    >>> from cevnslab.physics.sources import Sun
+    >>> f"{total_flux_per_cm2_s(Sun('solar', ('8B',))):.3g}"
+    '5.25e+06'
+    """
+    if source.burst:
+        raise PhysicsError(f"source {source.name} is one burst: it has a fluence, not a flux")
+    return neutrinos_per_cm2(source, distance_m) / (source.hours_per_year * SECONDS_PER_HOUR)
 
 
 def components_by_arrival(
