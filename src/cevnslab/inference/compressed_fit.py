@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cevnslab.inference.toy_grids import Grid, contenders, dips
+from cevnslab.likelihood.minimiser import damped_step
 from cevnslab.likelihood.sufficient import Statistics
 from cevnslab.quadratic import Polynomial
 
@@ -23,6 +24,12 @@ TOYS_AT_ONCE = 512
 """Toys whose chi^2 on the grid stay in the cache together."""
 DIPS_AT_ONCE = 4096
 NEWTON_STEPS = 8
+DESCENT_STEPS, DESCENT_END, LARGEST_DAMPING = 60, 1e-11, 1e10
+"""In a plane: steps at the most, the promised decrease that ends them, and the damping at which they are given up."""
+CONVERGED = 1e-6
+"""Of a cell: a last step that is shorter leaves chi^2 right to its square."""
+DESCENT_STEPS, DESCENT_END, LARGEST_DAMPING = 60, 1e-11, 1e10
+"""In a plane: steps at the most, the promised decrease that ends them, and the damping at which they are given up."""
 CONVERGED = 1e-6
 """Of a cell: a last step that is shorter leaves chi^2 right to its square."""
 ROAMING_STEPS = 15
@@ -144,7 +151,7 @@ def _derivatives(
 def lowest(surface: Surface, grid: Grid) -> FloatArray:
     """chi^2 of the lowest minimum of every toy, shape (toys,)."""
     count = len(surface)
-    best, blocks = np.empty(count), []
+    best, blocks, line = np.empty(count), [], grid.points.shape[1] == 1
     for start in range(0, count, TOYS_AT_ONCE):
         at_grid = surface.rows(slice(start, start + TOYS_AT_ONCE)).on_grid(grid.points)
         best[start : start + TOYS_AT_ONCE] = at_grid.min(axis=1)
@@ -153,7 +160,11 @@ def lowest(surface: Surface, grid: Grid) -> FloatArray:
     toy, place, at = (np.concatenate(each) for each in zip(*blocks, strict=True))
     for start in range(0, len(toy), DIPS_AT_ONCE):
         chosen = slice(start, start + DIPS_AT_ONCE)
-        np.minimum.at(best, toy[chosen], refined(surface, grid, toy[chosen], place[chosen], at[chosen]))
+        if line:
+            minima = refined(surface, grid, toy[chosen], place[chosen], at[chosen])
+        else:
+            minima = descended(surface, toy[chosen], at[chosen])
+        np.minimum.at(best, toy[chosen], minima)
     return best
 
 
@@ -191,20 +202,15 @@ def connected(surface: Surface, grid: Grid, truth: FloatArray, origin: FloatArra
 def refined(
     surface: Surface, grid: Grid, toy: IntArray, place: IntArray, start: FloatArray | None = None, sign: int = 1
 ) -> FloatArray:
-    """The lowest (sign 1) or highest (-1) chi^2 in cells of chosen points, by Newton steps that may not leave them."""
-    plane = grid.points.shape[1] > 1
+    """The lowest (sign 1) or highest (-1) chi^2 in cells of a line, by Newton steps that may not leave them."""
     x = grid.points[place] if start is None else start.copy()
     low, high = grid.low[place], grid.high[place]
     going = np.arange(len(toy))
-    for _ in range(ROAMING_STEPS if plane else NEWTON_STEPS):
+    for _ in range(NEWTON_STEPS):
         _, gradient, curvature = surface.derivatives(toy[going], x[going])
         cell = low[going], high[going]
-        moved = np.clip(x[going] + _newton(sign * gradient, sign * curvature, x[going], *cell), *cell)
-        if plane:
-            moved = np.clip(moved, surface.bounds[:, 0], surface.bounds[:, 1])
-            low[going] += moved - x[going]
-            high[going] += moved - x[going]
-        far = np.any(np.abs(moved - x[going]) > CONVERGED * (cell[1] - cell[0]), axis=1)
+        moved = np.clip(x[going] + _newton(sign * gradient, sign * curvature[:, 0], x[going], *cell), *cell)
+        far = (np.abs(moved - x[going]) > CONVERGED * (cell[1] - cell[0]))[:, 0]
         x[going] = moved
         going = going[far]
         if not len(going):
@@ -212,22 +218,30 @@ def refined(
     return surface.at(toy, x)
 
 
-def _newton(
-    gradient: FloatArray, curvature: FloatArray, x: FloatArray, low: FloatArray, high: FloatArray
-) -> FloatArray:
+def _newton(gradient: FloatArray, bend: FloatArray, x: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
     """Newton's step where the curvature is positive, else one of a quarter of the cell downhill."""
     fallback = -np.sign(gradient) * (high - low) / 4
     held = ((x <= low) & (gradient > 0)) | ((x >= high) & (gradient < 0))
-    if x.shape[1] == 1:
-        bend = curvature[:, 0]
-        step = np.divide(-gradient, bend, out=fallback, where=bend > 0)
-        return np.where(held, 0.0, step)
-    gradient = np.where(held, 0.0, gradient)
-    identity = np.eye(2)
-    curvature = np.where(held[:, :, None] | held[:, None, :], identity, curvature)
-    (a, b), c = curvature[:, 0].T, curvature[:, 1, 1]
-    determinant = a * c - b**2
-    convex = (determinant > 0) & (a > 0)
-    safe = np.where(convex, determinant, 1.0)
-    step = -np.stack([c * gradient[:, 0] - b * gradient[:, 1], a * gradient[:, 1] - b * gradient[:, 0]], axis=1)
-    return np.where(held, 0.0, np.where(convex[:, None], step / safe[:, None], fallback))
+    return np.where(held, 0.0, np.divide(-gradient, bend, out=fallback, where=bend > 0))
+
+
+def descended(surface: Surface, toy: IntArray, start: FloatArray) -> FloatArray:
+    """chi^2 of the minimum over a plane that each start leads to, by damped Newton steps within the bounds."""
+    x, value = start.copy(), surface.at(toy, start)
+    low, high = surface.bounds.T
+    damping, going = np.full(len(toy), 1e-3), np.arange(len(toy))
+    for _ in range(DESCENT_STEPS):
+        _, gradient, curvature = surface.derivatives(toy[going], x[going])
+        values, axes = np.linalg.eigh(curvature / 2)
+        upward = (axes * np.abs(values)[:, None, :]) @ axes.transpose(0, 2, 1)
+        step, gain = damped_step(gradient / 2, upward, x[going], low, high, damping[going])
+        trial = surface.at(toy[going], x[going] + step)
+        taken = trial <= value[going]
+        x[going[taken]] += step[taken]
+        value[going[taken]] = trial[taken]
+        undamped = np.abs(gain) * (1 + damping[going])
+        damping[going] = np.maximum(damping[going] * np.where(taken, 0.1, 10.0), 1e-12)
+        going = going[(undamped > DESCENT_END) & (damping[going] < LARGEST_DAMPING)]
+        if not len(going):
+            break
+    return value

@@ -95,6 +95,10 @@ class Search:
         full[:, self.tested] = points
         return self._linear.lengths(full, self.hidden)
 
+    def signatures(self, points: FloatArray) -> FloatArray:
+        """Rows whose distances are roughly those of points in standard deviations."""
+        return self._linear.signatures(self._best(points)[1], self.at, self.hidden)
+
     def minima(self, points: FloatArray) -> tuple[Minimum, IntArray]:
         """The distinct minima at points (points, couplings), and the point of each."""
         couplings, places = points, np.arange(len(points))

@@ -25,12 +25,14 @@ CLOSEST = 1e-3
 WAY_POINTS = 160
 """From the Standard Model to the truth, for the connected minimum."""
 
-PLANE_POINTS, PLANE_SEARCH_POINTS, PLANE_REACH = 61, 40, 40.0
-"""Along each of two couplings; per side in the first look for the region; and its delta chi^2."""
-
-
+PLANE_POINTS, PLANE_SEARCH_POINTS = 61, 40
+"""Of the lattice along each of two couplings, and per side in the first look for the region."""
+PLANE_STEP, PLANE_CELLS, NEIGHBOURS = 0.7, 5.0, 6
+"""Between points of a plane grid, in standard deviations and in cells; and how many are compared with one."""
 CONTENDERS = 1.0
 """Points of a plane grid whose chi^2 is this far above the lowest are no start of a search."""
+APART, MOST_STARTS = 3.0, 3
+"""Beside dips so many points are starts, so many steps apart."""
 DEEPER, ROOM = 3.0, 0.02
 """A minimum is not deeper below the grid than so many times the parabola's, and this much."""
 
@@ -45,6 +47,8 @@ class Grid:
     high: FloatArray
     neighbours: IntArray
     """Of every point, itself where it has none: shape (points, neighbours)."""
+    beside: NDArray[np.bool_] | None = None
+    """Of a plane, whether two points are so near that one search starts for both: shape (points, points)."""
 
 
 class Landscape(Protocol):
@@ -63,6 +67,9 @@ class Landscape(Protocol):
 
     def lengths(self, points: FloatArray) -> FloatArray:
         """Distances of neighbouring points in standard deviations, shape (points - 1,)."""
+
+    def signatures(self, points: FloatArray) -> FloatArray:
+        """Rows whose distances are roughly those of points in standard deviations, shape (points, anything)."""
 
 
 def line(landscape: Landscape, step: float = STEP) -> Grid:
@@ -111,22 +118,50 @@ def _cells(points: FloatArray) -> Grid:
 
 
 def plane(landscape: Landscape) -> Grid:
-    """Over two couplings: the points of a lattice whose delta chi^2 is within reach, eight neighbours each."""
+    """Over two couplings: a cover of all points within reach, even in standard deviations.
+
+    Points of a lattice are taken as far from each other as a part of a standard deviation, or some cells.
+    """
     axes = [
         np.union1d(each.search_points(PLANE_SEARCH_POINTS), [value])
         for each, value in zip(landscape.coordinates, landscape.truth, strict=True)
     ]
     bounds = np.array([each.bounds for each in landscape.coordinates])
+    lattice = _product(axes)
+    depth = landscape.depth(lattice)
     for margin in (0.3, 0.02):  # the first look is coarse: leave room for what its step hides
-        lattice = _product(axes)
-        below = landscape.depth(lattice)
-        inside = lattice[below < below.min() + PLANE_REACH]
+        inside = lattice[depth < depth.min() + REACH]
         low, high = inside.min(axis=0), inside.max(axis=0)
         room = margin * (high - low) + 1e-12
         low, high = np.maximum(low - room, bounds[:, 0]), np.minimum(high + room, bounds[:, 1])
         axes = [np.linspace(low[i], high[i], PLANE_POINTS) for i in (0, 1)]
-    below = landscape.depth(_product(axes))
-    return _lattice(axes, below < below.min() + PLANE_REACH)
+        lattice = np.vstack([landscape.truth, _product(axes)])
+        depth = landscape.depth(lattice)
+    inside = lattice[depth < depth.min() + REACH]
+    inside = inside[np.argsort(depth[depth < depth.min() + REACH], kind="stable")]
+    # Two places that the data cannot tell apart are two all the same where they are far from each other.
+    cells = np.array([axis[1] - axis[0] for axis in axes])
+    rows = np.hstack([landscape.signatures(inside) / PLANE_STEP, inside / (PLANE_CELLS * cells)])
+    kept = _cover(rows)
+    distance = _distances(rows[kept])
+    points, near = inside[kept], np.argsort(distance + np.diag(np.full(len(kept), np.inf)), axis=1)[:, :NEIGHBOURS]
+    reach = np.maximum(np.abs(points[near] - points[:, None]).max(axis=1), cells)
+    low, high = np.maximum(points - reach, bounds[:, 0]), np.minimum(points + reach, bounds[:, 1])
+    return Grid(points, low, high, near, distance < APART)
+
+
+def _cover(rows: FloatArray) -> IntArray:
+    """Rows that no earlier chosen row is nearer to than one."""
+    left, kept = np.arange(len(rows)), []
+    while len(left):
+        kept.append(left[0])
+        left = left[np.sum((rows[left] - rows[left[0]]) ** 2, axis=1) >= 1]
+    return np.array(kept, dtype=np.int64)
+
+
+def _distances(rows: FloatArray) -> FloatArray:
+    square = np.sum(rows**2, axis=1)
+    return np.asarray(np.sqrt(np.maximum(square[:, None] + square - 2 * rows @ rows.T, 0.0)))
 
 
 def chosen(grid: Grid, places: IntArray) -> Grid:
@@ -137,27 +172,12 @@ def chosen(grid: Grid, places: IntArray) -> Grid:
     number[places] = np.arange(len(places))
     neighbours = number[grid.neighbours[places]]
     neighbours = np.where(neighbours < 0, np.arange(len(places))[:, None], neighbours)
-    return Grid(grid.points[places], grid.low[places], grid.high[places], neighbours)
+    beside = None if grid.beside is None else grid.beside[np.ix_(places, places)]
+    return Grid(grid.points[places], grid.low[places], grid.high[places], neighbours, beside)
 
 
 def _product(axes: list[FloatArray]) -> FloatArray:
     return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(axes))
-
-
-def _lattice(axes: list[FloatArray], kept: NDArray[np.bool_]) -> Grid:
-    """The chosen points of a lattice, each with its eight neighbours."""
-    shape = len(axes[0]), len(axes[1])
-    number = np.full((shape[0] + 2, shape[1] + 2), -1)
-    number[1:-1, 1:-1][kept.reshape(shape)] = np.arange(int(kept.sum()))
-    row, column = np.nonzero(kept.reshape(shape))
-    places = np.arange(len(row))
-    moves = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if (i, j) != (0, 0)]
-    neighbours = np.stack([number[row + 1 + i, column + 1 + j] for i, j in moves], axis=1)
-    neighbours = np.where(neighbours < 0, places[:, None], neighbours)
-    points = np.stack([axes[0][row], axes[1][column]], axis=1)
-    cell = np.array([axis[1] - axis[0] for axis in axes])
-    ends = np.array([[axis[0], axis[-1]] for axis in axes])
-    return Grid(points, np.maximum(points - cell, ends[:, 0]), np.minimum(points + cell, ends[:, 1]), neighbours)
 
 
 def dips(at_grid: FloatArray) -> NDArray[np.bool_]:
@@ -192,7 +212,18 @@ def contenders(at_grid: FloatArray, grid: Grid, margin: float = 0.0) -> Contende
         return Contenders(toy, place, start) if chosen.all() else Contenders(toy[chosen], place[chosen], start[chosen])
     toy, place = np.nonzero(at_grid < (best + CONTENDERS)[:, None])
     dip = np.all(at_grid[toy, place][:, None] <= at_grid[toy[:, None], grid.neighbours[place]], axis=1)
-    return Contenders(toy[dip], place[dip], grid.points[place[dip]])
+    starts = np.zeros(at_grid.shape, dtype=bool)
+    starts[toy[dip], place[dip]] = True
+    # Along a flat valley there may be no dip where the lowest minimum is.
+    left, toys = at_grid.copy(), np.arange(len(at_grid))
+    for _ in range(MOST_STARTS):
+        place = np.argmin(left, axis=1)
+        low = left[toys, place] < best - margin + CONTENDERS
+        starts[toys[low], place[low]] = True
+        assert grid.beside is not None
+        left[grid.beside[place]] = np.inf
+    toy, place = np.nonzero(starts)
+    return Contenders(toy, place, grid.points[place])
 
 
 def parabolas(at_grid: FloatArray, grid: Grid, toy: IntArray, place: IntArray) -> tuple[FloatArray, FloatArray]:

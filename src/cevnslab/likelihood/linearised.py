@@ -76,6 +76,19 @@ class Linearised:
         step += np.einsum("np,npr->nr", pulls[:, : own.shape[1]], np.diff(own, axis=0))
         return np.sqrt(self._profiled(slopes[:-1], step)[0])
 
+    def signatures(self, points: FloatArray, at: FloatArray, hidden: Sequence[int] = ()) -> FloatArray:
+        """Counts in coordinates in which distances are standard deviations, nuisances profiled as at one point."""
+        monomials = self.polynomial.values(at[None, :])
+        slopes = self._slopes(at[None, :], monomials, hidden)[0]
+        stiffness = np.zeros(len(slopes))
+        stiffness[: len(self.stiffness)] = self.stiffness
+        curvature = slopes @ slopes.T
+        own = np.diag(curvature).copy()
+        curvature[np.diag_indices(len(own))] += stiffness + SOFTEST * own + (own + stiffness <= 0)
+        metric = np.eye(slopes.shape[1]) - slopes.T @ np.linalg.solve(curvature, slopes)
+        values, axes = np.linalg.eigh(metric)
+        return np.asarray(self.polynomial.values(points) @ self.counts @ (axes * np.sqrt(np.maximum(values, 0.0))))
+
     def _slopes(self, points: FloatArray, monomials: FloatArray, hidden: Sequence[int]) -> FloatArray:
         """By nuisances, then hidden couplings: shape (points, nuisances + hidden, pseudo-bins)."""
         slopes = np.einsum("nm,pmr->npr", monomials, self.slopes, optimize=True)

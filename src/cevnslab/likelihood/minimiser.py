@@ -27,6 +27,8 @@ IntArray = NDArray[np.int64]
 MOST_STEPS = 1000
 TOLERANCE = 1e-10
 """Decrease of chi^2 that a step promises at which a point is done, once that step is taken."""
+MOST_WALLS = 4
+"""Times that a step is made again because another coordinate would go through a wall."""
 LARGEST_DAMPING = 1e12
 LARGEST_FALL = 0.9
 """Of the expectation of a bin with counts, in one step."""
@@ -267,23 +269,28 @@ def elimination(
     return inverse, cross, exact
 
 
-def _step(
+def damped_step(
     gradient: FloatArray, curvature: FloatArray, at: FloatArray, low: FloatArray, high: FloatArray, damping: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """The damped step and the decrease of chi^2 that it promises; what rests on a wall and is pushed out stays."""
+    """The damped step and the decrease of chi^2 that it promises; what rests on a wall and is pushed out stays.
+
+    What would go through a wall is put on it, and the others make the best of that: a step that is merely cut off at a
+    wall can lead uphill.
+    """
     held = (low >= high) | ((at <= low) & (gradient > 0)) | ((at >= high) & (gradient < 0))
     gradient = np.where(held, 0.0, gradient)
     curvature = np.where(held[:, :, None] | held[:, None, :], 0.0, curvature)
-    diagonal = np.einsum("pii->pi", curvature)
-    size = np.abs(diagonal)
+    size = np.abs(np.einsum("pii->pi", curvature))
     # Marquardt's damping: in units of the curvature itself, whatever the parameters' units are.
     extra = np.where(held | (size <= 0), 1.0, damping[:, None] * size)
     damped = curvature + extra[:, :, None] * np.eye(gradient.shape[1])
-    try:
-        step = -np.linalg.solve(damped, gradient[:, :, None])[:, :, 0]
-    except np.linalg.LinAlgError:
-        damped = damped + (1e-12 * size.max(axis=1) + 1e-300)[:, None, None] * np.eye(gradient.shape[1])
-        step = -np.linalg.solve(damped, gradient[:, :, None])[:, :, 0]
+    step = -_solved(damped, gradient)
+    for _ in range(MOST_WALLS):
+        outside = (at + step < low) | (at + step > high)
+        rows = np.flatnonzero(outside.any(axis=1))
+        if not len(rows):
+            break
+        step[rows] = _against_walls(gradient[rows], damped[rows], step[rows], at[rows], low, high)
     step = np.clip(at + step, low, high) - at
     # Of the quadratic model, for the step as it is taken.
     promised = -2 * np.sum(gradient * step, axis=1) - np.einsum("pi,pij,pj->p", step, curvature, step)
@@ -311,6 +318,27 @@ def _safe_length(
             share = np.divide(LARGEST_FALL * level, -change, out=np.ones_like(change), where=ends)
             length = np.minimum(length, share.min(axis=1))
     return length
+
+
+def _solved(matrix: FloatArray, vector: FloatArray) -> FloatArray:
+    try:
+        return np.asarray(np.linalg.solve(matrix, vector[:, :, None])[:, :, 0])
+    except np.linalg.LinAlgError:
+        size = np.abs(np.einsum("pii->pi", matrix)).max(axis=1)
+        raised = matrix + (1e-12 * size + 1e-300)[:, None, None] * np.eye(matrix.shape[1])
+        return np.asarray(np.linalg.solve(raised, vector[:, :, None])[:, :, 0])
+
+
+def _against_walls(
+    gradient: FloatArray, curvature: FloatArray, step: FloatArray, at: FloatArray, low: FloatArray, high: FloatArray
+) -> FloatArray:
+    """The step in which those coordinates that a step takes to a wall or beyond end on it."""
+    target = at + step
+    bound = (target <= low) | (target >= high)
+    walls = np.where(bound, np.clip(target, low, high) - at, 0.0)
+    slope = gradient + (curvature @ walls[:, :, None])[:, :, 0]
+    reduced = np.where(bound[:, :, None] | bound[:, None, :], np.eye(len(low)), curvature)
+    return np.where(bound, walls, -_solved(reduced, np.where(bound, 0.0, slope)))
 
 
 def minimise(
@@ -346,7 +374,6 @@ def minimise(
         contracted = [rows_of(part, active) for part in contracted]
         state = evaluate(model, contracted, couplings[active], pulls[active], data.rows(active))
     damping = np.full(len(chi2), 1e-3)
-    promised = np.full(len(chi2), np.inf)
     if low.size == 0 or not len(active):
         return Minimum(chi2, pulls, couplings)
     own = data.rows(active)
@@ -354,14 +381,15 @@ def minimise(
         at = np.hstack([pulls[active], couplings[active][:, list(hidden)]])
         half = _derivatives(model, state, couplings[active], pulls[active], own, hidden, first=iteration == 0)
         gradient = half.gradient
-        step, gain = _step(gradient, half.curvature, at, low, high, damping[active])
+        step, gain = damped_step(gradient, half.curvature, at, low, high, damping[active])
         if iteration:
             # Where the exact curvature leads downhill it is the better one: far out most of it can be in the bending.
-            better, promise = _step(gradient, half.exact, at, low, high, damping[active])
+            better, promise = damped_step(gradient, half.exact, at, low, high, damping[active])
             use = (promise > 0) & (np.sum(better * gradient, axis=1) < 0)
             step, gain = np.where(use[:, None], better, step), np.where(use, promise, gain)
         length = _safe_length(half.slopes, state.expected, own.counts, step)
-        step, gain = length[:, None] * step, length * gain
+        step, promise = length[:, None] * step, gain
+        gain = length * gain
         trial = at + step
         trial_couplings = couplings[active]
         if hidden:
@@ -375,12 +403,13 @@ def minimise(
         rows = active[taken]
         pulls[rows], couplings[rows] = trial[taken, :nuisances], trial_couplings[taken]
         chi2[rows] = trial_state.chi2[taken]
-        promised[active] = np.where(taken, gain, np.inf)
         # A step that gains less than it promised was too long.
         factor = np.select([~taken, share > 0.75, share > 0.25], [10.0, 0.1, 1.0], 4.0)
         least = np.select([~taken, share > 0.25], [1e-3, 0.0], 0.1)
+        # A step may promise little because it is damped or shortened, which is no end.
+        undamped = np.abs(promise) * (1 + damping[active])
         damping[active] = np.maximum(damping[active] * factor, least)
-        going = (gain > tolerance) & (damping[active] < LARGEST_DAMPING)
+        going = (undamped > tolerance) & (damping[active] < LARGEST_DAMPING)
         if not going.any():
             return Minimum(chi2, pulls, couplings)
         active, own = active[going], own.rows(np.flatnonzero(going))
