@@ -33,6 +33,7 @@ _CHAPTERS = (
     "statistics",
     "systematics",
     "outputs",
+    "planning",
     "figures",
 )
 _WORDS = {"number": "number", "integer": "integer", "string": "text", "boolean": "true or false", "null": "nothing"}

@@ -12,6 +12,7 @@ from cevnslab.physics.nuclei import Target, target
 from cevnslab.studies.schema import CrossSection, Detector, Experiment, StudyFile
 from cevnslab.studies.schema.base import require_known, require_unique
 from cevnslab.studies.schema.figures import Computed
+from cevnslab.studies.schema.planning import check_planning
 from cevnslab.studies.schema.systematics import check_priors, check_systematics
 
 MOST_PROFILED = 3
@@ -44,6 +45,8 @@ def check_across_keys(file: StudyFile, registry: Mapping[str, Coupling]) -> None
     _check_combinations(file)
     check_systematics(file.systematics, {spec.name: _background_names(spec) for spec in file.detectors})
     check_priors(file.priors, [*names, *file.profile])
+    combined = [combination.name for combination in file.combinations]
+    check_planning(file.design, file.maps, [*detectors, *combined], names)
     analysed = detectors + [combination.name for combination in file.combinations]
     require_unique("scans", [scan.name for scan in file.scans])
     for number, pair in enumerate(file.contours, start=1):

@@ -9,7 +9,7 @@ from cevnslab import results
 from cevnslab.parallel.backends import backend
 from cevnslab.physics.couplings import Coupling
 from cevnslab.progress import track
-from cevnslab.studies import curves, references, schema
+from cevnslab.studies import curves, design, maps, references, schema
 from cevnslab.studies.analysis import Analysis, analyses
 from cevnslab.studies.fits import fits, summary
 from cevnslab.studies.provenance import provenance
@@ -78,6 +78,8 @@ def run(
         covariances=tuple(fitted.covariances),
         summary=summary(made),
         remarks=tuple(fitted.remarks),
+        design=tuple(answer for question in study.file.design for answer in design.answers(study, question)),
+        maps=tuple(maps.limit_map(study, asked) for asked in study.file.maps),
         **_references(study),
         provenance=provenance(study, fast=fast),
     )

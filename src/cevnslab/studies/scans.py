@@ -17,10 +17,10 @@ def vary(study: Study, key: str, value: float) -> tuple[Study, set[str]]:
     ``uncertainties.signal``. Raises `StudyError` for a key that the study does not have or that is no number, and
     for a value that the key does not allow.
     """
-    # Defaults are filled in, so that a key can be scanned whether or not the file gives it; nulls too, so that presets
-    # do not fill them again.
-    content = study.file.model_dump(mode="json", by_alias=True)
-    content.pop("scans", None)
+    # Defaults are filled in, so that a key can be scanned whether or not the file gives it.
+    content = study.file.model_dump(mode="json", by_alias=True, exclude_none=True)
+    for word in ("scans", "design", "maps", "profiles", "contours", "figures", "cross_sections"):
+        content.pop(word, None)  # not of the limits
     holder, last, detector = _find(content, key)
     present = holder[last]
     # A key that counts something, such as bins, keeps being a whole number where the value is one.
@@ -30,6 +30,14 @@ def vary(study: Study, key: str, value: float) -> tuple[Study, set[str]]:
     names = {setup.name for setup in study.setups} if detector is None else {detector}
     names |= {c.name for c in study.file.combinations if names & set(c.detectors)}
     return varied, names
+
+
+def present_value(study: Study, key: str) -> float | int:
+    """The number that a key has; `StudyError` where it has none."""
+    content = study.file.model_dump(mode="json", by_alias=True, exclude_none=True)
+    holder, last, _ = _find(content, key)
+    number: float | int = holder[last]
+    return number
 
 
 def _find(content: dict[str, Any], key: str) -> tuple[dict[str, Any], str, str | None]:

@@ -18,6 +18,7 @@ from cevnslab.studies.schema.figures import (
     SpectrumPanel,
 )
 from cevnslab.studies.schema.outputs import Combination, CrossSection, Profile, Scan
+from cevnslab.studies.schema.planning import DesignQuestion, Goal, KeyRange, LimitMap, Range
 from cevnslab.studies.schema.sources import (
     SOURCES,
     FissionFile,
@@ -49,6 +50,7 @@ __all__ = [
     "CrossSection",
     "CrossSectionPanel",
     "DataPanel",
+    "DesignQuestion",
     "Detector",
     "EfficiencyFile",
     "Experiment",
@@ -56,7 +58,10 @@ __all__ = [
     "FissionFile",
     "FluxFactor",
     "GaussianPulse",
+    "Goal",
     "Intervals",
+    "KeyRange",
+    "LimitMap",
     "Lindhard",
     "Mediator",
     "OfSpecies",
@@ -67,6 +72,7 @@ __all__ = [
     "Profile",
     "ProfilePanel",
     "QuenchingFile",
+    "Range",
     "Reactor",
     "ReactorCore",
     "Resolution",

@@ -11,6 +11,7 @@ from cevnslab.studies.schema.couplings import CouplingName
 from cevnslab.studies.schema.datasets import DetectorOrExperiment
 from cevnslab.studies.schema.figures import Figure
 from cevnslab.studies.schema.outputs import Combination, CrossSection, Profile, Scan
+from cevnslab.studies.schema.planning import DesignQuestion, LimitMap
 from cevnslab.studies.schema.sources import SourceOrPreset
 from cevnslab.studies.schema.statistics import Intervals, Statistic, Uncertainties
 from cevnslab.studies.schema.systematics import Prior, Systematic
@@ -70,6 +71,10 @@ class StudyFile(Model):
     cross_sections: list[CrossSection] = Field(default=[], description="curves of the differential cross section")
     combinations: list[Combination] = Field(default=[], description="detectors analysed together")
     scans: list[Scan] = Field(default=[], description="limits as one key varies")
+    design: list[DesignQuestion] = Field(
+        default=[], description="goals: at which values of a key a limit or a significance is reached"
+    )
+    maps: list[LimitMap] = Field(default=[], description="limits over two keys")
     figures: list[Figure] | None = Field(None, description="chosen from what the study computes unless given")
     form_factor: Literal["helm", "klein-nystrand", "symmetrised-fermi"] = Field(
         "helm", description="of the nuclei, for protons and neutrons alike"
