@@ -1,7 +1,7 @@
 """Design backwards: the values of a key at which a goal is met.
 
-The quantity is computed along the key's range, its crossings of the goal are refined, and every answer is computed again
-at the value found: where a piece of the interval vanishes the quantity jumps, which a root search reports as a
+The quantity is computed along the key's range, its crossings of the goal are refined, and every answer is computed
+again at the value found: where a piece of the interval vanishes the quantity jumps, which a root search reports as a
 crossing, and the answer says so.
 """
 
@@ -17,6 +17,7 @@ from cevnslab.errors import CevnslabError
 from cevnslab.inference.intervals import interval
 from cevnslab.inference.significance import significance
 from cevnslab.studies.analysis import Analysis
+from cevnslab.studies.scans import present_value
 from cevnslab.studies.schema.planning import DesignQuestion, Goal
 from cevnslab.studies.study import Study
 from cevnslab.studies.variation import Variations
@@ -32,7 +33,7 @@ CLOSE = 1e-6
 
 
 def quantity(analysis: Analysis, goal: Goal, confidence_level: float) -> float:
-    """The quantity of a goal: an end or the width of a limit, or the significance of CEvNS; nan where it is not there."""
+    """The quantity of a goal: an end or the width of a limit, the significance of CEvNS; nan where it is not there."""
     if goal.quantity == "significance":
         return significance(analysis.likelihood, [f"{setup.name}.signal" for setup in analysis.setups]).discovery
     assert goal.coupling is not None
@@ -66,7 +67,8 @@ def answers(study: Study, question: DesignQuestion) -> list[results.DesignAnswer
     for left in np.flatnonzero(excess[:-1] * excess[1:] <= 0):
         low, high = values[left], values[left + 1]
         if whole:
-            rows += [_row(question, low, found[left], "below"), _row(question, high, found[left + 1], "above")]
+            low, high = _neighbours(lambda x: at(x) - question.goal.value, low, high, float(excess[left]))
+            rows += [_row(question, low, at(low), "below"), _row(question, high, at(high), "above")]
         else:
             value = _refined(lambda x: at(x) - question.goal.value, low, high, float(excess[left]))
             reached = at(value)
@@ -82,8 +84,6 @@ def answers(study: Study, question: DesignQuestion) -> list[results.DesignAnswer
 
 def _whole(study: Study, question: DesignQuestion) -> bool:
     """Whether the key counts something, such as bins."""
-    from cevnslab.studies.scans import present_value
-
     return isinstance(present_value(study, question.key), int)
 
 
@@ -109,6 +109,17 @@ def _refined(excess: Callable[[float], float], low: float, high: float, at_low: 
         else:
             high = middle
     return (low + high) / 2
+
+
+def _neighbours(excess: Callable[[float], float], low: float, high: float, at_low: float) -> tuple[float, float]:
+    """The two whole numbers next to each other between which the sign changes."""
+    while high - low > 1:
+        middle = float((low + high) // 2)
+        if (excess(middle) > 0) == (at_low > 0):
+            low = middle
+        else:
+            high = middle
+    return low, high
 
 
 def _row(question: DesignQuestion, value: float | None, reached: float, kind: str) -> results.DesignAnswer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from cevnslab.errors import StudyError, located
@@ -17,19 +18,32 @@ def vary(study: Study, key: str, value: float) -> tuple[Study, set[str]]:
     ``uncertainties.signal``. Raises `StudyError` for a key that the study does not have or that is no number, and
     for a value that the key does not allow.
     """
+    return vary_all(study, {key: value})
+
+
+def vary_all(study: Study, values: Mapping[str, float]) -> tuple[Study, set[str]]:
+    """The study with several numeric keys set to other values at once; see `vary`."""
     # Defaults are filled in, so that a key can be scanned whether or not the file gives it.
     content = study.file.model_dump(mode="json", by_alias=True, exclude_none=True)
-    for word in ("scans", "design", "maps", "profiles", "contours", "figures", "cross_sections"):
-        content.pop(word, None)  # not of the limits
-    holder, last, detector = _find(content, key)
-    present = holder[last]
-    # A key that counts something, such as bins, keeps being a whole number where the value is one.
-    holder[last] = int(value) if isinstance(present, int) and float(value).is_integer() else float(value)
-    with located(f"{key} = {value:g}"):
+    for word in NOT_OF_LIMITS:
+        content.pop(word, None)
+    for entry in content["detectors"]:
+        entry.pop("preset", None)  # its keys are filled in
+    names: set[str] = set()
+    for key, value in values.items():
+        holder, last, detector = _find(content, key)
+        present = holder[last]
+        # A key that counts something, such as bins, keeps being a whole number where the value is one.
+        holder[last] = int(value) if isinstance(present, int) and float(value).is_integer() else float(value)
+        names |= {setup.name for setup in study.setups} if detector is None else {detector}
+    with located(", ".join(f"{key} = {value:g}" for key, value in values.items())):
         varied = build_study(content, study.runner, where="scan", base=study.base, data=study.data)
-    names = {setup.name for setup in study.setups} if detector is None else {detector}
     names |= {c.name for c in study.file.combinations if names & set(c.detectors)}
     return varied, names
+
+
+NOT_OF_LIMITS = ("scans", "design", "maps", "profiles", "contours", "figures", "cross_sections")
+"""Keys that a varied study, of which limits alone are asked, does not need."""
 
 
 def present_value(study: Study, key: str) -> float | int:
