@@ -268,3 +268,17 @@ def _options(
     ] = False,
 ) -> None:
     pass
+
+
+@app.command()
+def levers(study: StudyPath, output: Output = Path("results"), style: Style = None, data: Data = None) -> None:
+    """By how much each key of a study moves each limit, sorted: where the next euro goes."""
+    from cevnslab.reports.levers import levers_table, save_levers
+    from cevnslab.studies.levers import levers as computed
+    from cevnslab.studies.load import load_study
+
+    loaded = load_study(study, data=data)
+    rows = computed(loaded)
+    folder = save_levers(loaded.name, rows, output, style)
+    say(levers_table(loaded.name, rows))
+    say(f"\nTable and figure: {folder}")

@@ -156,6 +156,12 @@ def parse_formula(formula: str) -> dict[str, float]:
     >>> parse_formula("C3F8")
     {'C': 3.0, 'F': 8.0}
     """
+    return dict(_atoms(formula))
+
+
+@functools.cache
+def _atoms(formula: str) -> Mapping[str, float]:
+    """The atoms of a formula, parsed once: scans and maps ask for the same one thousands of times."""
     import periodictable
     from pyparsing import ParseException
 

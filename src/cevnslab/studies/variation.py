@@ -16,8 +16,8 @@ from cevnslab.studies.study import Study
 
 SCALING = ("exposure_years", "mass_kg", "distance_m", "background_ckkd", "background_ckkd_ee", "background_ckd")
 """Keys that multiply counts."""
-WIDTHS = {"uncertainties.signal": "signal_uncertainty", "uncertainties.background": "background_uncertainty"}
-"""Keys that are prior widths, and the field of a setup that holds them."""
+WIDTHS = ("uncertainties.signal", "uncertainties.background")
+"""Keys that are prior widths."""
 
 
 @dataclass
@@ -59,19 +59,23 @@ class Variations:
         acting = {key: value for key, value in values.items() if _acts_on(key, setup, self.study)}
         if not acting or not isinstance(setup, DetectorSetup):
             return setup
-        changed = setup
+        changed, detector = setup, setup.detector
         for key, value in acting.items():
             word = key.rpartition(".")[2]
-            if key.rpartition("detectors.")[2].endswith(tuple(WIDTHS)):
-                name = next(name for path, name in WIDTHS.items() if key.endswith(path))
-                changed = replace(changed, **{name: value})
+            if key.endswith("uncertainties.signal"):
+                changed = replace(changed, signal_uncertainty=value)
+            elif key.endswith("uncertainties.background"):
+                changed = replace(changed, background_uncertainty=value)
             elif word == "exposure_years":
                 changed = replace(changed, exposure_years=value)
-            elif word in ("mass_kg", "distance_m"):
-                changed = replace(changed, detector=replace(changed.detector, **{word: value}))
+            elif word == "mass_kg":
+                detector = replace(detector, mass_kg=value)
+            elif word == "distance_m":
+                detector = replace(detector, distance_m=value)
             else:
-                rates = changed.detector.background_per_kg_day * (value / present_value(self.study, key))
-                changed = replace(changed, detector=replace(changed.detector, background_per_kg_day=rates))
+                rates = detector.background_per_kg_day * (value / present_value(self.study, key))
+                detector = replace(detector, background_per_kg_day=rates)
+        changed = replace(changed, detector=detector)
         signal = _signal_size(changed) / _signal_size(setup)
         nominal = setup.response
         background = changed.detector.background_per_kg_day * _kg_days(changed)

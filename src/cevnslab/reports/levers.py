@@ -1,0 +1,60 @@
+"""The files of a study's levers: their table and a tornado chart."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cevnslab.reports.drawing import settings_checked
+from cevnslab.reports.storage import prepare, staged
+from cevnslab.results import Lever
+from cevnslab.results.plans import LEVERS
+
+FOLDER_SUFFIX = "-levers"
+"""Behind the study's name: its own results are another run."""
+
+
+def save_levers(name: str, levers: Sequence[Lever], directory: Path, style: str | Path | None = None) -> Path:
+    """Write `levers.csv` and `figures/levers.*` under `directory`/<study>-levers/ and return that folder."""
+    settings: Any = settings_checked(style)
+    folder = prepare(directory, f"{name}{FOLDER_SUFFIX}")
+    import matplotlib
+
+    from cevnslab.figures.levers import draw_levers
+
+    with staged(folder) as staging:
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow([column.name for column in LEVERS.columns(levers)])
+        writer.writerows(LEVERS.rows(levers, name))
+        (staging / "levers.csv").write_text(text.getvalue(), encoding="utf-8")
+        (staging / "figures").mkdir()
+        with matplotlib.rc_context(settings):
+            figure = draw_levers(levers)
+            figure.savefig(staging / "figures" / "levers.pdf", metadata={"CreationDate": None}, bbox_inches="tight")
+            figure.savefig(staging / "figures" / "levers.png", bbox_inches="tight")
+    return folder
+
+
+def levers_table(name: str, levers: Sequence[Lever]) -> str:
+    """The levers for a terminal: one row per detector, coupling and key, the largest effect on the upper end first."""
+    from cevnslab.reports.tables import rendered
+
+    by_row: dict[tuple[str, str, str], dict[str, Lever]] = {}
+    for lever in levers:
+        by_row.setdefault((lever.detector, lever.coupling, lever.key), {})[lever.quantity] = lever
+    rows = []
+    for (detector, coupling, key), found in by_row.items():
+        numbers = [_text(found[quantity].elasticity) for quantity in ("upper", "lower", "width")]
+        rows.append((detector, coupling, -abs(found["upper"].elasticity or 0.0), key, numbers, found["upper"].reason))
+    rows.sort(key=lambda row: row[:3])
+    columns = ["detector", "coupling", "key", "upper", "lower", "width", "remark"]
+    body = [[row[0], row[1], row[3], *row[4], row[5]] for row in rows]
+    return rendered(f"{name}: elasticities d ln(end)/d ln(key)", columns, body, {3, 4, 5}, [])
+
+
+def _text(elasticity: float | None) -> str:
+    return "" if elasticity is None else f"{elasticity:+.3f}"

@@ -1,0 +1,195 @@
+"""Design goals, maps and levers against runs at the values that they find."""
+
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import pytest
+
+import cevnslab as cl
+from cevnslab.errors import StudyError
+from cevnslab.studies import design
+from cevnslab.studies.levers import levers
+from cevnslab.studies.maps import limit_map
+from cevnslab.studies.scans import vary
+
+BASE = {
+    "name": "goals",
+    "source": "ess",
+    "exposure_years": 3,
+    "couplings": ["q_ee"],
+    "uncertainties": {"signal": 0.10, "background": 0.01},
+    "detectors": [{"preset": "ess-ge"}],
+}
+
+
+def study(**keys):
+    return cl.study_from_dict({**BASE, **keys})
+
+
+def question(key, low, high, **goal):
+    goal = {"coupling": "q_ee", **goal}
+    return {"name": "goal", "key": key, "from": low, "to": high, "detector": "ess-ge", "goal": goal}
+
+
+def answered(**keys):
+    asked = study(design=[question(**keys)])
+    return asked, design.answers(asked, asked.file.design[0])
+
+
+def upper_at(asked, key, value):
+    varied, _ = vary(asked, key, value)
+    return varied.run().limit("ess-ge", "q_ee").segments
+
+
+def test_the_threshold_that_reaches_a_limit():
+    """0.2520297 keV (independent calculation); at 0.1046 the outermost end jumps: no answer there."""
+    asked, rows = answered(key="detectors.ess-ge.threshold_kev", low=0.05, high=2.0, upper=3e-9)
+    crossings = [row for row in rows if row.kind == "crossing"]
+    assert [row.value for row in crossings] == pytest.approx([0.2520297], abs=1e-7)
+    assert crossings[0].reached == pytest.approx(3e-9, rel=1e-6)
+    pieces = upper_at(asked, "detectors.ess-ge.threshold_kev", crossings[0].value)
+    assert next(high for low, high in pieces if low <= 0 <= high) == pytest.approx(3e-9, rel=1e-6)
+    for row in rows:
+        if row.kind == "jump":
+            assert abs(row.reached / row.goal - 1) > 1e-6
+
+
+def test_a_goal_that_is_met_twice():
+    _, rows = answered(key="detectors.ess-ge.maximum_kev", low=5, high=200, upper=4.8e-9)
+    assert [row.kind for row in rows] == ["crossing", "crossing"]
+    assert [row.value for row in rows] == pytest.approx([18.99084, 49.02529], abs=1e-5)
+
+
+def test_a_whole_number_has_neighbours():
+    asked, rows = answered(key="detectors.ess-ge.bins", low=10, high=400, upper=4.9e-9)
+    assert [row.kind for row in rows] == ["below", "above"]
+    assert rows[1].value - rows[0].value == 1
+    for row in rows:
+        assert upper_at(asked, "detectors.ess-ge.bins", row.value)[0][1] == pytest.approx(row.reached, rel=1e-9)
+    assert (rows[0].reached - 4.9e-9) * (rows[1].reached - 4.9e-9) < 0
+
+
+def test_a_goal_out_of_reach_says_how_near_it_comes():
+    _, (row,) = answered(key="detectors.ess-ge.mass_kg", low=5, high=10, upper=1e-9)
+    assert (row.kind, row.value) == ("none", None)
+    assert row.reached > 1e-9
+
+
+def test_a_significance():
+    goal = {"coupling": None, "significance": 20.0}
+    asked, rows = answered(key="detectors.ess-ge.mass_kg", low=0.1, high=20, **goal)
+    (row,) = rows
+    assert row.kind == "crossing"
+    varied, _ = vary(asked, "detectors.ess-ge.mass_kg", row.value)
+    assert varied.run().summary[0].significance == pytest.approx(20.0, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"goal": {"coupling": "q_ee"}}, "exactly one of upper, lower, width, outermost, significance, got none"),
+        ({"goal": {"coupling": "q_ee", "upper": 1e-9, "width": 1e-9}}, "got upper and width"),
+        ({"goal": {"upper": 1e-9}}, r"goal.coupling: this key is required"),
+        ({"goal": {"coupling": "q_ee", "significance": 5.0}}, "of no coupling"),
+        ({"from": 3, "to": 2}, "must be below `to`"),
+        ({"detector": "ess-gee"}, "did you mean 'ess-ge'"),
+    ],
+    ids=str,
+)
+def test_what_a_question_refuses(change, message):
+    with pytest.raises(StudyError, match=message):
+        study(design=[{**question("detectors.ess-ge.mass_kg", 1, 2, upper=1e-9), **change}])
+
+
+def plane(**changes):
+    entry = {
+        "name": "plane",
+        "x": {"key": "detectors.ess-ge.background_ckkd", "from": 0.3, "to": 30, "points": 3, "scale": "log"},
+        "y": {"key": "detectors.ess-ge.threshold_kev", "from": 0.4, "to": 0.8, "points": 2},
+        "detector": "ess-ge",
+        "coupling": "q_ee",
+    }
+    return {**entry, **changes}
+
+
+def test_a_map_is_runs_at_its_points():
+    asked = study(maps=[plane()])
+    made = limit_map(asked, asked.file.maps[0])
+    assert made.upper.shape == (2, 3)
+    for row, threshold in enumerate(made.y):
+        for column, background in enumerate(made.x):
+            detector = {"preset": "ess-ge", "threshold_kev": float(threshold), "background_ckkd": float(background)}
+            limit = study(detectors=[detector]).run().limit("ess-ge", "q_ee")
+            assert made.lower[row, column] == pytest.approx(limit.segments[0][0], rel=1e-12)
+            assert made.upper[row, column] == pytest.approx(limit.segments[-1][1], rel=1e-12)
+            assert made.upper_kind[row][column] == limit.kinds[-1][1]
+
+
+@pytest.mark.parametrize(
+    ("key", "low", "high"),
+    [
+        ("exposure_years", 1, 5),
+        ("detectors.ess-ge.mass_kg", 2, 9),
+        ("detectors.ess-ge.distance_m", 10, 30),
+        ("uncertainties.signal", 0.0, 0.15),
+        ("uncertainties.background", 0.005, 0.05),
+    ],
+)
+def test_what_scales_counts_needs_no_folding(key, low, high, monkeypatch):
+    """The quick way against the study made anew."""
+    asked = study(maps=[plane(y={"key": key, "from": low, "to": high, "points": 3})])
+    quick = limit_map(asked, asked.file.maps[0])
+    monkeypatch.setattr("cevnslab.studies.variation.Variations._scales", lambda self, key: False)
+    assert limit_map(asked, asked.file.maps[0]).upper == pytest.approx(quick.upper, rel=1e-11)
+
+
+def test_maps_of_poisson():
+    asked = study(statistic="poisson", maps=[plane(x={"key": "exposure_years", "from": 1, "to": 3, "points": 2})])
+    made = limit_map(asked, asked.file.maps[0])
+    assert np.all(made.upper[:, 0] > made.upper[:, 1])
+
+
+def test_goals_and_maps_in_a_run(tmp_path):
+    folder = (
+        study(design=[question("detectors.ess-ge.mass_kg", 1, 20, upper=4e-9)], maps=[plane()]).run().save(tmp_path)
+    )
+    with (folder / "design.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    assert list(row) == ["name", "key", "value", "detector", "coupling", "quantity", "goal", "reached", "kind"]
+    assert float(row["reached"]) == pytest.approx(4e-9, rel=1e-6)
+    with (folder / "maps.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["map", "x", "y", "detector", "coupling", "lower", "upper", "lower_kind", "upper_kind"]
+    assert len(rows) == 6
+
+
+def test_levers_of_germanium():
+    """Elasticities of an independent calculation: distance 1.83, efficiency -0.92, threshold 0.65 ..."""
+    rows = {(r.key, r.quantity): r for r in levers(study())}
+    expected = {
+        "detectors.ess-ge.distance_m": 1.83,
+        "detectors.ess-ge.efficiency": -0.92,
+        "detectors.ess-ge.threshold_kev": 0.65,
+        "detectors.ess-ge.mass_kg": -0.55,
+        "exposure_years": -0.55,
+        "detectors.ess-ge.background_ckkd": 0.37,
+        "uncertainties.signal": 0.11,
+    }
+    for key, value in expected.items():
+        assert rows[key, "upper"].elasticity == pytest.approx(value, abs=0.006), key
+    assert "whole number" in rows["detectors.ess-ge.bins", "upper"].reason
+    assert "convention" in rows["intervals.confidence_level", "upper"].reason
+    assert "same as exposure_years" in rows["detectors.ess-ge.mass_kg", "upper"].reason
+    assert "width" in rows["detectors.ess-ge.threshold_kev", "upper"].reason
+
+
+def test_the_command_levers(command, write_study, tmp_path):
+    ran = command("levers", write_study(BASE), "-o", tmp_path)
+    assert (ran.status, ran.err) == (0, "")
+    assert "distance_m" in ran.out
+    folder = tmp_path / "goals-levers"
+    with (folder / "levers.csv").open() as file:
+        assert next(csv.reader(file)) == ["key", "detector", "coupling", "quantity", "elasticity", "reason"]
+    assert (folder / "figures" / "levers.png").stat().st_size > 5000
