@@ -24,7 +24,6 @@ from unittest import mock
 
 import numpy as np
 import scipy.special
-from cevnslab.studies.likelihoods import projection
 from iminuit import Minuit
 from rich.console import Console
 from rich.table import Table
@@ -197,7 +196,7 @@ def minuit_limit(response: cl.Response, name: str) -> tuple[float, float]:
 def limit(repeats: int) -> Row:
     """One interval, all of its roots, from a likelihood that is put together."""
     response = paper_responses()[-1]
-    likelihood = projection(response, SIGNAL, BACKGROUND)
+    likelihood = cl.likelihood(response, signal=SIGNAL, background=BACKGROUND)
     mine = median_time(lambda: interval(along(likelihood, ["q_ee"]), LEVEL), repeats)
     theirs = median_time(lambda: minuit_limit(response, "q_ee"), max(3, repeats // 3))
     segment = interval(along(likelihood, ["q_ee"]), LEVEL).segments[0]
@@ -230,7 +229,7 @@ def chi2_per_bin(response: cl.Response, x: np.ndarray, y: np.ndarray) -> np.ndar
 def scan(repeats: int) -> list[Row]:
     """A scan of two couplings, three detectors added, against its divisions alone and against counts per bin."""
     made = paper_responses()
-    likelihoods = [projection(response, SIGNAL, BACKGROUND) for response in made]
+    likelihoods = [cl.likelihood(response, signal=SIGNAL, background=BACKGROUND) for response in made]
     x, y = np.linspace(-6e-9, 8e-9, GRID_POINTS), np.linspace(-4e-9, 4e-9, GRID_POINTS)
 
     total = np.empty((GRID_POINTS, GRID_POINTS))  # kept, as the floor's arrays are: a fresh one costs page faults

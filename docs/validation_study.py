@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 import yaml
-from cevnslab.studies.likelihoods import projection
 
 import cevnslab as cl
 from cevnslab.datasets.registry import built_in
@@ -439,9 +438,8 @@ def compare_limits(found: Accuracy) -> None:
     for preset in set(DETECTORS.values()) - {"ess-ar", "ess-si"}:
         channels = ("cevns", "electron") if "electron" in preset else ("cevns",)
         options: Row = {"couplings": names, "years": 3, "channels": channels}
-        likelihoods[preset] = projection(
-            cl.response(cl.load_source("ess"), cl.load_detector(preset), **options), 0.10, 0.01
-        )
+        response = cl.response(cl.load_source("ess"), cl.load_detector(preset), **options)
+        likelihoods[preset] = cl.likelihood(response, signal=0.10, background=0.01)
     for row in reference("golden")["chi2"]:
         chi2 = along(likelihoods[DETECTORS[row["detector"]]], [f"q_{row['param']}"])
         found.add("χ²", float(chi2(row["q"])), row["chi2"])
