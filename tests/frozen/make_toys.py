@@ -9,7 +9,7 @@ import json
 import sys
 from pathlib import Path
 
-from test_toys import FROZEN, fitted
+from test_frozen_toys import FROZEN, fitted
 
 import cevnslab as cl
 
