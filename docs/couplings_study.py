@@ -24,8 +24,13 @@ from typing import Any
 import numpy as np
 
 import cevnslab as cl
+from cevnslab.figures import style
+from cevnslab.figures.layout import Sheet
+from cevnslab.figures.panels import curves, regions
+from cevnslab.figures.panels.limits import scan
 from cevnslab.physics.couplings import COUPLINGS
 from cevnslab.results import Result
+from cevnslab.studies import schema
 
 DOCS = Path(__file__).resolve().parent
 PAGE, DATA, FIGURES = DOCS / "couplings.md", DOCS / "data" / "couplings.json", DOCS / "figures"
@@ -106,13 +111,14 @@ def limits() -> list[Row]:
     return [*limit_rows(cl.study_from_dict(six).run()), *limit_rows(cl.load_study("ess-neutron-radius").run())]
 
 
-def save(figure: Any, name: str) -> None:
+def save(sheet: Sheet, name: str) -> None:
     """A small PNG of the documentation: few colours."""
     from PIL import Image
 
     FIGURES.mkdir(exist_ok=True)
     drawn = io.BytesIO()
-    figure.savefig(drawn, dpi=DPI)
+    sheet.finish()
+    sheet.figure.savefig(drawn, dpi=DPI)
     Image.open(drawn).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(
         FIGURES / f"{name}.png", optimize=True
     )
@@ -120,11 +126,9 @@ def save(figure: Any, name: str) -> None:
 
 def gallery() -> None:
     """Cross sections beside the Standard Model's, by the package's own panel."""
-    from cevnslab.figures import panels, style
-
     for name, shown in GALLERY.items():
-        figure, grid = style.panel_grid(len(shown), 2)
-        for axes, (coupling, values, keys) in zip(grid, shown, strict=True):
+        sheet = Sheet(len(shown), 2)
+        for cell, (coupling, values, keys) in zip(sheet.cells, shown, strict=True):
             label = coupling if isinstance(coupling, str) else coupling["label"]
             curve = {"energy_mev": 40, "coupling": label, "values": list(values), **keys}
             study = {
@@ -136,34 +140,27 @@ def gallery() -> None:
             }
             result = cl.study_from_dict(study).run()
             channel = keys.get("channel", "cevns")
-            spec = {"cross_section": keys["target"], "energy_mev": 40.0, "channels": [channel]}
             what = "on electrons" if channel == "electron" else "on nuclei"
-            spec["title"] = f"{label}: {keys['target']}, {what}"
-            spec["legend"] = "lower left" if name == "coupling-weak" or label == "r2_ee" else "upper right"
-            panels.PANELS["cross_section"](axes, result, spec)
-            style.finish(axes)
-        save(figure, name)
+            title = f"{label}: {keys['target']}, {what}"
+            spec = {"cross_section": keys["target"], "energy_mev": 40.0, "channels": [channel], "title": title}
+            curves.cross_section(cell, result, schema.CrossSectionPanel.model_validate(spec))
+        save(sheet, name)
 
 
 def mass_scans() -> None:
     """The limits of `ess-mediators` against the mass: one target alone has mirror regions, all six have none."""
-    from cevnslab.figures import panels, style
-
     result = cl.load_study("ess-mediators").run()
     kept = ("ess-xe", "ess-ge", "ess-ar", "ess-si", SIX)
     result = replace(result, scans=tuple(point for point in result.scans if point.limit.detector in kept))
-    figure, grid = style.panel_grid(len(DRAWN_SCANS), 2)
-    for axes, (name, coupling) in zip(grid, DRAWN_SCANS.items(), strict=True):
-        panels.PANELS["scan"](axes, result, {"scan": (name, coupling)})
-        axes.set_xlabel("mass (MeV)")
-        axes.set_title(f"{name}: 90% CL")
-        style.finish(axes)
-    save(figure, "coupling-masses")
+    sheet = Sheet(len(DRAWN_SCANS), 2)
+    for cell, (name, coupling) in zip(sheet.cells, DRAWN_SCANS.items(), strict=True):
+        spec = {"scan": name, "coupling": coupling, "title": f"{name}: 90% CL"}
+        scan(cell, result, schema.ScanPanel.model_validate(spec))
+    save(sheet, "coupling-masses")
 
 
 def degeneracies() -> None:
     """The (eps_ee_u, eps_ee_d) plane between the bounds `PLANE`: bands of single targets, and all six."""
-    from cevnslab.figures import panels, style
     from cevnslab.inference.contours import trace
     from cevnslab.inference.levels import delta_chi2_level
     from cevnslab.results import ContourLines
@@ -183,22 +180,17 @@ def degeneracies() -> None:
     )
     result = replace(study.run(), contours=found)
     drawn = (["ess-xe"], ["ess-xe", "ess-si"], ["ess-xe", "ess-si", SIX])
-    figure, grid = style.panel_grid(len(drawn), len(drawn))
-    for axes, names in zip(grid, drawn, strict=True):
-        panels.PANELS["contour"](axes, result, {"contour": pair, "detectors": names, "legend": "upper right"})
-        axes.set_xlim(*PLANE)
-        axes.set_ylim(*PLANE)
-        style.finish(axes)
-    save(figure, "coupling-nsi-plane")
+    sheet = Sheet(len(drawn), len(drawn))
+    for cell, names in zip(sheet.cells, drawn, strict=True):
+        regions.contour(cell, result, schema.ContourPanel(contour=list(pair), detectors=names))
+        cell.axes.set_xlim(*PLANE)
+        cell.axes.set_ylim(*PLANE)
+    save(sheet, "coupling-nsi-plane")
 
 
 def draw() -> None:
     """All figures of the page."""
-    from matplotlib import rc_context
-
-    from cevnslab.figures import style
-
-    with rc_context(style.RC):
+    with style.styled(style.settings()):
         gallery()
         mass_scans()
         degeneracies()

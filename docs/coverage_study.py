@@ -102,16 +102,17 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 def draw() -> None:
     """Coverage against the true value, a panel per coupling."""
-    import matplotlib
-
     from cevnslab.figures import style
+    from cevnslab.figures.layout import Sheet
+    from cevnslab.units import scaled
 
     symbols = {name: new.symbol for name, new in ((n, cl.couplings.coupling(n)) for _, n in VALUES)}
     labels = {"ess-ge": "Ge", "ess-csi": "CsI"}
     made = rows(COVERAGE)
-    with matplotlib.rc_context(style.RC):
-        figure, grid = style.panel_grid(len(symbols), 3)
-        for axes, (name, symbol) in zip(grid, symbols.items(), strict=True):
+    with style.styled(style.settings()):
+        sheet = Sheet(len(symbols), 3)
+        for cell, (name, symbol) in zip(sheet.cells, symbols.items(), strict=True):
+            axes = cell.axes
             for (detector, convention), colour, marker in (
                 (("ess-ge", LEAST_SQUARES), style.DETECTOR_COLOURS[0], "o"),
                 (("ess-csi", LEAST_SQUARES), style.DETECTOR_COLOURS[3], "s"),
@@ -135,11 +136,11 @@ def draw() -> None:
                 )
             axes.axhline(90, color="0.45", linewidth=0.9, linestyle=(0, (1, 2)))
             axes.set_ylim(84.5, 96.5)
-            axes.set_xlabel(f"true ${symbol}$ ({style.unit_text('e', -9)})")
+            axes.set_xlabel(f"true ${symbol}$ ({scaled('e', -9)})")
             axes.set_ylabel("coverage of the 90% CL interval (%)")
-            axes.legend(loc="upper right")
-            style.finish(axes)
-        figure.savefig(FIGURES / "coverage.png")
+            cell.legend(None)
+        sheet.finish()
+        sheet.save(FIGURES / "coverage.png")
 
 
 def table(columns: Sequence[str], lines: Iterable[Sequence[str]]) -> str:

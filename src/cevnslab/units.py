@@ -68,3 +68,55 @@ def scaled(name: str, exponent: int) -> str:
     """
     power = "" if exponent == 0 else f"10{superscript(exponent)}"
     return " ".join(part for part in (power, unit(name).symbol) if part)
+
+
+SUFFIXES = {
+    "ckd": "counts/kg/day",
+    "ckkd": "counts/keV/kg/day",
+    "ckkd_ee": "counts/keVee/kg/day",
+    "cm2": "cm2",
+    "erg": "erg",
+    "ev": "eV",
+    "fm": "fm",
+    "gw": "GW",
+    "kev": "keV",
+    "kevee": "keVee",
+    "kg": "kg",
+    "kpc": "kpc",
+    "m": "m",
+    "mev": "MeV",
+    "pe": "PE",
+    "per_cm2_s": "1/(cm2 s)",
+    "us": "us",
+    "years": "years",
+}
+"""Units at the end of names, longest first when looked for: of keys, columns and axes."""
+
+
+def words_and_unit(name: str) -> tuple[str, str]:
+    """The words of a name and the unit at its end.
+
+    >>> words_and_unit("threshold_kevee"), words_and_unit("background_ckkd_ee"), words_and_unit("f90")
+    (('threshold', 'keVee'), ('background', 'counts/keVee/kg/day'), ('f90', ''))
+    """
+    for suffix in sorted(SUFFIXES, key=len, reverse=True):
+        if name.endswith(f"_{suffix}"):
+            return name.removesuffix(f"_{suffix}").replace("_", " "), SUFFIXES[suffix]
+    return name.replace("_", " "), ""
+
+
+def key_label(path: str) -> str:
+    """What an axis calls a key of the study file: its last words, with the unit.
+
+    >>> key_label("detectors.ess-ge.threshold_kev"), key_label("uncertainties.signal")
+    ('threshold (keV)', 'uncertainty of the signal')
+    >>> key_label("couplings.zp.mass_mev")
+    'mass of the mediator (MeV)'
+    """
+    *above, last = path.split(".")
+    words, name = words_and_unit(last)
+    if "uncertainties" in above:
+        words = f"uncertainty of the {words}"
+    if above[:1] == ["couplings"] and last == "mass_mev":
+        words = "mass of the mediator"
+    return f"{words} ({unit(name).symbol})" if name else words

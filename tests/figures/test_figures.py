@@ -12,7 +12,8 @@ from support import STUDY, changed, near
 
 import cevnslab as cl
 from cevnslab.detection import response as response_module
-from cevnslab.figures import catalogue, panels, style
+from cevnslab.figures import catalogue, labels, style
+from cevnslab.figures.panels import regions
 from cevnslab.likelihood.likelihood import Likelihood
 from cevnslab.studies import setups as setups_module
 from cevnslab.studies.references import reference_contour, stored
@@ -20,7 +21,7 @@ from cevnslab.studies.references import reference_contour, stored
 
 @pytest.fixture(scope="module")
 def figures(paper):
-    return {spec["name"]: catalogue.draw(paper, spec) for spec in catalogue.figure_specs(paper)}
+    return {spec.name: catalogue.draw(paper, spec) for spec in catalogue.figure_specs(paper)}
 
 
 def curves(axes):
@@ -148,7 +149,7 @@ def test_figure_6_has_electron_scattering(figures):
 )
 def test_the_stored_contour_of_coherent_is_drawn_dashed(figure, panel, name, pair, unit, figures, paper):
     axes = figures[figure].axes[panel]
-    dashed = [line for line in axes.lines if line.get_color() == panels.REFERENCE_COLOUR]
+    dashed = [line for line in axes.lines if line.get_color() == style.REFERENCE_COLOUR]
     polygons = reference_contour(name, pair).polygons
     assert len(dashed) == len(polygons) > 0
     for line, polygon in zip(dashed, polygons, strict=True):
@@ -171,14 +172,14 @@ def test_the_stored_contour_of_coherent_is_drawn_dashed(figure, panel, name, pai
 def test_regions_that_the_stored_one_dwarfs_are_magnified(figure, figures):
     for axes in figures[figure].axes:
         if axes.get_title().endswith("CL"):
-            own = [line for line in axes.lines if line.get_color() != panels.REFERENCE_COLOUR]
-            dashed = [line for line in axes.lines if line.get_color() == panels.REFERENCE_COLOUR]
+            own = [line for line in axes.lines if line.get_color() != style.REFERENCE_COLOUR]
+            dashed = [line for line in axes.lines if line.get_color() == style.REFERENCE_COLOUR]
             width, widest = (
                 np.ptp(np.concatenate([np.asarray(line.get_xdata()).ravel() for line in lines]))
                 for lines in (own, dashed)
             )
             insets = [inset for inset in axes.child_axes if inset.lines]
-            assert len(insets) == (widest > panels.MAGNIFIED_BEYOND * width)
+            assert len(insets) == (widest > regions.MAGNIFIED_BEYOND * width)
             for inset in insets:
                 shown = [np.asarray(line.get_xdata()) for line in inset.lines]
                 assert all(np.array_equal(x, line.get_xdata()) for x, line in zip(shown, own, strict=True))
@@ -200,14 +201,14 @@ def plain():
 
 
 def test_a_study_without_a_list_gets_one_of_each_kind(plain):
-    specs = {spec["name"]: spec for spec in catalogue.figure_specs(plain)}
+    specs = {spec.name: spec for spec in catalogue.figure_specs(plain)}
     assert set(specs) == {"spectra", "limits", "profiles", "contours", "cross-sections"}
-    assert [spec["name"] for spec in catalogue.figure_specs(cl.study_from_dict(STUDY).run())] == ["spectra", "limits"]
+    assert [spec.name for spec in catalogue.figure_specs(cl.study_from_dict(STUDY).run())] == ["spectra", "limits"]
 
 
 def test_spectrum_panel(plain):
     (axes,) = catalogue.draw(plain, {"name": "x", "panels": [{"spectrum": "my-ge"}]}).axes
-    assert legend(axes) == ["background", style.CHANNEL_LABELS["cevns"]]
+    assert legend(axes) == ["background", labels.CHANNEL_LABELS["cevns"]]
     top = axes.patches[-1].get_data()
     (spectrum,) = plain.spectra
     width = np.diff(spectrum.bin_edges_kev)

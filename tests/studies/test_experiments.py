@@ -436,7 +436,7 @@ def test_the_result_survives_its_files(ran):
         assert (one.detector, one.axis) == (other.detector, other.axis)
         assert np.array_equal(one.observed, other.observed)
         assert all(np.array_equal(one.components[name], other.components[name]) for name in one.components)
-    assert again.observed_data(CSI)
+    assert all(spectrum.measured for spectrum in again.data_spectra)
 
 
 def test_figures_are_redrawn_without_data(command, ran, nowhere, monkeypatch):
@@ -472,9 +472,9 @@ def test_a_study_of_data_without_a_list_of_figures_gets_them(release, monkeypatc
 
     recognise(monkeypatch, release)
     result = cl.study_from_dict(ONE, data=release[0]).run()
-    specs = {spec["name"]: spec for spec in catalogue.figure_specs(result)}
+    specs = {spec.name: spec for spec in catalogue.figure_specs(result)}
     assert set(specs) == {"data", "limits"}
-    assert [panel["axis"] for panel in specs["data"]["panels"]] == ["energy_pe", "time_us"]
+    assert [panel.axis for panel in specs["data"].panels] == ["energy_pe", "time_us"]
 
 
 def test_provenance_tells_the_study_and_no_place(ran, release):
@@ -553,7 +553,7 @@ def test_the_expectations_limits_lie_around_the_standard_model(expected):
 def test_the_figure_says_that_it_is_no_data(expected):
     from cevnslab.figures import catalogue
 
-    assert not expected.observed_data(CSI)
+    assert not any(spectrum.measured for spectrum in expected.data_spectra)
     (axes,) = catalogue.draw(expected, {"name": "x", "panels": [{"data": CSI, "axis": "time_us"}]}).axes
     texts = [text.get_text() for text in axes.get_legend().get_texts()]
     assert "expected" in texts

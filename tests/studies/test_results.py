@@ -391,7 +391,7 @@ def test_a_failing_figure_costs_no_number(tmp_path, monkeypatch):
         raise RuntimeError("no ink")
 
     with monkeypatch.context() as patch:
-        patch.setattr(catalogue, "draw", broken)
+        patch.setattr(catalogue, "sheet", broken)
         with pytest.raises(FigureError, match=r"tables are in .*figure \S+ cannot be drawn: no ink") as raised:
             other.save(tmp_path)
     assert raised.value.exit_status == 1

@@ -2,61 +2,114 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cevnslab.figures import panels, style
+from cevnslab.figures import style
+from cevnslab.figures.layout import Sheet
+from cevnslab.figures.panels import DRAWINGS
 from cevnslab.results import Result
+from cevnslab.studies import schema
+from cevnslab.studies.validation import validated
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+MOST_COLUMNS = 3
+"""Of a figure that the study does not lay out."""
 
-def figure_specs(result: Result) -> list[Mapping[str, Any]]:
-    """The figures of a result: those that its study lists, or one of each kind that it computed.
 
-    Each is a mapping with `name`, `panels` and perhaps `columns`, as under `figures` in a study file.
-    """
+@dataclass(frozen=True)
+class FigureSpec:
+    """A figure: the name of its files, and its panels row by row."""
+
+    name: str
+    panels: tuple[schema.Panel, ...]
+    columns: int
+
+    @classmethod
+    def read(cls, content: Mapping[str, Any]) -> FigureSpec:
+        """A figure as a study file describes it under `figures`; `StudyError` for what it cannot be."""
+        figure = validated(schema.Figure, content)
+        return cls(figure.name, tuple(figure.panels), figure.columns or len(figure.panels))
+
+
+def figure_specs(result: Result) -> list[FigureSpec]:
+    """The figures of a result: those that its study lists, or one of each kind that it computed."""
     listed = result.study.get("figures")
-    specs = list(listed) if listed is not None else _one_of_each_kind(result)
-    critical = dict.fromkeys(c.coupling for c in result.critical_values)
-    if critical:
-        specs.append(_figure("critical-values", [{"critical_values": name} for name in critical]))
-    if result.critical_maps:
-        maps = [(m.detector, m.coupling_x, m.coupling_y) for m in result.critical_maps]
-        specs.append(_figure("critical-maps", [{"critical_map": key} for key in maps]))
+    specs = _one_of_each_kind(result) if listed is None else [FigureSpec.read(content) for content in listed]
+    shown = {panel.kind for spec in specs for panel in spec.panels}
+    return specs + [spec for spec in _always(result) if not {panel.kind for panel in spec.panels} & shown]
+
+
+def _panel(kind: type[schema.Panel], **keys: Any) -> schema.Panel:
+    return kind.model_validate(keys)
+
+
+def _spec(name: str, panels: Sequence[schema.Panel]) -> FigureSpec:
+    return FigureSpec(name, tuple(panels), min(MOST_COLUMNS, len(panels)))
+
+
+def _always(result: Result) -> list[FigureSpec]:
+    """What is drawn unless the study lists panels of this kind: critical values, pulls, scans."""
+    simulated = dict.fromkeys(c.coupling for c in result.critical_values)
+    kinds: dict[str, list[schema.Panel]] = {
+        "critical-values": [_panel(schema.CriticalValuesPanel, critical_values=name) for name in simulated],
+        "critical-maps": [
+            _panel(schema.CriticalMapPanel, critical_map=m.detector, couplings=[m.coupling_x, m.coupling_y])
+            for m in result.critical_maps
+        ],
+    }
+    for detector in dict.fromkeys(p.detector for p in result.pulls):
+        fitted = dict.fromkeys(p.coupling for p in result.pulls if p.detector == detector)
+        kinds[f"pulls-{detector}"] = [_panel(schema.PullsPanel, pulls=detector, coupling=name) for name in fitted]
     for name in dict.fromkeys(point.scan for point in result.scans):
         scanned = dict.fromkeys(point.limit.coupling for point in result.scans if point.scan == name)
-        specs.append(_figure(f"scan-{name}", [{"scan": (name, coupling)} for coupling in scanned]))
-    return specs
+        kinds[f"scan-{name}"] = [_panel(schema.ScanPanel, scan=name, coupling=coupling) for coupling in scanned]
+    return [_spec(name, panels) for name, panels in kinds.items() if panels]
 
 
-def _figure(name: str, panels_of: list[Mapping[str, Any]]) -> Mapping[str, Any]:
-    return {"name": name, "panels": panels_of, "columns": min(3, len(panels_of))}
-
-
-def _one_of_each_kind(result: Result) -> list[Mapping[str, Any]]:
+def _one_of_each_kind(result: Result) -> list[FigureSpec]:
+    limited = dict.fromkeys(limit.coupling for limit in result.limits)
     profiled = dict.fromkeys(p.coupling for p in result.profiles)
     pairs = dict.fromkeys((c.coupling_x, c.coupling_y) for c in result.contours)
     curves = dict.fromkeys((c.target, c.energy_mev, c.channel) for c in result.cross_sections)
-    kinds: dict[str, list[Mapping[str, Any]]] = {
-        "spectra": [{"spectrum": s.detector} for s in result.spectra],
-        "data": [{"data": s.detector, "axis": s.axis} for s in result.data_spectra],
-        "limits": [{"limits": name} for name in dict.fromkeys(x.coupling for x in result.limits)],
-        "profiles": [{"profile": [name]} for name in profiled],
-        "contours": [{"contour": pair} for pair in pairs],
+    kinds: dict[str, list[schema.Panel]] = {
+        "spectra": [_panel(schema.SpectrumPanel, spectrum=s.detector) for s in result.spectra],
+        "arrival-times": [_panel(schema.SpectrumPanel, spectrum=s.detector, axis="time") for s in result.time_spectra],
+        "data": [_panel(schema.DataPanel, data=s.detector, axis=s.axis) for s in result.data_spectra],
+        "limits": [_panel(schema.LimitsPanel, limits=name) for name in limited],
+        "profiles": [_panel(schema.ProfilePanel, profile=[name]) for name in profiled],
+        "contours": [_panel(schema.ContourPanel, contour=list(pair)) for pair in pairs],
         "cross-sections": [
-            {"cross_section": of, "energy_mev": energy, "channels": [channel]} for of, energy, channel in curves
+            _panel(schema.CrossSectionPanel, cross_section=target, energy_mev=energy, channels=[channel])
+            for target, energy, channel in curves
         ],
     }
-    return [_figure(name, drawn) for name, drawn in kinds.items() if drawn]
+    return [_spec(name, panels) for name, panels in kinds.items() if panels]
 
 
-def draw(result: Result, spec: Mapping[str, Any]) -> Figure:
-    """One figure of a result; the caller saves it. Settings come from matplotlib's current rcParams."""
-    figure, grid = style.panel_grid(len(spec["panels"]), spec.get("columns") or len(spec["panels"]))
-    for axes, panel in zip(grid, spec["panels"], strict=False):
-        kind = next(kind for kind in panels.PANELS if panel.get(kind) is not None)
-        panels.PANELS[kind](axes, result, panel)
-        style.finish(axes)
-    return figure
+def sheet(result: Result, spec: FigureSpec) -> Sheet:
+    """One figure of a result, laid out, in matplotlib's current settings."""
+    made = Sheet(len(spec.panels), spec.columns)
+    for cell, panel in zip(made.cells, spec.panels, strict=True):
+        DRAWINGS[type(panel)](cell, result, panel)
+    made.finish()
+    return made
+
+
+def draw(result: Result, spec: FigureSpec | Mapping[str, Any], *, style_file: str | Path | None = None) -> Figure:
+    """One figure of a result, as the command draws it; the caller saves it.
+
+    `spec` is one of `figure_specs`, or keys as a study file has them under `figures`; `style_file` a matplotlib style
+    file on top of the package's style. Raises `InputFileError` for a bad style file, `StudyError` for wrong keys.
+    """
+    import matplotlib
+
+    figure = spec if isinstance(spec, FigureSpec) else FigureSpec.read({"name": "figure", **spec})
+    with style.styled(style.settings(style_file)):
+        drawn = sheet(result, figure).figure
+        drawn.set_dpi(matplotlib.rcParams["figure.dpi"])
+    return drawn

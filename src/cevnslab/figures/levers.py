@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from cevnslab.figures import style
+from cevnslab.figures.layout import Sheet
+from cevnslab.figures.texts import wrapped
 from cevnslab.results import Lever
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 MOST_BARS = 14
 """The longest bars of a panel that are drawn."""
+LONGEST_NAME = 26
+"""Letters of a line in the names of bars."""
 
 
-def draw_levers(levers: Sequence[Lever], quantity: str = "upper") -> Figure:
-    """One panel per detector and coupling: the elasticity of one quantity in every key, the largest on top."""
+def levers_sheet(levers: Sequence[Lever], quantity: str = "upper") -> Sheet:
+    """One panel per detector and coupling: the elasticity of one quantity in every key, the largest on top.
+
+    Settings come from the rcParams.
+    """
     panels = list(dict.fromkeys((lever.detector, lever.coupling) for lever in levers))
-    figure, grid = style.panel_grid(len(panels), min(3, len(panels)))
-    for axes, (detector, coupling) in zip(grid, panels, strict=False):
+    made = Sheet(len(panels), 3)
+    for cell, (detector, coupling) in zip(made.cells, panels, strict=True):
         bars = [
             (lever.key.removeprefix(f"detectors.{detector}."), lever.elasticity)
             for lever in levers
@@ -27,11 +30,13 @@ def draw_levers(levers: Sequence[Lever], quantity: str = "upper") -> Figure:
             and lever.elasticity is not None
         ]
         bars = sorted(bars, key=lambda bar: abs(bar[1]))[-MOST_BARS:]
-        names, values = [name for name, _ in bars], [value for _, value in bars]
+        names, values = [wrapped(name, LONGEST_NAME) for name, _ in bars], [value for _, value in bars]
         colours = [style.DETECTOR_COLOURS[0] if value < 0 else style.DETECTOR_COLOURS[1] for value in values]
-        axes.barh(range(len(bars)), values, color=colours)
-        axes.set_yticks(range(len(bars)), names)
-        axes.axvline(0, color="0.3", linewidth=0.8)
-        axes.set_xlabel(f"d ln({quantity} end)/d ln(key)" if quantity != "width" else "d ln(width)/d ln(key)")
-        axes.set_title(f"{detector}, {coupling}")
-    return figure
+        cell.axes.barh(range(len(bars)), values, color=colours)
+        cell.axes.set_yticks(range(len(bars)), names)
+        cell.axes.tick_params(axis="y", which="minor", left=False, right=False)
+        cell.axes.axvline(0, color="0.3", linewidth=0.8)
+        cell.axes.set_xlabel(f"d ln({quantity} end)/d ln(key)" if quantity != "width" else "d ln(width)/d ln(key)")
+        cell.axes.set_title(f"{detector}, {coupling}")
+    made.finish()
+    return made

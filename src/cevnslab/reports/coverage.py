@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from cevnslab.errors import InputFileError
+from cevnslab.figures.style import settings, styled
 from cevnslab.progress import notice
-from cevnslab.reports.drawing import settings_checked
+from cevnslab.reports.drawing import drawing_errors, formats
 from cevnslab.reports.storage import prepare, staged
 from cevnslab.results.plain import from_plain
 from cevnslab.studies.coverage import Coverage, CoveragePoint
@@ -60,16 +61,15 @@ def save_coverage(coverage: Coverage, directory: Path) -> tuple[Path, int]:
 
 def draw_coverage_into(coverage: Coverage, folder: Path, style: str | Path | None = None) -> list[str]:
     """Draw the figure of a coverage study into a folder and return the file names."""
-    settings: Any = settings_checked(style)
-    import matplotlib
+    from cevnslab.figures.coverage import coverage_sheet
 
-    from cevnslab.figures.coverage import draw_coverage
-
-    with matplotlib.rc_context(settings):
-        figure = draw_coverage(coverage)
-        figure.savefig(folder / "coverage.pdf", metadata={"CreationDate": None})
-        figure.savefig(folder / "coverage.png")
-    return ["coverage.pdf", "coverage.png"]
+    chosen = settings(style)
+    names = [f"coverage.{ending}" for ending in formats(chosen)]
+    with styled(chosen), drawing_errors("coverage"):
+        sheet = coverage_sheet(coverage)
+        for name in names:
+            sheet.save(folder / name)
+    return names
 
 
 def load_coverage(folder: Path) -> Coverage | None:

@@ -16,19 +16,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from cevnslab.errors import CevnslabError, FigureError, InputFileError
 from cevnslab.progress import progress_bar
+from cevnslab.results import Result
 from cevnslab.words import shown
 
 if TYPE_CHECKING:
-    from cevnslab.results import Result
+    from cevnslab.figures.catalogue import FigureSpec
 
 SIGNALS = {signal.SIGINT, signal.SIGTERM, *({signal.SIGHUP} if sys.platform != "win32" else ())}
 """Those that end the command."""
 
-Specs = Sequence[Mapping[str, Any]]
+Specs = Sequence["FigureSpec"]
 Settings = Mapping[str, Any]
 
 
@@ -100,13 +101,14 @@ def _help(pipe: Any, other_end: Any, counter: Any, signals: Any) -> None:
 
 def _draw_what_is_sent(pipe: Any, counter: Any) -> None:
     import matplotlib.backends.backend_agg
-    import matplotlib.backends.backend_pdf
+    import matplotlib.backends.backend_pdf  # noqa: F401  # imported now, while there is nothing to draw
 
-    import cevnslab.figures.catalogue  # noqa: F401  # imported now, while there is nothing to draw
+    import cevnslab.figures.catalogue  # noqa: F401
+    from cevnslab.figures.style import styled
 
     result, specs, folder, settings = pipe.recv()
     drawn = set()
-    with suppress(Exception), matplotlib.rc_context(settings):
+    with suppress(Exception), styled(settings):
         for position in _take(counter, len(specs)):
             draw_one(result, specs[position], folder)
             drawn.add(position)
@@ -126,20 +128,20 @@ def helper() -> Iterator[Helper | None]:
         made.close()
 
 
-def draw_one(result: Result, spec: Mapping[str, Any], folder: Path) -> None:
-    """One figure as PDF and PNG, in the settings that hold; `FigureError` where it cannot be drawn."""
-    from cevnslab.figures.catalogue import draw
+def draw_one(result: Result, spec: FigureSpec, folder: Path) -> None:
+    """One figure in every format, in the settings that hold; `FigureError` where it cannot be drawn."""
+    import matplotlib
 
-    with _drawing(str(spec["name"])):
-        figure = draw(result, spec)
-        # Without a creation date the same result gives the same bytes.
-        figure.savefig(folder / f"{spec['name']}.pdf", metadata={"CreationDate": None})
-        # Light compression: the encoder is a good part of a figure's time, and the files grow by a tenth or two.
-        figure.savefig(folder / f"{spec['name']}.png", pil_kwargs={"compress_level": 1})
+    from cevnslab.figures.catalogue import sheet
+
+    with drawing_errors(spec.name):
+        drawn = sheet(result, spec)
+        for ending in formats(matplotlib.rcParams):
+            drawn.save(folder / f"{spec.name}.{ending}")
 
 
 @contextmanager
-def _drawing(name: str) -> Iterator[None]:
+def drawing_errors(name: str) -> Iterator[None]:
     """Whatever matplotlib, a style or LaTeX raises, as one error of ours."""
     try:
         yield
@@ -150,18 +152,20 @@ def _drawing(name: str) -> Iterator[None]:
         raise FigureError(f"the figure {name} cannot be drawn: {reason}") from fault
 
 
-def settings_checked(style: str | Path | None) -> dict[str, Any]:
-    """The rcParams of the package with a user's style file on top; `InputFileError` for a bad one."""
-    from cevnslab.figures.style import RC, read_style
-
-    return {**RC, **(read_style(Path(style)) if style else {})}
+FORMATS = ("pdf", "png", "svg", "eps", "ps", "jpg", "jpeg", "tif", "tiff", "webp", "pgf", "svgz")
+"""Of figure files; a style may ask for any of them."""
 
 
-def figure_files(result: Result) -> set[str]:
+def formats(settings: Any) -> tuple[str, ...]:
+    """The formats of figure files in some rcParams: PDF, PNG, and the one that a style asks for."""
+    return tuple(dict.fromkeys(["pdf", "png", settings.get("savefig.format", "png")]))
+
+
+def figure_files(result: Result, settings: Any) -> set[str]:
     """The names of the files that the figures of a result make; `InputFileError` for one that is no name of a file."""
     from cevnslab.figures.catalogue import figure_specs
 
-    names = {f"{spec['name']}.{ending}" for spec in figure_specs(result) for ending in ("pdf", "png")}
+    names = {f"{spec.name}.{ending}" for spec in figure_specs(result) for ending in formats(settings)}
     for name in names:
         if not is_figure_file(name):
             raise InputFileError(f"figures: {shown(name)} is no name of a figure's file")
@@ -169,12 +173,12 @@ def figure_files(result: Result) -> set[str]:
 
 
 def is_figure_file(name: str) -> bool:
-    """Whether a name is one of a figure's file: safe, without folders, PDF or PNG.
+    """Whether a name is one of a figure's file: safe, without folders, in one of the formats.
 
     >>> is_figure_file("figure-6.pdf"), is_figure_file("../../notes.pdf")
     (True, False)
     """
-    return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]*\.(pdf|png)", name) is not None
+    return re.fullmatch(rf"[A-Za-z0-9][A-Za-z0-9_.+-]*\.({'|'.join(FORMATS)})", name) is not None
 
 
 @dataclass(frozen=True)
@@ -191,12 +195,13 @@ class Drawing:
     def begin(cls, result: Result, folder: Path, style: str | Path | None = None, by: Helper | None = None) -> Drawing:
         """Let the helper start on the figures of a result, into `folder`; `style` is a matplotlib style file."""
         from cevnslab.figures.catalogue import figure_specs
+        from cevnslab.figures.style import settings as checked
 
-        settings = settings_checked(style)
-        figure_files(result)
+        settings = checked(style)
+        figure_files(result, settings)
         folder.mkdir(parents=True, exist_ok=True)
         # The heaviest first: then the two processes end together.
-        specs = sorted(figure_specs(result), key=lambda spec: -len(spec["panels"]))
+        specs = sorted(figure_specs(result), key=lambda spec: -len(spec.panels))
         if by is not None:
             by.begin(result, specs, folder, settings)
         return cls(result, specs, folder, settings, by)
@@ -206,10 +211,10 @@ class Drawing:
 
         What the helper took and did not draw is drawn here too, so that any fault is raised here.
         """
-        import matplotlib
+        from cevnslab.figures.style import styled
 
-        count, settings = len(self.specs), cast("Any", self.settings)
-        with matplotlib.rc_context(settings), progress_bar("drawing figures", count) as advance:
+        count = len(self.specs)
+        with styled(self.settings), progress_bar("drawing figures", count) as advance:
             mine = set()
             for position in range(count) if self.by is None else self.by.positions(count):
                 draw_one(self.result, self.specs[position], self.folder)
@@ -218,4 +223,4 @@ class Drawing:
             drawn = mine if self.by is None else mine | self.by.wait()
             for position in set(range(count)) - drawn:
                 draw_one(self.result, self.specs[position], self.folder)
-        return sorted(figure_files(self.result))
+        return sorted(figure_files(self.result, self.settings))

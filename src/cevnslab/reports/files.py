@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from cevnslab.errors import CevnslabError, InputFileError, StudyError, located
+from cevnslab.figures.style import settings
 from cevnslab.progress import notice
-from cevnslab.reports.drawing import Drawing, Helper, figure_files, is_figure_file, settings_checked
+from cevnslab.reports.drawing import Drawing, Helper, figure_files, is_figure_file
 from cevnslab.reports.locks import locked
 from cevnslab.reports.storage import check_places, prepare, system_errors, writing
 from cevnslab.results import TABLES, Result
@@ -36,13 +37,13 @@ def save(result: Result, directory: Path, *, style: str | Path | None = None, dr
     Tables come first: a fault while figures are drawn (`FigureError`) leaves them, and `redraw` draws from them later.
     Files of the result that stood in the folder go before.
     """
-    settings_checked(style)
+    chosen = settings(style)
     folder = prepare(directory, result.name)
     check_places(folder, FILES)
     with writing(folder) as work:
         # The helper draws while the tables are written here.
         drawing = Drawing.begin(result, work.part("drawn") / "figures", style, drawn_by)
-        _write_tables(result, work.part("tables"))
+        _write_tables(result, work.part("tables"), figure_files(result, chosen))
         with locked(folder):
             work.commit("tables", last=RESULT, stale=_earlier_files(folder))
             # Whatever happens to the figures, the numbers are safe from here on.
@@ -52,7 +53,7 @@ def save(result: Result, directory: Path, *, style: str | Path | None = None, dr
     return folder
 
 
-def _write_tables(result: Result, folder: Path) -> None:
+def _write_tables(result: Result, folder: Path, figures: set[str]) -> None:
     """Every file but the figures; provenance holds the checksums of the others and the names of the figures."""
     # Indenting half a megabyte of numbers would take longer than computing them.
     content = {key: value for key, value in to_plain(result).items() if key != "provenance"}
@@ -60,7 +61,7 @@ def _write_tables(result: Result, folder: Path) -> None:
     for name, text in texts.items():
         (folder / name).write_bytes(text.encode())
     files = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
-    record = {**result.provenance, "files": files, "figures": sorted(figure_files(result))}
+    record = {**result.provenance, "files": files, "figures": sorted(figures)}
     (folder / PROVENANCE).write_bytes((json.dumps(record, indent=1, allow_nan=False) + "\n").encode())
 
 
@@ -72,7 +73,7 @@ def _earlier_files(folder: Path) -> set[str]:
         figures = _read_json(folder / PROVENANCE).get("figures")
     if figures is None:  # an older version's, or a damaged one
         with suppress(InputFileError):
-            figures = figure_files(load_result(folder))
+            figures = figure_files(load_result(folder), settings())
     if isinstance(figures, list | set):
         names |= {f"figures/{name}" for name in figures if isinstance(name, str) and is_figure_file(name)}
     return names
@@ -127,7 +128,7 @@ def load_result(folder: str | Path) -> Result:
         result = from_plain(Result, {**content, "provenance": provenance})
         if validated(StudyFile, result.study).name != result.name:
             raise ValueError("its study has another name")
-        figure_files(result)
+        figure_files(result, settings())
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError, StudyError) as fault:
         reason = " ".join(str(fault).split())[:_LONGEST_REASON]
         raise InputFileError(
@@ -175,7 +176,7 @@ def redraw(folder: Path, style: str | Path | None = None, by: Helper | None = No
     """Redraw the figures of saved results, computing nothing; returns the files."""
     from cevnslab.reports.coverage import draw_coverage_into, load_coverage
 
-    settings_checked(style)
+    settings(style)
     covered = load_coverage(folder)
     result = None if covered is not None and not (folder / RESULT).exists() else load_result(folder)
     prepare(folder.parent, folder.name)

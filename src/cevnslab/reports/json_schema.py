@@ -24,6 +24,11 @@ COUPLING_KEYS = {
     "CrossSection": ("coupling",),
     "ProfilePanel": ("profile",),
     "ContourPanel": ("contour",),
+    "LimitsPanel": ("limits",),
+    "ScanPanel": ("coupling",),
+    "PullsPanel": ("coupling",),
+    "CriticalValuesPanel": ("critical_values",),
+    "CriticalMapPanel": ("couplings",),
 }
 """Where couplings are named, by model."""
 

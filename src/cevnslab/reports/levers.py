@@ -6,9 +6,10 @@ import csv
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from cevnslab.reports.drawing import settings_checked
+from cevnslab.figures.levers import levers_sheet
+from cevnslab.figures.style import settings, styled
+from cevnslab.reports.drawing import drawing_errors, formats
 from cevnslab.reports.storage import prepare, staged
 from cevnslab.results import Lever
 from cevnslab.results.plans import LEVERS
@@ -19,12 +20,8 @@ FOLDER_SUFFIX = "-levers"
 
 def save_levers(name: str, levers: Sequence[Lever], directory: Path, style: str | Path | None = None) -> Path:
     """Write `levers.csv` and `figures/levers.*` under `directory`/<study>-levers/ and return that folder."""
-    settings: Any = settings_checked(style)
+    chosen = settings(style)
     folder = prepare(directory, f"{name}{FOLDER_SUFFIX}")
-    import matplotlib
-
-    from cevnslab.figures.levers import draw_levers
-
     with staged(folder) as staging:
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
@@ -32,10 +29,10 @@ def save_levers(name: str, levers: Sequence[Lever], directory: Path, style: str 
         writer.writerows(LEVERS.rows(levers, name))
         (staging / "levers.csv").write_text(text.getvalue(), encoding="utf-8")
         (staging / "figures").mkdir()
-        with matplotlib.rc_context(settings):
-            figure = draw_levers(levers)
-            figure.savefig(staging / "figures" / "levers.pdf", metadata={"CreationDate": None}, bbox_inches="tight")
-            figure.savefig(staging / "figures" / "levers.png", bbox_inches="tight")
+        with styled(chosen), drawing_errors("levers"):
+            sheet = levers_sheet(levers)
+            for ending in formats(chosen):
+                sheet.save(staging / "figures" / f"levers.{ending}")
     return folder
 
 

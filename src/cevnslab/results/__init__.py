@@ -9,7 +9,14 @@ from cevnslab.results.fits import Band, Covariance, FitParameter, Pull
 from cevnslab.results.limits import CROSSINGS, CouplingInfo, DetectorInfo, Limit, ScanPoint, natural_exponent
 from cevnslab.results.plans import DesignAnswer, Lever, LimitMap
 from cevnslab.results.result import Result
-from cevnslab.results.spectra import CrossSectionCurve, DataSpectrum, Spectrum, Summary
+from cevnslab.results.spectra import (
+    CrossSectionCurve,
+    DataSpectrum,
+    SignalSpectrum,
+    Spectrum,
+    Summary,
+    TimeSpectrum,
+)
 
 __all__ = [
     "CROSSINGS",
@@ -34,8 +41,10 @@ __all__ = [
     "Record",
     "Result",
     "ScanPoint",
+    "SignalSpectrum",
     "Spectrum",
     "Summary",
     "Table",
+    "TimeSpectrum",
     "natural_exponent",
 ]

@@ -15,7 +15,14 @@ from cevnslab.results.description import Record, Table
 from cevnslab.results.fits import Band, Covariance, FitParameter, Pull
 from cevnslab.results.limits import CouplingInfo, DetectorInfo, Limit, ScanPoint
 from cevnslab.results.plans import DesignAnswer, Lever, LimitMap
-from cevnslab.results.spectra import CrossSectionCurve, DataSpectrum, Spectrum, Summary
+from cevnslab.results.spectra import (
+    CrossSectionCurve,
+    DataSpectrum,
+    SignalSpectrum,
+    Spectrum,
+    Summary,
+    TimeSpectrum,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +57,9 @@ class Result:
     summary: tuple[Summary, ...] = ()
     remarks: tuple[str, ...] = ()
     """What a reader of the numbers must be told: a systematic far from its prior, a parameter that rests on a wall."""
+    signals: tuple[SignalSpectrum, ...] = ()
+    """Counts with new physics that figures show."""
+    time_spectra: tuple[TimeSpectrum, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("study", "couplings", "detectors", "reference_labels", "provenance"):
@@ -62,17 +72,6 @@ class Result:
             if level and (limit.detector, limit.coupling) == (detector, coupling):
                 return limit
         raise KeyError(f"no limit on {coupling} for {detector}")
-
-    def dataset(self, detector: str) -> str | None:
-        """The name of the data set whose counts a detector has; None for a detector with counts of its own."""
-        entries = {entry["name"]: entry for entry in self.study["detectors"]}
-        name = entries[detector].get("dataset")
-        return None if name is None else str(name)
-
-    def observed_data(self, detector: str) -> bool:
-        """Whether the counts of an experiment are real ones, not an expectation."""
-        entries = {entry["name"]: entry for entry in self.study["detectors"]}
-        return bool(entries[detector].get("observed", "data") == "data")
 
     def held(self, table: Table) -> tuple[Record, ...]:
         """The records of a table; empty where the study did not ask for it."""

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import numpy as np
 
+from cevnslab.errors import ResultError
 from cevnslab.results.description import (
     OF_COUPLING,
     Archive,
@@ -21,8 +22,15 @@ from cevnslab.results.description import (
     columns_of,
 )
 from cevnslab.results.limits import CouplingName, Detector
+from cevnslab.units import words_and_unit
 
 COUNTS = "counts"
+AXIS_WORDS = {
+    "recoil_energy_kev": "reconstructed recoil energy",
+    "energy_kevee": "reconstructed light",
+    "time_us": "arrival time",
+}
+"""How figures call the axes of projected detectors."""
 OF_AXIS = UnitOf("of the axis", field="axis_unit")
 
 
@@ -110,8 +118,36 @@ SPECTRA = Table(
 
 
 @dataclass(frozen=True, eq=False)
+class TimeSpectrum(Record):
+    """Standard Model counts per bin of the arrival time, over all energies; in ``result.json``."""
+
+    detector: str
+    edges_us: FloatArray
+    cevns: FloatArray
+    electron: FloatArray
+    background: FloatArray
+    """All backgrounds together."""
+    backgrounds: Mapping[str, FloatArray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class SignalSpectrum(Record):
+    """Counts of the signal with couplings at values of one's choice, in all channels together; in ``result.json``."""
+
+    detector: str
+    axis: str
+    """energy or time"""
+    values: Mapping[str, float]
+    """By coupling, in its plain unit; others as in the Standard Model."""
+    counts: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
 class DataSpectrum(Record):
-    """Counts of an experiment projected on one axis, beside the components of the best fit."""
+    """Counts of an experiment projected on one axis, beside the components of the best fit.
+
+    Raises `ResultError` for a component without a label, where labels are given.
+    """
 
     detector: Detector
     axis: Annotated[str, Column("axis on which the counts are projected, with its unit", role="group", label="Axis")]
@@ -119,6 +155,34 @@ class DataSpectrum(Record):
     edges: FloatArray
     observed: FloatArray
     components: Mapping[str, FloatArray]
+    axis_label: str = ""
+    """How figures call the axis; the words of its name unless given."""
+    axis_unit: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """How figures call the backgrounds, from the bottom up; their names unless given."""
+    colours: Mapping[str, str] = field(default_factory=dict)
+    """Of backgrounds that have one of their own."""
+    measured: bool = True
+    """Whether the counts were observed, or are an expectation in their place."""
+    errors: tuple[FloatArray, FloatArray] | None = None
+    """Below and above the counts; their roots unless given."""
+
+    def __post_init__(self) -> None:
+        """Fill in what the axis' name says."""
+        super().__post_init__()
+        words, unit = words_and_unit(self.axis)
+        object.__setattr__(self, "axis_label", self.axis_label or AXIS_WORDS.get(self.axis, words))
+        object.__setattr__(self, "axis_unit", self.axis_unit or unit)
+        unknown = [name for name in self.components if name not in (*self.labels, "cevns", "electron")]
+        if self.labels and unknown:
+            raise ResultError(
+                f"{self.detector}: nobody declared the component '{unknown[0]}'; declared are {', '.join(self.labels)}"
+            )
+
+    @property
+    def error_bars(self) -> tuple[FloatArray, FloatArray]:
+        """Below and above the counts."""
+        return (np.sqrt(self.observed), np.sqrt(self.observed)) if self.errors is None else self.errors
 
     def block(self) -> Block:
         """One row per bin."""

@@ -11,6 +11,7 @@ from cevnslab.inference.pulls import impacts
 from cevnslab.inference.significance import significance
 from cevnslab.likelihood.fit import Fit, fit
 from cevnslab.progress import track
+from cevnslab.studies import counts
 from cevnslab.studies.analysis import Analysis
 from cevnslab.studies.setups import AnySetup, DetectorSetup, ExperimentSetup
 from cevnslab.studies.study import Study
@@ -53,12 +54,8 @@ def _standard_model(collected: Fits, analysis: Analysis, setup: AnySetup) -> Non
     """The Standard Model's fit to one detector, and its counts projected on every axis."""
     calculated = setup.measurement.calculated_cevns if isinstance(setup, ExperimentSetup) else None
     fitted = fit_standard_model(setup.name, analysis.likelihood, setup.response, calculated)
-    response, counts = setup.response, analysis.likelihood.datasets[0].observed
     collected.rows += [results.FitParameter(setup.name, *row) for row in fitted.parameters]
-    for number, axis in enumerate(response.axes):
-        components = {name: response.projected(part, number) for name, part in fitted.components.items()}
-        observed = response.projected(counts, number)
-        collected.spectra.append(results.DataSpectrum(setup.name, axis.name, axis.edges, observed, components))
+    collected.spectra += counts.data_spectra(setup, analysis.likelihood.datasets[0], fitted.components)
 
 
 def _couplings(collected: Fits, study: Study, analysis: Analysis, best: dict[tuple[str, str], float]) -> None:

@@ -75,9 +75,10 @@ def check_across_keys(file: StudyFile, registry: Mapping[str, Coupling]) -> None
         with located(path):
             recoil_range(curve, of, file.form_factor)
     for figure in file.figures or []:
-        figure.check(_computed(file))
+        figure.check(_computed(file, registry))
     require_unique("figures", [figure.name for figure in file.figures or []])
     drawn_anyway = {"coverage", "critical-values", "critical-maps", *(f"scan-{scan.name}" for scan in file.scans)}
+    drawn_anyway |= {f"pulls-{spec.name}" for spec in (*file.detectors, *file.combinations)}
     for figure in file.figures or []:
         if figure.name.casefold() in {name.casefold() for name in drawn_anyway}:
             raise StudyError(f"figures.{figure.name}.name: a figure that is drawn without being listed has this name")
@@ -90,10 +91,15 @@ def _background_names(spec: Detector | Experiment) -> list[str]:
     return ["background"] if spec.backgrounds is None else [background.name for background in spec.backgrounds]
 
 
-def _computed(file: StudyFile) -> Computed:
+def _computed(file: StudyFile, registry: Mapping[str, Coupling]) -> Computed:
     """What panels may show."""
+    projected = [spec for spec in file.detectors if isinstance(spec, Detector)]
     return Computed(
-        projected=tuple(spec.name for spec in file.detectors if isinstance(spec, Detector)),
+        projected=tuple(spec.name for spec in projected),
+        timed=tuple(spec.name for spec in projected if spec.time_bin_edges_us is not None),
+        couplings={name: registry[name] for name in file.coupling_names},
+        scans=tuple(scan.name for scan in file.scans),
+        simulated=file.intervals.method == "feldman-cousins",
         data_axes={
             spec.name: tuple(dataset(spec.dataset).description.axes)
             for spec in file.detectors

@@ -9,8 +9,8 @@ from cevnslab import results
 from cevnslab.parallel.backends import backend
 from cevnslab.physics.couplings import Coupling
 from cevnslab.progress import track
-from cevnslab.studies import curves, design, maps, references, schema
-from cevnslab.studies.analysis import Analysis, analyses
+from cevnslab.studies import counts, curves, design, maps, references, schema
+from cevnslab.studies.analysis import analyses
 from cevnslab.studies.fits import fits, summary
 from cevnslab.studies.provenance import provenance
 from cevnslab.studies.setups import DetectorSetup
@@ -54,6 +54,8 @@ def run(
             contours = curve.contours(made)
         profiles, scans = curve.profiles(made), curve.scans(made)
     fitted = fits(study, made, limits)
+    labels = counts.labels(study)
+    projected = [setup for setup in study.setups if isinstance(setup, DetectorSetup)]
     return results.Result(
         name=study.name,
         study=study.as_dict(),
@@ -61,9 +63,11 @@ def run(
             name: coupling_info(study.registry[name])
             for name in dict.fromkeys([*study.file.coupling_names, *(c.coupling for c in study.file.cross_sections)])
         },
-        detectors={name: results.DetectorInfo(analysis.label, analysis.channels) for name, analysis in made.items()},
+        detectors={name: results.DetectorInfo(labels[name], analysis.channels) for name, analysis in made.items()},
         limits=tuple(limits),
-        spectra=_spectra(made),
+        spectra=counts.spectra(projected),
+        time_spectra=counts.time_spectra(projected),
+        signals=counts.signals(study, projected),
         profiles=tuple(profiles),
         contours=tuple(contours),
         cross_sections=tuple(
@@ -83,25 +87,6 @@ def run(
         **_references(study),
         provenance=provenance(study, fast=fast),
     )
-
-
-def _spectra(made: dict[str, Analysis]) -> tuple[results.Spectrum, ...]:
-    spectra = []
-    for analysis in made.values():
-        setup = analysis.setups[0]
-        if len(analysis.setups) > 1 or not isinstance(setup, DetectorSetup):
-            continue
-        response = setup.response
-        spectra.append(
-            results.Spectrum(
-                detector=response.name,
-                bin_edges_kev=setup.detector.recoil_edges_kev,
-                cevns=response.projected(response.standard_model("cevns")),
-                electron=response.projected(response.standard_model("electron")),
-                background=response.projected(response.background),
-            )
-        )
-    return tuple(spectra)
 
 
 def _references(study: Study) -> dict[str, Any]:

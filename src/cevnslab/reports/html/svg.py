@@ -10,12 +10,10 @@ import io
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cevnslab.reports.html.markup import Markup, element
-
-if TYPE_CHECKING:
-    from cevnslab.results import Result
+from cevnslab.results import Result
 
 DECIMALS = 2
 """Of coordinates, in points of 1/72 inch: a hundredth cannot be seen, and shorter numbers halve the size."""
@@ -43,19 +41,16 @@ class DrawnFigure:
 
 def figures(result: Result) -> Iterator[DrawnFigure]:
     """Every figure of a result."""
-    import matplotlib
-
-    from cevnslab.figures.catalogue import draw, figure_specs
-    from cevnslab.figures.style import RC
+    from cevnslab.figures.catalogue import FigureSpec, figure_specs, sheet
+    from cevnslab.figures.style import settings, styled
     from cevnslab.progress import track
 
-    settings: Any = {**RC, **SETTINGS}
-    with matplotlib.rc_context(settings):
+    with styled({**settings(), **SETTINGS}):
         for number, spec in enumerate(track(figure_specs(result), "drawing figures"), start=1):
             panels = []
             legends: list[list[str]] = []
-            for place, panel in enumerate(spec["panels"], start=1):
-                figure = draw(result, {"name": spec["name"], "panels": [panel], "columns": 1})
+            for place, panel in enumerate(spec.panels, start=1):
+                figure = sheet(result, FigureSpec(spec.name, (panel,), 1)).figure
                 # As in the figure's files, a legend that an earlier panel has is not repeated.
                 axes = figure.axes[0]
                 labels, legend = axes.get_legend_handles_labels()[1], axes.get_legend()
@@ -64,9 +59,9 @@ def figures(result: Result) -> Iterator[DrawnFigure]:
                 legends.append(labels)
                 text = io.StringIO()
                 figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-                words = panel_words(result, panel)
+                words = panel.words(list(result.detectors))
                 panels.append((words, inline(text.getvalue(), f"f{number}p{place}-", words)))
-            yield DrawnFigure(spec["name"], spec.get("columns") or len(panels), tuple(panels))
+            yield DrawnFigure(spec.name, spec.columns, tuple(panels))
 
 
 def inline(svg: str, prefix: str, label: str) -> Markup:
@@ -107,28 +102,3 @@ def _shorter(numbers: str) -> str:
         ),
         numbers,
     )
-
-
-def panel_words(result: Result, panel: Mapping[str, Any]) -> str:
-    """What a panel shows, in words."""
-
-    def named(detectors: Any) -> str:
-        return ", ".join(detectors or result.detectors)
-
-    if panel.get("profile"):
-        return f"Delta chi squared against {' and '.join(panel['profile'])}: {named(panel.get('detectors'))}"
-    if panel.get("contour"):
-        beside = f", beside {panel['reference']}" if panel.get("reference") else ""
-        return f"Regions of {' and '.join(panel['contour'])}: {named(panel.get('detectors'))}{beside}"
-    if panel.get("cross_section"):
-        channels = " and ".join(panel.get("channels") or ["cevns"])
-        return f"Cross section on {panel['cross_section']} at {panel['energy_mev']:g} MeV: {channels}"
-    if panel.get("spectrum"):
-        return f"Expected counts of {panel['spectrum']} against recoil energy"
-    if panel.get("data"):
-        return f"Counts of {panel['data']} against {panel['axis']}"
-    if panel.get("limits"):
-        return f"Intervals of {panel['limits']}, a bar per detector"
-    kind, what = next(iter(panel.items()))
-    words = what if isinstance(what, str) else ", ".join(map(str, what))
-    return f"{kind.replace('_', ' ').capitalize()}: {words}"

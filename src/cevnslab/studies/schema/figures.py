@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Union
 
 from pydantic import BaseModel, Discriminator, Field, Tag
 
 from cevnslab.errors import StudyError, located
+from cevnslab.physics.couplings import Coupling
 from cevnslab.studies import references
 from cevnslab.studies.schema.base import Channels, Model, Name, Positive, Text, require_known
 from cevnslab.studies.schema.outputs import CrossSection, Profile
 
 Pair = Annotated[list[str], Field(min_length=2, max_length=2)]
 Range = Annotated[list[float], Field(min_length=2, max_length=2)]
+CouplingValues = Annotated[dict[str, float], Field(min_length=1)]
+Scale = Literal["linear", "log"]
 Legend = Literal[
     "upper left", "upper center", "upper right", "center left", "center right", "lower left", "lower right"
 ]
@@ -30,6 +33,13 @@ class Computed:
     data_axes: Mapping[str, tuple[str, ...]]
     """The axes of every data set, by the detector's name."""
     combinations: tuple[str, ...]
+    couplings: Mapping[str, Coupling]
+    """Those that get limits."""
+    timed: tuple[str, ...]
+    """Projected detectors that bin the arrival time."""
+    scans: tuple[str, ...]
+    simulated: bool
+    """Whether critical values are simulated (Feldman-Cousins)."""
     profiles: tuple[Profile, ...]
     contours: tuple[tuple[str, str], ...]
     cross_sections: tuple[CrossSection, ...]
@@ -50,6 +60,10 @@ class Panel(Model):
 
     def check(self, computed: Computed, path: str) -> None:
         """Raise `StudyError`, which names the key, where it shows what the study does not compute."""
+
+    def words(self, detectors: Sequence[str]) -> str:
+        """What it shows, in words, for those who do not see it; `detectors` are all of the study."""
+        raise NotImplementedError
 
 
 class ProfilePanel(Panel):
@@ -80,6 +94,10 @@ class ProfilePanel(Panel):
                 if curves and not any(curve.from_ < high and curve.to > low for curve in curves):
                     raise StudyError(f"{path}.range: no profile of {coupling} for {detector} reaches into it")
 
+    def words(self, detectors: Sequence[str]) -> str:
+        """Couplings and detectors."""
+        return f"Delta chi squared against {' and '.join(self.profile)}: {', '.join(self.detectors or detectors)}"
+
 
 class ContourPanel(Panel):
     """Regions of two couplings, one per detector."""
@@ -99,6 +117,11 @@ class ContourPanel(Panel):
         if self.reference is not None:
             with located(f"{path}.reference"):
                 references.reference_contour(self.reference, self.contour)
+
+    def words(self, detectors: Sequence[str]) -> str:
+        """Couplings, detectors, and what is drawn beside them."""
+        beside = f", beside {self.reference}" if self.reference else ""
+        return f"Regions of {' and '.join(self.contour)}: {', '.join(self.detectors or detectors)}{beside}"
 
 
 class CrossSectionPanel(Panel):
@@ -129,16 +152,45 @@ class CrossSectionPanel(Panel):
                 known = ", ".join(f"{each:g}" for each in sorted(values))
                 raise StudyError(f"{path}.values: {value:g} is not among the computed ones ({known})")
 
+    def words(self, detectors: Sequence[str]) -> str:
+        """Target, energy and channels."""
+        channels = " and ".join(self.channels)
+        return f"Cross section on {self.cross_section} at {self.energy_mev:g} MeV: {channels}"
+
 
 class SpectrumPanel(Panel):
-    """Counts of a projected detector, bin by bin."""
+    """Counts of a projected detector, bin by bin: the Standard Model on the backgrounds, and new physics as lines."""
 
     kind = "spectrum"
     spectrum: str = Field(description="a projected detector")
+    axis: Literal["energy", "time"] = Field("energy", description="energy, or arrival time where the detector bins it")
+    values: Annotated[list[CouplingValues], Field(min_length=1, max_length=6)] | None = Field(
+        None, description="a line each: values of couplings in their units, such as {q_ee: 3e-9}"
+    )
+    scale: Scale = Field("linear", description="of the vertical axis")
+    below: Literal["ratio", "s-over-sqrt-b"] | None = Field(
+        None,
+        description="a strip below: all counts over those of the Standard Model, or the signal over \u221abackground",
+    )
 
     def check(self, computed: Computed, path: str) -> None:
-        """The detector is a projected one of the study."""
+        """The detector is a projected one of the study, its axis there, the couplings known."""
         require_known(f"{path}.spectrum", [self.spectrum], computed.projected, "projected detector of this study")
+        if self.axis == "time" and self.spectrum not in computed.timed:
+            raise StudyError(f"{path}.axis: {self.spectrum} has no time_bin_edges_us")
+        for number, values in enumerate(self.values or [], start=1):
+            require_known(f"{path}.values.{number}", list(values), computed.couplings, "coupling of this study")
+            for name, value in values.items():
+                with located(f"{path}.values.{number}"):
+                    computed.couplings[name].check(value)
+        if self.below == "ratio" and not self.values:
+            raise StudyError(f"{path}.below: a ratio to the Standard Model needs `values` of couplings")
+
+    def words(self, detectors: Sequence[str]) -> str:
+        """Detector, axis and new physics."""
+        along = "arrival time" if self.axis == "time" else "energy"
+        beside = [", ".join(f"{name} = {value:g}" for name, value in values.items()) for values in self.values or []]
+        return f"Expected counts of {self.spectrum} against {along}" + "".join(f", with {text}" for text in beside)
 
 
 class DataPanel(Panel):
@@ -147,14 +199,126 @@ class DataPanel(Panel):
     kind = "data"
     data: str = Field(description="a data set among the detectors")
     axis: str = Field(description="one that the data set bins, such as energy_pe or time_us")
+    scale: Scale = Field("linear", description="of the vertical axis")
+    below: Literal["pulls"] | None = Field(None, description="a strip below: (observed - fitted)/error of every bin")
 
     def check(self, computed: Computed, path: str) -> None:
         """The data set is one of the study's, the axis one of the data set's."""
         require_known(f"{path}.data", [self.data], computed.data_axes, "data set of this study")
         require_known(f"{path}.axis", [self.axis], computed.data_axes[self.data], f"axis of {self.data}")
 
+    def words(self, detectors: Sequence[str]) -> str:
+        """Data set and axis."""
+        return f"Counts of {self.data} against {self.axis}"
 
-PANELS: tuple[type[Panel], ...] = (ProfilePanel, ContourPanel, CrossSectionPanel, SpectrumPanel, DataPanel)
+
+class LimitsPanel(Panel):
+    """Intervals of one coupling, a bar per detector."""
+
+    kind = "limits"
+    limits: str = Field(description="a coupling of the study")
+    detectors: list[str] | None = Field(None, description="detectors and combinations; all unless given")
+    numbers: bool = Field(False, description="whether every interval stands beside its bar in numbers")
+
+    def check(self, computed: Computed, path: str) -> None:
+        """Coupling and detectors are the study's."""
+        require_known(f"{path}.limits", [self.limits], computed.couplings, "coupling of this study")
+        require_known(f"{path}.detectors", self.detectors or [], computed.analysed, "detector of this study")
+
+    def words(self, detectors: Sequence[str]) -> str:
+        """The coupling."""
+        return f"Intervals of {self.limits}, a bar per detector: {', '.join(self.detectors or detectors)}"
+
+
+class ScanPanel(Panel):
+    """Ends of one coupling's intervals against the key of a scan."""
+
+    kind = "scan"
+    scan: str = Field(description="one under `scans`")
+    coupling: str = Field(description="of the study")
+    detectors: list[str] | None = Field(None, description="detectors and combinations; all unless given")
+
+    def check(self, computed: Computed, path: str) -> None:
+        """Scan, coupling and detectors are the study's."""
+        require_known(f"{path}.scan", [self.scan], computed.scans, "scan of this study")
+        require_known(f"{path}.coupling", [self.coupling], computed.couplings, "coupling of this study")
+        require_known(f"{path}.detectors", self.detectors or [], computed.analysed, "detector of this study")
+
+    def words(self, detectors: Sequence[str]) -> str:
+        """Scan and coupling."""
+        return f"Limits on {self.coupling} in the scan {self.scan}"
+
+
+class PullsPanel(Panel):
+    """Nuisance parameters at the joint best fit of a coupling: pulls, and impacts on the coupling."""
+
+    kind = "pulls"
+    pulls: str = Field(description="a detector or combination whose fit is kept")
+    coupling: str = Field(description="of the study")
+
+    def check(self, computed: Computed, path: str) -> None:
+        """Detector and coupling are the study's."""
+        require_known(f"{path}.pulls", [self.pulls], computed.analysed, "detector of this study")
+        require_known(f"{path}.coupling", [self.coupling], computed.couplings, "coupling of this study")
+
+    def words(self, detectors: Sequence[str]) -> str:
+        """Detector and coupling."""
+        return f"Pulls of {self.pulls} and their impacts on {self.coupling}"
+
+
+class CriticalValuesPanel(Panel):
+    """Simulated critical values along one coupling, against Wilks' value."""
+
+    kind = "critical_values"
+    critical_values: str = Field(description="a coupling of the study, with Feldman-Cousins")
+
+    def check(self, computed: Computed, path: str) -> None:
+        """They are simulated for this coupling."""
+        require_known(f"{path}.critical_values", [self.critical_values], computed.couplings, "coupling of this study")
+        _require_simulated(computed, f"{path}.critical_values")
+
+    def words(self, detectors: Sequence[str]) -> str:
+        """The coupling."""
+        return f"Critical values of delta chi squared along {self.critical_values}"
+
+
+class CriticalMapPanel(Panel):
+    """Simulated critical values in the plane of two couplings, and the region that they give."""
+
+    kind = "critical_map"
+    critical_map: str = Field(description="a detector or combination, with Feldman-Cousins")
+    couplings: Pair = Field(description="a pair under `contours`")
+
+    def check(self, computed: Computed, path: str) -> None:
+        """They are simulated for this pair."""
+        require_known(f"{path}.critical_map", [self.critical_map], computed.analysed, "detector of this study")
+        _require_simulated(computed, f"{path}.critical_map")
+        if tuple(self.couplings) not in computed.contours:
+            raise StudyError(f"{path}.couplings: [{', '.join(self.couplings)}] is not among the study's contours")
+
+    def words(self, detectors: Sequence[str]) -> str:
+        """Detector and couplings."""
+        return f"Critical values of {self.critical_map} in the plane of {' and '.join(self.couplings)}"
+
+
+def _require_simulated(computed: Computed, path: str) -> None:
+    if not computed.simulated:
+        raise StudyError(f"{path}: critical values are simulated with `method: feldman-cousins` under `intervals` only")
+
+
+PANELS: tuple[type[Panel], ...] = (
+    ProfilePanel,
+    ContourPanel,
+    CrossSectionPanel,
+    SpectrumPanel,
+    DataPanel,
+    LimitsPanel,
+    ScanPanel,
+    PullsPanel,
+    CriticalValuesPanel,
+    CriticalMapPanel,
+)
+"""The kinds of panel that a study file may list; `cevnslab.figures.panels` draws each."""
 
 
 def panel_kind(value: Any) -> type[Panel] | None:
@@ -171,18 +335,15 @@ def _tag(value: Any) -> str | None:
     return None if kind is None else f"<{kind.kind}>"
 
 
-AnyPanel = Annotated[
-    Annotated[ProfilePanel, Tag("<profile>")]
-    | Annotated[ContourPanel, Tag("<contour>")]
-    | Annotated[CrossSectionPanel, Tag("<cross_section>")]
-    | Annotated[SpectrumPanel, Tag("<spectrum>")]
-    | Annotated[DataPanel, Tag("<data>")],
-    Discriminator(
-        _tag,
-        custom_error_type="panel_kind",
-        custom_error_message=f"exactly one of {', '.join(kind.kind for kind in PANELS)} is needed",
-    ),
-]
+KINDS = ", ".join(kind.kind for kind in PANELS)
+
+if TYPE_CHECKING:
+    AnyPanel = Panel
+else:
+    AnyPanel = Annotated[
+        Union[tuple(Annotated[kind, Tag(f"<{kind.kind}>")] for kind in PANELS)],  # noqa: UP007  (a union of many)
+        Discriminator(_tag, custom_error_type="panel_kind", custom_error_message=f"exactly one of {KINDS} is needed"),
+    ]
 
 
 class Figure(Model):
@@ -190,7 +351,7 @@ class Figure(Model):
 
     name: Name = Field(description="of its files; unique among figures")
     panels: Annotated[list[AnyPanel], Field(min_length=1, max_length=12)] = Field(
-        description="row by row; a panel is one of profile, contour, cross_section, spectrum, data"
+        description=f"row by row; a panel has exactly one of {KINDS}"
     )
     columns: Annotated[int, Field(ge=1, le=4)] | None = Field(None, description="all panels in one row unless given")
 

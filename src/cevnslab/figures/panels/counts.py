@@ -1,0 +1,188 @@
+"""Counts per bin: what is expected, what new physics would change, what was observed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cevnslab.figures import style
+from cevnslab.figures.labels import CHANNEL_LABELS, detector_text, value_text
+from cevnslab.figures.layout import Cell
+from cevnslab.results import DataSpectrum, Result
+from cevnslab.results.description import FloatArray
+from cevnslab.results.spectra import AXIS_WORDS
+from cevnslab.studies.schema.figures import DataPanel, SpectrumPanel
+from cevnslab.units import unit
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Layer = tuple[str, str, FloatArray]
+"""Label, colour, counts per bin."""
+DECADES_BELOW_SMALLEST = 0.3
+"""How far a logarithmic axis reaches below the smallest bin of the top of the stack."""
+
+
+def spectrum(cell: Cell, result: Result, panel: SpectrumPanel) -> None:
+    """Standard Model counts on top of the backgrounds, bin by bin; with new physics in its place as lines."""
+    axes = cell.axes
+    edges, axis_label, axis_unit, layers = _expected(result, panel)
+    width = np.diff(edges)
+    background = np.sum([counts for label, _, counts in layers if label not in CHANNEL_LABELS.values()], axis=0)
+    total = np.sum([counts for _, _, counts in layers], axis=0)
+    _stack(axes, edges, layers)
+    lines = list(_new_physics(result, panel))
+    for label, colour, signal in lines:
+        axes.stairs((background + signal) / width, edges, color=colour, label=label, linewidth=1.4, baseline=None)
+    tops = [total / width, *((background + signal) / width for _, _, signal in lines)]
+    _vertical(axes, panel.scale, tops)
+    _horizontal(cell, edges, axis_label)
+    axes.set_ylabel(f"counts / {axis_unit}")
+    axes.set_title(panel.title or detector_text(result, panel.spectrum))
+    if panel.below is not None:
+        _strip(cell, panel.below, edges, background, total - background, lines)
+    cell.legend(panel.legend, headroom=True)
+
+
+def _expected(result: Result, panel: SpectrumPanel) -> tuple[FloatArray, str, str, list[Layer]]:
+    """Edges, label of the axis, its unit, and the layers from the bottom up."""
+    channels = result.detectors[panel.spectrum].channels.split("+")
+    if panel.axis == "time":
+        times = next(s for s in result.time_spectra if s.detector == panel.spectrum)
+        layers = _layers(times.background, times.backgrounds, {"electron": times.electron, "cevns": times.cevns})
+        return (
+            times.edges_us,
+            f"{AXIS_WORDS['time_us']} (\u03bcs)",
+            "\u03bcs",
+            [x for x in layers if _counted(x[0], channels)],
+        )
+    energies = next(s for s in result.spectra if s.detector == panel.spectrum)
+    counted = {"electron": energies.electron, "cevns": energies.cevns}
+    layers = [x for x in _layers(energies.background, energies.backgrounds, counted) if _counted(x[0], channels)]
+    if energies.bin_edges_kevee is not None:
+        return energies.bin_edges_kevee, f"{AXIS_WORDS['energy_kevee']} (keVee)", "keVee", layers
+    return energies.bin_edges_kev, f"{AXIS_WORDS['recoil_energy_kev']} (keV)", "keV", layers
+
+
+def _counted(label: str, channels: list[str]) -> bool:
+    left_out = {text for name, text in CHANNEL_LABELS.items() if name not in channels}
+    return label not in left_out
+
+
+def _layers(
+    background: FloatArray, backgrounds: Mapping[str, FloatArray], channels: Mapping[str, FloatArray]
+) -> list[Layer]:
+    named = dict(backgrounds) if len(backgrounds) > 1 else {"background": background}
+    colours = style.BACKGROUND_COLOURS
+    layers = [(name, colours[n % len(colours)], counts) for n, (name, counts) in enumerate(named.items())]
+    return layers + [(CHANNEL_LABELS[c], style.CHANNEL_COLOURS[c], counts) for c, counts in channels.items()]
+
+
+def _new_physics(result: Result, panel: SpectrumPanel) -> Iterator[Layer]:
+    """Label, colour and signal of every set of values that the panel asks for."""
+    for number, values in enumerate(panel.values or []):
+        signal = next(
+            s
+            for s in result.signals
+            if (s.detector, s.axis) == (panel.spectrum, panel.axis) and dict(s.values) == dict(values)
+        )
+        label = ", ".join(value_text(result.couplings[name], value) for name, value in values.items())
+        yield label, style.VALUE_COLOURS[number % len(style.VALUE_COLOURS)], signal.counts
+
+
+def _stack(axes: Axes, edges: FloatArray, layers: list[Layer]) -> None:
+    width, base = np.diff(edges), np.zeros(len(edges) - 1)
+    for label, colour, counts in layers:
+        top = base + counts / width
+        axes.stairs(top, edges, baseline=base, fill=True, color=colour, alpha=0.85, label=label, linewidth=0)
+        base = top
+
+
+def _vertical(axes: Axes, scale: str, tops: list[FloatArray]) -> None:
+    highest = max(float(np.max(top)) for top in tops) or 1.0
+    if scale == "linear":
+        axes.set_ylim(0, 1.15 * highest)
+        return
+    smallest = min((float(top[top > 0].min()) for top in tops if np.any(top > 0)), default=highest)
+    axes.set_yscale("log")
+    axes.set_ylim(max(smallest * 10**-DECADES_BELOW_SMALLEST, 1e-6 * highest), 3 * highest)
+
+
+def _horizontal(cell: Cell, edges: FloatArray, label: str) -> None:
+    cell.axes.set_xlim(edges[0], edges[-1])
+    cell.axes.set_xlabel(label)
+
+
+def _strip(
+    cell: Cell, kind: str, edges: FloatArray, background: FloatArray, signal: FloatArray, lines: list[Layer]
+) -> None:
+    """All counts over those of the Standard Model, or the signal over the root of the background, below the panel."""
+    strip = _strip_axes(cell)
+    curves: list[Layer] = [("", style.STANDARD_MODEL_COLOUR, signal), *lines]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for _, colour, counts in curves[1:] if kind == "ratio" else curves:
+            ratio = (background + counts) / (background + signal)
+            height = ratio if kind == "ratio" else counts / np.sqrt(background)
+            height = np.where(np.isfinite(height), height, np.nan)
+            strip.stairs(height, edges, color=colour, linewidth=1.2, baseline=None)
+    if kind == "ratio":
+        strip.axhline(1, color=style.STANDARD_MODEL_COLOUR, linewidth=0.9)
+    strip.set_ylabel("ratio" if kind == "ratio" else "S / \u221aB")
+
+
+def _strip_axes(cell: Cell) -> Axes:
+    strip = cell.below()
+    strip.set_xlabel(cell.axes.get_xlabel())
+    cell.axes.set_xlabel("")
+    return strip
+
+
+def data(cell: Cell, result: Result, panel: DataPanel) -> None:
+    """Observed counts per unit of one axis, on top of the components of the best fit."""
+    axes = cell.axes
+    shown = next(s for s in result.data_spectra if (s.detector, s.axis) == (panel.data, panel.axis))
+    width = np.diff(shown.edges)
+    layers = _components(shown)
+    _stack(axes, shown.edges, layers)
+    low, high = shown.error_bars
+    points: dict[str, Any] = {"fmt": ".", "color": "black", "linewidth": 0.9}
+    axes.errorbar(
+        (shown.edges[1:] + shown.edges[:-1]) / 2,
+        shown.observed / width,
+        xerr=width / 2,
+        yerr=(low / width, high / width),
+        label="data" if shown.measured else "expected",
+        **points,
+    )
+    fitted = np.sum([counts for _, _, counts in layers], axis=0)
+    _vertical(axes, panel.scale, [(shown.observed + high) / width, fitted / width])
+    label, symbol = shown.axis_label, unit(shown.axis_unit).symbol
+    _horizontal(cell, shown.edges, f"{label} ({symbol})" if symbol else label)
+    axes.set_ylabel(f"counts / {symbol or 'unit'}")
+    axes.set_title(panel.title or detector_text(result, shown.detector))
+    if panel.below == "pulls":
+        strip = _strip_axes(cell)
+        errors = np.where(shown.observed > fitted, low, high)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            pulls = np.where(errors > 0, (shown.observed - fitted) / errors, np.nan)
+        strip.axhline(0, color="0.5", linewidth=0.8)
+        strip.plot((shown.edges[1:] + shown.edges[:-1]) / 2, pulls, ".", color="black")
+        largest = max(3.0, float(np.nanmax(np.abs(pulls), initial=0.0)) * 1.1)
+        strip.set_ylim(-largest, largest)
+        strip.set_ylabel("pull")
+    cell.legend(panel.legend, headroom=True)
+
+
+def _components(shown: DataSpectrum) -> list[Layer]:
+    """The backgrounds in their order, then the channels: the signal on top, where the eye compares it with points."""
+    names = [name for name in shown.components if name not in CHANNEL_LABELS]
+    names = sorted(names, key=list(shown.labels).index) if shown.labels else names
+    colours = style.BACKGROUND_COLOURS
+    layers = [
+        (shown.labels.get(name, name), shown.colours.get(name, colours[n % len(colours)]), shown.components[name])
+        for n, name in enumerate(names)
+    ]
+    channels = [channel for channel in ("electron", "cevns") if channel in shown.components]
+    return layers + [(CHANNEL_LABELS[c], style.CHANNEL_COLOURS[c], shown.components[c]) for c in channels]

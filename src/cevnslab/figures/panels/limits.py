@@ -1,0 +1,155 @@
+"""Intervals as bars, and as a key of the study varies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cevnslab.figures.labels import axis_scale, detector_styles, detector_text
+from cevnslab.figures.layout import Cell
+from cevnslab.figures.texts import wrapped
+from cevnslab.results import CROSSINGS, CouplingInfo, Limit, Result, ScanPoint
+from cevnslab.results.text import level_text, pieces_text
+from cevnslab.studies.schema.figures import LimitsPanel, ScanPanel
+from cevnslab.units import key_label
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+LONGEST_NAME = 20
+"""Letters of a line in the names of bars."""
+ROOM = 0.15
+"""Of the horizontal axis, beyond the crossings of all."""
+
+
+def limits(cell: Cell, result: Result, panel: LimitsPanel) -> None:
+    """The pieces of one coupling's interval, a bar per detector and level.
+
+    An arrow marks an end at the coupling's own bound, a circle one at which a hidden coupling rests on its bound; a
+    coupling that the data leave unconstrained has a pale bar. What lies beyond the crossings of all runs to the frame.
+    """
+    axes, detectors = cell.axes, panel.detectors or list(result.detectors)
+    drawn = [limit for limit in result.limits if limit.coupling == panel.limits and limit.detector in detectors]
+    info = result.couplings[panel.limits]
+    ends = [end for limit in drawn for end in limit.crossings]
+    factor, label = axis_scale(info, max((abs(end) for end in ends), default=0.0))
+    shown = np.array([*ends, *([] if info.standard_model is None else [info.standard_model])] or [0.0]) * factor
+    room = ROOM * float(np.ptp(shown)) or 1.0
+    # A coupling that cannot be negative starts at its wall.
+    frame = (0.0 if info.power % 2 == 0 else float(shown.min()) - room, float(shown.max()) + room)
+    styles = detector_styles(result)
+    for row, limit in enumerate(drawn):
+        _bar(axes, row, limit, info, factor, frame, styles[limit.detector][0])
+    if info.standard_model is not None:
+        axes.axvline(info.standard_model * factor, color="0.4", linewidth=0.8)
+    axes.set_xlim(*frame)
+    axes.set_ylim(len(drawn) - 0.5, -0.5)
+    levels = {limit.confidence_level for limit in drawn}
+    axes.set_yticks(range(len(drawn)), [_row_text(result, limit, len(levels) > 1) for limit in drawn])
+    axes.tick_params(axis="y", which="minor", left=False, right=False)
+    if panel.numbers:
+        exponent = round(-np.log10(factor))
+        for row, limit in enumerate(drawn):
+            axes.annotate(
+                pieces_text(limit, exponent).replace(" or ", "\nor ").replace("-", "\u2212"),
+                (1.03, row),
+                xycoords=("axes fraction", "data"),
+                verticalalignment="center",
+                fontsize="small",
+            )
+    axes.set_xlabel(label)
+    axes.set_title(panel.title or level_text(levels))
+
+
+def _row_text(result: Result, limit: Limit, several_levels: bool) -> str:
+    name = wrapped(detector_text(result, limit.detector), LONGEST_NAME)
+    return f"{name}, {100 * limit.confidence_level:.10g}%" if several_levels else name
+
+
+def _bar(
+    axes: Axes, row: int, limit: Limit, info: CouplingInfo, factor: float, frame: tuple[float, float], colour: str
+) -> None:
+    for segment, kinds in zip(limit.segments, limit.kinds, strict=True):
+        ends = np.clip(np.array(segment) * factor, *frame)
+        pale = 0.3 if "unconstrained" in kinds else 1.0
+        axes.plot(ends, [row, row], color=colour, linewidth=6, solid_capstyle="butt", alpha=pale)
+        for end, kind, arrow in zip(ends, kinds, "<>", strict=True):
+            if kind != "limit" and not (end == 0 and info.power % 2 == 0):
+                marker = "o" if kind == "hidden-bound" else arrow
+                axes.plot(end, row, marker=marker, color=colour, markerfacecolor="white", clip_on=False)
+
+
+def scan(cell: Cell, result: Result, panel: ScanPanel) -> None:
+    """The ends of every piece of one coupling's interval against the scanned key.
+
+    An end at a bound of the coupling is no limit: an arrow at the frame says where one is missing; a circle is an end
+    at which a hidden coupling rests on its bound.
+    """
+    axes = cell.axes
+    points = [
+        p
+        for p in result.scans
+        if p.scan == panel.scan
+        and p.limit.coupling == panel.coupling
+        and (panel.detectors is None or p.limit.detector in panel.detectors)
+    ]
+    info = result.couplings[panel.coupling]
+    ends = [abs(end) for p in points for end in p.limit.crossings]
+    factor, label = axis_scale(info, max(ends, default=0.0))
+    one_sided = info.power % 2 == 0
+    if one_sided:
+        factor, label = 1.0, f"${info.symbol}$"
+    values = [p.value for p in points]
+    if min(values) > 0 and max(values) > 10 * min(values):
+        axes.set_xscale("log")
+    if one_sided and ends:
+        axes.set_yscale("log")
+    elif info.standard_model == 0:
+        axes.axhline(0, color="0.6", linewidth=0.8)
+    styles = detector_styles(result)
+    for detector in dict.fromkeys(p.limit.detector for p in points):
+        own = [p for p in points if p.limit.detector == detector]
+        _ends(axes, own, factor, info, styles[detector], detector_text(result, detector))
+    axes.set_xlabel(key_label(points[0].key))
+    axes.set_ylabel(label)
+    levels = {p.limit.confidence_level for p in points}
+    shown = level_text(levels) if len(levels) <= 2 else f"{min(levels):.3%} to {max(levels):.3%} CL"
+    axes.set_title(panel.title or f"{shown}, \u0394\u03c7\u00b2")
+    cell.legend(panel.legend)
+
+
+def _ends(
+    axes: Axes,
+    points: list[ScanPoint],
+    factor: float,
+    info: CouplingInfo,
+    look: tuple[str, object],
+    label: str | None,
+) -> None:
+    """The lines of one detector: an end of a piece each."""
+    colour, line = look
+    for rank in range(max(len(p.limit.segments) for p in points)):
+        shown = [p for p in points if len(p.limit.segments) > rank]
+        keys = np.array([p.value for p in shown])
+        for end in (0, 1):
+            kinds = [p.limit.kinds[rank][end] for p in shown]
+            heights = np.array([p.limit.segments[rank][end] * factor for p in shown])
+            crossing = np.isin(kinds, CROSSINGS)
+            if crossing.any():
+                axes.plot(
+                    keys, np.where(crossing, heights, np.nan), color=colour, linestyle=line, marker=".", label=label
+                )
+                label = None
+            resting = np.array(kinds) == "hidden-bound"
+            axes.plot(keys[resting], heights[resting], "o", color=colour, markerfacecolor="white")
+            missing = ~crossing & ~((heights == 0) & (info.power % 2 == 0))
+            axes.plot(
+                keys[missing],
+                np.full(missing.sum(), (0.03, 0.97)[end]),
+                "v^"[end],
+                color=colour,
+                transform=axes.get_xaxis_transform(),
+            )
+    if label is not None:  # no end is a limit: the legend still names the detector
+        axes.plot([], [], color=colour, linestyle=line, marker=".", label=label)

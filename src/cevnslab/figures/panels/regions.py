@@ -1,0 +1,167 @@
+"""Regions of two couplings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cevnslab.figures import style
+from cevnslab.figures.labels import axis_scale, detector_styles, detector_text
+from cevnslab.figures.layout import Cell
+from cevnslab.figures.texts import Obstacles
+from cevnslab.inference.levels import delta_chi2_level
+from cevnslab.results import ContourLines, Result
+from cevnslab.results.text import level_text
+from cevnslab.studies.schema.figures import ContourPanel, CriticalMapPanel
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MAGNIFIED_BEYOND = 10.0
+"""Ratio of widths from which on the study's own regions are magnified."""
+INSET = 0.36
+"""Share of the panel's sides that the magnified corner takes."""
+INSET_CORNERS = ((0.05, 0.06), (0.59, 0.06), (0.05, 0.58), (0.59, 0.58))
+SCALE_OF_LINES = 0.72
+"""Of the stored region's lines."""
+
+
+def contour(cell: Cell, result: Result, panel: ContourPanel) -> None:
+    """The regions of two couplings, one per detector and level, and the Standard Model's point."""
+    axes, (x, y) = cell.axes, panel.contour
+    detectors = panel.detectors or list(result.detectors)
+    drawn = [c for c in result.contours if (c.coupling_x, c.coupling_y) == (x, y) and c.detector in detectors]
+    points = [polygon for c in drawn for polygon in c.polygons]
+    largest = [max((float(np.abs(p[:, axis]).max()) for p in points), default=0.0) for axis in (0, 1)]
+    factor_x, label_x = axis_scale(result.couplings[x], largest[0])
+    factor_y, label_y = axis_scale(result.couplings[y], largest[1])
+    styles, shown = detector_styles(result), list(dict.fromkeys(c.detector for c in drawn))
+    named: set[str] = set()
+    for c in drawn:
+        colour, line = styles[c.detector] if len(shown) > 1 else (style.DETECTOR_COLOURS[0], "-")
+        # Regions at several levels have one entry in the legend.
+        text = None if c.detector in named else detector_text(result, c.detector)
+        named.add(c.detector)
+        _region(axes, c, (factor_x, factor_y), colour, line, text)
+    origin = [result.couplings[name].standard_model for name in (x, y)]
+    if origin[0] is not None and origin[1] is not None:
+        place = origin[0] * factor_x, origin[1] * factor_y
+        axes.plot(*place, marker="+", color="black", markersize=7, linestyle="none")
+    axes.set_xlabel(label_x)
+    axes.set_ylabel(label_y)
+    axes.margins(0.08)
+    if panel.reference:
+        _reference(axes, result, panel, (factor_x, factor_y))
+    if panel.range:
+        _ranged(axes, panel.range, points, (factor_x, factor_y))
+    title = level_text({c.confidence_level for c in drawn})
+    if len(shown) == 1:
+        title = f"{detector_text(result, drawn[0].detector)}, {title}"
+    if len(shown) > 1 or panel.reference:
+        cell.legend(panel.legend, headroom=True)
+    axes.set_title(panel.title or title)
+
+
+def _region(
+    axes: Axes, c: ContourLines, factors: tuple[float, float], colour: str, line: object, text: str | None
+) -> None:
+    from matplotlib.patches import PathPatch
+    from matplotlib.path import Path
+
+    scaled = [polygon * np.array(factors) for polygon in c.polygons]
+    if scaled:
+        # One path of all polygons, so that a hole in a region stays empty; `axes.fill` would also measure every
+        # vertex once more for the limits, which the outline gives.
+        area = Path.make_compound_path(*(Path(polygon, closed=True) for polygon in scaled))
+        axes.add_artist(PathPatch(area, color=colour, alpha=0.12, linewidth=0))
+    for polygon in scaled:
+        axes.plot(polygon[:, 0], polygon[:, 1], color=colour, linestyle=line, label=text)
+        text = None
+
+
+def _ranged(axes: Axes, ends: list[float], points: list[np.ndarray], factors: tuple[float, float]) -> None:
+    """The part between two values of the first coupling, as high as the regions are there."""
+    low, high = (end * factors[0] for end in ends)
+    inside = [p[(p[:, 0] * factors[0] >= low) & (p[:, 0] * factors[0] <= high), 1] * factors[1] for p in points]
+    heights = np.concatenate(inside) if inside else np.empty(0)
+    axes.set_xlim(low, high)
+    if len(heights):
+        room = 0.08 * float(np.ptp(heights))
+        axes.set_ylim(float(heights.min()) - room, float(heights.max()) + room)
+
+
+def _reference(axes: Axes, result: Result, panel: ContourPanel, factors: tuple[float, float]) -> None:
+    """A stored region, dashed; where it dwarfs the study's own, these are shown again in a magnified corner."""
+    import matplotlib
+
+    stored = next(
+        r for r in result.references if (r.detector, r.coupling_x, r.coupling_y) == (panel.reference, *panel.contour)
+    )
+    own = axes.dataLim.frozen()
+    width = SCALE_OF_LINES * float(matplotlib.rcParams["lines.linewidth"])
+    text: str | None = result.reference_labels[stored.detector]
+    drawn = list(axes.lines)
+    for polygon in stored.polygons:
+        points = polygon * np.array(factors)
+        axes.plot(*points.T, color=style.REFERENCE_COLOUR, linestyle=(0, (4, 2)), linewidth=width, label=text)
+        text = None
+    if axes.dataLim.width < MAGNIFIED_BEYOND * own.width:
+        return
+    corner = _free_corner(axes)
+    inset = axes.inset_axes((*corner, INSET, INSET))
+    for line in drawn:
+        inset.plot(
+            *line.get_data(),
+            color=line.get_color(),
+            linestyle=line.get_linestyle(),
+            marker=line.get_marker(),
+            linewidth=0.55 * float(matplotlib.rcParams["lines.linewidth"]),
+        )
+    inset.set_xlim(own.x0 - 0.1 * own.width, own.x1 + 0.1 * own.width)
+    inset.set_ylim(own.y0 - 0.1 * own.height, own.y1 + 0.1 * own.height)
+    inset.tick_params(labelbottom=False, labelleft=False)
+    axes.indicate_inset_zoom(inset, edgecolor="0.5")
+
+
+def _free_corner(axes: Axes) -> tuple[float, float]:
+    """A corner where the magnified regions cover no curve: the axes grow until there is one."""
+    from matplotlib.transforms import Bbox
+
+    margin = 0.3
+    while True:
+        axes.margins(x=min(margin, 0.3) if margin > 0.5 else 0.08, y=margin)
+        axes.autoscale_view()
+        obstacles = Obstacles(axes)
+        for corner in INSET_CORNERS:
+            box = Bbox.from_bounds(*corner, INSET, INSET).padded(0.02).transformed(axes.transAxes)
+            if not obstacles.under(box):
+                return corner
+        margin *= 1.3
+
+
+def critical_map(cell: Cell, result: Result, panel: CriticalMapPanel) -> None:
+    """Simulated critical values in the plane of two couplings, and the region that they give."""
+    axes, (x, y) = cell.axes, panel.couplings
+    detector = panel.critical_map
+    values = next(m for m in result.critical_maps if (m.detector, m.coupling_x, m.coupling_y) == (detector, x, y))
+    factor_x, label_x = axis_scale(result.couplings[x], float(np.abs(values.x).max()))
+    factor_y, label_y = axis_scale(result.couplings[y], float(np.abs(values.y).max()))
+    drawn = axes.pcolormesh(
+        values.x * factor_x,
+        values.y * factor_y,
+        values.critical_value,
+        cmap="cividis",
+        shading="gouraud",
+        rasterized=True,
+    )
+    axes.figure.colorbar(drawn, cax=cell.beside(), label="critical \u0394\u03c7\u00b2")
+    for c in result.contours:
+        if (c.detector, c.coupling_x, c.coupling_y) == (detector, x, y):
+            for polygon in c.polygons:
+                axes.plot(polygon[:, 0] * factor_x, polygon[:, 1] * factor_y, color="white")
+    wilks = delta_chi2_level(values.confidence_level, 2)
+    level = level_text({values.confidence_level})
+    axes.set_title(panel.title or f"{detector_text(result, detector)}, {level}, Wilks {wilks:.2f}")
+    axes.set_xlabel(label_x)
+    axes.set_ylabel(label_y)
