@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from cevnslab.detection.response import BinAxis
+from cevnslab.detection.axes import BinAxis
 from cevnslab.errors import CevnslabError
 from cevnslab.likelihood.likelihood import Dataset, Likelihood
 from cevnslab.likelihood.parameters import Parameter

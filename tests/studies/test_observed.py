@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from cevnslab.detection.response import BinAxis
+from cevnslab.detection.axes import BinAxis
 from cevnslab.errors import CevnslabError
 from cevnslab.studies.observed import ObservedCounts, check_observed, observed_counts
 from cevnslab.studies.schema import CountsFile

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cevnslab.detection.axes import BinAxis
 from cevnslab.detection.efficiency import Efficiency
+from cevnslab.detection.matrix import ResponseMatrix
 from cevnslab.detection.quenching import UNQUENCHED, ConstantQuenching, Quenching
 from cevnslab.detection.readout import Readout
 from cevnslab.detection.smearing import Perfect, Smearing
@@ -46,21 +48,26 @@ class Detector:
     """Light of nuclear recoils; None: the energy axis is theirs."""
     time_bin_edges_us: FloatArray | None = None
     """Bins of the arrival time at a pulsed source, shape (time bins + 1,); None: times are not used."""
+    response: ResponseMatrix | None = None
+    """Of nuclear recoils, in the place of resolution, efficiency and quenching; its bins are the detector's."""
 
     def __post_init__(self) -> None:
         edges = frozen_array(self.bin_edges_kev)
         background = frozen_array(self.background_per_kg_day)
-        if edges.ndim != 1 or len(edges) < 2 or not np.all(np.diff(edges) > 0) or not edges[0] > 0:
+        where = f"detectors.{self.name}"
+        if self.response is not None:
+            self._check_response(where, edges)
+        elif edges.ndim != 1 or len(edges) < 2 or not np.all(np.diff(edges) > 0) or not edges[0] > 0:
             raise PhysicsError(f"detector {self.name}: bin edges must be positive and rise")
         if self.quenching is not None:
-            where = f"detectors.{self.name}"
             if callable(self.efficiency) and self.efficiency.axis == "recoil":
                 raise PhysicsError(f"{where}.efficiency.axis: with quenching it must be reconstructed, in keVee")
             if self.electron_quenching is not None:
                 raise PhysicsError(
                     f"{where}.electron_quenching: with quenching the axis is that of electrons already; remove it"
                 )
-        if background.shape != (len(edges) - 1,):
+        bins = len(edges) - 1 if self.response is None else self.response.probability.shape[1]
+        if background.shape != (bins,):
             raise PhysicsError(f"detector {self.name}: one background value per bin is needed")
         times = None if self.time_bin_edges_us is None else frozen_array(self.time_bin_edges_us)
         if times is not None and (times.ndim != 1 or len(times) < 2 or not np.all(np.diff(times) > 0)):
@@ -69,13 +76,40 @@ class Detector:
         object.__setattr__(self, "background_per_kg_day", background)
         object.__setattr__(self, "time_bin_edges_us", times)
 
+    def _check_response(self, where: str, edges: FloatArray) -> None:
+        """Raise `PhysicsError` for what the matrix contains already, or for other bins than its own."""
+        assert self.response is not None
+        present = {
+            "resolution": self.resolution is not None,
+            "efficiency": self.efficiency != 1.0,
+            "quenching": self.quenching is not None,
+            "electron_quenching": self.electron_quenching is not None,
+        }
+        for key, given in present.items():
+            if given:
+                raise PhysicsError(f"{where}.{key}: is in the response matrix; remove it")
+        if not np.array_equal(edges, self.response.axes[0].edges):
+            raise PhysicsError(f"{where}: the bins are those of the response matrix, along its first axis")
+
+    @property
+    def axes(self) -> tuple[BinAxis, ...]:
+        """The axes of its bins: energy, of recoils or of light, or those of its response; then arrival times."""
+        energy = (BinAxis("recoil_energy_kev" if self.quenching is None else "energy_kevee", self.bin_edges_kev),)
+        times = () if self.time_bin_edges_us is None else (BinAxis("time_us", self.time_bin_edges_us),)
+        return (*(energy if self.response is None else self.response.axes), *times)
+
     def readout(self, channel: str) -> Readout:
         """How recoils of a channel are seen.
 
         The axis is the nuclear recoil's own energy, on which an electron recoil T_e looks like T_e/electron_quenching;
         or electron-equivalent energy, on which nuclear recoils are quenched and electrons are not. Raises
-        `PhysicsError` for electrons at a detector that does not say how they look.
+        `PhysicsError` for electrons at a detector that does not say how they look: a response matrix is one of nuclear
+        recoils.
         """
+        if self.response is not None:
+            if channel != "cevns":
+                raise PhysicsError(f"detector {self.name}: its response matrix is one of nuclear recoils")
+            return Readout(self.bin_edges_kev, UNQUENCHED, self.response)
         if channel == "cevns":
             light = self.quenching or UNQUENCHED
         elif self.quenching is not None:
@@ -89,6 +123,8 @@ class Detector:
     @property
     def recoil_edges_kev(self) -> FloatArray:
         """The bin edges as nuclear-recoil energies; not a number where several recoils, or none, have its light."""
+        if self.response is not None:
+            return np.full(len(self.bin_edges_kev), np.nan)
         return self.bin_edges_kev if self.quenching is None else self.quenching.recoil_kev(self.bin_edges_kev)
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cevnslab.detection.efficiency import Efficiency, EfficiencyTable
+from cevnslab.detection.efficiency import Efficiency
 from cevnslab.detection.expansion import with_expansion
 from cevnslab.detection.folding import Monomial, fold, sorted_monomials
 from cevnslab.detection.quadrature import RecoilNodes, recoil_nodes
@@ -64,10 +64,7 @@ class Readout:
     @property
     def _kinks(self) -> list[float]:
         """Recoil energies at which light, bins or efficiency bend the integrand."""
-        energies: list[float] = self.edges.tolist() if self.smearing.sharp else []
-        table = self.efficiency
-        if isinstance(table, EfficiencyTable) and (table.axis == "recoil" or self.smearing.sharp):
-            energies += table.energy_kev
+        energies = self.smearing.kinks_kev(self.edges, self.efficiency)
         kinks = [recoil for energy in energies if energy > 0 for recoil in self.light.recoils_kev(energy)]
         return [*kinks, *self.light.kinks_kev]
 

@@ -19,6 +19,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from cevnslab.detection.axes import BinAxis
 from cevnslab.detection.detector import Detector
 from cevnslab.detection.expansion import Expansion, expansions_of
 from cevnslab.detection.folding import Monomial, sorted_monomials
@@ -40,22 +41,6 @@ from cevnslab.quadratic import Polynomial, Variable
 FloatArray = NDArray[np.float64]
 
 CHANNELS = ("cevns", "electron")
-
-
-@dataclass(frozen=True, eq=False)
-class BinAxis:
-    """One direction in which counts are binned."""
-
-    name: str
-    """With its unit, such as ``recoil_energy_kev`` or ``time_us``."""
-    edges: FloatArray
-    """Shape (bins + 1,), rising."""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "edges", frozen_array(self.edges))
-
-    def __len__(self) -> int:
-        return len(self.edges) - 1
 
 
 def polynomial_of(
@@ -176,14 +161,6 @@ class Response:
         return np.asarray(products @ self.signal)
 
 
-def bin_axes(detector: Detector) -> tuple[BinAxis, ...]:
-    """The axes of a detector's bins: energy, of nuclear recoils or of light, then time where it is binned."""
-    energy = BinAxis("recoil_energy_kev" if detector.quenching is None else "energy_kevee", detector.bin_edges_kev)
-    if detector.time_bin_edges_us is None:
-        return (energy,)
-    return energy, BinAxis("time_us", detector.time_bin_edges_us)
-
-
 def days_with_beam(source: Source, detector: Detector, years: float) -> FloatArray:
     """Days of live time with the beam on, in each time bin of a detector: shape (time bins,), one where none is."""
     if detector.time_bin_edges_us is None:
@@ -241,7 +218,6 @@ def response(
         for channel in channels
     }
     monomials = sorted_monomials(list(folded.values()))
-    axes = bin_axes(detector)
     background = np.outer(
         detector.background_per_kg_day * detector.mass_kg, days_with_beam(source, detector, exposure)
     ).ravel()
@@ -250,7 +226,7 @@ def response(
     nuisances = {f"{source.name}.{nuisance.name}": nuisance for nuisance in source.nuisances}
     return Response(
         detector.name,
-        axes,
+        detector.axes,
         declared,
         tuple(channels),
         tuple(monomials),

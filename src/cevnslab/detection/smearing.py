@@ -56,15 +56,14 @@ class Smearing(Protocol):
     def variable(self) -> Variable:
         """In which its width is constant."""
 
-    @property
-    def sharp(self) -> bool:
-        """Whether the seen energy is the true one, so that edges and bends of the efficiency are kinks of the fold."""
-
     def true_range(self, edges: FloatArray) -> tuple[float, float]:
         """The true energies that can be seen between the first and the last edge."""
 
     def windows(self, edges: FloatArray, efficiency: Efficiency, energy_kev: FloatArray) -> FloatArray:
         """Probability that a true energy is counted in each bin, shape (bins, energies)."""
+
+    def kinks_kev(self, edges: FloatArray, efficiency: Efficiency) -> list[float]:
+        """True energies at which the windows are not smooth."""
 
     def described(self, unit: str) -> str:
         """The law in a few words, with the unit of the detector's axis."""
@@ -79,10 +78,10 @@ class Perfect:
         """The root of the energy: rates are smooth in it."""
         return Variable()
 
-    @property
-    def sharp(self) -> bool:
-        """It is."""
-        return True
+    def kinks_kev(self, edges: FloatArray, efficiency: Efficiency) -> list[float]:
+        """The edges and the points of the efficiency: the seen energy is the true one."""
+        points = efficiency.energy_kev if isinstance(efficiency, EfficiencyTable) else ()
+        return [*(float(edge) for edge in edges), *points]
 
     def true_range(self, edges: FloatArray) -> tuple[float, float]:
         """The bins themselves."""
@@ -107,10 +106,9 @@ class _Gaussian:
 
     truncated: bool = False
 
-    @property
-    def sharp(self) -> bool:
-        """It is not."""
-        return False
+    def kinks_kev(self, edges: FloatArray, efficiency: Efficiency) -> list[float]:
+        """The points of an efficiency of the true energy."""
+        return _points_in_true_energy(efficiency)
 
     def width_kev(self, energy_kev: ArrayLike) -> FloatArray:
         """sigma(E) in keV."""
@@ -287,10 +285,9 @@ class GammaPhotoelectrons:
         """Sqrt E: for many photoelectrons the width is a root of the energy."""
         return Variable("sqrt", 0.5 / math.sqrt(self.shape_per_kev))
 
-    @property
-    def sharp(self) -> bool:
-        """It is not."""
-        return False
+    def kinks_kev(self, edges: FloatArray, efficiency: Efficiency) -> list[float]:
+        """The points of an efficiency of the true energy."""
+        return _points_in_true_energy(efficiency)
 
     def described(self, unit: str) -> str:
         """For instance ``13.4 photoelectrons per keVee``."""
@@ -326,3 +323,9 @@ class GammaPhotoelectrons:
         else:
             probability = probability * in_true_energy(efficiency, energy_kev)
         return np.asarray(np.add.reduceat(probability, np.searchsorted(borders, edges[:-1]), axis=0))
+
+
+def _points_in_true_energy(efficiency: Efficiency) -> list[float]:
+    if isinstance(efficiency, EfficiencyTable) and efficiency.axis == "recoil":
+        return list(efficiency.energy_kev)
+    return []

@@ -81,7 +81,7 @@ def _describe_detector(setup: DetectorSetup) -> list[str]:
     edges = detector.bin_edges_kev
     efficiency = detector.efficiency if isinstance(detector.efficiency, float) else "a table"
     unit = "keV" if detector.quenching is None else "keVee"
-    width = (detector.resolution or Perfect()).described(unit)
+    width = (detector.response or detector.resolution or Perfect()).described(unit)
     exposure = "one burst" if setup.exposure_years is None else _count(setup.exposure_years, "year")
     place = "with neutrinos of " if detector.distance_m is None else f"at {detector.distance_m:g} m from "
     quenching = "" if detector.electron_quenching is None else f", electron quenching {detector.electron_quenching:g}"

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cevnslab.detection import detector as detection
-from cevnslab.detection.response import BinAxis
+from cevnslab.detection.axes import BinAxis
 from cevnslab.errors import InputFileError, StudyError, located
 from cevnslab.likelihood.parameters import Parameter
 from cevnslab.likelihood.samples import PerBin, Sample, Scale

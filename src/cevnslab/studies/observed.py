@@ -15,7 +15,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from cevnslab.detection.response import BinAxis
+from cevnslab.detection.axes import BinAxis
 from cevnslab.errors import InputFileError, StudyError
 from cevnslab.likelihood.statistics import Statistic
 from cevnslab.studies.schema.counts import CountsFile

@@ -11,7 +11,7 @@ from typing import Any
 
 from cevnslab.datasets.registry import dataset
 from cevnslab.detection.detector import Detector, FloatArray
-from cevnslab.detection.response import Response, bin_axes, days_with_beam
+from cevnslab.detection.response import Response, days_with_beam
 from cevnslab.errors import StudyError, located
 from cevnslab.physics.couplings import Coupling, coupling
 from cevnslab.physics.sources import Source, days_in_time_bins
@@ -189,7 +189,7 @@ def _setup(
         raise StudyError(f"{path}.statistic: gaussian needs observed counts with errors; a projection has none")
     if observed is not None:
         with located(f"{path}.observed"):
-            check_observed(observed, statistic, bin_axes(detector))
+            check_observed(observed, statistic, detector.axes)
     if spec.backgrounds is None and uncertainties.background is None:
         raise StudyError(f"{path}.uncertainties.background: this key is required (or name the backgrounds)")
     return DetectorSetup(
@@ -232,7 +232,7 @@ def _observed(spec: schema.Detector, detector: Detector, base: Path) -> Observed
     if spec.observed is None or spec.observed == "asimov":
         return None
     with located(f"detectors.{spec.name}.observed"):
-        return observed_counts(spec.observed, bin_axes(detector), base)
+        return observed_counts(spec.observed, detector.axes, base)
 
 
 def _backgrounds(
@@ -249,5 +249,5 @@ def _backgrounds(
     backgrounds = []
     for each in spec.backgrounds:
         with located(f"{path}.{each.name}"):
-            backgrounds.append(background_of(each, detector, bin_axes(detector), days, base))
+            backgrounds.append(background_of(each, detector, detector.axes, days, base))
     return tuple(backgrounds)

@@ -23,11 +23,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from cevnslab.datasets.coherent_csi_2021.readers import read_coefficients, read_events, read_histogram
 from cevnslab.datasets.measurement import OFFSET, SIGNAL, Measurement, Setup, measurement
+from cevnslab.detection.axes import BinAxis
 from cevnslab.detection.expansion import expansions_of
 from cevnslab.detection.folding import Monomial, sorted_monomials
 from cevnslab.detection.quenching import UNQUENCHED, PolynomialQuenching
 from cevnslab.detection.readout import Readout, fold_channel
-from cevnslab.detection.response import BinAxis, Response, polynomial_of
+from cevnslab.detection.response import Response, polynomial_of
 from cevnslab.detection.smearing import GammaPhotoelectrons
 from cevnslab.likelihood.parameters import Parameter
 from cevnslab.likelihood.samples import Bend, Sample, Scale, Shift

@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 
 from cevnslab.datasets.coherent_lar_2020.readers import cube_edges, read_cube, read_efficiency
 from cevnslab.datasets.measurement import SIGNAL, Measurement, Setup, measurement, require_channels
+from cevnslab.detection.axes import BinAxis
 from cevnslab.detection.efficiency import EfficiencyTable
 from cevnslab.detection.expansion import expansions_of
 from cevnslab.detection.folding import Monomial, sorted_monomials
 from cevnslab.detection.quenching import PolynomialQuenching
 from cevnslab.detection.readout import Readout, fold_channel
-from cevnslab.detection.response import BinAxis, Response
+from cevnslab.detection.response import Response
 from cevnslab.detection.smearing import Resolution
 from cevnslab.likelihood.parameters import Parameter
 from cevnslab.likelihood.samples import Bend, Sample, Scale
