@@ -236,7 +236,7 @@ REFUSED = {
     ),
     "a distance from the Sun": ("solar-8b", {"detector": {"distance_m": 1.5e11}}, ["distance_m", "solar", "remove"]),
     "a distance from a supernova": (
-        "supernova", {"exposure_years": None, "detector": {"distance_m": 3e20}}, ["distance_m", "supernova", "remove"],
+        "supernova", {"exposure_years": None, "detector": {"distance_m": 1e10}}, ["distance_m", "supernova", "remove"],
     ),
     "years of a burst": ("supernova", {}, ["exposure_years", "supernova", "burst"]),
     "hours of a burst": (

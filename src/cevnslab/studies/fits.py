@@ -10,6 +10,7 @@ from cevnslab.datasets.fit import fit_standard_model
 from cevnslab.inference.pulls import impacts
 from cevnslab.inference.significance import significance
 from cevnslab.likelihood.fit import Fit, fit
+from cevnslab.physics.sources import total_flux_per_cm2_s
 from cevnslab.progress import track
 from cevnslab.studies import counts
 from cevnslab.studies.analysis import Analysis
@@ -130,9 +131,6 @@ def _flux(setup: AnySetup) -> float | None:
     """Neutrinos of all flavours per cm^2 and second, averaged over the live time; None where there is no such time."""
     if not isinstance(setup, DetectorSetup):
         return None
-    source, years = setup.source, setup.exposure_years
-    if years is None:
+    if setup.source.burst:
         return None
-    total = sum(component.yield_per_primary for component in source.components)
-    seconds = source.hours_per_year * 3600 * years
-    return float(source.fluence_per_cm2(setup.detector.distance_m, years) * total / seconds)
+    return total_flux_per_cm2_s(setup.source, setup.detector.distance_m)
