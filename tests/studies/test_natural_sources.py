@@ -277,3 +277,14 @@ def test_what_is_refused(mistake, command, write_study, tmp_path):
     assert ran.err.count("cevnslab: ") == 1
     assert "Traceback" not in ran.err
     assert all(word in ran.err for word in words), ran.err
+
+
+def test_a_flux_is_one_parameter_for_all_detectors():
+    """Two detectors at the Sun, one by 8B alone: their combination has one flux of 8B."""
+    keys = study("solar-8b", couplings=["sin2_theta_w"], uncertainties={"signal": 0.0, "background": 0.01}, pulls=True)
+    second = {**XENON, "name": "xe-2", "source": {"preset": "solar", "branches": ["8B", "hep"]}}
+    keys["detectors"] = [dict(XENON), second]
+    keys["combinations"] = [{"name": "both", "detectors": ["xe", "xe-2"], "signal": "independent"}]
+    pulls = [pull.parameter for pull in cl.study_from_dict(keys).run().pulls if pull.detector == "both"]
+    assert pulls.count("solar.flux_8b") == 1
+    assert pulls.count("solar.flux_hep") == 1

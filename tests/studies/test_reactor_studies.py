@@ -198,3 +198,20 @@ def test_the_hash_knows_the_fission_spectra(tmp_path):
         return cl.study_from_dict(study(source), base=tmp_path).sha256
 
     assert sha256("energy_mev U235\n1 2\n9 3\n") != sha256("energy_mev U235\n1 2\n9 4\n")
+
+
+def test_the_nuisance_above_8_mev_is_fitted():
+    """It widens a limit, more the wider its prior; fixed, the flux above 8 MeV is what the factor says."""
+    keys = {"quenching": {"lindhard_k": 0.162}, "threshold_kev": None, "maximum_kev": None, "background_ckkd": None}
+    keys |= {"threshold_kevee": 0.16, "maximum_kevee": 0.6, "bins": 22, "background_ckkd_ee": 10}
+    upper = {}
+    for width in (0.0, 0.3, 1.0):
+        source = reactor(above_8_mev={"factor": 0.8, "uncertainty": width})
+        result = cl.study_from_dict({**study(source, **keys), "couplings": ["mu_e"], "pulls": True}).run()
+        upper[width] = result.limit("ge", "mu_e").segments[0][1]
+        names = {pull.parameter: pull for pull in result.pulls}
+        assert ("reactor.above_8_mev" in names) == (width > 0)
+        if width:
+            assert names["reactor.above_8_mev"].prior_width == width
+            assert names["reactor.above_8_mev"].best_fit == pytest.approx(-0.2, abs=1e-3)
+    assert upper[0.0] < upper[0.3] < upper[1.0]
