@@ -28,7 +28,6 @@ from cevnslab.likelihood.samples import Scale
 STRENGTH = "cevns_strength"
 """The name of the strength among the parameters."""
 LARGEST_STRENGTH = 1e6
-BISECTIONS = 80
 
 
 @dataclass(frozen=True)
@@ -47,10 +46,6 @@ class Significance:
     """One-sided."""
     p_standard_model: float
     """Two-sided."""
-    upper_limit: float
-    """One-sided, on the strength."""
-    confidence_level: float
-    """Of the upper limit."""
 
 
 def with_strength(likelihood: Likelihood, samples: Sequence[str] = ("cevns",)) -> Likelihood:
@@ -76,7 +71,6 @@ def significance(
     likelihood: Likelihood,
     normalisations: Sequence[str] = (),
     samples: Sequence[str] = ("cevns",),
-    confidence_level: float = 0.90,
 ) -> Significance:
     """The strength of a signal, its error, and how significant it is.
 
@@ -103,25 +97,24 @@ def significance(
         discovery=discovery,
         p_no_signal=math.erfc(discovery / math.sqrt(2)) / 2,
         p_standard_model=math.erfc(math.sqrt(departure / 2)),
-        upper_limit=_upper_limit(free, value, lowest, confidence_level),
-        confidence_level=confidence_level,
     )
 
 
-def _upper_limit(likelihood: Likelihood, best: float, lowest: float, confidence_level: float) -> float:
-    """Where chi^2 has risen by the one-sided level above the best fit, by bisection; infinite beyond all strengths."""
+def upper_limit(likelihood: Likelihood, samples: Sequence[str] = ("cevns",), confidence_level: float = 0.90) -> float:
+    """The one-sided upper limit on the strength of a signal.
+
+    Where chi^2 has risen by Phi^-1(CL)^2 above that of the best fit, all nuisances profiled; infinite where it does not
+    within a strength of a million.
+    """
+    from scipy.optimize import brentq
+
+    free = with_strength(likelihood, samples)
+    best = fit(free)
     level = NormalDist().inv_cdf(confidence_level) ** 2
-    low, high = best, max(2 * best, 1.0)
-    while chi2_at(likelihood, high) - lowest < level:
-        low, high = high, 2 * high
+    low = 1 + best.parameter(STRENGTH).value
+    high = max(2 * low, 1.0)
+    while chi2_at(free, high) - best.chi2 < level:
+        high *= 2
         if high > LARGEST_STRENGTH:
             return math.inf
-    for _ in range(BISECTIONS):
-        middle = (low + high) / 2
-        if chi2_at(likelihood, middle) - lowest < level:
-            low = middle
-        else:
-            high = middle
-        if high - low < 1e-10 * high:
-            break
-    return (low + high) / 2
+    return float(brentq(lambda strength: chi2_at(free, strength) - best.chi2 - level, low, high, rtol=1e-10))

@@ -126,6 +126,8 @@ def comparison_table(result: Result) -> str:
     parts = [limits_table(result) if entry is None else _published_table(result, entry)]
     if result.fit:
         parts.append(fit_table(result))
+    if result.remarks:
+        parts.append("\n".join(f"Note: {remark}." for remark in result.remarks))
     if entry is not None and (better := improvements(result)):
         parts.append(improvement_table(better, result))
     return "\n\n".join(parts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cevnslab.results.catalogue import TABLES
 from cevnslab.results.curves import ContourLines, CriticalMap, CriticalValues, Profile
 from cevnslab.results.description import Column, Record, Table
-from cevnslab.results.fits import Band, Covariance, FitParameter, Pull
+from cevnslab.results.fits import Band, Covariance, FitParameter, Pull, Strength
 from cevnslab.results.limits import CROSSINGS, CouplingInfo, DetectorInfo, Limit, ScanPoint, natural_exponent
 from cevnslab.results.plans import DesignAnswer, Lever, LimitMap
 from cevnslab.results.result import Result
@@ -43,6 +43,7 @@ __all__ = [
     "ScanPoint",
     "SignalSpectrum",
     "Spectrum",
+    "Strength",
     "Summary",
     "Table",
     "TimeSpectrum",

@@ -14,6 +14,7 @@ TABLES: dict[str, Table] = {
         spectra.DATA_SPECTRA,
         fits.FIT,
         fits.PULLS,
+        fits.SIGNIFICANCES,
         fits.BANDS,
         curves.PROFILES,
         curves.CONTOURS,

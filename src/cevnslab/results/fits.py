@@ -105,3 +105,26 @@ BANDS = Table(
     ),
     on_page=True,
 )
+
+
+@dataclass(frozen=True)
+class Strength(Record):
+    """What the counts of one detector say about the strength of CEvNS, 1 in the Standard Model."""
+
+    detector: Detector
+    strength: Annotated[float, Column("best fit; the Standard Model's 1 for a projection")]
+    error: Annotated[float | None, Column("one standard deviation, all nuisances profiled")]
+    error_without_normalisation: Annotated[
+        float | None, Column("the same with the signal's own normalisations at their centres")
+    ]
+    significance: Annotated[float, Column("of CEvNS over none: sqrt(chi2(0) - chi2(best fit)), one-sided", "sigma")]
+    expected_significance: Annotated[float, Column("the same of the Standard Model's expectation", "sigma")]
+    p_no_cevns: Annotated[float, Column("one-sided, asymptotic")]
+    p_standard_model: Annotated[float, Column("two-sided, asymptotic")]
+    upper_limit: Annotated[float, Column("one-sided: 1.642 in chi2 above the best fit for 90 %; inf where it has none")]
+    confidence_level: Annotated[float, Column("of the upper limit")]
+
+
+SIGNIFICANCES = Table(
+    "significances", "Strength of CEvNS", "one detector: strength and significance of CEvNS", columns_of(Strength)
+)

@@ -12,7 +12,7 @@ from cevnslab.rendering import rendered
 from cevnslab.results.catalogue import TABLES
 from cevnslab.results.curves import ContourLines, CriticalMap, CriticalValues, Profile
 from cevnslab.results.description import Record, Table
-from cevnslab.results.fits import Band, Covariance, FitParameter, Pull
+from cevnslab.results.fits import Band, Covariance, FitParameter, Pull, Strength
 from cevnslab.results.limits import CouplingInfo, DetectorInfo, Limit, ScanPoint
 from cevnslab.results.plans import DesignAnswer, Lever, LimitMap
 from cevnslab.results.spectra import (
@@ -55,6 +55,7 @@ class Result:
     maps: tuple[LimitMap, ...] = ()
     levers: tuple[Lever, ...] = ()
     summary: tuple[Summary, ...] = ()
+    significances: tuple[Strength, ...] = ()
     remarks: tuple[str, ...] = ()
     """What a reader of the numbers must be told: a systematic far from its prior, a parameter that rests on a wall."""
     signals: tuple[SignalSpectrum, ...] = ()

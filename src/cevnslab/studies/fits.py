@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from cevnslab import results
 from cevnslab.datasets.fit import fit_standard_model
 from cevnslab.inference.pulls import impacts
-from cevnslab.inference.significance import significance
+from cevnslab.inference.significance import STRENGTH, significance, upper_limit
 from cevnslab.likelihood.fit import Fit, fit
 from cevnslab.physics.sources import total_flux_per_cm2_s
 from cevnslab.progress import track
@@ -122,6 +122,35 @@ def summary(analyses: dict[str, Analysis]) -> tuple[results.Summary, ...]:
                 observed=observed,
                 best_fit=strength.strength if strength is not None and analysis.real else None,
                 significance=None if strength is None else strength.discovery,
+            )
+        )
+    return tuple(rows)
+
+
+def strengths(study: Study, analyses: dict[str, Analysis]) -> tuple[results.Strength, ...]:
+    """Strength and significance of CEvNS: of detectors with counts, and of all where the study fits the strength."""
+    asked = any(coupling.name == STRENGTH for coupling in study.couplings)
+    level = study.file.intervals.levels[0]
+    rows = []
+    for analysis in analyses.values():
+        if not (analysis.real or asked) or "cevns" not in analysis.channels.split("+"):
+            continue
+        likelihood = analysis.likelihood
+        normalisations = [p.name for p in likelihood.parameters if p.name.endswith(".signal")]
+        observed = significance(likelihood, normalisations)
+        expected = observed if not analysis.real else significance(likelihood.restricted(()).asimov(), normalisations)
+        rows.append(
+            results.Strength(
+                detector=analysis.name,
+                strength=observed.strength,
+                error=observed.error,
+                error_without_normalisation=observed.error_without_normalisation,
+                significance=observed.discovery,
+                expected_significance=expected.discovery,
+                p_no_cevns=observed.p_no_signal,
+                p_standard_model=observed.p_standard_model,
+                upper_limit=upper_limit(likelihood, confidence_level=level),
+                confidence_level=level,
             )
         )
     return tuple(rows)

@@ -11,7 +11,7 @@ from cevnslab.physics.couplings import Coupling
 from cevnslab.progress import track
 from cevnslab.studies import counts, curves, design, maps, references, schema
 from cevnslab.studies.analysis import analyses
-from cevnslab.studies.fits import fits, summary
+from cevnslab.studies.fits import fits, strengths, summary
 from cevnslab.studies.provenance import provenance
 from cevnslab.studies.setups import DetectorSetup
 from cevnslab.studies.study import Study
@@ -81,6 +81,7 @@ def run(
         pulls=tuple(fitted.pulls),
         covariances=tuple(fitted.covariances),
         summary=summary(made),
+        significances=strengths(study, made),
         remarks=tuple(fitted.remarks),
         design=tuple(answer for question in study.file.design for answer in design.answers(study, question)),
         maps=tuple(maps.limit_map(study, asked) for asked in study.file.maps),

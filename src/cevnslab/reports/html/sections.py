@@ -121,6 +121,7 @@ def _fit(result: Result) -> Child:
     return [
         table("Fit to the data", ["detector", "parameter", "ours", "published"], rows, {2, 3}),
         element("p", f"Published: {published.source}.", class_="soft") if published.rows else None,
+        _list([f"{remark}." for remark in result.remarks]) if result.remarks else None,
     ]
 
 
