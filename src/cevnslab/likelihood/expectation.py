@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -161,6 +162,11 @@ class Expectation:
         """The template known from counts of its own, of which a data set has one at the most."""
         return next((part.per_bin for part in self.parts if part.per_bin is not None), None)
 
+    @cached_property
+    def moving(self) -> Expectation:
+        """What couplings change."""
+        return Expectation(tuple(part for part in self.parts if not part.constant), self.columns, self.size)
+
     def contracted(self, monomials: FloatArray) -> list[FloatArray]:
         """The templates at values of the monomials."""
         return [part.contracted(monomials) for part in self.parts]
@@ -278,9 +284,9 @@ class Counted:
         total = np.zeros((len(self.values), len(place), len(place)))
 
         def add(first: int, other: int, term: FloatArray) -> None:
+            # Both halves, also where one parameter acts twice on a sample.
             total[:, place[first], place[other]] += term
-            if first != other:
-                total[:, place[other], place[first]] += term
+            total[:, place[other], place[first]] += term
 
         for part, counted in zip(self.expectation.parts, self.parts, strict=True):
             weighted = pull if part.per_bin is None else pull * part.per_bin.ratio * _present(tau_of_bins)
@@ -310,14 +316,14 @@ class Counted:
             slope = np.sum(gathered[0] * counted.bent[number], axis=1)
             for scale, others in zip(part.scales.tolist(), counted.others, strict=True):
                 add(scale, column, others[:, 0] * slope)
-            add(column, column, 2 * factor * np.sum(gathered[0] * base[:, 2 + 2 * number], axis=1))
+            add(column, column, factor * np.sum(gathered[0] * base[:, 2 + 2 * number], axis=1))
             if part.shift_column is not None:
                 add(part.shift_column, column, factor * np.sum(gathered[1] * counted.bent[number], axis=1))
         if part.shift_column is not None:
             moved = np.sum(gathered[1] * counted.before, axis=1)
             for scale, others in zip(part.scales.tolist(), counted.others, strict=True):
                 add(scale, part.shift_column, others[:, 0] * moved)
-            add(part.shift_column, part.shift_column, factor * np.sum(gathered[2] * counted.before, axis=1))
+            add(part.shift_column, part.shift_column, factor / 2 * np.sum(gathered[2] * counted.before, axis=1))
 
     def monomial_slopes(self, pull: FloatArray, monomials: int) -> FloatArray:
         """Sum over bins of pull times the derivative of the counts by every monomial: shape (points, monomials)."""
@@ -334,6 +340,12 @@ class Counted:
             flat = (shape[:, :, None] * here[:, None, :]).reshape(len(pull), -1)
             total[:, part.rows] += flat @ part.templates.reshape(len(part.rows), -1).T
         return total
+
+    def mixed(self, monomials: FloatArray, pull: FloatArray) -> FloatArray:
+        """Sum over bins of pull times the slopes' derivative along a direction of the monomials: (points, columns)."""
+        moving = self.expectation.moving
+        slopes = moving.at(moving.contracted(monomials), self.values).slopes(None)
+        return np.asarray((slopes @ pull[:, :, None])[:, :, 0])
 
     def moved(self, monomials: FloatArray) -> FloatArray:
         """The counts' derivative along a direction of the monomials, shape (points, monomials): (points, bins)."""

@@ -198,6 +198,10 @@ def _derivatives(
         block = (slopes * weight[:, None, :]) @ slopes.transpose(0, 2, 1)
         bent = np.zeros_like(block)
         bent[:, : len(unit), : len(unit)] = at.second(pull, spread) * unit[:, None] * unit
+        for place, index in enumerate(hidden, start=len(unit)):
+            mixed = at.mixed(model.polynomial.values(couplings, (index,)), pull) * unit
+            bent[:, place, : len(unit)] += mixed
+            bent[:, : len(unit), place] += mixed
         if tau is not None:
             inverse, cross, exact = elimination(model, at, slopes, pull, weight, tau, data.off[number])
             removed, exactly = ((each * inverse[:, None, :]) @ each.transpose(0, 2, 1) for each in (cross, exact))
