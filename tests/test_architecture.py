@@ -15,6 +15,7 @@ import cevnslab
 
 ROOT = Path(cevnslab.__file__).parent
 FOUNDATION = [
+    "arguments",
     "errors",
     "frozen",
     "parallel",

@@ -18,7 +18,7 @@ from cevnslab.version import __version__
 
 if TYPE_CHECKING:
     from cevnslab.detection.detector import Detector
-    from cevnslab.detection.response import Response, response
+    from cevnslab.detection.response import Response
     from cevnslab.errors import CevnslabError
     from cevnslab.likelihood.likelihood import Likelihood
     from cevnslab.physics import atoms, constants, couplings, cross_sections, form_factors, nuclei, sources
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from cevnslab.reports.files import load_result
     from cevnslab.results import Result
     from cevnslab.studies.interface import delta_chi2, likelihood, limit, load_dataset
-    from cevnslab.studies.load import load_detector, load_source, load_study, study_from_dict
+    from cevnslab.studies.load import load_detector, load_source, load_study, response, study_from_dict
     from cevnslab.studies.study import Study
 
 _HOME = {
@@ -45,7 +45,7 @@ _HOME = {
     "load_result": "cevnslab.reports.files",
     "load_source": "cevnslab.studies.load",
     "load_study": "cevnslab.studies.load",
-    "response": "cevnslab.detection.response",
+    "response": "cevnslab.studies.load",
     "study_from_dict": "cevnslab.studies.load",
 }
 _MODULES = ("atoms", "constants", "couplings", "cross_sections", "form_factors", "nuclei", "sources")

@@ -120,6 +120,14 @@ class Detector:
             raise PhysicsError(f"detector {self.name}: the electron channel needs electron_quenching")
         return Readout(self.bin_edges_kev, light, self.resolution or Perfect(), self.efficiency)
 
+    def __repr__(self) -> str:
+        """In a few words: `dataclasses.asdict` has all."""
+        unit = "keV" if self.quenching is None else "keVee"
+        edges = (
+            f"{len(self.bin_edges_kev) - 1} bins from {self.bin_edges_kev[0]:g} to {self.bin_edges_kev[-1]:g} {unit}"
+        )
+        return f"<Detector {self.name}: {self.mass_kg:g} kg of {self.target.formula}, {edges}>"
+
     @property
     def recoil_edges_kev(self) -> FloatArray:
         """The bin edges as nuclear-recoil energies; not a number where several recoils, or none, have its light."""

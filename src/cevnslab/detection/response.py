@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from cevnslab import arguments
 from cevnslab.detection.axes import BinAxis
 from cevnslab.detection.detector import Detector
 from cevnslab.detection.expansion import Expansion, expansions_of
@@ -37,6 +38,7 @@ from cevnslab.physics.sources import (
     days_in_time_bins,
 )
 from cevnslab.quadratic import Polynomial, Variable
+from cevnslab.words import shown
 
 FloatArray = NDArray[np.float64]
 
@@ -139,26 +141,37 @@ class Response:
             return np.zeros(len(self.background))
         return np.asarray(self.coefficients[channel][0])
 
-    def counts(self, **values: float) -> FloatArray:
-        """Signal counts per bin, shape (bins,), with couplings in their plain units; others as in the Standard Model.
+    def counts(self, **values: ArrayLike) -> FloatArray:
+        """Signal counts per bin, with couplings in their plain units; others as in the Standard Model.
 
-        Raises `UnknownNameError` or `PhysicsError` for a coupling that the response does not have or a value out
-        of its bounds.
+        Values may be arrays that broadcast; the counts then have the shape (*shape of the values, bins). Raises
+        `UnknownNameError` or `PhysicsError` for a coupling that the response does not have, a value out of its bounds
+        or no finite number, and shapes that do not fit.
         """
         own = {new.name: new for new in self.couplings}
-        given = {}
-        for name, value in values.items():
-            new = coupling(name, own)
-            given[self.couplings.index(new)] = new.check(value)
-        products = np.array([not set(monomial) - set(given) for monomial in self.monomials], dtype=float)
-        for number, value in given.items():
+        arrays = dict(zip(values, arguments.broadcast(**values), strict=True))
+        given = {self.couplings.index(new := coupling(name, own)): new.check_all(arrays[name]) for name in values}
+        shape = next(iter(arrays.values())).shape if arrays else ()
+        without = np.array([not set(monomial) - set(given) for monomial in self.monomials], dtype=float)
+        products = np.broadcast_to(without, (*shape, len(self.monomials)))
+        for number, array in given.items():
             orders = np.array([monomial.count(number) for monomial in self.monomials])
             if number in self.expansions:
-                self.expansions[number].check(value, self.couplings[number])
-                products *= self.expansions[number].functions(value)[orders]
+                for value in array.ravel():
+                    self.expansions[number].check(float(value), self.couplings[number])
+                products = products * np.moveaxis(self.expansions[number].functions(array)[orders], 0, -1)
             else:
-                products *= self.couplings[number].strength(value) ** orders
+                products = products * self.couplings[number].strengths(array)[..., None] ** orders
         return np.asarray(products @ self.signal)
+
+    def __repr__(self) -> str:
+        bins = " x ".join(f"{len(axis)} {axis.name}" for axis in self.axes)
+        names = ", ".join(new.name for new in self.couplings[:_MOST_NAMES]) or "none"
+        more = f" and {len(self.couplings) - _MOST_NAMES} more" if len(self.couplings) > _MOST_NAMES else ""
+        return f"<Response of {self.name}: {self.channel_label}, bins {bins}, couplings {names}{more}>"
+
+
+_MOST_NAMES = 6
 
 
 def days_with_beam(source: Source, detector: Detector, years: float) -> FloatArray:
@@ -193,8 +206,9 @@ def response(
     channel is not one of the two.
 
     """
+    _check_kinds(source, detector)
     exposure = _exposure_years(source, years)
-    declared = tuple(coupling(new, registry) if isinstance(new, str) else new for new in couplings)
+    declared = tuple(new if isinstance(new, Coupling) else coupling(new, registry) for new in couplings)
     if len(set(declared)) != len(declared):
         raise PhysicsError(f"couplings must be unique, got {', '.join(new.name for new in declared)}")
     if not channels or len(set(channels)) != len(channels) or not set(channels) <= set(CHANNELS):
@@ -240,6 +254,22 @@ def response(
     )
 
 
+def _check_kinds(source: object, detector: object) -> None:
+    """Raise `PhysicsError` for what is no source or no detector."""
+    if not hasattr(source, "components") or not hasattr(source, "fluence_per_cm2"):
+        raise PhysicsError(
+            f"source: must be a source, of cevnslab.load_source or cevnslab.sources, got {_kind(source)}"
+        )
+    if not isinstance(detector, Detector):
+        raise PhysicsError(
+            f"detector: must be a detector, a cevnslab.Detector or one of cevnslab.load_detector, got {_kind(detector)}"
+        )
+
+
+def _kind(value: object) -> str:
+    return shown(value) if isinstance(value, str | int | float | list | dict | None) else f"a {type(value).__name__}"
+
+
 def _exposure_years(source: Source, years: float | None) -> float:
     """The exposure, checked; 1 for a burst, which does not ask for it."""
     if source.burst:
@@ -248,9 +278,10 @@ def _exposure_years(source: Source, years: float | None) -> float:
         return 1.0
     if years is None:
         raise PhysicsError(f"source {source.name}: years of exposure are required")
-    if not years > 0:
-        raise PhysicsError(f"the exposure must be above 0 years, got {years:g}")
-    return years
+    exposure = arguments.number("years", years)
+    if not exposure > 0:
+        raise PhysicsError(f"the exposure must be above 0 years, got {exposure:g}")
+    return exposure
 
 
 @dataclass(frozen=True, eq=False)

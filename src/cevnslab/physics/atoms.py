@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cevnslab.arguments import numbers
 from cevnslab.errors import UnknownNameError
 
 
@@ -36,7 +37,7 @@ def binding_energies_kev(symbol: str) -> NDArray[np.float64]:
     >>> binding_energies_kev("C")
     array([0.2842])
     """
-    if symbol not in subshells():
+    if not isinstance(symbol, str) or symbol not in subshells():
         raise UnknownNameError(
             f"no subshell binding energies are tabulated for {symbol}, which the electron channel needs; "
             f"tabulated are {', '.join(sorted(subshells()))}"
@@ -53,8 +54,8 @@ def effective_charge(symbol: str, recoil_energy_kev: ArrayLike) -> NDArray[np.fl
     >>> effective_charge("Cs", [0.1, 1.0, 36.0])
     array([19., 37., 55.])
     """
-    steps = binding_energies_kev(symbol)
+    steps, recoil = binding_energies_kev(symbol), numbers("recoil_energy_kev", recoil_energy_kev)
     freed = np.zeros(len(steps) + 1)
     for energy, electrons in subshells()[symbol]:
         freed[np.searchsorted(steps, energy) + 1 if energy > 0 else 0] += electrons
-    return np.asarray(np.cumsum(freed)[np.searchsorted(steps, np.asarray(recoil_energy_kev, dtype=float), side="left")])
+    return np.asarray(np.cumsum(freed)[np.searchsorted(steps, recoil, side="left")])

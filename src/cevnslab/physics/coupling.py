@@ -16,10 +16,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from cevnslab.arguments import number, numbers
 from cevnslab.errors import PhysicsError
 from cevnslab.physics.flavour import FLAVOURS, MASS_STATES
 from cevnslab.physics.nuclei import Nucleus, Target
@@ -156,9 +158,14 @@ class Coupling:
 
         Raises `PhysicsError` for a coupling that is not `linear`.
         """
+        return float(self.strengths(value))
+
+    def strengths(self, values: ArrayLike) -> FloatArray:
+        """The strength of values of any shape."""
         if not self.linear:
             raise PhysicsError(f"{self.name} is not linear in the amplitude: every value needs a target of its own")
-        return float(value**self.power - self.reference**self.power)
+        raised: Any = values if isinstance(values, float) else np.asarray(values, dtype=float)
+        return np.asarray(raised**self.power - self.reference**self.power)
 
     def values(self, strength: float) -> tuple[float, ...]:
         """All values inside the bounds that have a strength, rising; none where it cannot be had.
@@ -188,12 +195,17 @@ class Coupling:
         return self.scale**self.power
 
     def check(self, value: float) -> float:
-        """The value, or `PhysicsError` where it is outside the bounds (or not a number)."""
-        low, high = self.bounds
-        if not low <= value <= high:
+        """The value as a float, or `PhysicsError` where it is outside the bounds or no finite number."""
+        return float(self.check_all(number(self.name, value)))
+
+    def check_all(self, values: ArrayLike) -> FloatArray:
+        """Values of any shape; `PhysicsError` where one is outside the bounds or no finite number."""
+        array, (low, high) = numbers(self.name, values), self.bounds
+        outside = array[~((array >= low) & (array <= high))]
+        if outside.size:
             unit = "" if self.unit == "1" else f" {self.unit}"
-            raise PhysicsError(f"{self.name} = {value:g}{unit} is outside its bounds [{low:g}, {high:g}]")
-        return value
+            raise PhysicsError(f"{self.name} = {outside.flat[0]:g}{unit} is outside its bounds [{low:g}, {high:g}]")
+        return array
 
 
 def pair_symbol(alpha: str, beta: str) -> str:

@@ -6,8 +6,7 @@ the package asks: counts, limits, contours and figures follow from the declarati
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
+from collections.abc import Iterable, Iterator, Mapping
 
 from cevnslab.errors import UnknownNameError
 from cevnslab.physics.coupling import (
@@ -29,7 +28,7 @@ from cevnslab.physics.millicharges import (
 )
 from cevnslab.physics.nsi import NSI
 from cevnslab.physics.weak import CEVNS_STRENGTH, NEUTRON_RADIUS, WEAK_MIXING
-from cevnslab.words import nearest
+from cevnslab.words import nearest, shown
 
 __all__ = [
     "COMPONENTS",
@@ -49,19 +48,28 @@ __all__ = [
     "millicharge_strength",
 ]
 
-COUPLINGS: Mapping[str, Coupling] = MappingProxyType(
-    {
-        new.name: new
-        for new in (
-            *MILLICHARGES,
-            *MAGNETIC_MOMENTS,
-            *CHARGE_RADII,
-            *NSI,
-            WEAK_MIXING,
-            NEUTRON_RADIUS,
-            CEVNS_STRENGTH,
-        )
-    }
+
+class Registry(Mapping[str, Coupling]):
+    """Couplings by name, not to be changed; it prints itself in a few words, since signatures show it."""
+
+    def __init__(self, couplings: Iterable[Coupling]) -> None:
+        self._couplings = {declared.name: declared for declared in couplings}
+
+    def __getitem__(self, name: str) -> Coupling:
+        return self._couplings[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._couplings)
+
+    def __len__(self) -> int:
+        return len(self._couplings)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} couplings>"
+
+
+COUPLINGS: Mapping[str, Coupling] = Registry(
+    (*MILLICHARGES, *MAGNETIC_MOMENTS, *CHARGE_RADII, *NSI, WEAK_MIXING, NEUTRON_RADIUS, CEVNS_STRENGTH)
 )
 """The couplings by name; functions that look one up take another registry as an argument."""
 
@@ -72,6 +80,8 @@ def coupling(name: str, registry: Mapping[str, Coupling] = COUPLINGS) -> Couplin
     >>> coupling("q_emu").unit
     'e'
     """
+    if not isinstance(name, str):
+        raise UnknownNameError(f"a coupling's name must be a word, got {shown(name)}")
     if name in FAMILIES and name not in registry:
         raise UnknownNameError(f"'{name}' is a family of couplings: it needs parameters, at least mass_mev and label")
     if name not in registry:

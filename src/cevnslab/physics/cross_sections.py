@@ -19,6 +19,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cevnslab.arguments import broadcast
 from cevnslab.errors import PhysicsError, UnknownNameError
 from cevnslab.frozen import read_only
 from cevnslab.physics.atoms import effective_charge
@@ -320,18 +321,16 @@ def differential(
     >>> round(states[1] / states[0], 3)  # interference between flavours
     0.376
     """
-    resolved = target(of) if isinstance(of, str) else of
+    resolved = of if isinstance(of, Target) else target(of)
     strengths: dict[Coupling, float] = {}
     for key, value in (couplings or {}).items():
-        new = coupling(key, registry) if isinstance(key, str) else key
-        new.check(value)
+        new = key if isinstance(key, Coupling) else coupling(key, registry)
+        checked = new.check(value)
         if new.rebuild is not None:
-            resolved = new.rebuild(resolved, value)
+            resolved = new.rebuild(resolved, checked)
         else:
-            strengths[new] = new.strength(value)
-    recoil, energy = np.broadcast_arrays(
-        np.asarray(recoil_energy_kev, dtype=float), np.asarray(neutrino_energy_mev, dtype=float)
-    )
+            strengths[new] = new.strength(checked)
+    recoil, energy = broadcast(recoil_energy_kev=recoil_energy_kev, neutrino_energy_mev=neutrino_energy_mev)
     if not np.all(recoil > 0) or not np.all(energy > 0):
         raise PhysicsError("recoil energies and neutrino energies must be above 0")
     weights = pair_weights(incoming, oscillation, antineutrino)

@@ -11,6 +11,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cevnslab.arguments import number, numbers
 from cevnslab.errors import PhysicsError
 from cevnslab.physics.constants import MEV_TO_INVERSE_FM
 
@@ -29,7 +30,7 @@ FERMI_DIFFUSENESS_FM = 2.30 / (4 * np.log(3))
 
 def _sphere_radius(name: str, rms_radius_fm: float, smearing_fm2: float) -> float:
     """Radius of a uniform sphere that, once smeared, has the given rms radius."""
-    squared = 5 / 3 * (rms_radius_fm**2 - smearing_fm2)
+    squared = 5 / 3 * (number("rms_radius_fm", rms_radius_fm) ** 2 - smearing_fm2)
     if not squared > 0:
         raise PhysicsError(
             f"the {name} form factor needs an rms radius above {np.sqrt(smearing_fm2):.4g} fm, got {rms_radius_fm:g} fm"
@@ -63,7 +64,7 @@ def helm(momentum_transfer_mev: ArrayLike, rms_radius_fm: float) -> FloatArray:
 
     """
     radius = _sphere_radius("Helm", rms_radius_fm, 3 * SURFACE_THICKNESS_FM**2)
-    q = np.asarray(momentum_transfer_mev, dtype=float) * MEV_TO_INVERSE_FM
+    q = numbers("momentum_transfer_mev", momentum_transfer_mev) * MEV_TO_INVERSE_FM
     return _uniform_sphere(q * radius) * np.exp(-0.5 * (q * SURFACE_THICKNESS_FM) ** 2)
 
 
@@ -77,7 +78,7 @@ def klein_nystrand(momentum_transfer_mev: ArrayLike, rms_radius_fm: float) -> Fl
     0.99297
     """
     radius = _sphere_radius("Klein-Nystrand", rms_radius_fm, 6 * YUKAWA_RANGE_FM**2)
-    q = np.asarray(momentum_transfer_mev, dtype=float) * MEV_TO_INVERSE_FM
+    q = numbers("momentum_transfer_mev", momentum_transfer_mev) * MEV_TO_INVERSE_FM
     return _uniform_sphere(q * radius) / (1 + (q * YUKAWA_RANGE_FM) ** 2)
 
 
@@ -91,7 +92,7 @@ def symmetrised_fermi(momentum_transfer_mev: ArrayLike, rms_radius_fm: float) ->
     0.99296
     """
     radius = _sphere_radius("symmetrised Fermi", rms_radius_fm, 1.4 * (np.pi * FERMI_DIFFUSENESS_FM) ** 2)
-    q = np.asarray(momentum_transfer_mev, dtype=float) * MEV_TO_INVERSE_FM
+    q = numbers("momentum_transfer_mev", momentum_transfer_mev) * MEV_TO_INVERSE_FM
     # Below 1e-3 fm^-1 the bracket cancels; there 1 - (qR)^2/6 is exact to 1e-11.
     small = np.abs(q) < 1e-3
     safe = np.where(small, 1.0, q)

@@ -12,7 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cevnslab.arguments import number
 from cevnslab.errors import UnknownNameError
+from cevnslab.words import shown
 
 if TYPE_CHECKING:
     TargetInput = str | Mapping[str, float]
@@ -122,6 +124,10 @@ def parse_target(text: TargetInput) -> dict[Species, float]:
         if single is not None:
             return {single: 1.0}
         return {Species(symbol): count for symbol, count in parse_formula(text).items()}
+    if not isinstance(text, Mapping) or not all(isinstance(name, str) for name in text):
+        raise UnknownNameError(
+            f"a target must be a formula or fractions of atoms by isotope, got {shown(text)}; {HINT}"
+        )
     fractions: dict[Species, float] = {}
     for name, fraction in text.items():
         species = _isotope(name) or Species(name)
@@ -129,9 +135,9 @@ def parse_target(text: TargetInput) -> dict[Species, float]:
             _library_element(name)
         if species in fractions:
             raise UnknownNameError(f"the isotope {species} is given twice")
-        if not fraction > 0:
+        fractions[species] = number(f"the fraction of {species}", fraction)
+        if not fractions[species] > 0:
             raise UnknownNameError(f"the fraction of {species} must be above 0, got {fraction:g}")
-        fractions[species] = float(fraction)
     total = sum(fractions.values())
     if not abs(total - 1) <= FRACTIONS_SUM_WITHIN:
         raise UnknownNameError(f"the fractions of atoms must sum to 1, got {total:.7g}")

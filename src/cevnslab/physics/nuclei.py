@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from cevnslab.arguments import number
 from cevnslab.errors import PhysicsError
 from cevnslab.physics import radii
 from cevnslab.physics.constants import ATOMIC_MASS_UNIT_MEV, AVOGADRO, KEV
@@ -178,7 +179,7 @@ def _radii(option: str, value: RadiusInput, atoms: Mapping[Species, float]) -> d
     if value is None:
         return {}
     if not isinstance(value, Mapping):
-        return {species: float(value) for species in atoms}
+        return {species: number(option, value) for species in atoms}
     chosen: dict[Species, float] = {}
     for name, radius in value.items():
         named = [
@@ -188,5 +189,5 @@ def _radii(option: str, value: RadiusInput, atoms: Mapping[Species, float]) -> d
         ]
         if not named:
             raise PhysicsError(f"{option} names {name}, which is not in {', '.join(map(str, atoms))}")
-        chosen |= {species: float(radius) for species in named}
+        chosen |= {species: number(f"{option} of {name}", radius) for species in named}
     return chosen

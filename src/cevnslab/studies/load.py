@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from cevnslab.detection.detector import Detector
+from cevnslab.detection.response import Response
+from cevnslab.detection.response import response as detection_response
 from cevnslab.errors import StudyError, located
+from cevnslab.physics.couplings import COUPLINGS, Coupling
 from cevnslab.physics.nuclei import NucleiConvention
 from cevnslab.physics.sources import Source
 from cevnslab.results import Result
@@ -20,13 +23,20 @@ from cevnslab.studies.sources import build_source, validated_source
 from cevnslab.studies.study import Study, build_study
 from cevnslab.studies.validation import validated
 from cevnslab.studies.yaml_io import read_yaml
+from cevnslab.words import shown
 
 
 def _content(kind: presets.Kind, name_or_path: str | os.PathLike[str]) -> tuple[dict[str, Any], str, Path]:
-    text = os.fspath(name_or_path)
+    text = _text(name_or_path)
     if presets.is_path(name_or_path):
         return read_yaml(Path(text)), text, Path(text).parent
     return presets.load(kind, text), f"preset {text}", Path()
+
+
+def _text(name_or_path: object) -> str:
+    if not isinstance(name_or_path, str | os.PathLike):
+        raise StudyError(f"a preset's name or a path is needed, got {shown(name_or_path)}")
+    return str(os.fspath(name_or_path))
 
 
 def load_source(name_or_path: str | os.PathLike[str]) -> Source:
@@ -56,6 +66,48 @@ def load_detector(name_or_path: str | os.PathLike[str], *, nuclei: NucleiConvent
         return build_detector(validated(schema.Detector, merged, base), base, nuclei)
 
 
+def response(
+    source: Source | str | os.PathLike[str],
+    detector: Detector | str | os.PathLike[str],
+    *,
+    couplings: Sequence[str | Coupling] = (),
+    years: float | None = None,
+    channels: Sequence[str] = ("cevns",),
+    form_factor: str = "helm",
+    radiative_corrections: bool = False,
+    registry: Mapping[str, Coupling] = COUPLINGS,
+) -> Response:
+    """Expected counts per bin of a detector at a source, as a function of couplings.
+
+    Parameters
+    ----------
+    source, detector : objects, or what `load_source` and `load_detector` take: a preset's name or a file.
+    couplings : names or declarations; at most one that is not linear in an amplitude, such as the neutron radius.
+    years : exposure in calendar years; none at a source of one burst, whose counts are those of the burst.
+    channels : of ``"cevns"`` and ``"electron"``; the latter needs the detector's `electron_quenching`.
+    form_factor : a name of `cevnslab.form_factors.FORM_FACTORS`.
+    radiative_corrections : corrected couplings on nuclei (`cevnslab.cross_sections.cevns`).
+    registry : where names of couplings are looked up.
+
+    Raises a `CevnslabError` where no recoil reaches the bins, a table does not cover the energies needed, a channel is
+    not one of the two, or an argument is not what it should be.
+
+    >>> round(float(response("ess", "ess-ge", years=3).counts().sum()), 4)
+    3874.6091
+
+    """
+    return detection_response(
+        load_source(source) if isinstance(source, str | os.PathLike) else source,
+        load_detector(detector) if isinstance(detector, str | os.PathLike) else detector,
+        couplings=couplings,
+        years=years,
+        channels=channels,
+        form_factor=form_factor,
+        radiative_corrections=radiative_corrections,
+        registry=registry,
+    )
+
+
 def load_study(
     name_or_path: str | os.PathLike[str],
     *,
@@ -73,7 +125,7 @@ def load_study(
     >>> load_study("parada2024").name
     'parada2024'
     """
-    text = os.fspath(name_or_path)
+    text = _text(name_or_path)
     if presets.is_path(name_or_path) or (text not in presets.names("studies") and Path(text).is_file()):
         path = Path(text)
         return study_from_dict(read_yaml(path), where=str(path), base=path.parent, data=data, announce=announce)

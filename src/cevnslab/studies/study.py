@@ -26,7 +26,8 @@ from cevnslab.studies.schema.base import require_known
 from cevnslab.studies.schema.counts import check_backgrounds
 from cevnslab.studies.setups import AnySetup, DetectorSetup, ExperimentSetup
 from cevnslab.studies.sources import build_source, merge_source, says_distance
-from cevnslab.studies.validation import validated
+from cevnslab.studies.validation import plain, validated
+from cevnslab.words import shown
 
 Runner = Callable[..., Result]
 """Computes a study, with the options of `Study.run`: handed in, since whatever runs a study knows what one is."""
@@ -50,6 +51,10 @@ class Study:
     """What computes it."""
     data: Path | None = None
     """Where experiments' data lie; searched for unless given."""
+
+    def __repr__(self) -> str:
+        detectors = ", ".join(setup.name for setup in self.setups)
+        return f"<Study {self.name}: detectors {detectors}; couplings {', '.join(self.file.coupling_names) or 'none'}>"
 
     @property
     def name(self) -> str:
@@ -106,7 +111,9 @@ def build_study(
     Raises a `CevnslabError` whose message names the file, the key's path, the fault and what is allowed.
     """
     with located(where):
-        file = validated(schema.StudyFile, _with_presets(content), base)
+        if not isinstance(content, Mapping):
+            raise StudyError(f"keys and values are needed, got {shown(content)}")
+        file = validated(schema.StudyFile, _with_presets(plain(content)), base)
         registry = study_registry(file, announce)
         couplings = []
         for name in file.coupling_names:

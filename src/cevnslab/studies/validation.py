@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
+import numpy as np
 from pydantic import BaseModel, Tag, ValidationError
 from pydantic.fields import FieldInfo
 
@@ -31,6 +33,21 @@ def validated(model: type[_ModelType], content: Mapping[str, Any], base: Path | 
         if len(errors) > _MOST_MESSAGES:
             lines.append(f"and {len(errors) - _MOST_MESSAGES} more")
         raise StudyError("\n  ".join(lines)) from None
+
+
+def plain(value: Any) -> Any:
+    """A value as YAML would give it: numbers and arrays of numpy, tuples and paths become what they mean.
+
+    >>> plain({"bins": np.int64(4), "edges": (np.float32(0.5), 1), "file": Path("a.dat")})
+    {'bins': 4, 'edges': [0.5, 1], 'file': 'a.dat'}
+    """
+    if isinstance(value, Mapping):
+        return {key: plain(inner) for key, inner in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [plain(inner) for inner in value]
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
 _BOUNDS = {

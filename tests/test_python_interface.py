@@ -1,0 +1,125 @@
+"""Public functions in a notebook: wrong arguments are our errors, which name them; results print in a few lines."""
+
+from __future__ import annotations
+
+import pydoc
+
+import numpy as np
+import pytest
+from support import STUDY, changed, near
+
+import cevnslab as cl
+
+
+@pytest.fixture(scope="module")
+def response():
+    return cl.response("ess", "ess-ge", couplings=["q_ee", "q_emu"], years=3)
+
+
+def test_names_stand_for_what_they_load(response):
+    direct = cl.response(cl.load_source("ess"), cl.load_detector("ess-ge"), couplings=["q_ee", "q_emu"], years=3)
+    assert np.array_equal(direct.counts(q_ee=1e-9), response.counts(q_ee=1e-9))
+
+
+def test_arrays_of_a_coupling_broadcast(response):
+    values = np.array([[1e-9, -2e-9, 0.0], [5e-9, 1e-8, 0.0]])
+    other = np.array([0.0, 1e-9, 3e-9])
+    counts = response.counts(q_ee=values, q_emu=other)
+    assert counts.shape == (2, 3, 104)
+    for i, j in np.ndindex(2, 3):
+        assert counts[i, j] == near(response.counts(q_ee=float(values[i, j]), q_emu=float(other[j])), 1e-13)
+    radius = cl.response("ess", "ess-ge", couplings=["neutron_radius"], years=3)
+    several = radius.counts(neutron_radius=[3.9, 4.1])
+    assert several[1] == near(radius.counts(neutron_radius=4.1), 1e-13)
+
+
+@pytest.mark.parametrize("years", [np.float16(3), np.float32(3), np.int64(3), 3, np.array(3.0)])
+def test_numbers_of_any_kind(years, response):
+    assert cl.response("ess", "ess-ge", years=years).counts() == near(response.counts(), 1e-12)
+
+
+ESS, GE = cl.load_source("ess"), cl.load_detector("ess-ge")
+WRONG = {
+    "text for a coupling": (lambda r: r.counts(q_ee="1e-9"), ["q_ee", "a number", "'1e-9'"]),
+    "nothing for a coupling": (lambda r: r.counts(q_ee=None), ["q_ee", "nothing"]),
+    "nan for a coupling": (lambda r: r.counts(q_ee=np.nan), ["q_ee", "finite", "nan"]),
+    "shapes of couplings": (lambda r: r.counts(q_ee=[0, 0], q_emu=[0, 0, 0]), ["q_ee (2,)", "q_emu (3,)"]),
+    "a value out of bounds": (lambda r: r.counts(q_ee=[0, 1.0]), ["q_ee = 1", "bounds"]),
+    "an unknown coupling": (lambda r: r.counts(q_eee=0), ["'q_eee'", "q_ee"]),
+    "an array in cevns": (
+        lambda r: cl.cross_sections.cevns(1.0, 40.0, "Ge", couplings={"q_ee": np.array([1e-9, 2e-9])}),
+        ["q_ee", "one number", "(2,)"],
+    ),
+    "shapes of energies": (
+        lambda r: cl.cross_sections.cevns([1.0, 2.0], [1.0, 2.0, 3.0], "Ge"),
+        ["recoil_energy_kev (2,)", "neutrino_energy_mev (3,)"],
+    ),
+    "text for an energy": (lambda r: cl.cross_sections.cevns("1", 40.0, "Ge"), ["recoil_energy_kev", "'1'"]),
+    "ragged energies": (lambda r: cl.cross_sections.cevns([[1.0], [1.0, 2.0]], 4, "Ge"), ["recoil_energy_kev"]),
+    "no target": (lambda r: cl.cross_sections.cevns(1.0, 40.0, None), ["target", "nothing"]),
+    "infinite recoils": (lambda r: cl.atoms.effective_charge("Cs", np.inf), ["recoil_energy_kev", "inf"]),
+    "an element that is none": (lambda r: cl.atoms.effective_charge(None, 1.0), ["subshell"]),
+    "a momentum in words": (lambda r: cl.form_factors.helm("q", 4.0), ["momentum_transfer_mev", "'q'"]),
+    "a radius of nothing": (lambda r: cl.form_factors.helm(1.0, None), ["rms_radius_fm", "nothing"]),
+    "a radius in words": (lambda r: cl.nuclei.target("Ge", rms_radius_fm={"Ge": "4"}), ["rms_radius_fm of Ge", "'4'"]),
+    "a source for a detector": (lambda r: cl.response(GE, ESS, years=3), ["source", "load_source", "Detector"]),
+    "a detector of nothing": (lambda r: cl.response(ESS, None, years=3), ["detector", "load_detector", "nothing"]),
+    "an endless exposure": (lambda r: cl.response(ESS, GE, years=np.inf), ["years", "finite", "inf"]),
+    "an exposure in words": (lambda r: cl.response(ESS, GE, years="3"), ["years", "'3'"]),
+    "several exposures": (lambda r: cl.response(ESS, GE, years=[1, 2]), ["years", "one number"]),
+    "a coupling that is none": (lambda r: cl.response(ESS, GE, couplings=[3], years=1), ["coupling", "3"]),
+    "a preset that is none": (lambda r: cl.response("es", GE, years=1), ["'es'", "'ess'"]),
+    "a study of nothing": (lambda r: cl.load_study(None), ["name or a path", "nothing"]),
+    "a source of a list": (lambda r: cl.load_source(["ess"]), ["name or a path", "a list"]),
+    "keys that are none": (lambda r: cl.study_from_dict([1]), ["keys and values", "a list"]),
+    "a complex number": (lambda r: cl.study_from_dict(changed({"exposure_years": 1j})), ["exposure_years", "a number"]),
+}
+
+
+@pytest.mark.parametrize("mistake", WRONG)
+def test_wrong_arguments_are_our_errors(mistake, response):
+    call, words = WRONG[mistake]
+    with pytest.raises(cl.CevnslabError) as fault:
+        call(response)
+    message = str(fault.value)
+    assert all(word in message for word in words), message
+    assert len(message) < 300
+    assert message.isprintable()
+
+
+def test_keys_made_with_numpy():
+    keys = changed(
+        {
+            "detectors.0.bins": np.int64(8),
+            "detectors.0.mass_kg": np.float32(5),
+            "exposure_years": np.array(3),
+            "couplings": ("q_ee", "q_emu"),
+        }
+    )
+    assert cl.study_from_dict(keys).sha256 == cl.study_from_dict(STUDY).sha256
+    edges = np.linspace(1, 40, 9)
+    keys = changed({f"detectors.0.{key}": None for key in ("threshold_kev", "maximum_kev", "bins")})
+    study = cl.study_from_dict(changed({"detectors.0.bin_edges_kev": edges}, keys))
+    assert np.array_equal(study.setups[0].detector.bin_edges_kev, edges)
+
+
+def test_objects_print_in_a_few_lines(response):
+    for shown in (cl.load_study("parada2024"), response, GE, cl.couplings.COUPLINGS):
+        assert len(repr(shown)) < 300, repr(shown)
+    assert repr(GE) == "<Detector ess-ge: 7 kg of Ge, 104 bins from 0.6 to 78.9 keV>"
+    assert "q_ee, q_emu" in repr(response)
+
+
+@pytest.mark.parametrize("function", [cl.response, cl.cross_sections.cevns, cl.couplings.coupling, cl.nuclei.target])
+def test_help_starts_with_the_purpose(function):
+    title, _, signature, purpose, *_ = pydoc.plain(pydoc.render_doc(function)).splitlines()
+    assert title.startswith("Python Library Documentation")
+    assert len(signature) < 600
+    assert purpose.strip()[0].isupper()
+
+
+@pytest.mark.parametrize("verb", [(), ("run",), ("keys",)])
+def test_help_has_a_short_option(verb, command):
+    short, long = (command(*verb, option) for option in ("-h", "--help"))
+    assert (short.status, short.out) == (0, long.out)
+    assert short.out.startswith("Usage: ")
