@@ -6,6 +6,7 @@ from cevnslab.datasets.measurement import Setup
 from cevnslab.detection.smearing import Perfect
 from cevnslab.physics.nuclei import Target
 from cevnslab.physics.sources import PionDecayAtRest, Source, neutrinos_per_cm2, total_flux_per_cm2_s
+from cevnslab.reports.assumptions import assumptions
 from cevnslab.studies.feldman_cousins import Options
 from cevnslab.studies.setups import DetectorSetup, ExperimentSetup
 from cevnslab.studies.study import Study
@@ -62,6 +63,7 @@ def describe(study: Study) -> str:
             f"  {curve.channel} cross section on {curve.target} at {curve.energy_mev:g} MeV: Standard Model and "
             f"{curve.coupling} = {values}"
         )
+    lines += [f"  {sentence}" for sentence in assumptions(study.as_dict())]
     if file.figures is not None:
         lines.append(f"  figures: {', '.join(figure.name for figure in file.figures)}")
     return "\n".join(lines)

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from cevnslab.reports.assumptions import assumptions
 from cevnslab.reports.improvement import Improvement, improvements
 from cevnslab.reports.published import compare, published_fits, published_for
 from cevnslab.results import Limit, Result, natural_exponent
@@ -117,6 +118,7 @@ def limits_table(result: Result) -> str:
             f"values {worst:.2f} at most, of the interpolation {between:.2f}; always the global minimum."
         )
     notes.append(f"Intervals compare with the {result.limits[0].minimum} minimum.")
+    notes += assumptions(result.study)
     return rendered(_title(result), columns, rows, set(), notes)
 
 

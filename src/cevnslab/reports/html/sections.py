@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from cevnslab.reports.assumptions import assumptions
 from cevnslab.reports.html.inputs import coupling_table, detector_table, words
 from cevnslab.reports.html.markup import Child, Markup, content, element, table
 
@@ -62,6 +63,7 @@ def _limit_notes(result: Result) -> Child:
             f"Feldman-Cousins: critical values from {first.toys} pseudo-experiments a point ({first.convention}); "
             f"their error is {worst:.2f} at most."
         )
+    notes += assumptions(result.study)
     return [element("p", note, class_="soft") for note in notes]
 
 
