@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 OUTPUT ?= results
 
-.PHONY: release-check reproduce test test-slow benchmark coverage coherent couplings sources validation docs clean
+.PHONY: fuzz kill-test release-check reproduce test test-slow benchmark coverage coherent couplings sources validation docs clean
 
 reproduce: $(VENV)/installed
 	$(BIN)/cevnslab reproduce -o $(OUTPUT)
@@ -18,6 +18,15 @@ test: $(VENV)/installed-test
 # What takes minutes: numbers of the studies whose nuisances bend the shapes.
 test-slow: $(VENV)/installed-test
 	CEVNSLAB_SLOW=1 $(BIN)/pytest -n auto --dist loadgroup
+
+# Mutated studies, results and blocks: seed, counts and every failure are printed. SEED=2 for others. About half an hour.
+SEED ?= 1
+fuzz: $(VENV)/installed-test
+	$(BIN)/python tests/endurance/fuzz.py --seed $(SEED) --loads 10000 --runs 1500
+
+# Runs killed at random moments, some under workers, end with the same bytes when they are started again.
+kill-test: $(VENV)/installed-test
+	$(BIN)/python tests/endurance/kills.py --seed $(SEED) --kills 100 --under-workers 20
 
 benchmark: $(VENV)/installed-test
 	$(BIN)/python benchmarks/run.py

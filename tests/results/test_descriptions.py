@@ -166,7 +166,14 @@ def test_arrays_of_results_cannot_be_written_to(paper):
 
 
 def test_what_is_no_result_is_refused():
-    with pytest.raises(ValueError, match="taste"):
-        from_plain(Toy, {"detector": "a", "colour": "b", "wavelength": [1.0], "taste": "c"})
-    with pytest.raises(TypeError):
-        from_plain(Toy, {"detector": "a"})
+    whole = {"detector": "a", "colour": "b", "wavelength": [1.0]}
+    for content, said in (
+        ({**whole, "taste": "c"}, "taste: unknown"),
+        ({"detector": "a"}, "missing"),
+        ({**whole, "detector": 1}, "detector: must be a word, got 1"),
+        ({**whole, "wavelength": 1.0}, "wavelength: must be a list of numbers"),
+        ({**whole, "wavelength": ["red"]}, "wavelength: must be a list of numbers"),
+        ([1], "must be keys and values, got a list"),
+    ):
+        with pytest.raises(ResultError, match=said):
+            from_plain(Toy, content)

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from cevnslab.errors import InputFileError
+from cevnslab.errors import InputFileError, ResultError
 from cevnslab.figures.style import settings, styled
 from cevnslab.progress import notice
 from cevnslab.reports.drawing import drawing_errors, formats
@@ -79,8 +79,12 @@ def load_coverage(folder: Path) -> Coverage | None:
         return None
     try:
         return from_plain(Coverage, json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as fault:
-        raise InputFileError(f"{path} is no coverage study of this version of cevnslab ({fault})") from None
+    except OSError as fault:
+        raise InputFileError(f"cannot read the coverage study {path}: {fault.strerror or fault}") from None
+    except (ValueError, RecursionError):
+        raise InputFileError(f"{path} is no coverage study of cevnslab: it is not JSON") from None
+    except ResultError as fault:
+        raise InputFileError(f"{path} is no coverage study of this version of cevnslab: {fault}") from None
 
 
 def _identity(point: CoveragePoint) -> tuple[Any, ...]:

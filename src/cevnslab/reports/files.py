@@ -12,7 +12,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
-from cevnslab.errors import CevnslabError, InputFileError, StudyError, located
+from cevnslab.errors import CevnslabError, InputFileError, ResultError, StudyError, located
 from cevnslab.figures.style import settings
 from cevnslab.progress import notice
 from cevnslab.reports.drawing import Drawing, Helper, figure_files, is_figure_file
@@ -125,15 +125,14 @@ def load_result(folder: str | Path) -> Result:
     if isinstance(files, dict) and files.get(RESULT) != hashlib.sha256(text.encode()).hexdigest():
         raise InputFileError(f"{path} is not what was written: its checksum is not that in {PROVENANCE}; run again")
     try:
-        result = from_plain(Result, {**content, "provenance": provenance})
-        if validated(StudyFile, result.study).name != result.name:
-            raise ValueError("its study has another name")
-        figure_files(result, settings())
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError, StudyError) as fault:
+        with showing(Path(folder)):
+            result = from_plain(Result, {**content, "provenance": provenance})
+            if validated(StudyFile, result.study).name != result.name:
+                raise ResultError("its study has another name")
+            figure_files(result, settings())
+    except (ResultError, StudyError) as fault:
         reason = " ".join(str(fault).split())[:_LONGEST_REASON]
-        raise InputFileError(
-            f"{path} is no result of this version of cevnslab ({type(fault).__name__}: {reason})"
-        ) from None
+        raise InputFileError(f"{path} is no result of this version of cevnslab: {reason}") from None
     return result
 
 
@@ -145,8 +144,7 @@ def showing(folder: Path) -> Iterator[None]:
     except (CevnslabError, OSError, MemoryError):
         raise
     except Exception as fault:
-        reason = " ".join(str(fault).split())[:_LONGEST_REASON]
-        raise InputFileError(f"{folder / RESULT} cannot be shown ({type(fault).__name__}: {reason})") from fault
+        raise InputFileError(f"{folder / RESULT} cannot be shown: what it holds does not fit together") from fault
 
 
 def _read_text(path: Path) -> str:

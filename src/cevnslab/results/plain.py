@@ -10,6 +10,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from cevnslab.errors import ResultError
+from cevnslab.words import shown
+
 T = TypeVar("T")
 
 
@@ -29,44 +32,70 @@ def to_plain(value: Any) -> Any:
 
 
 def from_plain(kind: type[T], content: Any) -> T:
-    """What `to_plain` made of an object of this class.
-
-    Raises `KeyError`, `TypeError` or `ValueError` for anything else.
-    """
-    made: T = _read(kind, content)
+    """What `to_plain` made of an object of this class; `ResultError` says where anything else is not of it."""
+    made: T = _read(kind, content, "")
     return made
 
 
-def _read(kind: Any, content: Any) -> Any:
+def _read(kind: Any, content: Any, path: str) -> Any:
     origin, parameters = typing.get_origin(kind), typing.get_args(kind)
     if origin is typing.Annotated:
-        return _read(parameters[0], content)
+        return _read(parameters[0], content, path)
     if origin in (typing.Union, types.UnionType):
         if content is None:
             return None
-        return _read(next(each for each in parameters if each is not type(None)), content)
+        return _read(next(each for each in parameters if each is not type(None)), content, path)
     if origin is np.ndarray:
-        if not isinstance(content, list):
-            raise TypeError("a list of numbers is needed")
-        return np.array(content, dtype=float)
+        return _numbers(content, path)
     if origin is tuple:
-        if parameters[-1] is Ellipsis:
-            return tuple(_read(parameters[0], item) for item in content)
-        return tuple(_read(each, item) for each, item in zip(parameters, content, strict=True))
+        _require(isinstance(content, list), path, "a list", content)
+        kinds = [parameters[0]] * len(content) if parameters[-1] is Ellipsis else parameters
+        _require(len(kinds) == len(content), path, f"a list of {len(kinds)}", content)
+        return tuple(
+            _read(each, item, f"{path}.{at}") for at, (each, item) in enumerate(zip(kinds, content, strict=True))
+        )
     if origin is not None and issubclass(origin, Mapping):
-        return {key: _read(parameters[1], item) for key, item in content.items()}
+        _require(isinstance(content, Mapping), path, "keys and values", content)
+        return {key: _read(parameters[1], item, f"{path}.{key}") for key, item in content.items()}
     if dataclasses.is_dataclass(kind):
-        hints = typing.get_type_hints(kind, include_extras=True)
-        if unknown := set(content) - set(hints):
-            raise ValueError(f"unknown: {', '.join(sorted(unknown))}")
-        return typing.cast("Any", kind)(**{name: _read(hints[name], item) for name, item in content.items()})
-    return _leaf(kind, content)
+        return _record(kind, content, path)
+    return _leaf(kind, content, path)
 
 
-def _leaf(kind: Any, content: Any) -> Any:
+def _record(kind: Any, content: Any, path: str) -> Any:
+    _require(isinstance(content, Mapping), path, "keys and values", content)
+    hints = typing.get_type_hints(kind, include_extras=True)
+    nothing = dataclasses.MISSING
+    required = {f.name for f in dataclasses.fields(kind) if f.default is nothing and f.default_factory is nothing}
+    for name in [*(required - set(content)), *(set(content) - set(hints))]:
+        raise ResultError(f"{_place(f'{path}.{name}')}: {'unknown' if name in content else 'missing'}")
+    return kind(**{name: _read(hints[name], item, f"{path}.{name}") for name, item in content.items()})
+
+
+def _numbers(content: Any, path: str) -> Any:
+    _require(isinstance(content, list), path, "a list of numbers", content)
+    try:
+        return np.array(content, dtype=float)
+    except (ValueError, TypeError, OverflowError):
+        raise ResultError(f"{_place(path)}: must be a list of numbers") from None
+
+
+_LEAVES = {float: "a number", int: "a whole number", str: "a word", bool: "true or false"}
+
+
+def _leaf(kind: Any, content: Any, path: str) -> Any:
     """A number, a word or a truth value of the type that its field has; what is not finite is a word."""
-    if kind is float and (isinstance(content, int | float) or content in ("inf", "-inf", "nan")):
+    if kind is float and (type(content) in (int, float) or content in ("inf", "-inf", "nan")):
         return float(content)
-    if (kind in (bool, int, str) and type(content) is not kind) or kind is float:
-        raise TypeError(f"{kind.__name__} is needed, got {type(content).__name__}")
+    _require(kind not in _LEAVES or type(content) is kind, path, _LEAVES.get(kind, ""), content)
     return content
+
+
+def _require(right: bool, path: str, what: str, content: Any) -> None:
+    if not right:
+        raise ResultError(f"{_place(path)}: must be {what}, got {shown(content)}")
+
+
+def _place(path: str) -> str:
+    """A path in a message: on one line, not too long."""
+    return shown(path.lstrip("."))[1:-1]
