@@ -266,3 +266,16 @@ def test_several_confidence_levels_are_rows_in_the_files_order():
     result = study(intervals={"confidence_level": [0.9, 0.6827]}, contours=[]).run()
     assert [limit.confidence_level for limit in result.limits] == [0.9, 0.6827]
     assert result.limit("mine", "q_ee", 0.6827).segments[0][1] < result.limit("mine", "q_ee").segments[0][1]
+
+
+def test_few_counts_in_a_bin_of_least_squares_are_said(command, write_study, tmp_path):
+    keys = {**KEYS, "detectors": [{"preset": "ess-ar"}, {"preset": "ess-ge"}]}
+    result = cl.study_from_dict(keys).run()
+    (remark,) = result.remarks
+    assert remark.startswith("ess-ar: ")
+    assert "statistic: poisson" in remark
+    assert not cl.study_from_dict({**keys, "statistic": "poisson"}).run().remarks
+    path = write_study(keys)
+    assert "warning: ess-ar" in command("check", path).out
+    options = ["--detector", "ess-ar", "--coupling", "q_ee", "--at", 0, "--toys", 100, "-o", tmp_path]
+    assert "warning: ess-ar" in command("coverage", path, *options).err

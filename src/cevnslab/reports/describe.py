@@ -8,7 +8,7 @@ from cevnslab.physics.nuclei import Target
 from cevnslab.physics.sources import PionDecayAtRest, Source, neutrinos_per_cm2, total_flux_per_cm2_s
 from cevnslab.reports.assumptions import assumptions
 from cevnslab.studies.feldman_cousins import Options
-from cevnslab.studies.setups import DetectorSetup, ExperimentSetup
+from cevnslab.studies.setups import AnySetup, DetectorSetup, ExperimentSetup, sparse_bins
 from cevnslab.studies.study import Study
 
 
@@ -41,6 +41,7 @@ def describe(study: Study) -> str:
             lines += _describe_experiment(setup)
         else:
             lines += _describe_detector(setup)
+    lines += [f"  warning: {sparse}" for setup in study.setups if (sparse := _sparse(setup))]
     for combination in file.combinations:
         lines.append(
             f"  combination {combination.name}: {', '.join(combination.detectors)} with {combination.signal} signal "
@@ -67,6 +68,11 @@ def describe(study: Study) -> str:
     if file.figures is not None:
         lines.append(f"  figures: {', '.join(figure.name for figure in file.figures)}")
     return "\n".join(lines)
+
+
+def _sparse(setup: AnySetup) -> str | None:
+    """What is to be said of few counts in a bin; nothing of data, which are not read for this."""
+    return None if isinstance(setup, ExperimentSetup) else sparse_bins(setup)
 
 
 def _count(number: float, what: str) -> str:

@@ -16,11 +16,12 @@ from cevnslab.inference.intervals import Minimum
 from cevnslab.inference.levels import delta_chi2_level
 from cevnslab.inference.toys import Ensemble, Experiment
 from cevnslab.parallel.backends import backend
+from cevnslab.progress import notice
 from cevnslab.studies import blocks
 from cevnslab.studies.analysis import Analysis, analyses
 from cevnslab.studies.feldman_cousins import convention
 from cevnslab.studies.provenance import provenance
-from cevnslab.studies.setups import ExperimentSetup
+from cevnslab.studies.setups import ExperimentSetup, sparse_bins
 from cevnslab.studies.study import Study
 from cevnslab.words import nearest
 
@@ -96,6 +97,10 @@ def coverage(
     analysis, experiment, chosen_statistic, chosen_minimum = check_request(
         study, detector, name, values, toys=toys, seed=seed, statistic=statistic, minimum=minimum, fast=fast
     )
+    for setup in analysis.setups if chosen_statistic == "least-squares" else ():
+        sparse = sparse_bins(setup)
+        if sparse is not None:
+            notice(f"warning: {sparse}")
     tasks = [
         blocks.ToyTask(
             experiment=experiment,

@@ -14,7 +14,7 @@ from cevnslab.physics.sources import total_flux_per_cm2_s
 from cevnslab.progress import track
 from cevnslab.studies import counts
 from cevnslab.studies.analysis import Analysis
-from cevnslab.studies.setups import AnySetup, DetectorSetup, ExperimentSetup
+from cevnslab.studies.setups import AnySetup, DetectorSetup, ExperimentSetup, sparse_bins
 from cevnslab.studies.study import Study
 
 
@@ -36,6 +36,10 @@ def fits(study: Study, analyses: dict[str, Analysis], limits: Iterable[results.L
     data follow, and with the study's key `pulls` those of projections.
     """
     collected = Fits()
+    for setup in study.setups:
+        sparse = sparse_bins(setup)
+        if sparse is not None:
+            collected.remarks.append(sparse)
     best = {(limit.detector, limit.coupling): limit.best_fit for limit in limits}
     asked = [a for a in analyses.values() if a.real or study.file.pulls or any(map(_measured, a.setups))]
     for analysis in track(asked, "fits"):

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from cevnslab.datasets.likelihoods import channel_samples, dataset_of
+import numpy as np
+
+from cevnslab.datasets.likelihoods import channel_samples, dataset_of, expected_counts
 from cevnslab.datasets.registry import dataset
 from cevnslab.detection.detector import Detector
 from cevnslab.detection.quenching import ScaledQuenching
@@ -192,3 +194,25 @@ class ExperimentSetup:
 
 
 AnySetup = DetectorSetup | ExperimentSetup
+
+FEWEST_COUNTS = 10.0
+"""Expected in a bin of least squares, below which its coverage suffers."""
+
+
+def sparse_bins(setup: AnySetup) -> str | None:
+    """What must be said of a detector whose least-squares bins expect too few counts; None where all is well.
+
+    With the counts as variances, downward fluctuations weigh more: six detectors of the ESS, two of which have such
+    bins, cover 83 % where 90 % is said (docs/coverage.md).
+    """
+    if setup.statistic != "least-squares":
+        return None
+    dataset = setup.likelihood.datasets[0]
+    expected = expected_counts(setup.response)
+    sparse = int(np.sum((expected < FEWEST_COUNTS) & dataset.possible))
+    if not sparse:
+        return None
+    return (
+        f"{setup.name}: {sparse} of {len(expected)} bins expect fewer than {FEWEST_COUNTS:g} counts, too few for least "
+        "squares with the counts as variances (intervals cover less than they say); statistic: poisson does better"
+    )
