@@ -279,3 +279,35 @@ def test_few_counts_in_a_bin_of_least_squares_are_said(command, write_study, tmp
     assert "warning: ess-ar" in command("check", path).out
     options = ["--detector", "ess-ar", "--coupling", "q_ee", "--at", 0, "--toys", 100, "-o", tmp_path]
     assert "warning: ess-ar" in command("coverage", path, *options).err
+
+
+# no couplings, several levels, goals: on the screen -----------------------------------------------------------------
+
+
+def test_counts_alone_are_shown_where_no_coupling_is_asked_for():
+    result = study(counts=np.round(EXPECTED), couplings=[]).run()
+    assert result.limits == ()
+    shown = comparison_table(result)
+    assert "S/B" in shown
+    assert "Strength of CEvNS" in shown
+    assert str(result).startswith("own: counts")
+    (row,) = result.summary
+    assert row.observed == EXPECTED.sum()
+
+
+def test_every_level_is_a_row_and_says_which():
+    result = study(intervals={"confidence_level": [0.6827, 0.9]}).run()
+    inner, outer = result.limits
+    assert outer.segments[0][0] < inner.segments[0][0] < inner.segments[0][1] < outer.segments[0][1]
+    assert "68.27 %" in comparison_table(result)
+    assert " 90 %" in comparison_table(result)
+
+
+def test_what_a_goal_asks_and_gets_is_shown():
+    near = cl.study_from_dict({**KEYS, "detectors": [{**DETECTOR, "distance_m": 18.0}]}).run().limit("mine", "q_ee")
+    goal = {"coupling": "q_ee", "upper": near.segments[0][1]}
+    asked = {"name": "near", "key": "detectors.mine.distance_m", "from": 15, "to": 25, "detector": "mine", "goal": goal}
+    result = study(design=[asked]).run()
+    (answer,) = result.design
+    assert (answer.kind, answer.value) == ("crossing", pytest.approx(18.0, rel=1e-6))
+    assert "near" in comparison_table(result)

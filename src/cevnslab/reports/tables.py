@@ -86,20 +86,31 @@ def rendered(title: str, columns: list[str], rows: list[list[str]], right: set[i
 
 
 def _title(result: Result) -> str:
-    confidence = {limit.confidence_level for limit in result.limits}
-    return f"{result.study.get('title') or result.name}: {100 * confidence.pop():g} % CL"
+    name = str(result.study.get("title") or result.name)
+    levels = _levels(result)
+    return f"{name}: {100 * levels[0]:g} % CL" if len(levels) == 1 else name
+
+
+def _levels(result: Result) -> list[float]:
+    return sorted({limit.confidence_level for limit in result.limits})
 
 
 def limits_table(result: Result) -> str:
-    """Every limit of a result; with Feldman-Cousins, the delta chi^2 interval beside it."""
+    """Every limit of a result; with Feldman-Cousins, the delta chi^2 interval beside it. Counts where no limit is."""
+    if not result.limits:
+        return summary_table(result)
     simulated = any(limit.delta_chi2_segments is not None for limit in result.limits)
+    several = len(_levels(result)) > 1
     rows = []
     for limit in result.limits:
-        row = [limit.detector, limit.channels, limit.statistic, limit.coupling, interval_text(limit, result)]
+        row = [limit.detector, limit.channels, limit.statistic, limit.coupling]
+        row += [f"{100 * limit.confidence_level:g} %"] * several
+        row.append(interval_text(limit, result))
         if limit.delta_chi2_segments is not None:
             row.append(interval_text(limit.by_delta_chi2, result))
         rows.append(row)
-    columns = ["detector", "channels", "statistic", "coupling", "Feldman-Cousins" if simulated else "interval"]
+    columns = ["detector", "channels", "statistic", "coupling"] + ["level"] * several
+    columns.append("Feldman-Cousins" if simulated else "interval")
     notes = []
     if simulated:
         columns.append("delta chi^2")
@@ -125,9 +136,17 @@ def limits_table(result: Result) -> str:
 def comparison_table(result: Result) -> str:
     """Ours beside the published numbers where there are any, else every limit; the fits to data, the improvement."""
     entry = published_for(result)
-    parts = [limits_table(result) if entry is None else _published_table(result, entry)]
+    parts = []
+    if result.limits:
+        parts.append(limits_table(result) if entry is None else _published_table(result, entry))
+    elif result.summary:
+        parts.append(summary_table(result))
+    if result.design:
+        parts.append(design_table(result))
     if result.fit:
         parts.append(fit_table(result))
+    if result.significances:
+        parts.append(strengths_table(result))
     if result.remarks:
         parts.append("\n".join(f"Note: {remark}." for remark in result.remarks))
     if entry is not None and (better := improvements(result)):
@@ -139,6 +158,10 @@ def _measured_text(value: float, error: float | None) -> str:
     """A value with its error, to the error's second digit."""
     if error is None or error == 0:
         return f"{value:.4g}"
+    if error < 1e-4:  # in powers of ten, as couplings are
+        exponent = math.floor(math.log10(max(abs(value), error)))
+        decimals = max(0, 1 - math.floor(math.log10(error / 10.0**exponent)))
+        return f"({value / 10.0**exponent:.{decimals}f} +/- {error / 10.0**exponent:.{decimals}f}) 1e{exponent}"
     decimals = max(0, 1 - math.floor(math.log10(error)))
     return f"{value:.{decimals}f} +/- {error:.{decimals}f}"
 
@@ -158,6 +181,58 @@ def fit_table(result: Result) -> str:
     if published.rows:
         notes.append(f"Published: {published.source}; significances as quoted by later papers.")
     return rendered("Standard Model fit", ["detector", "parameter", "ours", "published"], rows, {2, 3}, notes)
+
+
+def summary_table(result: Result) -> str:
+    """The counts of every detector: flux, signal, background, their ratio, what was seen."""
+    rows = []
+    for row in result.summary:
+        signal = row.cevns + row.electron
+        cells = [
+            row.flux_per_cm2_s,
+            row.cevns,
+            row.electron,
+            row.background,
+            signal / row.background if row.background else None,
+            row.observed,
+            row.best_fit,
+            row.significance,
+        ]
+        rows.append([row.detector, *("" if cell is None else f"{cell:.4g}" for cell in cells)])
+    columns = ["detector", "flux/cm2/s", "CEvNS", "electron", "background", "S/B", "observed", "strength", "sigma"]
+    return rendered(f"{result.study.get('title') or result.name}: counts", columns, rows, set(range(1, 9)), [])
+
+
+def design_table(result: Result) -> str:
+    """The values of keys that meet the study's goals, and how: a crossing, a jump, or none."""
+    rows = []
+    for answer in result.design:
+        value = "none" if answer.value is None else f"{answer.value:.4g}"
+        goal = f"{answer.quantity} {answer.coupling} = {answer.goal:.4g}"
+        rows.append([answer.name, answer.key, value, answer.detector, goal, f"{answer.reached:.4g}", answer.kind])
+    notes = ["jump: the goal is passed between two neighbouring values, not met; none: the nearest is shown."]
+    columns = ["goal", "key", "value", "detector", "asked", "reached", "kind"]
+    return rendered("Design", columns, rows, {2, 5}, notes)
+
+
+def strengths_table(result: Result) -> str:
+    """Strength of CEvNS and its significance, for every detector with counts."""
+    rows = []
+    for row in result.significances:
+        rows.append(
+            [
+                row.detector,
+                _measured_text(row.strength, row.error),
+                f"{row.significance:.2f}",
+                f"{row.expected_significance:.2f}",
+                f"{row.p_no_cevns:.2g}",
+                f"{row.p_standard_model:.2g}",
+                f"{row.upper_limit:.3g} at {100 * row.confidence_level:g} %",
+            ]
+        )
+    columns = ["detector", "strength", "sigma", "expected", "p of no CEvNS", "p of Standard Model", "upper limit"]
+    notes = ["Strength 1 is the Standard Model; from the likelihood ratio, with every systematic of the study."]
+    return rendered("Strength of CEvNS", columns, rows, {1, 2, 3, 4, 5, 6}, notes)
 
 
 def improvement_table(found: list[Improvement], result: Result) -> str:
@@ -252,14 +327,17 @@ def limits_html(result: Result) -> str:
     """Every limit of a result as an HTML table, all pieces, with the digits that make sense."""
     from cevnslab.reports.html.markup import table
 
+    several = len(_levels(result)) > 1
     simulated = any(limit.delta_chi2_segments is not None for limit in result.limits)
     # What a narrow screen has room for comes first.
-    columns = ["detector", "coupling", "Feldman-Cousins" if simulated else "interval"]
+    columns = ["detector", "coupling"] + ["level"] * several + ["Feldman-Cousins" if simulated else "interval"]
     fitted = any(_away(limit, result) for limit in result.limits)
     columns += ["delta \u03c7\u00b2"] * simulated + ["best fit"] * fitted + ["channels", "statistic"]
     rows = []
     for limit in result.limits:
-        row = [limit.detector, limit.coupling, html_interval(limit, result)]
+        row = [limit.detector, limit.coupling]
+        row += [f"{100 * limit.confidence_level:g} %"] * several
+        row.append(html_interval(limit, result))
         if simulated:
             row.append(html_interval(limit.by_delta_chi2, result))
         if fitted:

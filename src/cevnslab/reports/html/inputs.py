@@ -19,15 +19,21 @@ def _count(number: int, noun: str) -> str:
 
 def words(result: Result) -> Iterator[str]:
     """What was computed, one sentence each."""
-    study, first = result.study, result.limits[0]
+    study = result.study
     combinations, detectors = study.get("combinations", []), study["detectors"]
     couplings = dict.fromkeys(limit.coupling for limit in result.limits)
     together = f" and {_count(len(combinations), 'combination')}" if combinations else ""
-    yield (
-        f"{_count(len(result.limits), 'interval')} at {100 * first.confidence_level:g} % confidence level: "
-        f"{_count(len(couplings), 'coupling')} at {_count(len(detectors), 'detector')}{together} ({first.method}, "
-        f"compared with the {first.minimum} minimum)."
-    )
+    where = f"{_count(len(detectors), 'detector')}{together}"
+    if result.limits:
+        first = result.limits[0]
+        levels = ", ".join(f"{100 * level:g} %" for level in dict.fromkeys(x.confidence_level for x in result.limits))
+        yield (
+            f"{_count(len(result.limits), 'interval')} at {levels} confidence level: "
+            f"{_count(len(couplings), 'coupling')} at {where} ({first.method}, "
+            f"compared with the {first.minimum} minimum)."
+        )
+    else:
+        yield f"Counts of {where}, no couplings."
     for combination in combinations:
         yield (
             f"Combination {combination['name']}: {', '.join(combination['detectors'])}, with {combination['signal']} "

@@ -38,8 +38,8 @@ class StudyFile(Model):
         description="nuclei, electrons; of every detector that has none of its own; "
         "electron needs electron_quenching or quenching",
     )
-    couplings: Annotated[list[CouplingName], Field(min_length=1)] = Field(
-        description="couplings that get limits, one at a time; `cevnslab presets` lists them"
+    couplings: list[CouplingName] = Field(
+        description="couplings that get limits, one at a time; none for counts alone; `cevnslab presets` lists them"
     )
     profile: list[str] = Field(default=[], description="couplings minimised over instead of held at zero")
     plugins: list[FilePath] = Field(default=[], description="Python files that declare couplings; they are run")
