@@ -97,10 +97,11 @@ def _printer(module: str, name: str) -> Renderer:
     return lambda shown, **options: getattr(importlib.import_module(module), name)(shown, **options)
 
 
-register("Result", "text", _printer("cevnslab.reports.tables", "limits_table"))
-register("Result", "html", _printer("cevnslab.reports.tables", "limits_html"))
+register("Result", "text", _printer("cevnslab.reports.tables", "limits_text"))
+register("Result", "html", _printer("cevnslab.reports.html.notebook", "result_html"))
 register("Result", "files", _printer("cevnslab.reports.files", "save"))
-register("Limit", "html", _printer("cevnslab.reports.tables", "limit_html"))
+register("Limit", "html", _printer("cevnslab.reports.html.notebook", "limit_html"))
+register("Study", "html", _printer("cevnslab.reports.html.notebook", "study_html"))
 
 
 class _Package(types.ModuleType):

@@ -9,9 +9,10 @@ from support import STUDY, near
 
 import cevnslab as cl
 from cevnslab.reports import improvement
+from cevnslab.reports.grid import grid_text
 from cevnslab.reports.improvement import Improvement, improvements, reach
 from cevnslab.reports.published import published
-from cevnslab.reports.tables import comparison_table, improvement_table
+from cevnslab.reports.tables import improvement_grid, result_text
 from cevnslab.studies.references import stored
 
 
@@ -93,7 +94,7 @@ def test_no_row_where_nothing_is_left_of_an_interval(paper):
 
 
 def test_the_table_shows_every_row(rows, paper):
-    text = improvement_table(rows, paper)
+    text = grid_text(improvement_grid(rows, paper))
     for row in rows:
         (line,) = [
             line for line in text.splitlines() if line.split()[:1] == [row.coupling] and row.reference + " " in line
@@ -105,8 +106,8 @@ def test_the_table_shows_every_row(rows, paper):
 
 
 def test_reproduce_prints_it(paper):
-    assert "Improvement over COHERENT" in comparison_table(paper)
+    assert "Improvement over COHERENT" in result_text(paper)
 
 
 def test_no_table_is_cut(paper):
-    assert "\u2026" not in comparison_table(paper)
+    assert "\u2026" not in result_text(paper)

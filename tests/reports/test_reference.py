@@ -13,7 +13,7 @@ import cevnslab as cl
 from cevnslab.errors import UnknownNameError
 from cevnslab.inference.contours import contour
 from cevnslab.reports.reference import KEPT, reference_content, write_reference
-from cevnslab.reports.tables import comparison_table, limits_table
+from cevnslab.reports.tables import limits_text, result_text
 from cevnslab.results import Limit
 from cevnslab.studies.analysis import analyses
 from cevnslab.studies.curves import limits
@@ -123,7 +123,7 @@ def test_limits_with_several_pieces_fit_into_the_tables(paper):
     provenance = {"study_sha256": cl.load_study("coherent").sha256}
     result = replace(paper, name="coherent", limits=tuple(limits), fit=(), provenance=provenance)
     assert any(len(row.segments) > 1 for row in result.limits)
-    for text in (limits_table(result), comparison_table(result)):
+    for text in (limits_text(result), result_text(result)):
         assert "\u2026" not in text
         for row in result.limits:
             lines = [

@@ -63,8 +63,9 @@ def _run(study_name: str, output: Path, workers: int, scheduler: str | None, fas
 
     with helper() as drawing_helper:
         from cevnslab.reports.files import FILES, announce_replacement, save
+        from cevnslab.reports.grid import terminal_width
         from cevnslab.reports.storage import result_folder
-        from cevnslab.reports.tables import comparison_table
+        from cevnslab.reports.tables import result_text
         from cevnslab.studies.blocks import check_options
         from cevnslab.studies.load import load_study
 
@@ -75,7 +76,7 @@ def _run(study_name: str, output: Path, workers: int, scheduler: str | None, fas
             announce_replacement(output / study.name, study.sha256)
             result = study.run(store=store, workers=workers, scheduler=scheduler, fast=fast)
             folder = save(result, output, drawn_by=drawing_helper)
-    say(comparison_table(result))
+    say(result_text(result, terminal_width()))
     say(f"\nTables, figures and provenance: {folder}")
 
 
@@ -132,7 +133,8 @@ def coverage(
     fast: Fast = False,
 ) -> None:
     """Simulate how often an interval covers the truth."""
-    from cevnslab.reports.coverage import FILES, coverage_table, save_coverage
+    from cevnslab.reports.coverage import FILES, coverage_grid, save_coverage
+    from cevnslab.reports.grid import grid_text, terminal_width
     from cevnslab.reports.storage import result_folder
     from cevnslab.studies.coverage import check_request
     from cevnslab.studies.coverage import coverage as simulate
@@ -154,7 +156,7 @@ def coverage(
         folder, dropped = save_coverage(result, output)
     if dropped:
         say(f"{dropped} points of another version of this study were replaced.")
-    say(coverage_table(result))
+    say(grid_text(coverage_grid(result), terminal_width()))
     say(f"\nTable and figure: {folder}")
 
 
@@ -274,12 +276,13 @@ def _options(
 @app.command()
 def levers(study: StudyPath, output: Output = Path("results"), style: Style = None, data: Data = None) -> None:
     """By how much each key of a study moves each limit, sorted: where the next euro goes."""
-    from cevnslab.reports.levers import levers_table, save_levers
+    from cevnslab.reports.grid import grid_text, terminal_width
+    from cevnslab.reports.levers import levers_grid, save_levers
     from cevnslab.studies.levers import levers as computed
     from cevnslab.studies.load import load_study
 
     loaded = load_study(study, data=data)
     rows = computed(loaded)
     folder = save_levers(loaded.name, rows, output, style)
-    say(levers_table(loaded.name, rows))
+    say(grid_text(levers_grid(loaded.name, rows), terminal_width()))
     say(f"\nTable and figure: {folder}")

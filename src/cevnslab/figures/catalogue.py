@@ -91,9 +91,12 @@ def _one_of_each_kind(result: Result) -> list[FigureSpec]:
     return [_spec(name, panels) for name, panels in kinds.items() if panels]
 
 
-def sheet(result: Result, spec: FigureSpec) -> Sheet:
-    """One figure of a result, laid out, in matplotlib's current settings."""
-    made = Sheet(len(spec.panels), spec.columns)
+def sheet(result: Result, spec: FigureSpec, explained: set[tuple[str, ...]] | None = None) -> Sheet:
+    """One figure of a result, laid out, in matplotlib's current settings.
+
+    `explained` holds the labels of legends that stand elsewhere: they are not repeated, and this sheet's are added.
+    """
+    made = Sheet(len(spec.panels), spec.columns, explained)
     for cell, panel in zip(made.cells, spec.panels, strict=True):
         DRAWINGS[type(panel)](cell, result, panel)
     made.finish()

@@ -111,7 +111,7 @@ class Cell:
 class Sheet:
     """A figure of panels, row by row."""
 
-    def __init__(self, panels: int, columns: int) -> None:
+    def __init__(self, panels: int, columns: int, explained: set[tuple[str, ...]] | None = None) -> None:
         import matplotlib
         from matplotlib.figure import Figure
 
@@ -128,7 +128,7 @@ class Sheet:
         self.margins = [margin * self.scale for margin in MARGINS_IN]
         self.figure: Figure = Figure(figsize=(size[0] * self.columns, size[1] * self.rows))
         self.cells = [Cell(self.figure.add_axes((0, 0, 1, 1), label=f"panel {n}"), self) for n in range(panels)]
-        self.explained: set[tuple[str, ...]] = set()
+        self.explained = set() if explained is None else explained
         """The labels of the legends so far."""
         self.place()
 

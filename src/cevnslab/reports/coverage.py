@@ -13,8 +13,10 @@ from cevnslab.errors import InputFileError, ResultError
 from cevnslab.figures.style import settings, styled
 from cevnslab.progress import notice
 from cevnslab.reports.drawing import drawing_errors, formats
+from cevnslab.reports.grid import Grid
 from cevnslab.reports.storage import prepare, staged
 from cevnslab.results.plain import from_plain
+from cevnslab.results.text import level_text
 from cevnslab.studies.coverage import Coverage, CoveragePoint
 
 COLUMNS = tuple(field.name for field in dataclasses.fields(CoveragePoint) if field.name != "seed")
@@ -94,22 +96,22 @@ def _identity(point: CoveragePoint) -> tuple[Any, ...]:
     )
 
 
-def coverage_table(coverage: Coverage) -> str:
-    """The points of a coverage study for a terminal."""
-    from cevnslab.reports.tables import rendered
-
+def coverage_grid(coverage: Coverage) -> Grid:
+    """The points of a coverage study."""
     rows = [
-        [
+        (
             point.detector,
             point.coupling,
             f"{point.true_value:g}",
             point.statistic,
             f"{100 * point.coverage:.2f} +/- {100 * point.coverage_error:.2f} %",
             f"{point.critical_value:.3f}",
-        ]
+        )
         for point in coverage.points
     ]
-    columns = ["detector", "coupling", "true value", "statistic", "coverage", "critical value"]
+    columns = ("detector", "coupling", "true value", "statistic", "coverage", "critical value")
     first = coverage.points[0]
-    title = f"{coverage.name}: coverage of the {100 * first.confidence_level:g} % CL interval, {first.toys} toys"
-    return rendered(title, columns, rows, {2, 4, 5}, [f"Convention: {first.convention}."])
+    title = f"{coverage.name}: coverage of the {level_text({first.confidence_level})} interval, {first.toys} toys"
+    numbers = frozenset({"true value", "coverage", "critical value"})
+    grid = Grid(title, columns, tuple(rows), numbers, (f"Convention: {first.convention}.",))
+    return grid.condensed("detector", "coupling", "statistic")

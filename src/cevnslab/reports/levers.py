@@ -10,6 +10,7 @@ from pathlib import Path
 from cevnslab.figures.levers import levers_sheet
 from cevnslab.figures.style import settings, styled
 from cevnslab.reports.drawing import drawing_errors, formats
+from cevnslab.reports.grid import Grid
 from cevnslab.reports.storage import prepare, staged
 from cevnslab.results import Lever
 from cevnslab.results.plans import LEVERS
@@ -36,10 +37,8 @@ def save_levers(name: str, levers: Sequence[Lever], directory: Path, style: str 
     return folder
 
 
-def levers_table(name: str, levers: Sequence[Lever]) -> str:
-    """The levers for a terminal: one row per detector, coupling and key, the largest effect on the upper end first."""
-    from cevnslab.reports.tables import rendered
-
+def levers_grid(name: str, levers: Sequence[Lever]) -> Grid:
+    """The levers: one row per detector, coupling and key, the largest effect on the upper end first."""
     by_row: dict[tuple[str, str, str], dict[str, Lever]] = {}
     for lever in levers:
         by_row.setdefault((lever.detector, lever.coupling, lever.key), {})[lever.quantity] = lever
@@ -48,9 +47,11 @@ def levers_table(name: str, levers: Sequence[Lever]) -> str:
         numbers = [_text(found[quantity].elasticity) for quantity in ("upper", "lower", "width")]
         rows.append((detector, coupling, -abs(found["upper"].elasticity or 0.0), key, numbers, found["upper"].reason))
     rows.sort(key=lambda row: row[:3])
-    columns = ["detector", "coupling", "key", "upper", "lower", "width", "remark"]
-    body = [[row[0], row[1], row[3], *row[4], row[5]] for row in rows]
-    return rendered(f"{name}: elasticities d ln(end)/d ln(key)", columns, body, {3, 4, 5}, [])
+    columns = ("detector", "coupling", "key", "upper", "lower", "width", "remark")
+    body = tuple((row[0], row[1], row[3], *row[4], row[5]) for row in rows)
+    quantities = frozenset({"upper", "lower", "width"})
+    grid = Grid(f"{name}: elasticities d ln(end)/d ln(key)", columns, body, quantities)
+    return grid.condensed("detector", "coupling")
 
 
 def _text(elasticity: float | None) -> str:

@@ -1,374 +1,348 @@
-"""Results as tables for a terminal."""
+"""The tables of a result that people read: limits, fits, counts, published numbers, scans."""
 
 from __future__ import annotations
 
-import io
 import math
-import re
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from cevnslab.reports.assumptions import assumptions
+from cevnslab.reports.grid import Amount, Cell, Grid, grid_text
 from cevnslab.reports.improvement import Improvement, improvements
-from cevnslab.reports.published import compare, published_fits, published_for
-from cevnslab.results import Limit, Result, natural_exponent
+from cevnslab.reports.published import Comparison, compare, published_fits, published_for
+from cevnslab.results import TABLES, Column, Limit, Result, Table
+from cevnslab.results.description import UnitOf
+from cevnslab.results.text import (
+    end_sizes,
+    level_text,
+    limit_exponent,
+    measured_text,
+    number_text,
+    pieces_text,
+)
 
-WIDTH = 240
-"""A table is as wide as it needs to be; beyond this it would be cut."""
-
-
-def _number(value: float, exponent: int) -> str:
-    """A value in units of 10^exponent with digits that make sense: three significant ones."""
-    scaled = value / 10.0**exponent
-    rounded = float(f"{scaled:.2e}")
-    decimals = max(0, 2 - math.floor(math.log10(abs(rounded)))) if rounded else 2
-    return f"{rounded:.{decimals}f}"
-
-
-def _exponent(limit: Limit, result: Result) -> int:
-    """The natural power of ten, or the limit's own where that is far off."""
-    natural = natural_exponent(result.couplings[limit.coupling].scale)
-    ends = _sizes(limit)
-    if not ends:
-        return natural
-    own = math.floor(math.log10(max(ends)))
-    if natural == 0 and -3 <= own <= 2:
-        return 0
-    return natural if 0 <= own - natural <= 2 else own
+CONSTANT = ("detector", "channels", "statistic", "coupling", "level", "best fit")
+"""Columns that are said once where they are the same in every row."""
 
 
-def _sizes(limit: Limit) -> list[float]:
-    """The sizes of the ends that the data make, or of all where they make none; no zeros."""
-    return [abs(end) for end in limit.crossings if end] or [
-        abs(end) for piece in limit.segments for end in piece if end
-    ]
+def interval(limit: Limit, result: Result | None = None) -> Amount:
+    """An interval, all its pieces: [-3.85, 4.87] 1e-9 e."""
+    exponent = limit_exponent(limit, None if result is None else result.couplings[limit.coupling])
+    pieces = pieces_text(limit, exponent)
+    return Amount(pieces, exponent, limit.unit) if pieces else Amount("none")
 
 
-def _pieces(limit: Limit, exponent: int) -> str:
-    """All pieces of an interval; an end that is no crossing of the data says what it is."""
-    if any("unconstrained" in kinds for kinds in limit.kinds):
-        low, high = (_number(end, exponent) for end in limit.segments[0])
-        return f"unconstrained in [{low}, {high}]"
-
-    def text(end: float, kind: str) -> str:
-        return _number(end, exponent) + ("" if kind == "limit" else f" ({kind})")
-
-    return " or ".join(
-        f"[{text(piece[0], kinds[0])}, {text(piece[1], kinds[1])}]"
-        for piece, kinds in zip(limit.segments, limit.kinds, strict=True)
-    )
-
-
-def interval_text(limit: Limit, result: Result) -> str:
-    """An interval as text, all its pieces: [-3.85, 4.87] 1e-9 e."""
-    exponent = _exponent(limit, result)
-    pieces = _pieces(limit, exponent)
-    unit = "" if limit.unit == "1" else f" {limit.unit}"
-    power = f" 1e{exponent}" if exponent else ""
-    return f"{pieces or 'none'}{power}{unit}"
-
-
-def rendered(title: str, columns: list[str], rows: list[list[str]], right: set[int], notes: list[str]) -> str:
-    """A table as text, with notes under it; `right` are the columns that are aligned there."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
-    for number, column in enumerate(columns):
-        table.add_column(column, justify="right" if number in right else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(*row)
-    text = io.StringIO()
-    console = Console(file=text, width=WIDTH, force_terminal=False, color_system=None, highlight=False, markup=False)
-    console.print(table)
-    return "\n".join([text.getvalue().rstrip(), *notes])
+def value(number: float, limit: Limit, result: Result, digit: float | None = None) -> Amount:
+    """A value of a limit's coupling; `digit` is the last one to be shown."""
+    exponent = limit_exponent(limit, result.couplings[limit.coupling])
+    if digit is None:
+        return Amount(number_text(number, exponent), exponent, limit.unit)
+    text = f"{number / 10.0**exponent:.{max(0, exponent - round(math.log10(digit)))}f}"
+    return Amount(text if float(text) else text.removeprefix("-"), exponent, limit.unit)
 
 
 def _title(result: Result) -> str:
     name = str(result.study.get("title") or result.name)
-    levels = _levels(result)
-    return f"{name}: {100 * levels[0]:g} % CL" if len(levels) == 1 else name
+    levels = {limit.confidence_level for limit in result.limits}
+    return f"{name}: {level_text(levels)}" if len(levels) == 1 else name
 
 
-def _levels(result: Result) -> list[float]:
-    return sorted({limit.confidence_level for limit in result.limits})
-
-
-def limits_table(result: Result) -> str:
-    """Every limit of a result; with Feldman-Cousins, the delta chi^2 interval beside it. Counts where no limit is."""
-    if not result.limits:
-        return summary_table(result)
+def limits_grid(result: Result) -> Grid:
+    """Every limit of a result; with Feldman-Cousins, the delta chi^2 interval beside it."""
     simulated = any(limit.delta_chi2_segments is not None for limit in result.limits)
-    several = len(_levels(result)) > 1
+    levels = {limit.confidence_level for limit in result.limits}
+    several = len(levels) > 1
+    columns = ["detector", "coupling", *["level"] * several, "Feldman-Cousins" if simulated else "interval"]
+    columns += [*["delta chi2"] * simulated, "best fit", "channels", "statistic"]
     rows = []
     for limit in result.limits:
-        row = [limit.detector, limit.channels, limit.statistic, limit.coupling]
-        row += [f"{100 * limit.confidence_level:g} %"] * several
-        row.append(interval_text(limit, result))
-        if limit.delta_chi2_segments is not None:
-            row.append(interval_text(limit.by_delta_chi2, result))
-        rows.append(row)
-    columns = ["detector", "channels", "statistic", "coupling"] + ["level"] * several
-    columns.append("Feldman-Cousins" if simulated else "interval")
-    notes = []
-    if simulated:
-        columns.append("delta chi^2")
+        level = [f"{100 * limit.confidence_level:.10g} %"] * several
+        row: list[Cell] = [limit.detector, limit.coupling, *level, interval(limit, result)]
+        if simulated:
+            row.append(interval(limit.by_delta_chi2, result))
+        rows.append((*row, _best_fit(limit, result), limit.channels, limit.statistic))
+    minimum = [f"Intervals compare with the {limit.minimum} minimum." for limit in result.limits[:1]]
+    notes = (*_notes(result), *minimum, *assumptions(result.study))
+    grid = Grid(_title(result), tuple(columns), tuple(rows), notes=notes)
+    return grid.condensed(*CONSTANT)
+
+
+def _best_fit(limit: Limit, result: Result) -> Cell:
+    """Where chi^2 is lowest, to the digit that makes sense: the third of the interval's largest end."""
+    info = result.couplings[limit.coupling]
+    sizes = end_sizes(limit)
+    if info.standard_model is not None and abs(limit.best_fit - info.standard_model) <= 1e-2 * info.scale:
+        return "Standard Model"
+    return value(limit.best_fit, limit, result, 10.0 ** (math.floor(math.log10(max(sizes))) - 2) if sizes else None)
+
+
+def _notes(result: Result) -> Iterator[str]:
+    """How far simulated critical values can be trusted."""
+    if result.critical_values:
         first = result.critical_values[0]
         worst = max(float(c.critical_value_error.max()) for c in result.critical_values)
         between = max(c.interpolation_error for c in result.critical_values)
-        notes.append(
+        yield (
             f"Critical values from {first.toys} toys a point ({first.convention}); their error is {worst:.2f} at most, "
             f"that of the interpolation {between:.2f}."
         )
     if result.critical_maps:
         worst = max(m.largest_error for m in result.critical_maps)
         between = max(m.interpolation_error for m in result.critical_maps)
-        notes.append(
+        yield (
             f"Regions from maps of {result.critical_maps[0].critical_value.size} true values: error of the critical "
             f"values {worst:.2f} at most, of the interpolation {between:.2f}; always the global minimum."
         )
-    notes.append(f"Intervals compare with the {result.limits[0].minimum} minimum.")
-    notes += assumptions(result.study)
-    return rendered(_title(result), columns, rows, set(), notes)
 
 
-def comparison_table(result: Result) -> str:
-    """Ours beside the published numbers where there are any, else every limit; the fits to data, the improvement."""
-    entry = published_for(result)
-    parts = []
-    if result.limits:
-        parts.append(limits_table(result) if entry is None else _published_table(result, entry))
-    elif result.summary:
-        parts.append(summary_table(result))
-    if result.design:
-        parts.append(design_table(result))
-    if result.fit:
-        parts.append(fit_table(result))
-    if result.significances:
-        parts.append(strengths_table(result))
-    if result.remarks:
-        parts.append("\n".join(f"Note: {remark}." for remark in result.remarks))
-    if entry is not None and (better := improvements(result)):
-        parts.append(improvement_table(better, result))
-    return "\n\n".join(parts)
+def limit_grid(limit: Limit) -> Grid:
+    """One limit, a fact a row."""
+    rows: list[tuple[Cell, ...]] = [
+        ("interval", interval(limit)),
+        ("confidence level", level_text({limit.confidence_level})),
+        ("channels", limit.channels),
+        ("statistic", limit.statistic),
+        ("method", f"{limit.method}, {limit.minimum} minimum"),
+    ]
+    if limit.delta_chi2_segments is not None:
+        rows.insert(1, ("delta chi2", interval(limit.by_delta_chi2)))
+    return Grid(f"{limit.coupling} at {limit.detector}", ("", ""), tuple(rows))
 
 
-def _measured_text(value: float, error: float | None) -> str:
-    """A value with its error, to the error's second digit."""
-    if error is None or error == 0:
-        return f"{value:.4g}"
-    if error < 1e-4:  # in powers of ten, as couplings are
-        exponent = math.floor(math.log10(max(abs(value), error)))
-        decimals = max(0, 1 - math.floor(math.log10(error / 10.0**exponent)))
-        return f"({value / 10.0**exponent:.{decimals}f} +/- {error / 10.0**exponent:.{decimals}f}) 1e{exponent}"
-    decimals = max(0, 1 - math.floor(math.log10(error)))
-    return f"{value:.{decimals}f} +/- {error:.{decimals}f}"
-
-
-def fit_table(result: Result) -> str:
+def fit_grid(result: Result) -> Grid:
     """The Standard Model fit to every experiment, beside what the collaboration published."""
     published = published_fits(result)
     rows = []
     for parameter in result.fit:
         theirs = published.rows.get((parameter.detector, parameter.parameter))
-        shown = "" if theirs is None else _measured_text(theirs.value, theirs.error)
-        ours = _measured_text(parameter.value, parameter.error)
-        rows.append([parameter.detector, parameter.parameter, ours, shown])
+        shown = "" if theirs is None else measured_text(theirs.value, theirs.error)
+        ours = measured_text(parameter.value, parameter.error)
+        rows.append((parameter.detector, parameter.parameter, ours, shown))
     notes = [
         "Normalisation of CEvNS free, backgrounds constrained, shapes nominal; p_value from 1000 pseudo-experiments.",
     ]
     if published.rows:
         notes.append(f"Published: {published.source}; significances as quoted by later papers.")
-    return rendered("Standard Model fit", ["detector", "parameter", "ours", "published"], rows, {2, 3}, notes)
+    columns = ("detector", "parameter", "ours", "published")
+    return Grid("Standard Model fit", columns, tuple(rows), frozenset({"ours", "published"}), tuple(notes))
 
 
-def summary_table(result: Result) -> str:
-    """The counts of every detector: flux, signal, background, their ratio, what was seen."""
-    rows = []
-    for row in result.summary:
-        signal = row.cevns + row.electron
-        cells = [
-            row.flux_per_cm2_s,
-            row.cevns,
-            row.electron,
-            row.background,
-            signal / row.background if row.background else None,
-            row.observed,
-            row.best_fit,
-            row.significance,
-        ]
-        rows.append([row.detector, *("" if cell is None else f"{cell:.4g}" for cell in cells)])
-    columns = ["detector", "flux/cm2/s", "CEvNS", "electron", "background", "S/B", "observed", "strength", "sigma"]
-    return rendered(f"{result.study.get('title') or result.name}: counts", columns, rows, set(range(1, 9)), [])
-
-
-def design_table(result: Result) -> str:
-    """The values of keys that meet the study's goals, and how: a crossing, a jump, or none."""
-    rows = []
-    for answer in result.design:
-        value = "none" if answer.value is None else f"{answer.value:.4g}"
-        goal = f"{answer.quantity} {answer.coupling} = {answer.goal:.4g}"
-        rows.append([answer.name, answer.key, value, answer.detector, goal, f"{answer.reached:.4g}", answer.kind])
-    notes = ["jump: the goal is passed between two neighbouring values, not met; none: the nearest is shown."]
-    columns = ["goal", "key", "value", "detector", "asked", "reached", "kind"]
-    return rendered("Design", columns, rows, {2, 5}, notes)
-
-
-def strengths_table(result: Result) -> str:
-    """Strength of CEvNS and its significance, for every detector with counts."""
-    rows = []
-    for row in result.significances:
-        rows.append(
-            [
-                row.detector,
-                _measured_text(row.strength, row.error),
-                f"{row.significance:.2f}",
-                f"{row.expected_significance:.2f}",
-                f"{row.p_no_cevns:.2g}",
-                f"{row.p_standard_model:.2g}",
-                f"{row.upper_limit:.3g} at {100 * row.confidence_level:g} %",
-            ]
-        )
-    columns = ["detector", "strength", "sigma", "expected", "p of no CEvNS", "p of Standard Model", "upper limit"]
-    notes = ["Strength 1 is the Standard Model; from the likelihood ratio, with every systematic of the study."]
-    return rendered("Strength of CEvNS", columns, rows, {1, 2, 3, 4, 5, 6}, notes)
-
-
-def improvement_table(found: list[Improvement], result: Result) -> str:
+def improvement_grid(rows: Sequence[Improvement], result: Result) -> Grid:
     """Projected limits beside those from COHERENT's data, and what the paper says of them."""
-    rows = []
-    for row in found:
+    lines = []
+    for row in rows:
         limit = result.limit(row.detector, row.coupling)
-        limits = [limit.with_crossings(segments) for segments in (row.projected, row.measured)]
-        rows.append(
-            [
-                row.coupling,
-                row.detector,
-                interval_text(limits[0], result),
-                row.reference,
-                interval_text(limits[1], result),
-                f"{row.ratio:.1f}",
-                row.claim,
-                row.verdict,
-            ]
+        projected, measured = (
+            interval(limit.with_crossings(segments), result) for segments in (row.projected, row.measured)
         )
-    columns = ["coupling", "projected", "", "measured", "", "ratio", "the paper", "verdict"]
-    notes = [
+        ratio = f"{row.ratio:.1f}"
+        lines.append((row.coupling, row.detector, projected, row.reference, measured, ratio, row.claim, row.verdict))
+    columns = ("coupling", "projected", "interval", "measured", "interval there", "ratio", "the paper", "verdict")
+    notes = (
         "Ratio of the largest |end| of the intervals; measured: stored result of the study coherent.",
         "The paper compares with bounds of other authors, partly with all charges free at once (docs/coherent.md).",
-    ]
-    return rendered("Improvement over COHERENT", columns, rows, {5}, notes)
+    )
+    return Grid("Improvement over COHERENT", columns, tuple(lines), frozenset({"ratio"}), notes)
 
 
-def _published_table(result: Result, entry: Mapping[str, Any]) -> str:
-    limits = {(limit.detector, limit.coupling): limit for limit in result.limits}
-    rows = []
-    compared = compare(result)
-    shown: set[tuple[str, str]] = set()
-    for row in compared:
-        limit = limits[row.detector, row.coupling]
-        if len(limit.segments) > 1:  # pieces belong together
-            if (row.detector, row.coupling) not in shown:
-                shown.add((row.detector, row.coupling))
-                rows.append([row.detector, row.coupling, interval_text(limit, result), "", "", "", "disjoint"])
-            continue
-        exponent = _exponent(limit, result)
-        unit = "" if limit.unit == "1" else f" {limit.unit}"
+def published_grid(result: Result, entry: Mapping[str, Any], *, alone: bool) -> Grid:
+    """Ours beside the published ends; where it stands alone, also what was not published, disjoint intervals whole."""
+    compared = compare(result, entry)
+    known = [row for row in compared if row.published is not None]
+    groups = _by_limit(compared if alone else known)
+    rows = [row for group in groups for row in _published_rows(group, result)]
+    equal = sum(bool(row.agrees_after_rounding) for row in known)
+    worst = max((abs(row.difference or 0.0) for row in known), default=0.0)
+    notes = (
+        f"Published: {entry['source']}. {equal} of {len(known)} numbers are equal after rounding, "
+        f"all within {100 * worst:.1f} %.",
+        *(f"- {' '.join(note.split())}" for note in entry["notes"]),
+    )
+    columns = ("detector", "coupling", "ours", "published", "difference", "unit", "")
+    return Grid(_title(result), columns, tuple(rows), frozenset({"ours", "published", "difference"}), notes)
+
+
+def _by_limit(rows: Sequence[Comparison]) -> list[list[Comparison]]:
+    groups: dict[tuple[str, str], list[Comparison]] = {}
+    for row in rows:
+        groups.setdefault((row.detector, row.coupling), []).append(row)
+    return list(groups.values())
+
+
+def _published_rows(rows: Sequence[Comparison], result: Result) -> Iterator[tuple[Cell, ...]]:
+    limit = result.limit(rows[0].detector, rows[0].coupling)
+    if len(limit.segments) > 1:  # pieces belong together
+        yield (limit.detector, limit.coupling, str(interval(limit, result)), "", "", "", "disjoint")
+        return
+    exponent = limit_exponent(limit, result.couplings[limit.coupling])
+    for row in rows:
         theirs, difference, verdict = "", "", ""
         if row.published is not None and row.difference is not None and row.digit is not None:
             places = max(0, exponent - round(math.log10(row.digit)))
             theirs = f"{row.published / 10.0**exponent:.{places}f}"
             difference = f"{100 * row.difference:+.1f} %"
             verdict = "" if row.agrees_after_rounding else "differs after rounding"
-        ours = ("+/-" if limit.segments[0][0] == -limit.segments[0][1] else "") + _number(row.ours, exponent)
-        rows.append([row.detector, row.coupling, ours, theirs, difference, f"1e{exponent}{unit}", verdict])
-    known = [row for row in compared if row.published is not None]
-    equal = sum(bool(row.agrees_after_rounding) for row in known)
-    worst = max(abs(row.difference or 0.0) for row in known)
-    notes = [
-        f"Published: {entry['source']}. {equal} of {len(known)} numbers are equal after rounding, "
-        f"all within {100 * worst:.1f} %.",
-        *(f"- {' '.join(note.split())}" for note in entry["notes"]),
-    ]
-    columns = ["detector", "coupling", "ours", "published", "difference", "unit", ""]
-    return rendered(_title(result), columns, rows, {2, 3, 4}, notes)
+        ours = ("+/-" if limit.segments[0][0] == -limit.segments[0][1] else "") + number_text(row.ours, exponent)
+        yield (limit.detector, limit.coupling, ours, theirs, difference, Amount("", exponent, limit.unit), verdict)
 
 
-def html_value(value: float, limit: Limit, result: Result, digit: float | None = None) -> str:
-    """A value of a limit's coupling as HTML, with its power of ten and unit; `digit` is the last one to be shown."""
-    exponent = _exponent(limit, result)
-    if digit is None:
-        text = _number(value, exponent)
-    else:
-        text = f"{value / 10.0**exponent:.{max(0, exponent - round(math.log10(digit)))}f}"
-        text = text if float(text) else text.removeprefix("-")
-    return _in_units(text, exponent, limit.unit)
+def scan_grids(result: Result) -> list[Grid]:
+    """A grid per scan: the intervals as its key varies."""
+    grids = []
+    for name in dict.fromkeys(point.scan for point in result.scans):
+        points = [point for point in result.scans if point.scan == name]
+        key = points[0].key
+        rows = tuple((f"{p.value:g}", p.limit.detector, p.limit.coupling, interval(p.limit, result)) for p in points)
+        title = f"{name}: delta chi2 intervals as {key} varies"
+        grid = Grid(title, (key, "detector", "coupling", "interval"), rows, frozenset({key}))
+        grids.append(grid.condensed("detector", "coupling"))
+    return grids
 
 
-def html_interval(limit: Limit, result: Result | None = None) -> str:
-    """An interval as HTML, all its pieces; without a result in the power of ten of its own ends."""
-    exponent = natural_exponent(max(_sizes(limit), default=1.0)) if result is None else _exponent(limit, result)
-    pieces = _pieces(limit, exponent)
-    return _in_units(pieces or "none", exponent if pieces else 0, limit.unit if pieces else "1")
-
-
-def _in_units(text: str, exponent: int, unit: str) -> str:
-    from cevnslab.reports.html.markup import content, element
-
-    names = {"mu_B": ["\u03bc", element("sub", "B")], "cm2": ["cm", element("sup", "2")]}
-    # A hyphen is no minus, and a line may break after it.
-    power = ["\u00a0\u00d7\u00a010", element("sup", str(exponent).replace("-", "\u2212"))] if exponent else []
-    shown = [] if unit == "1" else ["\u00a0", names.get(unit, unit)]
-    return content([re.sub(r"-(?=\d)", "\u2212", text), power, shown])
-
-
-def limits_html(result: Result) -> str:
-    """Every limit of a result as an HTML table, all pieces, with the digits that make sense."""
-    from cevnslab.reports.html.markup import table
-
-    several = len(_levels(result)) > 1
-    simulated = any(limit.delta_chi2_segments is not None for limit in result.limits)
-    # What a narrow screen has room for comes first.
-    columns = ["detector", "coupling"] + ["level"] * several + ["Feldman-Cousins" if simulated else "interval"]
-    fitted = any(_away(limit, result) for limit in result.limits)
-    columns += ["delta \u03c7\u00b2"] * simulated + ["best fit"] * fitted + ["channels", "statistic"]
+def described_grid(table: Table, result: Result) -> Grid:
+    """Any table of a result by its description, a row a row."""
+    records = result.held(table)
+    columns = [column for column in table.columns(records) if column.name != "study"]
     rows = []
-    for limit in result.limits:
-        row = [limit.detector, limit.coupling]
-        row += [f"{100 * limit.confidence_level:g} %"] * several
-        row.append(html_interval(limit, result))
-        if simulated:
-            row.append(html_interval(limit.by_delta_chi2, result))
-        if fitted:
-            row.append(html_value(limit.best_fit, limit, result, _last_digit(limit)))
-        rows.append([*row, limit.channels, limit.statistic])
-    return table(_title(result), columns, rows)
+    for block in table.rows(records, result.name):
+        named = dict(zip((column.name for column in table.columns(records)), block, strict=True))
+        rows.append(tuple(_cell(column, named, result) for column in columns))
+    heads = tuple(_head(column) for column in columns)
+    numbers = frozenset(
+        head for head, number in zip(heads, range(len(heads)), strict=True) if _numeric(row[number] for row in rows)
+    )
+    grid = Grid(table.title, heads, tuple(rows), numbers)
+    return grid.condensed(*heads) if len(rows) > 1 else grid
 
 
-def _last_digit(limit: Limit) -> float | None:
-    """The digit to which a best fit makes sense: the third of its interval's largest end."""
-    ends = _sizes(limit)
-    return 10.0 ** (math.floor(math.log10(max(ends))) - 2) if ends else None
+def _head(column: Column) -> str:
+    words = column.name.replace("_", " ")
+    plain = isinstance(column.unit, UnitOf) or column.unit in ("", "counts")
+    return words if plain else f"{words} ({column.unit})"
 
 
-def _away(limit: Limit, result: Result) -> bool:
-    """Whether the best fit is not the Standard Model: then it is worth a column."""
-    info = result.couplings[limit.coupling]
-    return abs(limit.best_fit - (info.standard_model or 0.0)) > 1e-2 * info.scale and info.standard_model is not None
+def _cell(column: Column, row: Mapping[str, object], result: Result) -> Cell:
+    """A value as people read it: a number to four digits, in the unit of the coupling that the row names."""
+    content = row[column.name]
+    if content is None:
+        return ""
+    if isinstance(content, bool | int | str):
+        return str(content)
+    number = float(str(content))
+    if isinstance(column.unit, UnitOf) and column.unit.coupling:
+        info = result.couplings.get(str(row.get(column.unit.coupling)))
+        if info is not None and math.isfinite(number):
+            exponent = math.floor(math.log10(abs(number))) if number else 0
+            exponent = 0 if -3 <= exponent <= 2 else exponent
+            return Amount(number_text(number, exponent), exponent, info.unit)
+    return _number(number)
 
 
-def limit_html(limit: Limit) -> str:
-    """One limit as an HTML table of two columns."""
-    from cevnslab.reports.html.markup import table
+def _number(number: float) -> str:
+    """Four digits; counts are read without powers of ten."""
+    return f"{number:.0f}" if 1e4 <= abs(number) < 1e9 else f"{number:.4g}"
 
-    rows = [
-        ["interval", html_interval(limit)],
-        ["confidence level", f"{100 * limit.confidence_level:g} %"],
-        ["channels", limit.channels],
-        ["statistic", limit.statistic],
-        ["method", f"{limit.method}, {limit.minimum} minimum"],
-    ]
-    if limit.delta_chi2_segments is not None:
-        rows.insert(1, ["delta \u03c7\u00b2", html_interval(limit.by_delta_chi2)])
-    return table(f"{limit.coupling} at {limit.detector}", ["", ""], rows)
+
+def _numeric(cells: Iterator[Cell]) -> bool:
+    def is_number(cell: Cell) -> bool:
+        try:
+            float(str(cell))
+        except ValueError:
+            return isinstance(cell, Amount)
+        return True
+
+    return all(is_number(cell) for cell in cells if str(cell))
+
+
+def summary_grid(result: Result) -> Grid:
+    """The counts of every detector: flux, signal, background, their ratio, what was seen."""
+    columns = ("detector", "flux/cm2/s", "CEvNS", "electron", "background", "S/B", "observed", "strength", "sigma")
+    rows = []
+    for row in result.summary:
+        ratio = (row.cevns + row.electron) / row.background if row.background else None
+        numbers = (row.flux_per_cm2_s, row.cevns, row.electron, row.background, ratio, row.observed)
+        cells = (*numbers, row.best_fit, row.significance)
+        rows.append((row.detector, *("" if cell is None else _number(cell) for cell in cells)))
+    title = f"{result.study.get('title') or result.name}: counts"
+    grid = Grid(title, columns, tuple(rows), frozenset(columns[1:]))
+    # What no detector has is no column.
+    return grid.condensed(*columns[1:]) if len(rows) > 1 else grid
+
+
+def design_grid(result: Result) -> Grid:
+    """The values of keys that meet the study's goals, and how: a crossing, a jump, or none."""
+    rows = []
+    for answer in result.design:
+        found = "none" if answer.value is None else f"{answer.value:.4g}"
+        goal = f"{answer.quantity} {answer.coupling} = {answer.goal:.4g}"
+        rows.append((answer.name, answer.key, found, answer.detector, goal, f"{answer.reached:.4g}", answer.kind))
+    notes = ("jump: the goal is passed between two neighbouring values, not met; none: the nearest is shown.",)
+    columns = ("goal", "key", "value", "detector", "asked", "reached", "kind")
+    return Grid("Design", columns, tuple(rows), frozenset({"value", "reached"}), notes)
+
+
+def strengths_grid(result: Result) -> Grid:
+    """Strength of CEvNS and its significance, for every detector with counts."""
+    rows = tuple(
+        (
+            row.detector,
+            measured_text(row.strength, row.error),
+            f"{row.significance:.2f}",
+            f"{row.expected_significance:.2f}",
+            f"{row.p_no_cevns:.2g}",
+            f"{row.p_standard_model:.2g}",
+            f"{row.upper_limit:.3g} at {100 * row.confidence_level:g} %",
+        )
+        for row in result.significances
+    )
+    columns = ("detector", "strength", "sigma", "expected", "p of no CEvNS", "p of Standard Model", "upper limit")
+    notes = ("Strength 1 is the Standard Model; from the likelihood ratio, with every systematic of the study.",)
+    return Grid("Strength of CEvNS", columns, rows, frozenset(columns[1:]), notes)
+
+
+GRIDS: Mapping[str, Callable[[Result], Grid]] = {
+    "summary": summary_grid,
+    "design": design_grid,
+    "significances": strengths_grid,
+}
+"""Tables that are read in a shape of their own, by name; any other that is short enough goes by its description."""
+
+
+def read_in_rows(result: Result) -> dict[str, Grid]:
+    """By name, every table with rows that is read row by row; limits and fits are apart."""
+    shown = [table for table in TABLES.values() if (table.on_page or table.name in GRIDS) and result.held(table)]
+    return {
+        table.name: GRIDS[table.name](result) if table.name in GRIDS else described_grid(table, result)
+        for table in shown
+    }
+
+
+def result_grids(result: Result) -> list[Grid]:
+    """What a terminal shows of a result: counts, limits (beside published numbers where there are any), fits."""
+    entry = published_for(result)
+    others = read_in_rows(result)
+    counts = others.pop("summary", None)
+    grids = [] if counts is None else [counts]
+    if result.limits:
+        grids.append(limits_grid(result) if entry is None else published_grid(result, entry, alone=True))
+    if result.fit:
+        grids.append(fit_grid(result))
+    grids += others.values()
+    if entry is not None and (better := improvements(result)):
+        grids.append(improvement_grid(better, result))
+    return grids
+
+
+def result_text(result: Result, width: int | None = None) -> str:
+    """What a terminal shows of a result, and what a reader of the numbers must be told."""
+    parts = [grid_text(grid, width) for grid in result_grids(result)]
+    remarks = [f"Note: {remark}." for remark in result.remarks]
+    if width is not None:
+        remarks = ["\n".join(textwrap.wrap(remark, width)) for remark in remarks]
+    return "\n\n".join([*parts, *(["\n".join(remarks)] if remarks else [])])
+
+
+def limits_text(result: Result) -> str:
+    """A result as text: its limits; its counts where it has none."""
+    return grid_text(limits_grid(result) if result.limits else summary_grid(result))

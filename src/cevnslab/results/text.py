@@ -81,7 +81,9 @@ def measured_text(value: float, error: float | None, sign: str = "+/-") -> str:
     """
     if error is None or error == 0:
         return f"{value:.4g}"
-    if abs(value) < 1e-3 and error < 1e-3:
-        return f"{value:.2g} {sign} {error:.2g}"
+    if error < 1e-4:  # in powers of ten, as couplings are
+        exponent = math.floor(math.log10(max(abs(value), error)))
+        decimals = max(0, 1 - math.floor(math.log10(error / 10.0**exponent)))
+        return f"({value / 10.0**exponent:.{decimals}f} {sign} {error / 10.0**exponent:.{decimals}f}) 1e{exponent}"
     decimals = max(0, 1 - math.floor(math.log10(error)))
     return f"{value:.{decimals}f} {sign} {error:.{decimals}f}"

@@ -15,6 +15,7 @@ from cevnslab.detection.response import Response, days_with_beam
 from cevnslab.errors import StudyError, located
 from cevnslab.physics.couplings import Coupling, coupling
 from cevnslab.physics.sources import Source, days_in_time_bins
+from cevnslab.rendering import rendered
 from cevnslab.results import Result
 from cevnslab.studies import schema
 from cevnslab.studies.backgrounds import Background, background_of
@@ -82,6 +83,9 @@ class Study:
             detector.update(setup.computed_content())
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
+
+    def _repr_html_(self) -> str:
+        return str(rendered(self, "html"))
 
     def responses(self) -> dict[str, Response]:
         """The response of every detector to all couplings of the study, by detector name."""

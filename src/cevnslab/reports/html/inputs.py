@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from cevnslab.reports.html.markup import Child, Markup, symbol, table
-
-if TYPE_CHECKING:
-    from cevnslab.results import Result
+from cevnslab.reports.grid import Amount, Cell, Formula, Grid
+from cevnslab.results import Result
+from cevnslab.results.text import level_text
 
 Keys = Mapping[str, Any]
 
@@ -23,17 +22,16 @@ def words(result: Result) -> Iterator[str]:
     combinations, detectors = study.get("combinations", []), study["detectors"]
     couplings = dict.fromkeys(limit.coupling for limit in result.limits)
     together = f" and {_count(len(combinations), 'combination')}" if combinations else ""
-    where = f"{_count(len(detectors), 'detector')}{together}"
     if result.limits:
         first = result.limits[0]
-        levels = ", ".join(f"{100 * level:g} %" for level in dict.fromkeys(x.confidence_level for x in result.limits))
         yield (
-            f"{_count(len(result.limits), 'interval')} at {levels} confidence level: "
-            f"{_count(len(couplings), 'coupling')} at {where} ({first.method}, "
+            f"{_count(len(result.limits), 'interval')} at "
+            f"{level_text({limit.confidence_level for limit in result.limits})}: "
+            f"{_count(len(couplings), 'coupling')} at {_count(len(detectors), 'detector')}{together} ({first.method}, "
             f"compared with the {first.minimum} minimum)."
         )
     else:
-        yield f"Counts of {where}, no couplings."
+        yield f"Counts of {_count(len(detectors), 'detector')}{together}, no couplings."
     for combination in combinations:
         yield (
             f"Combination {combination['name']}: {', '.join(combination['detectors'])}, with {combination['signal']} "
@@ -120,24 +118,24 @@ def _protons(detector: Keys) -> str:
     return f"{detector['protons_on_target']:.4g} protons" if "protons_on_target" in detector else ""
 
 
-def detector_table(result: Result) -> Markup:
-    """The detectors with what the study says of them; whatever stands in a detector comes before the study's."""
-    rows: list[list[Child]] = []
-    for detector in result.study["detectors"]:
+def detector_grid(study: Keys, channels: Mapping[str, str]) -> Grid:
+    """The detectors of a study's keys; whatever stands in a detector comes before the study's. `channels` by name."""
+    rows: list[tuple[Cell, ...]] = []
+    for detector in study["detectors"]:
         name = detector["name"]
-        whole: Keys = {**result.study, **detector}
+        whole: Keys = {**study, **detector}
         measured = "dataset" in detector
         energies, bins = _range(detector)
         own = [f"own: {_uncertainties(detector['uncertainties'])}"] if detector.get("uncertainties") else []
         rows.append(
-            [
+            (
                 name,
-                detector["target"],
+                str(detector["target"]),
                 f"{detector['mass_kg']:g}",
                 f"{detector['distance_m']:g}" if "distance_m" in detector else "",
                 _protons(detector) or _source(whole.get("source")),
-                "whole run" if "protons_on_target" in detector else _exposure(detector, result.study),
-                result.detectors[name].channels,
+                "whole run" if "protons_on_target" in detector else _exposure(detector, study),
+                channels[name],
                 "poisson" if measured else whole.get("statistic", "least-squares"),
                 energies,
                 bins,
@@ -145,16 +143,16 @@ def detector_table(result: Result) -> Markup:
                 _efficiency(detector.get("efficiency")),
                 _background(detector),
                 ", ".join([*own, *([f"data: {detector.get('observed', 'data')}"] if measured else [])]),
-            ]
+            )
         )
     columns = ["detector", "target", "mass (kg)", "distance (m)", "source", "exposure", "channels", "statistic"]
     columns += ["energy", "bins", "resolution", "efficiency", "background counts", "remarks"]
     if not any(row[-1] for row in rows):
         columns, rows = columns[:-1], [row[:-1] for row in rows]
-    return table("Detectors", columns, rows, {2, 3, 9})
+    return Grid("Detectors", tuple(columns), tuple(rows), frozenset({"mass (kg)", "distance (m)", "bins"}))
 
 
-def coupling_table(result: Result) -> Markup:
+def coupling_grid(result: Result) -> Grid:
     """The couplings: symbol, unit, meaning and source where the package knows them."""
     from cevnslab.physics.couplings import COUPLINGS, FAMILIES
 
@@ -163,14 +161,12 @@ def coupling_table(result: Result) -> Markup:
         if isinstance(entry, Mapping):
             made = FAMILIES[entry["name"]](**{key: value for key, value in entry.items() if key != "name"})
             known[made.name] = made
-    rows: list[list[Child]] = []
+    rows: list[tuple[Cell, ...]] = []
     for name, info in result.couplings.items():
         declared = known.get(name)
         standard = "" if info.standard_model is None else f"{info.standard_model:g}"
         meaning = declared.description if declared else ""
         formula = declared.reference_text if declared else ""
-        rows.append(
-            [name, symbol(info.symbol, name), "" if info.unit == "1" else info.unit, standard, meaning, formula]
-        )
-    columns = ["coupling", "symbol", "unit", "Standard Model", "meaning", "formula from"]
-    return table("Couplings", columns, rows, {3})
+        rows.append((name, Formula(info.symbol, name), Amount("", 0, info.unit), standard, meaning, formula))
+    columns = ("coupling", "symbol", "unit", "Standard Model", "meaning", "formula from")
+    return Grid("Couplings", columns, tuple(rows), frozenset({"Standard Model"}))

@@ -9,10 +9,11 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from cevnslab.reports.html.markup import Markup, element
+from markupsafe import Markup
+
+from cevnslab.reports.html.blocks import Drawing
 from cevnslab.results import Result
 
 DECIMALS = 2
@@ -28,18 +29,7 @@ SETTINGS: Mapping[str, Any] = {
 }
 
 
-@dataclass(frozen=True)
-class DrawnFigure:
-    """A figure of the page."""
-
-    name: str
-    columns: int
-    """How many panels stand side by side where there is room."""
-    panels: tuple[tuple[str, Markup], ...]
-    """The words and the graphic of each."""
-
-
-def figures(result: Result) -> Iterator[DrawnFigure]:
+def figures(result: Result) -> Iterator[Drawing]:
     """Every figure of a result."""
     from cevnslab.figures.catalogue import FigureSpec, figure_specs, sheet
     from cevnslab.figures.style import settings, styled
@@ -48,20 +38,15 @@ def figures(result: Result) -> Iterator[DrawnFigure]:
     with styled({**settings(), **SETTINGS}):
         for number, spec in enumerate(track(figure_specs(result), "drawing figures"), start=1):
             panels = []
-            legends: list[list[str]] = []
+            # As in the figure's files, a legend that an earlier panel has is not repeated.
+            explained: set[tuple[str, ...]] = set()
             for place, panel in enumerate(spec.panels, start=1):
-                figure = sheet(result, FigureSpec(spec.name, (panel,), 1)).figure
-                # As in the figure's files, a legend that an earlier panel has is not repeated.
-                axes = figure.axes[0]
-                labels, legend = axes.get_legend_handles_labels()[1], axes.get_legend()
-                if labels in legends and legend is not None:
-                    legend.remove()
-                legends.append(labels)
+                figure = sheet(result, FigureSpec(spec.name, (panel,), 1), explained).figure
                 text = io.StringIO()
                 figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
                 words = panel.words(list(result.detectors))
                 panels.append((words, inline(text.getvalue(), f"f{number}p{place}-", words)))
-            yield DrawnFigure(spec.name, spec.columns, tuple(panels))
+            yield Drawing(spec.name, spec.columns, tuple(panels))
 
 
 def inline(svg: str, prefix: str, label: str) -> Markup:
@@ -81,12 +66,11 @@ def inline(svg: str, prefix: str, label: str) -> Markup:
     body = re.sub(r'(?<= [xy]=")[^"]*', lambda m: _shorter(m[0]), body)
     body = re.sub(r"translate\([^)]*\)", lambda m: _shorter(m[0]), body)
     body = re.sub(r"\s*\n\s*", "\n", body)
-    return element(
-        "svg",
-        Markup(body),
-        xmlns="http://www.w3.org/2000/svg",
-        **{"xmlns:xlink": "http://www.w3.org/1999/xlink", "viewBox": box[1], "role": "img", "aria-label": label},
+    head = Markup(
+        '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="{}" role="img" '
+        'aria-label="{}">'
     )
+    return head.format(box[1], label) + Markup(body) + Markup("</svg>")
 
 
 def _shorter(numbers: str) -> str:
