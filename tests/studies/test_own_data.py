@@ -12,7 +12,7 @@ from scipy.stats import norm
 import cevnslab as cl
 from cevnslab.errors import StatisticsError, StudyError, UnknownNameError
 from cevnslab.inference.significance import chi2_at, significance, upper_limit, with_strength
-from cevnslab.reports.tables import comparison_table
+from cevnslab.reports.tables import result_text
 
 DETECTOR = {"preset": "ess-ge", "name": "mine", "bins": 4}
 EXPECTED = np.array([3934.0, 3588.0, 3482.0, 3441.0])
@@ -86,7 +86,7 @@ def test_a_systematic_far_from_its_prior_is_remarked():
     result = study(counts=counts).run()
     assert any("standard deviations of its prior" in remark for remark in result.remarks)
     assert not study(counts=np.round(expectation())).run().remarks
-    assert "Note: mine, best fit of q_ee" in comparison_table(result)
+    assert "Note: mine, best fit of q_ee" in result_text(result)
 
 
 def test_impacts_are_correlations_on_smooth_likelihoods():

@@ -38,7 +38,7 @@ def coverage_sheet(coverage: Coverage) -> Sheet:
         level = 100 * points[0].confidence_level
         axes.axhline(level, color="0.45", linewidth=0.9, linestyle=(0, (1, 2)))
         axes.set_xlabel(f"true {label}")
-        axes.set_ylabel(f"coverage of the {level_text({points[0].confidence_level})} interval (%)")
+        axes.set_ylabel(f"coverage of the {level_text({points[0].confidence_level}, '%')} interval (%)")
         axes.set_title("; ".join(dict.fromkeys(p.convention for p in points)) if not several else "")
         cell.legend(None)
     made.finish()

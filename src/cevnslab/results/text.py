@@ -64,13 +64,13 @@ def interval_text(limit: Limit, info: CouplingInfo | None = None) -> str:
     return f"{pieces}{power}{unit}" if pieces else "none"
 
 
-def level_text(levels: set[float] | frozenset[float]) -> str:
-    """Confidence levels in words, with the digits that they need.
+def level_text(levels: set[float] | frozenset[float], percent: str = " %") -> str:
+    """Confidence levels in words, with the digits that they need; figures write the sign without a blank.
 
-    >>> level_text({0.9}), level_text({0.9999999, 0.6827})
-    ('90% CL', '68.27% and 99.99999% CL')
+    >>> level_text({0.9}), level_text({0.9999999, 0.6827}, percent="%")
+    ('90 % CL', '68.27% and 99.99999% CL')
     """
-    return " and ".join(f"{100 * level:.10g}%" for level in sorted(levels)) + " CL"
+    return " and ".join(f"{100 * level:.10g}{percent}" for level in sorted(levels)) + " CL"
 
 
 def measured_text(value: float, error: float | None, sign: str = "+/-") -> str:

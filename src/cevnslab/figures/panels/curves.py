@@ -53,7 +53,7 @@ def profile(cell: Cell, result: Result, panel: ProfilePanel) -> None:
     heights = {level: delta_chi2_level(level, 1) for level in sorted(levels)}
     for level, height in heights.items():
         axes.axhline(height, **LEVEL_LINE)
-        cell.note(level_text({level}), height)
+        cell.note(level_text({level}, "%"), height)
     ends = [float(p.value[inside][end]) for p, inside in shown for end in (0, -1)]
     axes.set_xlim(min(ends) * factor, max(ends) * factor)
     highest = max(float(p.delta_chi2[inside].max()) for p, inside in shown)
@@ -133,6 +133,6 @@ def critical_values(cell: Cell, result: Result, panel: CriticalValuesPanel) -> N
     axes.axhline(wilks, label="Wilks", **LEVEL_LINE)
     axes.set_ylim(0, 1.3 * max(wilks, *(float(c.critical_value.max()) for c in drawn)))
     axes.set_xlabel(label)
-    axes.set_ylabel(f"critical \u0394\u03c7\u00b2, {level_text({c.confidence_level for c in drawn})}")
+    axes.set_ylabel(f"critical \u0394\u03c7\u00b2, {level_text({c.confidence_level for c in drawn}, '%')}")
     axes.set_title(panel.title or drawn[0].convention.split(";")[0] + f", {drawn[0].toys} toys")
     cell.legend(panel.legend, "lower left")

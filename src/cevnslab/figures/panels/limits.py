@@ -59,7 +59,7 @@ def limits(cell: Cell, result: Result, panel: LimitsPanel) -> None:
                 fontsize="small",
             )
     axes.set_xlabel(label)
-    axes.set_title(panel.title or level_text(levels))
+    axes.set_title(panel.title or level_text(levels, "%"))
 
 
 def _row_text(result: Result, limit: Limit, several_levels: bool) -> str:
@@ -114,7 +114,7 @@ def scan(cell: Cell, result: Result, panel: ScanPanel) -> None:
     axes.set_xlabel(key_label(points[0].key))
     axes.set_ylabel(label)
     levels = {p.limit.confidence_level for p in points}
-    shown = level_text(levels) if len(levels) <= 2 else f"{min(levels):.3%} to {max(levels):.3%} CL"
+    shown = level_text(levels, "%") if len(levels) <= 2 else f"{min(levels):.3%} to {max(levels):.3%} CL"
     axes.set_title(panel.title or f"{shown}, \u0394\u03c7\u00b2")
     cell.legend(panel.legend)
 

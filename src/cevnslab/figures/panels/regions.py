@@ -55,7 +55,7 @@ def contour(cell: Cell, result: Result, panel: ContourPanel) -> None:
         _reference(axes, result, panel, (factor_x, factor_y))
     if panel.range:
         _ranged(axes, panel.range, points, (factor_x, factor_y))
-    title = level_text({c.confidence_level for c in drawn})
+    title = level_text({c.confidence_level for c in drawn}, "%")
     if len(shown) == 1:
         title = f"{detector_text(result, drawn[0].detector)}, {title}"
     if len(shown) > 1 or panel.reference:
@@ -161,7 +161,7 @@ def critical_map(cell: Cell, result: Result, panel: CriticalMapPanel) -> None:
             for polygon in c.polygons:
                 axes.plot(polygon[:, 0] * factor_x, polygon[:, 1] * factor_y, color="white")
     wilks = delta_chi2_level(values.confidence_level, 2)
-    level = level_text({values.confidence_level})
+    level = level_text({values.confidence_level}, "%")
     axes.set_title(panel.title or f"{detector_text(result, detector)}, {level}, Wilks {wilks:.2f}")
     axes.set_xlabel(label_x)
     axes.set_ylabel(label_y)
