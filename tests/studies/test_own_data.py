@@ -287,7 +287,7 @@ def test_few_counts_in_a_bin_of_least_squares_are_said(command, write_study, tmp
 def test_counts_alone_are_shown_where_no_coupling_is_asked_for():
     result = study(counts=np.round(EXPECTED), couplings=[]).run()
     assert result.limits == ()
-    shown = comparison_table(result)
+    shown = result_text(result)
     assert "S/B" in shown
     assert "Strength of CEvNS" in shown
     assert str(result).startswith("own: counts")
@@ -299,8 +299,8 @@ def test_every_level_is_a_row_and_says_which():
     result = study(intervals={"confidence_level": [0.6827, 0.9]}).run()
     inner, outer = result.limits
     assert outer.segments[0][0] < inner.segments[0][0] < inner.segments[0][1] < outer.segments[0][1]
-    assert "68.27 %" in comparison_table(result)
-    assert " 90 %" in comparison_table(result)
+    assert "68.27 %" in result_text(result)
+    assert " 90 %" in result_text(result)
 
 
 def test_what_a_goal_asks_and_gets_is_shown():
@@ -310,4 +310,4 @@ def test_what_a_goal_asks_and_gets_is_shown():
     result = study(design=[asked]).run()
     (answer,) = result.design
     assert (answer.kind, answer.value) == ("crossing", pytest.approx(18.0, rel=1e-6))
-    assert "near" in comparison_table(result)
+    assert "near" in result_text(result)
