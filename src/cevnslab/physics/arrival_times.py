@@ -38,6 +38,9 @@ class GaussianPulse:
     width_us: float
     """Standard deviation."""
 
+    def __str__(self) -> str:
+        return f"Gaussian at {self.centre_us:g} us, width {self.width_us:g} us"
+
     def delayed(self, time_us: FloatArray, lifetime_us: float) -> tuple[FloatArray, FloatArray]:
         """The exponentially modified Gaussian f, and its integral Phi - tau f (since tau f' + f is the Gaussian)."""
         from scipy.special import erfc, erfcx, ndtr
@@ -58,6 +61,9 @@ class UniformPulse:
 
     start_us: float
     length_us: float
+
+    def __str__(self) -> str:
+        return f"uniform from {self.start_us:g} us for {self.length_us:g} us"
 
     def delayed(self, time_us: FloatArray, lifetime_us: float) -> tuple[FloatArray, FloatArray]:
         """Differences of 1 - exp(-t/tau) and of its integral, over the length."""
