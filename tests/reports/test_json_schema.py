@@ -47,7 +47,7 @@ def test_every_detector_preset_is_valid_by_name_and_by_its_keys(name, validator)
         {"exposure_years": "3"},
         {"statistics": "poisson"},
         {"statistic": "gauss"},
-        {"couplings": []},
+        {"couplings": "q_ee"},
         {"couplings": [{"name": "light_vectr", "mass_mev": 10, "label": "g"}]},
         {"detectors": [{"preset": "ess-g"}]},
         {"detectors": [{"preset": "ess-ge", "mas_kg": 3}]},

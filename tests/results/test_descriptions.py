@@ -42,6 +42,10 @@ CONTRACT = {
     ),
     "design": "name,key,value,detector,coupling,quantity,goal,reached,kind",
     "maps": "map,x,y,detector,coupling,lower,upper,lower_kind,upper_kind",
+    "significances": (
+        "detector,strength,error,error_without_normalisation,significance,expected_significance,p_no_cevns,"
+        "p_standard_model,upper_limit,confidence_level"
+    ),
     "levers": "key,detector,coupling,quantity,elasticity,reason",
     "cross_sections": "target,channel,energy_mev,coupling,value,recoil_kev,dsigma_dt_cm2_per_kev",
 }
