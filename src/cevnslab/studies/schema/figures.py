@@ -170,7 +170,7 @@ class SpectrumPanel(Panel):
     scale: Scale = Field("linear", description="of the vertical axis")
     below: Literal["ratio", "s-over-sqrt-b"] | None = Field(
         None,
-        description="a strip below: all counts over those of the Standard Model, or the signal over the root of the background",
+        description="a strip below: counts over the Standard Model's, or signal over the root of the background",
     )
 
     def check(self, computed: Computed, path: str) -> None:
