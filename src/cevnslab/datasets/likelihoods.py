@@ -43,7 +43,7 @@ def channel_samples(
             for name, sides in (bends or {}).items():
                 up, down = (coefficients_of(side, response, channel, part) for side in sides)
                 modifiers.append(Bend(Parameter(name, 1.0), up, down))
-            samples.append(Sample(channel, rows * units, response.polynomial, modifiers))
+            samples.append(Sample(channel, rows * units, response.polynomial, modifiers, part))
     return samples
 
 

@@ -265,7 +265,9 @@ class Likelihood:
                 modifiers = [
                     Bend(m.parameter, m.up[rows], m.down[rows]) if isinstance(m, Bend) else m for m in sample.modifiers
                 ]
-                samples.append(Sample(sample.name, sample.coefficients[rows], kept, modifiers))
+                samples.append(
+                    replace(sample, coefficients=sample.coefficients[rows], polynomial=kept, modifiers=modifiers)
+                )
             datasets.append(replace(dataset, samples=tuple(samples)))
         return Likelihood(tuple(datasets), {name: prior for name, prior in self.priors.items() if name in names})
 

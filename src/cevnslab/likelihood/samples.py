@@ -137,6 +137,8 @@ class Sample:
     of all other axes."""
     polynomial: Polynomial = CONSTANT
     modifiers: Sequence[Modifier] = field(default=())
+    part: str = ""
+    """Which one of several samples of this name, where something acts on some of them alone."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "modifiers", tuple(self.modifiers))

@@ -43,7 +43,11 @@ def check_across_keys(file: StudyFile, registry: Mapping[str, Coupling]) -> None
     require_unique("channels", file.channels)
     _check_intervals(file)
     _check_combinations(file)
-    check_systematics(file.systematics, {spec.name: _background_names(spec) for spec in file.detectors})
+    check_systematics(
+        file.systematics,
+        {spec.name: spec.channels or file.channels for spec in file.detectors},
+        {spec.name: _background_names(spec) for spec in file.detectors},
+    )
     check_priors(file.priors, [*names, *file.profile])
     combined = [combination.name for combination in file.combinations]
     check_planning(file.design, file.maps, [*detectors, *combined], names)

@@ -16,30 +16,31 @@ from cevnslab.detection.response import Response
 from cevnslab.errors import StudyError
 from cevnslab.likelihood.likelihood import Likelihood
 from cevnslab.likelihood.parameters import Parameter
-from cevnslab.likelihood.samples import Bend, Modifier, Sample, Scale
+from cevnslab.likelihood.samples import Bend, Modifier, PerBin, Sample, Scale
 from cevnslab.studies.schema.systematics import SIGNAL, Systematic
 from cevnslab.studies.setups import AnySetup, DetectorSetup
 
 
 def with_systematics(likelihood: Likelihood, setup: AnySetup, systematics: Sequence[Systematic]) -> Likelihood:
-    """The likelihood of one detector with the systematics that act on it.
+    """The likelihood of one detector with the systematics that act on it: as a pull that it has, or as a new one.
 
     Raises `StudyError` where a kind does not apply to the detector, or a pull to be replaced is not there.
     """
     for systematic in systematics:
-        likelihood = _replaced(likelihood, setup, systematic)
-        if systematic.detectors is not None and setup.name not in systematic.detectors:
-            continue
         path = f"systematics.{systematic.name}"
-        if systematic.kind == "normalisation":
+        replaced = [name for name in systematic.replaces if name.startswith(f"{setup.name}.")]
+        if replaced:
+            likelihood = _replaced(likelihood, setup, systematic, replaced)
+        elif systematic.detectors is not None and setup.name not in systematic.detectors:
+            continue
+        elif systematic.kind == "normalisation":
             scale = functools.partial(_scale, Parameter(systematic.name, systematic.width))
             likelihood = likelihood.modified(_acted_on(setup, systematic), scale)
         elif not isinstance(setup, DetectorSetup):
-            if not any(name.startswith(f"{setup.name}.") for name in systematic.replaces):
-                raise StudyError(
-                    f"{path}.detectors: the data of {setup.name} come with their own {systematic.kind}; name its pull "
-                    "under replaces, or leave the detector out"
-                )
+            raise StudyError(
+                f"{path}.detectors: the data of {setup.name} come with their own {systematic.kind}; name its pull "
+                "under replaces, or leave the detector out"
+            )
         else:
             up, down = (
                 setup.varied(_moved(setup.detector, systematic, sign * systematic.width, path), f"{path}.width")
@@ -65,19 +66,34 @@ def _scale(parameter: Parameter, _: Sample) -> Modifier:
 
 def _bend(name: str, nominal: Response, up: Response, down: Response, sample: Sample) -> Modifier:
     """The bend of a channel whose responses at plus and minus one standard deviation are known."""
-    sides = [coefficients_of(side, nominal, sample.name) for side in (up, down)]
+    sides = [coefficients_of(side, nominal, sample.name, sample.part) for side in (up, down)]
     return Bend(Parameter(name, 1.0), *sides)
 
 
-def _replaced(likelihood: Likelihood, setup: AnySetup, systematic: Systematic) -> Likelihood:
-    """The likelihood with the pulls that a systematic replaces under its own name."""
-    present = {parameter.name for parameter in likelihood.parameters}
-    names = [name for name in systematic.replaces if name.startswith(f"{setup.name}.")]
+def _replaced(likelihood: Likelihood, setup: AnySetup, systematic: Systematic, names: Sequence[str]) -> Likelihood:
+    """The likelihood with pulls under the name of the systematic that replaces them.
+
+    A normalisation takes its prior width; the pull of a shape is known in its own standard deviations, which stay.
+    """
+    path = f"systematics.{systematic.name}.replaces"
+    present = {parameter.name: parameter for parameter in likelihood.parameters}
+    kind = Scale if systematic.kind == "normalisation" else Bend
     for name in names:
         if name not in present:
-            raise StudyError(
-                f"systematics.{systematic.name}.replaces: no pull '{name}'; {setup.name} has {', '.join(present)}"
-            )
+            raise StudyError(f"{path}: no pull '{name}'; {setup.name} has {', '.join(present)}")
+        acting = [
+            modifier
+            for dataset in likelihood.datasets
+            for sample in dataset.samples
+            for modifier in sample.modifiers
+            if not isinstance(modifier, PerBin) and modifier.parameter is not None and modifier.parameter.name == name
+        ]
+        if not all(isinstance(modifier, kind) for modifier in acting):
+            what = "a normalisation" if kind is Scale else "the pull of a shape"
+            raise StudyError(f"{path}: '{name}' is not {what}; a systematic replaces pulls of its own kind")
+    if kind is Scale:
+        wide = {name: replace(present[name], width=systematic.width) for name in names}
+        likelihood = likelihood.with_parameters(wide)
     return likelihood.renamed(dict.fromkeys(names, systematic.name))
 
 

@@ -46,15 +46,21 @@ class Prior(Model):
     width: Positive = Field(description="one standard deviation, in the coupling's unit")
 
 
-def check_systematics(systematics: Sequence[Systematic], backgrounds: Mapping[str, Sequence[str]]) -> None:
-    """Raise `StudyError` for names that are not there, given the background names of every detector."""
+def check_systematics(
+    systematics: Sequence[Systematic],
+    channels: Mapping[str, Sequence[str]],
+    backgrounds: Mapping[str, Sequence[str]],
+) -> None:
+    """Raise `StudyError` for names that are not there, given the channels and background names of every detector."""
+    moved: dict[str, set[tuple[str, str]]] = {}
     for number, systematic in enumerate(systematics, start=1):
         path = f"systematics.{systematic.name}"
         chosen = systematic.detectors if systematic.detectors is not None else list(backgrounds)
         require_known(f"{path}.detectors", chosen, backgrounds, "detector of this study")
         require_unique(f"{path}.detectors", chosen)
         require_unique(f"{path}.on", systematic.targets)
-        known = [SIGNAL, "cevns", "electron", *(name for detector in chosen for name in backgrounds[detector])]
+        samples = {name: {*channels[name], *backgrounds[name]} for name in chosen}
+        known = [SIGNAL, *dict.fromkeys(name for detector in chosen for name in sorted(samples[detector]))]
         require_known(f"{path}.on", systematic.targets, known, "channel or background of these detectors")
         if SIGNAL in systematic.targets and {"cevns", "electron"} & set(systematic.targets):
             raise StudyError(f"{path}.on: signal is all channels; name either it or single ones")
@@ -66,6 +72,23 @@ def check_systematics(systematics: Sequence[Systematic], backgrounds: Mapping[st
         for other in systematics[: number - 1]:
             if other.name == systematic.name and (other.width, other.kind) != (systematic.width, systematic.kind):
                 raise StudyError(f"{path}: two systematics of this name must be of one kind and width")
+        require_unique(f"{path}.replaces", systematic.replaces)
+        for pull in systematic.replaces:
+            if not any(pull.startswith(f"{detector}.") for detector in backgrounds):
+                raise StudyError(
+                    f"{path}.replaces: '{pull}' is no pull of a detector of this study; their names begin with the "
+                    f"detector's, {' or '.join(f'{name}.' for name in backgrounds)}"
+                )
+        for detector in chosen:
+            acting = set(channels[detector]) if SIGNAL in systematic.targets else set()
+            acting |= samples[detector] & set(systematic.targets)
+            if systematic.detectors is not None and not acting:
+                raise StudyError(f"{path}.detectors: {detector} has no {' or '.join(systematic.targets)}")
+            pairs = {(detector, sample) for sample in acting}
+            twice = sorted(pairs & moved.setdefault(systematic.name, set()))
+            if twice:
+                raise StudyError(f"{path}: two systematics of this name act on {twice[0][1]} of {twice[0][0]}")
+            moved[systematic.name] |= pairs
 
 
 def check_priors(priors: Mapping[str, Prior], couplings: Sequence[str]) -> None:
