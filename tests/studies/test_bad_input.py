@@ -60,7 +60,6 @@ ONE_KEY = {
         ["detectors", "'ge' and 'GE'", "case"],
     ),
     "coupling given twice": ({"couplings": ["q_ee", "q_ee"]}, ["couplings", "'q_ee'", "twice"]),
-    "no couplings": ({"couplings": []}, ["couplings"]),
     "negative mass": ({"detectors.0.mass_kg": -1}, ["detectors.my-ge.mass_kg", "-1"]),
     "zero distance": ({"detectors.0.distance_m": 0}, ["detectors.my-ge.distance_m", "0"]),
     "negative uncertainty": ({"uncertainties.signal": -0.1}, ["uncertainties.signal", "-0.1"]),

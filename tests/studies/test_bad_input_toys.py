@@ -57,10 +57,6 @@ STUDIES = {
         {**combination(), "detectors.0.uncertainties": {"signal": 0.2, "background": 0.01}},
         ["combinations.both.signal", "uncertainty"],
     ),
-    "correlated with two statistics": (
-        {**combination(), "detectors.1.statistic": "poisson"},
-        ["combinations.both.signal", "statistic"],
-    ),
     "independent with toys": (
         {**combination(signal="independent"), **intervals()},
         ["combinations.both.signal", "correlated"],

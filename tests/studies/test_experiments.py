@@ -101,21 +101,6 @@ REFUSED = {
     "no such preset": (of(ONE, detectors__0__preset="coherent-csi-2020"), ["detectors.1.preset", CSI]),
     "no protons": (of(ONE, detectors__0__protons_on_target=0), [f"detectors.{CSI}.protons_on_target", "above 0"]),
     "same name twice": (of(ONE, detectors=[{"preset": CSI}, {"preset": CSI}]), ["detectors", CSI, "twice"]),
-    "correlated combination": (
-        of(combinations__0__signal="correlated"),
-        ["combinations.both.signal", "independent"],
-    ),
-    "combined with a projected detector, correlated": (
-        of(
-            ONE,
-            detectors=[{"preset": CSI}, {"preset": "ess-csi"}],
-            combinations=[{"name": "both", "detectors": [CSI, "ess-csi"], "signal": "correlated"}],
-            source="ess",
-            exposure_years=3,
-            uncertainties={"signal": 0.1, "background": 0.01},
-        ),
-        ["combinations.both.signal", "independent"],
-    ),
     "feldman-cousins": (of(intervals={"method": "feldman-cousins"}), [f"detectors.{CSI}", "delta-chi2"]),
     "spectrum of data": (
         of(figures=[{"name": "x", "panels": [{"spectrum": CSI}]}]),
@@ -388,7 +373,7 @@ def test_fit_table(ran):
     folder, result = ran
     made = rows(folder / "fit.csv")
     assert list(made[0]) == ["detector", "parameter", "value", "error"]
-    assert dict.fromkeys(row["detector"] for row in made) == dict.fromkeys([CSI, LAR, ELECTRON])
+    assert {row["detector"] for row in made} == {CSI, LAR, ELECTRON, "both"}
     found = {(row["detector"], row["parameter"]): row for row in made}
     for detector, backgrounds in ((CSI, ("brn", "nin")), (LAR, ("brn", "delayed_brn")), (ELECTRON, ("brn", "nin"))):
         for name in ("cevns_counts", "cevns_predicted", *(f"{b}_counts" for b in backgrounds), "steady_state_counts"):
@@ -442,7 +427,8 @@ def test_the_result_survives_its_files(ran):
 def test_figures_are_redrawn_without_data(command, ran, nowhere, monkeypatch):
     folder, _ = ran
     drawn = {path.name: path.read_bytes() for path in (folder / "figures").iterdir()}
-    assert set(drawn) == {f"{name}.{ending}" for name in ("csi", "f90", "curve") for ending in ("pdf", "png")}
+    pulls = [f"pulls-{name}" for name in (CSI, LAR, ELECTRON, "both")]
+    assert set(drawn) == {f"{name}.{ending}" for name in ("csi", "f90", "curve", *pulls) for ending in ("pdf", "png")}
     monkeypatch.setattr(DatasetFolder, "measurement", None)
     for path in (folder / "figures").iterdir():
         path.unlink()
@@ -473,7 +459,7 @@ def test_a_study_of_data_without_a_list_of_figures_gets_them(release, monkeypatc
     recognise(monkeypatch, release)
     result = cl.study_from_dict(ONE, data=release[0]).run()
     specs = {spec.name: spec for spec in catalogue.figure_specs(result)}
-    assert set(specs) == {"data", "limits"}
+    assert set(specs) == {"data", "limits", f"pulls-{CSI}"}
     assert [panel.axis for panel in specs["data"].panels] == ["energy_pe", "time_us"]
 
 

@@ -115,7 +115,7 @@ def test_poisson_and_combinations():
 def test_the_files(command, write_study, tmp_path):
     ran = command("run", write_study(study_keys(toys=100)), "-o", tmp_path / "out")
     assert (ran.status, ran.err) == (0, "")
-    for word in ("Feldman-Cousins", "delta chi^2", "100 toys", "global minimum; normalisations drawn", "interpolation"):
+    for word in ("Feldman-Cousins", "delta chi2", "100 toys", "global minimum; normalisations drawn", "interpolation"):
         assert word in ran.out
     folder = tmp_path / "out" / "my-study"
     text = (folder / "critical_values.csv").read_text(encoding="utf-8")

@@ -243,16 +243,6 @@ def test_what_is_refused(mistake, command, write_study, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_correlated_combination_is_refused(command, write_study, tmp_path):
-    keys = changed({"uncertainties.energy_scale": 0.05}, LIGHT)
-    keys["detectors"].append({"preset": "ess-csi"})
-    keys["combinations"] = [{"name": "both", "detectors": ["my-ge", "ess-csi"], "signal": "correlated"}]
-    ran = command("run", write_study(keys), "-o", tmp_path / "out")
-    assert ran.status == 2
-    assert "combinations.both.signal" in ran.err
-    assert "independent" in ran.err
-
-
 def test_coverage_is_refused():
     with pytest.raises(CevnslabError, match=r"my-ge.*normalisations"):
         coverage(study("scale"), "my-ge", "q_ee", [0.0], toys=100)
