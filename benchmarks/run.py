@@ -30,9 +30,9 @@ from rich.table import Table
 
 import cevnslab as cl
 from cevnslab.detection import quadrature
+from cevnslab.inference.chi2 import Chi2
 from cevnslab.inference.global_fit import delta_chi2_at_truth, grid_for
 from cevnslab.inference.intervals import interval
-from cevnslab.inference.pointwise import along
 from cevnslab.inference.toys import Experiment, draw, draw_compressed, expected_variance, reduce_counts
 from cevnslab.parallel.tasks import in_turn
 from cevnslab.physics.couplings import light_scalar, light_vector
@@ -197,9 +197,9 @@ def limit(repeats: int) -> Row:
     """One interval, all of its roots, from a likelihood that is put together."""
     response = paper_responses()[-1]
     likelihood = cl.likelihood(response, signal=SIGNAL, background=BACKGROUND)
-    mine = median_time(lambda: interval(along(likelihood, ["q_ee"]), LEVEL), repeats)
+    mine = median_time(lambda: interval(Chi2.of(likelihood, ["q_ee"]), LEVEL), repeats)
     theirs = median_time(lambda: minuit_limit(response, "q_ee"), max(3, repeats // 3))
-    segment = interval(along(likelihood, ["q_ee"]), LEVEL).segments[0]
+    segment = interval(Chi2.of(likelihood, ["q_ee"]), LEVEL).segments[0]
     apart = max(abs(a / b - 1) for a, b in zip(segment, minuit_limit(response, "q_ee"), strict=True))
     peer = f"peer: iminuit, MIGRAD and MINOS (apart {apart:.0e})"
     return Row("one limit: q_ee of germanium", mine, peer, theirs, "0.2 ms", mine < 2e-4)
@@ -237,7 +237,7 @@ def scan(repeats: int) -> list[Row]:
     def ours() -> np.ndarray:
         total[:] = 0
         for likelihood in likelihoods:
-            np.add(total, along(likelihood, ["q_ee", "q_mumu"]).on_grid(x, y), out=total)
+            np.add(total, Chi2.of(likelihood, ["q_ee", "q_mumu"]).on_grid(x, y), out=total)
         return total
 
     numerator, denominator = np.random.default_rng(1).uniform(1, 2, (2, GRID_POINTS, GRID_POINTS))

@@ -23,8 +23,8 @@ import yaml
 
 import cevnslab as cl
 from cevnslab.datasets.registry import built_in
+from cevnslab.inference.chi2 import Chi2
 from cevnslab.inference.intervals import interval
-from cevnslab.inference.pointwise import along
 from cevnslab.likelihood.likelihood import Likelihood
 from cevnslab.physics import constants, mediators
 from cevnslab.physics.couplings import COUPLINGS, Coupling, light_scalar, light_vector
@@ -441,11 +441,11 @@ def compare_limits(found: Accuracy) -> None:
         response = cl.response(cl.load_source("ess"), cl.load_detector(preset), **options)
         likelihoods[preset] = cl.likelihood(response, signal=0.10, background=0.01)
     for row in reference("golden")["chi2"]:
-        chi2 = along(likelihoods[DETECTORS[row["detector"]]], [f"q_{row['param']}"])
+        chi2 = Chi2.of(likelihoods[DETECTORS[row["detector"]]], [f"q_{row['param']}"])
         found.add("χ²", float(chi2(row["q"])), row["chi2"])
     for detector, rows in reference("golden")["limits_90CL"]["values"].items():
         for name, expected in rows.items():
-            (piece,) = interval(along(likelihoods[DETECTORS[detector]], [f"q_{name}"]), 0.90).segments
+            (piece,) = interval(Chi2.of(likelihoods[DETECTORS[detector]], [f"q_{name}"]), 0.90).segments
             for ours, known in zip(piece, expected, strict=True):
                 found.add("limits", ours, known)
 

@@ -176,6 +176,28 @@ class Polynomial:
                 product *= variable.functions(points[:, column], orders[:, column], times)
         return product
 
+    def derivatives(self, points: FloatArray, indices: Sequence[int]) -> tuple[FloatArray, FloatArray]:
+        """First and second derivatives by some couplings: (couplings, points, monomials), with one axis more."""
+        columns = [
+            [variable.functions(points[:, column], self.orders[:, column], times) for times in range(3)]
+            if column in indices
+            else [variable.functions(points[:, column], self.orders[:, column])]
+            for column, variable in enumerate(self.variables)
+        ]
+
+        def product(*derived: int) -> FloatArray:
+            values = np.ones((len(points), len(self.monomials)))
+            for column, functions in enumerate(columns):
+                values *= functions[derived.count(column)]
+            return values
+
+        first = np.array([product(index) for index in indices])
+        second = np.empty((len(indices), *first.shape))
+        for i, one in enumerate(indices):
+            for j, other in enumerate(indices[: i + 1]):
+                second[i, j] = second[j, i] = product(one, other)
+        return first, second
+
     def restricted(self, names: Sequence[str]) -> tuple[Polynomial, list[int]]:
         """The polynomial with all couplings but the named ones as in the Standard Model, and the rows that are left."""
         chosen = [self.names.index(name) for name in names]

@@ -14,7 +14,7 @@ from cevnslab.datasets.coherent_csi_2021 import model as csi_2021
 from cevnslab.datasets.files import locate
 from cevnslab.datasets.registry import dataset
 from cevnslab.errors import UnknownNameError
-from cevnslab.inference.pointwise import along
+from cevnslab.inference.chi2 import Chi2
 from cevnslab.physics import constants as c
 from cevnslab.physics.arrival_times import GaussianPulse, arrival_fractions
 from cevnslab.physics.atoms import effective_charge
@@ -288,7 +288,7 @@ def test_asimov_data_are_the_standard_model(nuisances, invented):
     minimum = made.likelihood.restricted([]).minimised(np.zeros((1, 0)))
     assert minimum.chi2[0] == pytest.approx(0.0, abs=1e-12)
     assert minimum.pulls[0] == pytest.approx(np.zeros(minimum.pulls.shape[1]), abs=1e-7)
-    chi2 = along(made.likelihood, ["q_mumu"])
+    chi2 = Chi2.of(made.likelihood, ["q_mumu"])
     assert chi2(np.array([-3e-8, 3e-8])).min() > 0.05
 
 

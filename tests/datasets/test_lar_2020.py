@@ -11,7 +11,7 @@ from test_csi_2021 import CHARGES, COMPONENTS, charge, helm, spectra, widths_of
 from cevnslab.datasets.files import locate
 from cevnslab.datasets.registry import dataset
 from cevnslab.errors import PhysicsError
-from cevnslab.inference.pointwise import along
+from cevnslab.inference.chi2 import Chi2
 from cevnslab.physics import constants as c
 from cevnslab.physics.arrival_times import GaussianPulse, arrival_fractions
 from cevnslab.physics.nuclei import target
@@ -130,7 +130,7 @@ def test_asimov_data_are_the_standard_model(nuisances, invented):
     minimum = made.likelihood.restricted([]).minimised(np.zeros((1, 0)))
     assert minimum.chi2[0] == pytest.approx(0.0, abs=1e-12)
     assert minimum.pulls[0] == pytest.approx(np.zeros(minimum.pulls.shape[1]), abs=1e-7)
-    assert along(made.likelihood, ["q_mumu"])(np.array([-6e-8, 6e-8])).min() > 0.05
+    assert Chi2.of(made.likelihood, ["q_mumu"])(np.array([-6e-8, 6e-8])).min() > 0.05
 
 
 @pytest.mark.parametrize("channels", [("cevns", "electron"), ("electron",)])

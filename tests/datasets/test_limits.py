@@ -7,8 +7,8 @@ import pytest
 from scipy.stats import chi2 as chi2_law
 from written_out import lowest
 
+from cevnslab.inference.chi2 import Chi2
 from cevnslab.inference.intervals import best_fit, interval
-from cevnslab.inference.pointwise import along
 
 
 def profiled(made, **charges):
@@ -28,7 +28,7 @@ def profiled(made, **charges):
 
 
 def assert_ends_are_at_the_level(made, name, pieces=None, confidence_level=0.9):
-    chi2 = along(made.likelihood, [name])
+    chi2 = Chi2.of(made.likelihood, [name])
     found = interval(chi2, confidence_level)
     ends = [end for piece in found.segments for end in piece]
     assert ends
@@ -70,7 +70,7 @@ def test_ends_of_intervals_against_minuit_on_real_data(name, measured):
 def test_far_charges_on_real_data_have_two_minima(value, measured):
     """One near the nominal efficiency, and a lower one at -1.6 standard deviations."""
     made = measured("csi", ("cevns",), "shape")
-    assert float(along(made.likelihood, ["q_ee"])(value)) <= profiled(made, q_ee=value) + 1e-6
+    assert float(Chi2.of(made.likelihood, ["q_ee"])(value)) <= profiled(made, q_ee=value) + 1e-6
 
 
 def test_disjoint_pieces_with_shapes_on_real_data(measured):
@@ -80,7 +80,7 @@ def test_disjoint_pieces_with_shapes_on_real_data(measured):
 
 
 def test_a_coupling_of_its_square_is_symmetric(fluctuated):
-    chi2 = along(fluctuated("csi", ("cevns",), "shape").likelihood, ["q_emu"])
+    chi2 = Chi2.of(fluctuated("csi", ("cevns",), "shape").likelihood, ["q_emu"])
     values = np.array([1e-8, 7e-8, 3e-7])
     assert chi2(values) == pytest.approx(chi2(-values), abs=1e-7)
 
@@ -92,7 +92,7 @@ LIMITS = {"q_ee": 5.065, "q_mumu": 1.83, "q_emu": 1.79, "q_etau": 5.07, "q_mutau
 @pytest.mark.parametrize("name", LIMITS)
 def test_reference_limits(name, measured):
     made = measured("csi", ("cevns", "electron"))
-    found = interval(along(made.likelihood, [name]), 0.90)
+    found = interval(Chi2.of(made.likelihood, [name]), 0.90)
     ((low, high),) = found.segments
     assert low * 1e10 == pytest.approx(-LIMITS[name], rel=0.015)
     assert high * 1e10 == pytest.approx(LIMITS[name], rel=0.015)

@@ -41,7 +41,7 @@ def chi2_functions(study):
         function = made[detector].chi2(*names)
         if len(names) == 1:
             return function(points[:, 0])
-        return function.value_and_gradient(points[:, 0], points[:, 1])[0]
+        return function.values_at(points)
 
     of.analyses = made
     return of

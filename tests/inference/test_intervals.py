@@ -13,9 +13,9 @@ from scipy.optimize import brentq
 from support import GOLDEN, GOLDEN_DETECTORS, MILLICHARGES, least_squares, near, preset_response
 
 import cevnslab as cl
+from cevnslab.inference.chi2 import Chi2
 from cevnslab.inference.intervals import Piece, best_fit, bounded, interval
 from cevnslab.inference.levels import delta_chi2_level
-from cevnslab.inference.pointwise import along
 from cevnslab.inference.rational import negative_segments
 
 LIMITS = GOLDEN["limits_90CL"]["values"]
@@ -45,7 +45,7 @@ def crossings(chi2, level, low, high, points=40001):
     ("detector", "name"), [(detector, name) for detector in LIMITS for name in LIMITS[detector]], ids=str
 )
 def test_reference_limits(detector, name, statistics):
-    found = interval(along(statistics[GOLDEN_DETECTORS[detector]], [f"q_{name}"]), 0.90)
+    found = interval(Chi2.of(statistics[GOLDEN_DETECTORS[detector]], [f"q_{name}"]), 0.90)
     assert len(found.segments) == 1
     assert found.segments[0] == tuple(near(end, 1e-9) for end in LIMITS[detector][name])
     assert found.delta_chi2 == near(GOLDEN["analysis_config"]["dchi2"], 1e-12)
@@ -58,7 +58,7 @@ def test_reference_limits(detector, name, statistics):
 @pytest.mark.parametrize("name", MILLICHARGES)
 @pytest.mark.parametrize("preset", ["ess-csi", "ess-xe", "ess-ge"])
 def test_every_crossing_of_a_dense_scan(preset, name, confidence, statistics):
-    chi2 = along(statistics[preset], [name])
+    chi2 = Chi2.of(statistics[preset], [name])
     found = interval(chi2, confidence)
     expected = crossings(chi2, delta_chi2_level(confidence, 1), -3e-7, 3e-7)
     assert [end for piece in found.segments for end in piece] == [near(root, 1e-9) for root in expected]
@@ -67,7 +67,7 @@ def test_every_crossing_of_a_dense_scan(preset, name, confidence, statistics):
 @pytest.mark.parametrize("level", [9.65, 9.75, 9.90])
 def test_disjoint_pieces_come_out_whole(level, statistics):
     """Ge q_ee: between the second minimum and the local maximum before it the interval has two pieces."""
-    chi2 = along(statistics["ess-ge"], ["q_ee"])
+    chi2 = Chi2.of(statistics["ess-ge"], ["q_ee"])
     found = interval(chi2, level_to_confidence(level))
     assert found.delta_chi2 == near(level, 1e-9)
     expected = crossings(chi2, level, -1e-7, 1e-7)
@@ -81,12 +81,12 @@ def test_disjoint_pieces_come_out_whole(level, statistics):
 
 @pytest.mark.parametrize(("level", "pieces"), [(9.60, 1), (9.94, 1)])
 def test_one_piece_on_either_side(level, pieces, statistics):
-    assert len(interval(along(statistics["ess-ge"], ["q_ee"]), level_to_confidence(level)).segments) == pieces
+    assert len(interval(Chi2.of(statistics["ess-ge"], ["q_ee"]), level_to_confidence(level)).segments) == pieces
 
 
 def test_second_minimum_of_germanium(statistics):
-    chi2 = along(statistics["ess-ge"], ["q_ee"])
-    (first, lowest), (second, value) = chi2.minima()
+    chi2 = Chi2.of(statistics["ess-ge"], ["q_ee"])
+    (first, lowest), (second, value) = chi2.ratio.minima()
     assert first == pytest.approx(0.0, abs=1e-15)
     assert lowest == pytest.approx(0.0, abs=1e-12)
     assert second == pytest.approx(20.6e-9, abs=0.06e-9)
@@ -99,13 +99,13 @@ def test_second_minimum_of_germanium(statistics):
 
 @pytest.mark.parametrize(("preset", "where", "value"), [("ess-csi", 69.1e-9, 13.7), ("ess-xe", 51.7e-9, 24.6)])
 def test_second_minima_of_the_others(preset, where, value, statistics):
-    (_, _), (second, chi2) = along(statistics[preset], ["q_ee"]).minima()
+    (_, _), (second, chi2) = Chi2.of(statistics[preset], ["q_ee"]).ratio.minima()
     assert second == pytest.approx(where, abs=0.06e-9)
     assert chi2 == pytest.approx(value, abs=0.06)
 
 
 def test_muon_charge_of_germanium_has_one_minimum(statistics):
-    ((where, value),) = along(statistics["ess-ge"], ["q_mumu"]).minima()
+    ((where, value),) = Chi2.of(statistics["ess-ge"], ["q_mumu"]).ratio.minima()
     assert (where, value) == (pytest.approx(0.0, abs=1e-15), pytest.approx(0.0, abs=1e-12))
 
 
@@ -116,7 +116,7 @@ def weak():
 
 
 def test_a_coupling_that_the_data_leave_unconstrained(weak):
-    chi2 = along(weak, ["q_ee"])
+    chi2 = Chi2.of(weak, ["q_ee"])
     assert float(chi2(1e-4)) < delta_chi2_level(0.9, 1)
     (piece,) = interval(chi2, 0.90).pieces
     assert (piece.low, piece.high) == chi2.axes[0].bounds
@@ -124,7 +124,7 @@ def test_a_coupling_that_the_data_leave_unconstrained(weak):
 
 
 def test_a_level_beyond_the_value_at_infinity_is_crossed_nowhere(weak):
-    chi2 = along(weak, ["q_mumu"])
+    chi2 = Chi2.of(weak, ["q_mumu"])
     far = float(min(chi2(np.array(chi2.axes[0].bounds))))
     crossed = interval(chi2, level_to_confidence(0.999 * far))
     assert crossed.kinds == (("limit", "limit"),)
@@ -178,7 +178,7 @@ def test_an_interval_contains_the_best_fit(germanium, seed, confidence):
     expected = germanium.counts() + germanium.background
     data = np.random.default_rng(seed).poisson(expected) + 1.0
     for name in MILLICHARGES:
-        chi2 = along(least_squares(germanium, 0.1, 0.01, data), [name])
+        chi2 = Chi2.of(least_squares(germanium, 0.1, 0.01, data), [name])
         for minimum in ("global", "connected"):
             found = interval(chi2, confidence, minimum)
             assert any(low < found.best_fit < high for low, high in found.segments)
@@ -190,7 +190,7 @@ def test_an_interval_contains_the_best_fit(germanium, seed, confidence):
 @given(seed=st.integers(0, 10**6))
 def test_the_minimum_is_the_lowest_of_a_dense_scan(germanium, seed):
     data = np.random.default_rng(seed).poisson(germanium.counts() + germanium.background) + 1.0
-    chi2 = along(least_squares(germanium, 0.1, 0.01, data), ["q_ee"])
+    chi2 = Chi2.of(least_squares(germanium, 0.1, 0.01, data), ["q_ee"])
     best, lowest = best_fit(chi2)
     scanned = chi2(np.linspace(-5e-8, 1e-7, 30001))
     assert lowest <= scanned.min()
@@ -203,7 +203,7 @@ def test_more_exposure_never_widens(years, factor):
     source, detector = cl.load_source("ess"), cl.load_detector("ess-csi")
     for name in ("q_ee", "q_emu"):
         responses = [cl.response(source, detector, couplings=[name], years=y) for y in (years, years * factor)]
-        short, long = (interval(along(least_squares(r, 0.1, 0.01), [name]), 0.9) for r in responses)
+        short, long = (interval(Chi2.of(least_squares(r, 0.1, 0.01), [name]), 0.9) for r in responses)
         for low, high in long.segments:
             assert any(a <= low and high <= b for a, b in short.segments)
         assert long.segments != short.segments
@@ -212,7 +212,7 @@ def test_more_exposure_never_widens(years, factor):
 @given(low=st.floats(0.5, 0.98), more=st.floats(0.001, 0.015))
 def test_more_confidence_never_shrinks(statistics, low, more):
     for preset in ("ess-ge", "ess-csi-electron"):
-        chi2 = along(statistics[preset], ["q_ee"])
+        chi2 = Chi2.of(statistics[preset], ["q_ee"])
         narrow, wide = interval(chi2, low), interval(chi2, low + more)
         assert wide.segments[0][0] < narrow.segments[0][0]
         assert wide.segments[0][1] > narrow.segments[0][1]
@@ -220,8 +220,8 @@ def test_more_confidence_never_shrinks(statistics, low, more):
 
 def test_crossings_beyond_the_bounds_are_no_limits():
     weak = preset_response("ess-ge", couplings=["q_ee"], years=1e-18)
-    chi2 = along(least_squares(weak, 0.1, 0.01), ["q_ee"])
-    assert chi2.pieces_below(2.7)[0][1] > chi2.axes[0].bounds[1]
+    chi2 = Chi2.of(least_squares(weak, 0.1, 0.01), ["q_ee"])
+    assert chi2.ratio.pieces_below(2.7)[0][1] > chi2.axes[0].bounds[1]
     found = interval(chi2, 0.9)
     assert found.segments == (chi2.axes[0].bounds,)
     assert found.kinds == (("unconstrained", "unconstrained"),)

@@ -12,10 +12,9 @@ from scipy.optimize import brentq, minimize_scalar
 from support import combined, eq_15, least_squares, near, poisson, preset_response
 
 import cevnslab as cl
+from cevnslab.inference.chi2 import Chi2
 from cevnslab.inference.intervals import best_fit, interval
 from cevnslab.inference.levels import delta_chi2_level
-from cevnslab.inference.pointwise import along
-from cevnslab.inference.profiling import profiled
 from cevnslab.physics.couplings import COUPLINGS, light_scalar, light_vector
 
 SIGMA_A, SIGMA_B = 0.10, 0.01
@@ -103,7 +102,7 @@ def test_one_hidden_coupling_against_many_starts(case, seed):
     response = of(*case)
     data = data_of(response, seed)
     statistic = least_squares(response, SIGMA_A, SIGMA_B, None if seed is None else data)
-    ours = profiled(statistic, case[1:2], case[2:])(ONE_HIDDEN[case])
+    ours = Chi2.of(statistic, case[1:2], case[2:])(ONE_HIDDEN[case])
     for value, chi2 in zip(ONE_HIDDEN[case], ours, strict=True):
         expected = many_starts(response, direct_least_squares(response, data), {case[1]: value}, LINE)
         assert chi2 == pytest.approx(expected, rel=1e-4, abs=1e-4)
@@ -120,8 +119,10 @@ def test_one_hidden_coupling_against_a_dense_grid(case):
     span = np.geomspace(1e-4 * new.scale, 1e4 * new.scale, 20_000)
     grid = np.clip(np.concatenate([new.reference - span, new.reference + span]), low, high)
     at = np.array(ONE_HIDDEN[case])
-    surface = along(statistic, case[1:]).on_grid(at, grid)
-    chi2, hidden = profiled(statistic, case[1:2], case[2:]).minimised(at[:, None])
+    surface = Chi2.of(statistic, case[1:]).on_grid(at, grid)
+    function = Chi2.of(statistic, case[1:2], case[2:])
+    sample = function.sample(at[:, None])
+    chi2, hidden = sample.chi2, function.hidden_values(sample.state)
     assert np.all(chi2 <= surface.min(axis=0) + 1e-9)
     assert chi2 == pytest.approx(surface.min(axis=0), rel=1e-2, abs=1e-2)
     assert np.all((hidden >= low) & (hidden <= high))
@@ -138,7 +139,7 @@ THREE = ("ess-ge", "q_ee", "q_mumu", "r2_ee", "eps_mumu_d")
 def test_three_hidden_couplings_against_many_starts(value):
     response = of(*THREE)
     data = data_of(response, 5)
-    ours = float(profiled(least_squares(response, SIGMA_A, SIGMA_B, data), THREE[1:2], THREE[2:])(value))
+    ours = float(Chi2.of(least_squares(response, SIGMA_A, SIGMA_B, data), THREE[1:2], THREE[2:])(value))
     random = np.random.default_rng(6)
     starts = [np.zeros(3), *(random.choice([-1, 1], 3) * 10 ** random.uniform(-1, 1.5, 3) for _ in range(14))]
     expected = many_starts(response, direct_least_squares(response, data), {"q_ee": value}, starts)
@@ -154,7 +155,9 @@ def test_a_hidden_coupling_stays_inside_its_bounds(hidden, factor, on_the_wall):
     data = factor * response.counts() + response.background
     statistic = least_squares(response, SIGMA_A, SIGMA_B, data)
     values = np.array([0.0, 2e-32])
-    chi2, places = profiled(statistic, ["r2_ee"], [hidden]).minimised(values[:, None])
+    function = Chi2.of(statistic, ["r2_ee"], [hidden])
+    sample = function.sample(values[:, None])
+    chi2, places = sample.chi2, function.hidden_values(sample.state)
     assert np.all(places >= 0)
     for value, found, place in zip(values, chi2, places[:, 0], strict=True):
         starts = [(size,) for size in (0.0, 0.3, 1.0, 3.0)]
@@ -167,7 +170,7 @@ def test_a_hidden_coupling_stays_inside_its_bounds(hidden, factor, on_the_wall):
             assert found == near(alone, 1e-9)
     if not on_the_wall:
         assert places[0, 0] > 0
-        assert chi2[0] < float(along(statistic, ["r2_ee"])(0.0)) - 0.05
+        assert chi2[0] < float(Chi2.of(statistic, ["r2_ee"])(0.0)) - 0.05
 
 
 @pytest.mark.parametrize("case", [("ess-ge", "q_ee", "q_mumu"), ("ess-csi", "q_ee", "r2_ee")], ids="-".join)
@@ -175,7 +178,7 @@ def test_poisson_against_many_starts(case):
     response = of(*case)
     data = data_of(response, 7)
     values = np.array(ONE_HIDDEN[case][:2])
-    ours = profiled(poisson(response, SIGMA_A, SIGMA_B, data), case[1:2], case[2:])(values)
+    ours = Chi2.of(poisson(response, SIGMA_A, SIGMA_B, data), case[1:2], case[2:])(values)
     for value, chi2 in zip(values, ours, strict=True):
         expected = joint_poisson(response, data, {case[1]: value}, case[2], LINE)
         assert chi2 == pytest.approx(expected, rel=1e-3, abs=1e-3)
@@ -187,12 +190,13 @@ def test_an_independent_combination_against_many_starts():
     responses = [of("ess-csi", *names), of("ess-si", *names)]
     data = [data_of(response, 8) for response in responses]
     members = [least_squares(r, SIGMA_A, SIGMA_B, d) for r, d in zip(responses, data, strict=True)]
-    ours = profiled(combined(members, "independent"), names[:1], names[1:])
+    ours = Chi2.of(combined(members, "independent"), names[:1], names[1:])
     for value in (-0.2, 0.3):
         parts = [direct_least_squares(r, d) for r, d in zip(responses, data, strict=True)]
         grid = np.linspace(-1.5, 1.5, 3001)
-        dense = sum(along(m, names).on_grid(np.array([value]), grid)[:, 0] for m in members)
-        chi2, hidden = ours.minimised(np.array([[value]]))
+        dense = sum(Chi2.of(m, names).on_grid(np.array([value]), grid)[:, 0] for m in members)
+        sample = ours.sample(np.array([[value]]))
+        chi2, hidden = sample.chi2, ours.hidden_values(sample.state)
         there = {"eps_ee_u": value, "eps_ee_d": hidden[0, 0]}
         again = sum(part(r.counts(**there)) for part, r in zip(parts, responses, strict=True))
         assert chi2[0] == near(again, 1e-8)
@@ -204,10 +208,10 @@ def test_one_nucleus_cannot_tell_up_from_down_but_two_can():
     names = ("eps_ee_u", "eps_ee_d")
     responses = [of(preset, *names) for preset in ("ess-csi", "ess-si")]
     members = [least_squares(response, SIGMA_A, SIGMA_B) for response in responses]
-    alone = interval(profiled(members[0], names[:1], names[1:]), 0.90)
+    alone = interval(Chi2.of(members[0], names[:1], names[1:]), 0.90)
     assert alone.kinds == (("unconstrained", "unconstrained"),)
     for kind in ("independent", "correlated"):
-        both = profiled(combined(members, kind), names[:1], names[1:])
+        both = Chi2.of(combined(members, kind), names[:1], names[1:])
         if kind == "correlated":
             assert np.all(both([-8.0, 8.0]) > LEVEL)
             continue
@@ -217,7 +221,7 @@ def test_one_nucleus_cannot_tell_up_from_down_but_two_can():
             for end in piece:
                 assert float(both(end)) == near(LEVEL, 1e-6)
         # A second route to one end: the lowest of a dense grid crosses the level there.
-        surface = along(combined(members, kind), names)
+        surface = Chi2.of(combined(members, kind), names)
         down = np.linspace(-6.0, 6.0, 12001)
 
         def excess(value, surface=surface, down=down):
@@ -250,8 +254,8 @@ def contains(outer, inner):
 def test_profiled_limits_contain_the_others(case):
     response = of(*case)
     statistic = least_squares(response, SIGMA_A, SIGMA_B)
-    chi2 = profiled(statistic, case[1:2], case[2:])
-    found, held = interval(chi2, 0.90), interval(along(statistic, case[1:2]), 0.90)
+    chi2 = Chi2.of(statistic, case[1:2], case[2:])
+    found, held = interval(chi2, 0.90), interval(Chi2.of(statistic, case[1:2]), 0.90)
     assert best_fit(chi2)[1] == pytest.approx(0.0, abs=1e-11)
     assert contains(found.segments, held.segments)
     assert sum(b - a for a, b in found.segments) > sum(b - a for a, b in held.segments)
@@ -268,7 +272,7 @@ def test_profiled_limits_contain_the_others(case):
 def test_a_hidden_coupling_at_its_bound_makes_no_end_infinite(preset, name, low):
     """The end is where the package's own profile crosses the level, with sin2_theta_w at the end of its range."""
     response = preset_response(preset, couplings=[name, "sin2_theta_w"])
-    chi2 = profiled(least_squares(response, SIGMA_A, SIGMA_B), [name], ["sin2_theta_w"])
+    chi2 = Chi2.of(least_squares(response, SIGMA_A, SIGMA_B), [name], ["sin2_theta_w"])
     found = interval(chi2, 0.90)
     ends = [
         (end, kind)
@@ -281,7 +285,7 @@ def test_a_hidden_coupling_at_its_bound_makes_no_end_infinite(preset, name, low)
         assert found.segments[0][0] == pytest.approx(low, abs=0.01)
     for end, kind in ends:
         assert float(chi2(end)) == near(LEVEL, 1e-6)
-        hidden = chi2.minimised(np.array([[end]]))[1][0, 0]
+        hidden = chi2.sample(np.array([[end]])).state[0, 0]
         assert (min(abs(hidden - bound) for bound in (0.0, 1.0)) < 1e-6) == (kind == "hidden-bound")
 
 
@@ -290,7 +294,7 @@ def test_a_surface_with_a_hidden_coupling():
     names = ("q_ee", "q_mumu", "r2_ee")
     response = of("ess-csi", *names)
     data = data_of(response, 11)
-    chi2 = profiled(least_squares(response, SIGMA_A, SIGMA_B, data), names[:2], names[2:])
+    chi2 = Chi2.of(least_squares(response, SIGMA_A, SIGMA_B, data), names[:2], names[2:])
     x, y = np.array([-4e-9, 9e-9]), np.array([-3e-9, 2e-9, 6e-9])
     surface = chi2.on_grid(x, y)
     assert surface.shape == (3, 2)
@@ -304,9 +308,9 @@ def test_a_surface_with_a_hidden_coupling():
 def test_the_gradient_of_the_minimum():
     names = ("q_ee", "q_mumu", "r2_ee")
     response = of("ess-csi", *names)
-    chi2 = profiled(least_squares(response, SIGMA_A, SIGMA_B, data_of(response, 9)), names[:2], names[2:])
+    chi2 = Chi2.of(least_squares(response, SIGMA_A, SIGMA_B, data_of(response, 9)), names[:2], names[2:])
     x, y, step = np.array([4e-9]), np.array([2e-9]), 1e-12
-    _, slope_x, slope_y = chi2.value_and_gradient(x, y)
+    slope_x, slope_y = chi2.gradient_at(np.stack([x, y], axis=1))[1].T
     around = chi2.on_grid(x + step * np.array([-1, 0, 1]), y + step * np.array([-1, 0, 1]))
     assert slope_x[0] == near((around[1, 2] - around[1, 0]) / (2 * step), 1e-4)
     assert slope_y[0] == near((around[2, 1] - around[0, 1]) / (2 * step), 1e-4)

@@ -14,11 +14,10 @@ from support import eq_15, least_squares, near, poisson
 
 import cevnslab as cl
 from cevnslab.errors import PhysicsError
-from cevnslab.inference.chi2 import Axis
+from cevnslab.inference.chi2 import Axis, Chi2
 from cevnslab.inference.contours import contour
 from cevnslab.inference.intervals import best_fit, interval
 from cevnslab.inference.levels import delta_chi2_level
-from cevnslab.inference.pointwise import along
 from cevnslab.likelihood.profile import ProfileLikelihood
 from cevnslab.physics.couplings import COUPLINGS, light_scalar, light_vector
 
@@ -120,7 +119,7 @@ def assert_same_pieces(ours, expected, name):
 def test_limits_against_a_dense_scan(name, seed):
     response = of(name)
     data = asimov(response) if seed is None else fluctuated(response, seed)
-    chi2 = along(least_squares(response, SIGMA_A, SIGMA_B, None if seed is None else data), [name])
+    chi2 = Chi2.of(least_squares(response, SIGMA_A, SIGMA_B, None if seed is None else data), [name])
     best, lowest, pieces = scanned(by_bins(response, name, data), dense_values(name), LEVEL)
     found = interval(chi2, 0.90)
     assert best_fit(chi2)[1] == pytest.approx(lowest, rel=1e-8, abs=1e-9)
@@ -148,7 +147,7 @@ def poisson_by_bins(response, name, data, value):
 def test_poisson_limits_end_where_the_likelihood_says(name):
     response = of(name)
     data = fluctuated(response, 21)
-    chi2 = along(poisson(response, SIGMA_A, SIGMA_B, data), [name])
+    chi2 = Chi2.of(poisson(response, SIGMA_A, SIGMA_B, data), [name])
     found = interval(chi2, 0.90)
     lowest = poisson_by_bins(response, name, data, found.best_fit)
     assert best_fit(chi2)[1] == near(lowest, 1e-8)
@@ -157,7 +156,7 @@ def test_poisson_limits_end_where_the_likelihood_says(name):
     for end in ends:
         assert poisson_by_bins(response, name, data, end) - lowest == near(LEVEL, 1e-5)
     # With thousands of counts both statistics say nearly the same.
-    other = interval(along(least_squares(response, SIGMA_A, SIGMA_B, data), [name]), 0.90)
+    other = interval(Chi2.of(least_squares(response, SIGMA_A, SIGMA_B, data), [name]), 0.90)
     assert len(found.segments) == len(other.segments)
     widths = [sum(high - low for low, high in each.segments if np.isfinite(high - low)) for each in (found, other)]
     assert widths[0] == near(widths[1], 0.05)
@@ -165,7 +164,7 @@ def test_poisson_limits_end_where_the_likelihood_says(name):
 
 def test_the_non_standard_interaction_has_a_mirror_solution():
     """Where Q + eps K = -Q: two pieces that do not touch, both found."""
-    pieces = interval(along(least_squares(of("eps_ee_u"), SIGMA_A, SIGMA_B), ["eps_ee_u"]), 0.90).segments
+    pieces = interval(Chi2.of(least_squares(of("eps_ee_u"), SIGMA_A, SIGMA_B), ["eps_ee_u"]), 0.90).segments
     assert len(pieces) == 2
     assert pieces[0][0] < 0 < pieces[0][1] < pieces[1][0] < pieces[1][1]
 
@@ -174,7 +173,7 @@ def test_the_non_standard_interaction_has_a_mirror_solution():
 @pytest.mark.parametrize("kind", [least_squares, poisson])
 def test_one_sided_couplings_end_at_nothing(name, kind):
     response = of(name)
-    chi2 = along(kind(response, SIGMA_A, SIGMA_B), [name])
+    chi2 = Chi2.of(kind(response, SIGMA_A, SIGMA_B), [name])
     found = interval(chi2, 0.90)
     assert found.best_fit == 0.0
     assert found.segments[0][0] == 0.0
@@ -193,7 +192,7 @@ def test_the_best_fit_on_the_wall(kind, name, factor, on_the_wall):
     """A coupling that can only add events, for data with fewer than expected, and with more."""
     response = of(name)
     data = factor * response.counts() + response.background
-    chi2 = along(kind(response, 0.01, SIGMA_B, data), [name])
+    chi2 = Chi2.of(kind(response, 0.01, SIGMA_B, data), [name])
     value, lowest = best_fit(chi2)
     found = interval(chi2, 0.90)
     if on_the_wall:
@@ -215,7 +214,7 @@ def test_universal_couplings_fit_a_surplus_with_the_far_solution():
     """The destructive mediator takes events away first: a surplus is fitted on the far side of the dip, or not."""
     response = of("g10")
     data = 1.05 * response.counts() + response.background
-    chi2 = along(least_squares(response, 0.01, SIGMA_B, data), ["g10"])
+    chi2 = Chi2.of(least_squares(response, 0.01, SIGMA_B, data), ["g10"])
     best, lowest, pieces = scanned(by_bins(response, "g10", data, 0.01), dense_values("g10"), LEVEL)
     assert best_fit(chi2) == (pytest.approx(best, rel=1e-4), pytest.approx(lowest, rel=1e-9))
     assert_same_pieces(interval(chi2, 0.90).segments, pieces, "g10")
@@ -227,7 +226,7 @@ PAIRS = [("bl1", "s10"), ("bl1", "sin2_theta_w"), ("s10", "mu_e"), ("g10", "neut
 @pytest.mark.parametrize("pair", PAIRS, ids="-".join)
 def test_contours_are_closed_along_the_wall(pair):
     response = of(*pair)
-    chi2 = along(least_squares(response, SIGMA_A, SIGMA_B), pair)
+    chi2 = Chi2.of(least_squares(response, SIGMA_A, SIGMA_B), pair)
     level = delta_chi2_level(0.90, 2)
     polygons = contour(chi2, 0.90).polygons
     walls = [axis.one_sided for axis in chi2.axes]
@@ -245,8 +244,7 @@ def test_contours_are_closed_along_the_wall(pair):
             found = eq_15(signal, response.background, data, data, SIGMA_A, SIGMA_B)[0]
             assert found == near(level, 2e-4)
         if at_wall.any():
-            x, y = polygon[at_wall].T
-            assert np.all(chi2.value_and_gradient(x, y)[0] < level * (1 + 1e-4))
+            assert np.all(chi2.values_at(polygon[at_wall]) < level * (1 + 1e-4))
     assert on_wall > 2
     # The polygons hold what is below the level, and nothing else.
     points = np.concatenate(polygons)
@@ -306,9 +304,10 @@ def typical(name):
 def test_gradients_in_plain_units(pair, kind):
     response = of(*pair)
     statistic = kind(response, SIGMA_A, SIGMA_B, fluctuated(response, 31))
-    chi2, points = along(statistic, pair), ProfileLikelihood(statistic, pair)
+    chi2, points = Chi2.of(statistic, pair), ProfileLikelihood(statistic, pair)
     at = np.array([typical(name) for name in pair])
-    value, *slopes = (float(part[0]) for part in chi2.value_and_gradient(at[:1], at[1:]))
+    found, gradients = chi2.gradient_at(at[None])
+    value, slopes = float(found[0]), gradients[0]
     values, gradient = points.gradient_at(at[None])
     assert values[0] == near(value, 1e-9)
     assert float(points.values_at(at[None])[0]) == near(value, 1e-9)
@@ -329,7 +328,7 @@ def test_values_of_a_pair_against_sums_over_bins(pair):
     x, y = typical(pair[0]), typical(pair[1])
     signal = response.counts(**{pair[0]: x, pair[1]: y})
     expected = eq_15(signal, response.background, data, data, SIGMA_A, SIGMA_B)[0]
-    chi2 = along(least_squares(response, SIGMA_A, SIGMA_B, data), pair)
+    chi2 = Chi2.of(least_squares(response, SIGMA_A, SIGMA_B, data), pair)
     assert float(chi2.on_grid(np.array([x]), np.array([y]))[0, 0]) == near(expected, 1e-8)
 
 
@@ -358,7 +357,7 @@ def test_a_best_fit_at_the_end_of_the_range(factor, kind):
     bubbles = _response("ess-c3f8", [COUPLINGS["neutron_radius"]], 4)
     low, _, high = COUPLINGS["neutron_radius"].range_of(cl.load_detector("ess-c3f8").target)
     data = factor * bubbles.counts() + bubbles.background
-    chi2 = along(kind(bubbles, 0.02, 0.01, data), ["neutron_radius"])
+    chi2 = Chi2.of(kind(bubbles, 0.02, 0.01, data), ["neutron_radius"])
     dense = chi2(np.linspace(low, high, 2001))
     value, lowest = best_fit(chi2)
     assert low <= value <= high

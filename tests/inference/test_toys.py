@@ -9,7 +9,7 @@ import pytest
 from support import combined, least_squares, near, poisson, preset_response
 
 from cevnslab.errors import StatisticsError
-from cevnslab.inference.chi2 import Axis
+from cevnslab.inference.chi2 import Axis, Chi2
 from cevnslab.inference.global_fit import (
     delta_chi2_at_truth,
     gain,
@@ -19,7 +19,6 @@ from cevnslab.inference.global_fit import (
 )
 from cevnslab.inference.intervals import best_fit, interval
 from cevnslab.inference.levels import delta_chi2_level
-from cevnslab.inference.pointwise import along
 from cevnslab.inference.toys import (
     Experiment,
     Toys,
@@ -90,7 +89,7 @@ def test_sufficient_statistics_against_the_gram_matrix(responses):
     points = np.array([0.0, 3.0, -7.0, 25.0])
     found = gain(experiment, reduce_counts(experiment, toys), experiment.monomials_at(points[:, None]))
     for counts, gains in zip(toys.counts, found, strict=True):
-        chi2 = along(least_squares(response, 0.1, 0.01, counts), ["q_ee"])(points * 1e-9)
+        chi2 = Chi2.of(least_squares(response, 0.1, 0.01, counts), ["q_ee"])(points * 1e-9)
         assert gains - gains[0] == pytest.approx(chi2[0] - chi2, rel=1e-8, abs=1e-8)
 
 
@@ -115,7 +114,7 @@ def test_the_global_fit_against_all_roots(preset, name, truth, widths, responses
     assert kept.sum() > 100
     found = fitted(experiment, toys, (truth,))
     for counts, value in zip(toys.counts[kept], found[kept], strict=True):
-        chi2 = along(least_squares(response, *widths, counts), [name])
+        chi2 = Chi2.of(least_squares(response, *widths, counts), [name])
         assert value == pytest.approx(exact(chi2, truth), rel=1e-6, abs=1e-8)
 
 
@@ -125,7 +124,7 @@ def test_the_second_minimum_is_often_the_global_one(responses):
     toys = drawn(experiment, (0.0,), 300)
     far = 0
     for counts in toys.counts[toys.counts.min(axis=1) > 0]:
-        chi2 = along(least_squares(responses["ess-ge"], 0.1, 0.01, counts), ["q_ee"])
+        chi2 = Chi2.of(least_squares(responses["ess-ge"], 0.1, 0.01, counts), ["q_ee"])
         far += best_fit(chi2)[0] > 12e-9
     assert far > 5
 
@@ -180,7 +179,7 @@ def test_the_poisson_fit_against_the_search(name, truth, responses):
     grid = grid_for(experiment, (truth,), expected_variance(experiment, (truth,)))
     found = poisson_delta_chi2_at_truth(experiment, toys, (truth,), grid)
     for counts, value in zip(toys.counts, found, strict=True):
-        expected = exact(along(poisson(response, 0.1, 0.01, counts), [name]), truth)
+        expected = exact(Chi2.of(poisson(response, 0.1, 0.01, counts), [name]), truth)
         assert value == pytest.approx(expected, abs=2e-3, rel=1e-3)
 
 
@@ -195,7 +194,7 @@ def test_the_connected_minimum(name, truth, responses):
     level = delta_chi2_level(0.90, 1)
     inside = []
     for counts in toys.counts[kept]:
-        segments = interval(along(least_squares(response, 0.1, 0.01, counts), [name]), 0.90, "connected").segments
+        segments = interval(Chi2.of(least_squares(response, 0.1, 0.01, counts), [name]), 0.90, "connected").segments
         inside.append(any(low <= truth <= high for low, high in segments))
     clear = np.abs(found[kept] - level) > 0.01
     assert clear.sum() > 200
@@ -209,7 +208,7 @@ def test_connected_transition_charges_keep_both_signs(sign):
     """Only |q|^2 enters: of a set that excludes zero neither sign is left out."""
     response = preset_response("ess-ge")
     counts = response.counts(q_etau=2.5e-8) + response.background
-    chi2 = along(least_squares(response, 0.1, 0.01, counts), ["q_etau"])
+    chi2 = Chi2.of(least_squares(response, 0.1, 0.01, counts), ["q_etau"])
     assert float(chi2(0.0)) > 10
     for minimum in ("global", "connected"):
         segments = interval(chi2, 0.90, minimum).segments
@@ -308,7 +307,7 @@ def test_several_detectors_share_one_normalisation(responses):
         if counts.min() > 0:
             parts = least_squares(pair[0], 0.1, 0.01, counts[:20]), least_squares(pair[1], 0.1, 0.02, counts[20:])
             together = combined(parts, "correlated")
-            assert value == pytest.approx(exact(along(together, ["q_ee"]), 0.0), rel=1e-6, abs=1e-8)
+            assert value == pytest.approx(exact(Chi2.of(together, ["q_ee"]), 0.0), rel=1e-6, abs=1e-8)
 
 
 def test_a_bin_in_which_nothing_is_expected(responses):
@@ -360,5 +359,5 @@ def test_the_fit_where_chi2_saturates(case, name):
     kept = toys.counts.min(axis=1) > 0
     assert kept.sum() > 50
     found = fitted(experiment, toys, (0.0,))
-    expected = [exact(along(least_squares(response, 0.3, 0.01, c), [name]), 0.0) for c in toys.counts[kept]]
+    expected = [exact(Chi2.of(least_squares(response, 0.3, 0.01, c), [name]), 0.0) for c in toys.counts[kept]]
     assert found[kept] == pytest.approx(np.array(expected), rel=1e-3, abs=1e-3)

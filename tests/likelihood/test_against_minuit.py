@@ -11,7 +11,7 @@ from support import changed, poisson, preset_response
 from written_out import Lowest, lowest, objective
 
 import cevnslab as cl
-from cevnslab.inference.profiling import profiled
+from cevnslab.inference.chi2 import Chi2
 from cevnslab.likelihood.fit import fit
 from cevnslab.likelihood.likelihood import Likelihood
 from cevnslab.likelihood.parameters import Parameter
@@ -179,7 +179,7 @@ def four():
 
 @pytest.mark.parametrize("value", [-2e-8, 0.0, 1.5e-8, 6e-8])
 def test_three_couplings_minimised_over(value, four):
-    ours = float(profiled(four, ["q_ee"], HIDDEN)(value))
+    ours = float(Chi2.of(four, ["q_ee"], HIDDEN)(value))
     minuit = lowest_of_many(four, {"q_ee": value}).chi2
     assert ours <= minuit + 1e-5
     assert ours == pytest.approx(minuit, abs=3e-3)

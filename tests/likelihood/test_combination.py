@@ -11,9 +11,9 @@ from scipy.special import xlogy
 from support import MILLICHARGES, combined, least_squares, near, poisson, preset_response
 
 from cevnslab.errors import StatisticsError
+from cevnslab.inference.chi2 import Chi2
 from cevnslab.inference.contours import contour
 from cevnslab.inference.intervals import interval
-from cevnslab.inference.pointwise import along
 from cevnslab.likelihood.profile import ProfileLikelihood
 
 PRESETS = ("ess-csi", "ess-xe", "ess-ge")
@@ -78,14 +78,14 @@ def direct_poisson(responses, data, **couplings):
 
 @pytest.mark.parametrize("name", MILLICHARGES)
 def test_correlated_least_squares_against_all_bins(name, responses, data):
-    chi2 = along(combined(members("least-squares", responses, data), "correlated"), [name])
+    chi2 = Chi2.of(combined(members("least-squares", responses, data), "correlated"), [name])
     for value in (0.0, 3e-9, -1.2e-8, 5e-8):
         assert float(chi2(value)) == near(direct_least_squares(responses, data, **{name: value}), 1e-8)
 
 
 @pytest.mark.parametrize("name", ["q_ee", "q_mutau"])
 def test_correlated_poisson_against_iminuit(name, responses, data):
-    chi2 = along(combined(members("poisson", responses, data), "correlated"), [name])
+    chi2 = Chi2.of(combined(members("poisson", responses, data), "correlated"), [name])
     for value in (0.0, 5e-9, 2e-8):
         assert float(chi2(value)) == near(direct_poisson(responses, data, **{name: value}), 1e-6)
 
@@ -95,14 +95,15 @@ def test_an_independent_sum_is_the_sum(kind, responses, data):
     parts = members(kind, responses, data)
     together = combined(parts, "independent")
     values = np.linspace(-1e-8, 4e-8, 9)
-    expected = sum(along(part, ["q_ee"])(values) for part in parts)
-    assert along(together, ("q_ee",))(values) == near(expected, 1e-13)
+    expected = sum(Chi2.of(part, ["q_ee"])(values) for part in parts)
+    assert Chi2.of(together, ("q_ee",))(values) == near(expected, 1e-13)
     pair = ("q_ee", "q_mumu")
-    expected = sum(along(part, pair).on_grid(values, values[:4]) for part in parts)
-    assert along(together, pair).on_grid(values, values[:4]) == near(expected, 1e-13)
-    summed = along(together, pair).value_and_gradient(values, values)
-    each = [along(part, pair).value_and_gradient(values, values) for part in parts]
-    for number in range(3):
+    expected = sum(Chi2.of(part, pair).on_grid(values, values[:4]) for part in parts)
+    assert Chi2.of(together, pair).on_grid(values, values[:4]) == near(expected, 1e-13)
+    points = np.stack([values, values], axis=1)
+    summed = Chi2.of(together, pair).gradient_at(points)
+    each = [Chi2.of(part, pair).gradient_at(points) for part in parts]
+    for number in range(2):
         assert summed[number] == near(sum(one[number] for one in each), 1e-12)
     assert ProfileLikelihood(together, pair).quick == (kind == "least-squares")
 
@@ -113,9 +114,9 @@ def test_narrower_than_every_member(kind, signal, responses):
     """On Asimov data, where all members agree on the best fit."""
     parts = members(kind, responses)
     for name in ("q_ee", "q_mumu", "q_etau"):
-        ((low, high),) = interval(along(combined(parts, signal), (name,)), 0.90).segments
+        ((low, high),) = interval(Chi2.of(combined(parts, signal), (name,)), 0.90).segments
         for part in parts:
-            single = interval(along(part, (name,)), 0.90).segments
+            single = interval(Chi2.of(part, (name,)), 0.90).segments
             assert single[0][0] < low
             assert high < single[-1][1]
 
@@ -123,7 +124,7 @@ def test_narrower_than_every_member(kind, signal, responses):
 def test_without_a_signal_uncertainty_there_is_nothing_to_correlate(responses, data):
     parts = members("least-squares", responses, data, sigma_a=0.0)
     values = np.linspace(-1e-8, 4e-8, 9)
-    both = [along(combined(parts, signal), ("q_ee",))(values) for signal in ("correlated", "independent")]
+    both = [Chi2.of(combined(parts, signal), ("q_ee",))(values) for signal in ("correlated", "independent")]
     assert both[0] == near(both[1], 1e-10)
 
 
@@ -132,9 +133,9 @@ def test_without_a_signal_uncertainty_there_is_nothing_to_correlate(responses, d
 def test_one_member_is_itself(kind, signal, responses, data):
     (part, *_) = members(kind, responses, data)
     values = np.linspace(-1e-8, 4e-8, 5)
-    assert along(combined([part], signal), ("q_ee",))(values) == near(along(part, ("q_ee",))(values), 1e-13)
-    wanted = interval(along(part, ("q_ee",)), 0.9).segments
-    found = interval(along(combined([part], signal), ("q_ee",)), 0.9).segments
+    assert Chi2.of(combined([part], signal), ("q_ee",))(values) == near(Chi2.of(part, ("q_ee",))(values), 1e-13)
+    wanted = interval(Chi2.of(part, ("q_ee",)), 0.9).segments
+    found = interval(Chi2.of(combined([part], signal), ("q_ee",)), 0.9).segments
     assert [end for piece in found for end in piece] == [near(end, 1e-9) for piece in wanted for end in piece]
 
 
@@ -142,9 +143,9 @@ def test_one_member_is_itself(kind, signal, responses, data):
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_order_does_not_matter(kind, signal, responses, data):
     parts = members(kind, responses, data)
-    expected = interval(along(combined(parts, signal), ("q_ee",)), 0.9)
+    expected = interval(Chi2.of(combined(parts, signal), ("q_ee",)), 0.9)
     for order in list(itertools.permutations(parts))[1:4]:
-        found = interval(along(combined(order, signal), ("q_ee",)), 0.9)
+        found = interval(Chi2.of(combined(order, signal), ("q_ee",)), 0.9)
         assert found.segments == tuple(tuple(near(end, 1e-8) for end in piece) for piece in expected.segments)
 
 
@@ -152,7 +153,7 @@ def test_detectors_with_different_channels(data):
     """Members whose monomials differ: CsI with electrons beside germanium."""
     pair = [preset_response("ess-csi-electron"), preset_response("ess-ge")]
     parts = [least_squares(r, 0.1, 0.01) for r in pair]
-    chi2 = along(combined(parts, "correlated"), ("q_ee",))
+    chi2 = Chi2.of(combined(parts, "correlated"), ("q_ee",))
     value = 1e-10
     signal = [r.counts(q_ee=value) for r in pair]
     background = [r.background for r in pair]
@@ -199,10 +200,10 @@ def direct_mixture(responses, data, value):
 def test_statistics_mix(responses, data):
     first, second = members("least-squares", responses, data)[0], members("poisson", responses, data)[1]
     for value in (0.0, 4e-9, -1e-8):
-        ours = along(combined([first, second], "correlated"), ("q_ee",))(value)
+        ours = Chi2.of(combined([first, second], "correlated"), ("q_ee",))(value)
         assert float(ours) == near(direct_mixture(responses[:2], data, value), 1e-7)
-        apart = along(combined([first, second], "independent"), ("q_ee",))(value)
-        expected = along(first, ["q_ee"])(value) + along(second, ["q_ee"])(value)
+        apart = Chi2.of(combined([first, second], "independent"), ("q_ee",))(value)
+        expected = Chi2.of(first, ["q_ee"])(value) + Chi2.of(second, ["q_ee"])(value)
         assert float(apart) == near(float(expected), 1e-12)
 
 
@@ -210,11 +211,11 @@ def test_statistics_mix(responses, data):
 @pytest.mark.parametrize("kind", KINDS)
 def test_contours_lie_on_the_level_set(kind, signal, responses):
     pair = ("q_ee", "q_mumu")
-    chi2 = along(combined(members(kind, responses), signal), pair)
+    chi2 = Chi2.of(combined(members(kind, responses), signal), pair)
     found = contour(chi2, 0.90)
     assert len(found.polygons) == 1
     (polygon,) = found.polygons
-    value, _, _ = chi2.value_and_gradient(polygon[:, 0], polygon[:, 1])
+    value = chi2.values_at(polygon)
     assert value == near(np.full(len(value), found.delta_chi2), 1e-6)
     angles = np.unwrap(np.arctan2(polygon[:, 1], polygon[:, 0]))
     assert abs(angles[-1] - angles[0]) == near(2 * np.pi, 1e-9)

@@ -12,8 +12,8 @@ from scipy.special import xlogy
 from support import least_squares, near, poisson, preset_response
 
 from cevnslab.errors import StatisticsError
+from cevnslab.inference.chi2 import Chi2
 from cevnslab.inference.intervals import best_fit, interval
-from cevnslab.inference.pointwise import along
 from cevnslab.likelihood.minimiser import Observation
 from cevnslab.likelihood.statistics import Counts
 
@@ -57,7 +57,7 @@ def minuit(response, data, signal_uncertainty, background_uncertainty, **couplin
 @pytest.mark.parametrize("preset", ["ess-csi", "ess-ge"])
 def test_against_iminuit_over_the_nuisances(preset, widths, responses, fluctuated):
     response, data = responses[preset], fluctuated[preset]
-    chi2 = along(poisson(response, *widths, data), ["q_ee"])
+    chi2 = Chi2.of(poisson(response, *widths, data), ["q_ee"])
     for value in (0.0, 4e-9, -7e-9, 3e-8):
         assert float(chi2(value)) == near(minuit(response, data, *widths, q_ee=value), 1e-6)
 
@@ -69,7 +69,7 @@ def test_a_width_of_zero_fixes_a_nuisance(width, responses, fluctuated):
     pulls = likelihood.minimised(np.array([[5e-9]])).pulls[0]
     assert pulls[1] == 0
     assert (pulls[0] == 0) == (width == 0)
-    fixed = along(poisson(response, 0.0, 0.0, data), ["q_ee"])
+    fixed = Chi2.of(poisson(response, 0.0, 0.0, data), ["q_ee"])
     assert float(fixed(5e-9)) == near(ratio(response.counts(q_ee=5e-9) + response.background, data), 1e-9)
 
 
@@ -93,7 +93,7 @@ def minos(response, data, name, even):
 @pytest.mark.parametrize(("preset", "name"), [("ess-csi", "q_ee"), ("ess-csi", "q_mumu"), ("ess-ge", "q_mumu")])
 def test_limits_against_minos(preset, name, responses, fluctuated):
     fit = minos(responses[preset], fluctuated[preset], name, even=False)
-    chi2 = along(poisson(responses[preset], 0.1, 0.01, fluctuated[preset]), [name])
+    chi2 = Chi2.of(poisson(responses[preset], 0.1, 0.01, fluctuated[preset]), [name])
     found = interval(chi2, 0.90, "connected")
     assert best_fit(chi2, "connected")[1] == near(fit.fval, 1e-6)
     error = fit.merrors["x"]
@@ -104,7 +104,7 @@ def test_limits_against_minos(preset, name, responses, fluctuated):
 @pytest.mark.parametrize("name", ["q_emu", "q_mutau"])
 def test_transition_charges_against_minos_of_their_square(name, responses, fluctuated):
     fit = minos(responses["ess-xe"], fluctuated["ess-xe"], name, even=True)
-    chi2 = along(poisson(responses["ess-xe"], 0.1, 0.01, fluctuated["ess-xe"]), [name])
+    chi2 = Chi2.of(poisson(responses["ess-xe"], 0.1, 0.01, fluctuated["ess-xe"]), [name])
     found = interval(chi2, 0.90)
     upper = 1e-9 * math.sqrt(fit.values["x"] + fit.merrors["x"].upper)
     assert best_fit(chi2)[1] == near(fit.fval, 1e-5)
@@ -118,7 +118,7 @@ def test_the_limit_of_high_counts_is_least_squares():
     for years in (3, 300, 30000):
         response = preset_response("ess-ge", couplings=["q_mumu"], years=years)
         ends = [
-            interval(along(kind(response, 0.1, 0.01), ["q_mumu"]), 0.90).segments[0]
+            interval(Chi2.of(kind(response, 0.1, 0.01), ["q_mumu"]), 0.90).segments[0]
             for kind in (least_squares, poisson)
         ]
         distances.append(max(abs(a / b - 1) for a, b in zip(*ends, strict=True)))
@@ -133,7 +133,7 @@ def test_the_papers_detectors_side_by_side(responses):
         ends = []
         for name in ("q_mumu", "q_emu", "q_etau", "q_mutau", "q_ee"):
             pair = [
-                interval(along(kind(response, 0.1, 0.01), [name]), 0.90).segments for kind in (least_squares, poisson)
+                interval(Chi2.of(kind(response, 0.1, 0.01), [name]), 0.90).segments for kind in (least_squares, poisson)
             ]
             assert len(pair[0]) == len(pair[1]) == 1
             ends += [abs(a / b - 1) for a, b in zip(pair[0][0], pair[1][0], strict=True)]
@@ -147,21 +147,22 @@ def test_the_papers_detectors_side_by_side(responses):
 
 @pytest.mark.parametrize("pair", [("q_ee", "q_mumu"), ("q_etau", "q_mutau"), ("q_ee", "q_emu")], ids="-".join)
 def test_gradient_against_differences(pair, responses, fluctuated):
-    chi2 = along(poisson(responses["ess-ge"], 0.1, 0.01, fluctuated["ess-ge"]), pair)
-    x, y = np.array([1e-9, -4e-9, 2.5e-8]), np.array([2e-9, 6e-9, -9e-9])
-    value, slope_x, slope_y = chi2.value_and_gradient(x, y)
+    chi2 = Chi2.of(poisson(responses["ess-ge"], 0.1, 0.01, fluctuated["ess-ge"]), pair)
+    points = np.array([[1e-9, 2e-9], [-4e-9, 6e-9], [2.5e-8, -9e-9]])
+    value, slopes = chi2.gradient_at(points)
     step = 1e-13
-    for slope, (dx, dy) in ((slope_x, (step, 0.0)), (slope_y, (0.0, step))):
-        up, down = (chi2.value_and_gradient(x + sign * dx, y + sign * dy)[0] for sign in (1, -1))
-        assert slope == near((up - down) / (2 * step), 1e-4)
-    assert value == near(np.diag(chi2.on_grid(x, y)), 1e-12)
+    for column in (0, 1):
+        up, down = (chi2.values_at(points + sign * step * np.eye(2)[column]) for sign in (1, -1))
+        assert slopes[:, column] == near((up - down) / (2 * step), 1e-4)
+    assert value == near(np.diag(chi2.on_grid(*points.T)), 1e-12)
 
 
 def test_two_couplings_on_an_axis_are_one(responses, fluctuated):
     both = poisson(responses["ess-csi"], 0.1, 0.01, fluctuated["ess-csi"])
     values = np.linspace(-2e-8, 9e-8, 7)
-    assert along(both, ["q_ee", "q_mumu"]).on_grid(values, np.zeros(1))[0] == near(along(both, ["q_ee"])(values), 1e-12)
-    assert along(both, ["q_ee"])(values.reshape(7, 1)).shape == (7, 1)
+    row = Chi2.of(both, ["q_ee", "q_mumu"]).on_grid(values, np.zeros(1))[0]
+    assert row == near(Chi2.of(both, ["q_ee"])(values), 1e-12)
+    assert Chi2.of(both, ["q_ee"])(values.reshape(7, 1)).shape == (7, 1)
 
 
 @pytest.mark.parametrize("size", [1.0, 1e6, 1e12])
@@ -186,11 +187,11 @@ def test_empty_bins_need_no_variance():
     data = np.random.default_rng(5).poisson(response.counts() + response.background).astype(float)
     assert np.sum(data == 0) > 20
     with pytest.raises(StatisticsError, match="no counts"):
-        along(least_squares(response, 0.1, 0.01, data), ["q_ee"])
-    chi2 = along(poisson(response, 0.1, 0.01, data), ["q_ee"])
+        Chi2.of(least_squares(response, 0.1, 0.01, data), ["q_ee"])(0.0)
+    chi2 = Chi2.of(poisson(response, 0.1, 0.01, data), ["q_ee"])
     for value in (0.0, 1e-8):
         assert float(chi2(value)) == near(minuit(response, data, 0.1, 0.01, q_ee=value), 1e-6)
-    none = along(poisson(response, 0.1, 0.01, np.zeros_like(data)), ["q_ee"])
+    none = Chi2.of(poisson(response, 0.1, 0.01, np.zeros_like(data)), ["q_ee"])
     assert float(none(0.0)) == near(minuit(response, np.zeros_like(data), 0.1, 0.01, q_ee=0.0), 1e-6)
     for segments in (interval(chi2, 0.9).segments, interval(none, 0.9).segments):
         assert all(math.isfinite(end) for piece in segments for end in piece)
@@ -198,7 +199,7 @@ def test_empty_bins_need_no_variance():
 
 def test_asimov_data_are_fitted_exactly(responses):
     for response in responses.values():
-        chi2 = along(poisson(response, 0.1, 0.01), ["q_ee"])
+        chi2 = Chi2.of(poisson(response, 0.1, 0.01), ["q_ee"])
         assert float(chi2(0.0)) == pytest.approx(0.0, abs=1e-20)
         assert best_fit(chi2)[0] == pytest.approx(0.0, abs=1e-13)
 
@@ -218,7 +219,7 @@ def test_centres_of_the_constraints(responses, fluctuated):
 def test_as_far_as_the_bounds(responses, fluctuated):
     """The likelihood converges at any allowed coupling, where the signal is 1e9 times the data."""
     for widths in ((0.1, 0.01), (0.0, 0.01), (2.0, 0.0)):
-        chi2 = along(poisson(responses["ess-ge"], *widths, fluctuated["ess-ge"]), ["q_ee"])
+        chi2 = Chi2.of(poisson(responses["ess-ge"], *widths, fluctuated["ess-ge"]), ["q_ee"])
         values = chi2(np.array([-1e-4, -1e-6, 1e-6, 1e-4]))
         assert np.all(np.isfinite(values))
         assert np.all(values > 10)

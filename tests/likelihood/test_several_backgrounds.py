@@ -10,7 +10,7 @@ from iminuit import Minuit
 from scipy.special import xlogy
 from support import least_squares, near, poisson, preset_response
 
-from cevnslab.inference.pointwise import along
+from cevnslab.inference.chi2 import Chi2
 
 COUPLINGS = ["q_ee", "q_emu"]
 WIDTHS = (0.05, 0.3)
@@ -68,12 +68,12 @@ def test_several_backgrounds_against_other_minimisers(sigma_a, widths, two):
     ratio = poisson(response, sigma_a, widths, data)
     for couplings in ({"q_ee": -6e-9}, {"q_ee": 2e-8}, {"q_emu": 3e-9}):
         ((name, value),) = couplings.items()
-        ours = float(along(squares, [name])(value))
+        ours = float(Chi2.of(squares, [name])(value))
         assert ours == near(linear_solve(response, data, sigma_a, widths, **couplings), 1e-9)
-        ours = float(along(ratio, [name])(value))
+        ours = float(Chi2.of(ratio, [name])(value))
         assert ours == near(minuit(response, data, sigma_a, widths, **couplings), 1e-6)
     x, y = np.array([-5e-9, 3e-9]), np.array([1e-9, 1e-8])
-    surface = along(squares, COUPLINGS).on_grid(x, y)
+    surface = Chi2.of(squares, COUPLINGS).on_grid(x, y)
     for row, column in np.ndindex(2, 2):
         expected = linear_solve(response, data, sigma_a, widths, q_ee=x[column], q_emu=y[row])
         assert surface[row, column] == near(expected, 1e-9)
@@ -83,12 +83,14 @@ def test_several_backgrounds_against_other_minimisers(sigma_a, widths, two):
 def test_one_width_is_for_all_and_the_order_is_the_backgrounds(kind, two):
     response, data = two
     at = np.array([-4e-9, 1e-9])
-    common, each = (along(kind(response, 0.1, widths, data), ["q_ee"])(at) for widths in (0.2, (0.2, 0.2)))
+    common, each = (Chi2.of(kind(response, 0.1, widths, data), ["q_ee"])(at) for widths in (0.2, (0.2, 0.2)))
     assert np.array_equal(common, each)
     swapped = replace(response, backgrounds=dict(reversed(response.backgrounds.items())))
-    there, back = (along(kind(r, 0.1, w, data), ["q_ee"])(at) for r, w in ((response, WIDTHS), (swapped, WIDTHS[::-1])))
+    there, back = (
+        Chi2.of(kind(r, 0.1, w, data), ["q_ee"])(at) for r, w in ((response, WIDTHS), (swapped, WIDTHS[::-1]))
+    )
     assert there == near(back, 1e-9)
-    wrong = along(kind(swapped, 0.1, WIDTHS, data), ["q_ee"])(at)
+    wrong = Chi2.of(kind(swapped, 0.1, WIDTHS, data), ["q_ee"])(at)
     assert np.all(abs(wrong - there) > 1e-3)
 
 
@@ -99,5 +101,5 @@ def test_two_halves_of_a_background_with_one_width_each(kind, two):
     whole = replace(response, backgrounds={"all": response.background})
     halves = replace(response, backgrounds={"one": response.background / 2, "other": response.background / 2})
     at = np.array([-4e-9, 0.0, 2e-8])
-    expected = along(kind(whole, 0.1, 0.2 / np.sqrt(2), data), ["q_ee"])(at)
-    assert along(kind(halves, 0.1, 0.2, data), ["q_ee"])(at) == near(expected, 1e-8)
+    expected = Chi2.of(kind(whole, 0.1, 0.2 / np.sqrt(2), data), ["q_ee"])(at)
+    assert Chi2.of(kind(halves, 0.1, 0.2, data), ["q_ee"])(at) == near(expected, 1e-8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,7 @@ from scipy.special import xlogy
 from support import near, poisson, preset_response
 
 from cevnslab.errors import StatisticsError
-from cevnslab.inference.pointwise import along
+from cevnslab.inference.chi2 import Chi2
 from cevnslab.likelihood.likelihood import Dataset, Likelihood
 from cevnslab.likelihood.minimiser import evaluate
 from cevnslab.likelihood.parameters import Parameter
@@ -228,13 +229,13 @@ def test_other_widths(changed, data):
 
 
 def test_gradient_of_two_couplings_against_differences(data):
-    chi2 = along(model(data), ["b", "a"])
-    x, y, step = np.array([0.2, -1.5, 3.0]), np.array([-0.4, 0.7, 1.0]), 1e-4
-    value, *slopes = chi2.value_and_gradient(x, y)
-    assert value == near(np.diag(chi2.on_grid(x, y)), 1e-9)
-    for slope, (dx, dy) in zip(slopes, ((step, 0.0), (0.0, step)), strict=True):
-        up, down = (chi2.value_and_gradient(x + sign * dx, y + sign * dy)[0] for sign in (1, -1))
-        assert slope == pytest.approx((up - down) / (2 * step), rel=1e-5, abs=2e-5)
+    chi2 = Chi2.of(model(data), ["b", "a"])
+    points, step = np.array([[0.2, -0.4], [-1.5, 0.7], [3.0, 1.0]]), 1e-4
+    value, slopes = chi2.gradient_at(points)
+    assert value == near(np.diag(chi2.on_grid(*points.T)), 1e-9)
+    for column in (0, 1):
+        up, down = (chi2.values_at(points + sign * step * np.eye(2)[column]) for sign in (1, -1))
+        assert slopes[:, column] == pytest.approx((up - down) / (2 * step), rel=1e-5, abs=2e-5)
 
 
 def test_one_coupling_of_two_has_the_other_as_in_the_standard_model(data):
@@ -243,9 +244,9 @@ def test_one_coupling_of_two_has_the_other_as_in_the_standard_model(data):
     values = np.array([-1.0, 0.0, 0.7])
     expected_a = minimised(likelihood, *[(v, 0.0) for v in values])[0]
     expected_b = minimised(likelihood, *[(0.0, v) for v in values])[0]
-    assert along(likelihood, ["a"])(values) == near(expected_a, 1e-9)
-    assert along(likelihood, ["b"])(values) == near(expected_b, 1e-9)
-    both = along(likelihood, ["a", "b"])
+    assert Chi2.of(likelihood, ["a"])(values) == near(expected_a, 1e-9)
+    assert Chi2.of(likelihood, ["b"])(values) == near(expected_b, 1e-9)
+    both = Chi2.of(likelihood, ["a", "b"])
     assert both.on_grid(values, np.zeros(1))[0] == near(expected_a, 1e-9)
     assert both.on_grid(np.zeros(1), values)[:, 0] == near(expected_b, 1e-9)
     assert abs(expected_a - expected_b)[[0, 2]].min() > 0.1
@@ -325,6 +326,6 @@ def test_a_free_normalisation_of_nominal_shapes(widths):
 
 
 def test_a_search_that_does_not_end_is_an_error(monkeypatch, data):
-    monkeypatch.setattr("cevnslab.likelihood.minimiser.MOST_STEPS", 1)
+    monkeypatch.setattr(sys.modules["cevnslab.likelihood.minimiser"], "MOST_STEPS", 1)
     with pytest.raises(StatisticsError, match="did not converge"):
         minimised(model(data), (0.5, 0.0))

@@ -11,7 +11,7 @@ from support import STUDY, changed
 
 import cevnslab as cl
 from cevnslab.errors import CevnslabError, MissingExtraError, PhysicsError, StudyError
-from cevnslab.inference.pointwise import along
+from cevnslab.inference.chi2 import Chi2
 from cevnslab.reports.exports import parse_couplings
 from cevnslab.reports.workspaces import STRENGTH, check_workspace, export_workspace
 
@@ -115,7 +115,7 @@ def test_real_data_with_their_backgrounds(coherent_data):
     names = [sample["name"] for sample in workspace["channels"][0]["samples"]]
     assert names == ["cevns", "brn", "nin", "steady_state"]
     twice = [fitted(pyhf, export_workspace(study, setup.name, {"q_ee": value}))[0] for value in (3e-8, 0.0)]
-    ours = along(setup.likelihood, ["q_ee"])(np.array([3e-8, 0.0]))
+    ours = Chi2.of(setup.likelihood, ["q_ee"])(np.array([3e-8, 0.0]))
     assert twice[0] - twice[1] == pytest.approx(ours[0] - ours[1], rel=1e-5)
 
 

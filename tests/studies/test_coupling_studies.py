@@ -13,12 +13,11 @@ from scipy.optimize import minimize_scalar
 from support import REMOVED, changed, least_squares, near
 
 import cevnslab as cl
+from cevnslab.inference.chi2 import Chi2
 from cevnslab.inference.global_fit import delta_chi2_at_truth, grid_for, poisson_delta_chi2_at_truth
 from cevnslab.inference.intervals import interval
 from cevnslab.inference.levels import delta_chi2_level
-from cevnslab.inference.pointwise import along
 from cevnslab.inference.poisson import profile
-from cevnslab.inference.profiling import profiled
 from cevnslab.inference.toys import draw, expected_variance, reduce_counts
 from cevnslab.physics.constants import SIN2_THETA_W
 from cevnslab.physics.couplings import COUPLINGS, light_scalar, light_vector
@@ -55,7 +54,7 @@ def test_limits_are_those_of_a_response_of_that_coupling_alone(name, everything)
     detector = cl.study_from_dict(changed({})).setups[0].detector
     new = DECLARED.get(name) or COUPLINGS[name]
     response = cl.response(cl.load_source("ess"), detector, couplings=[new], years=3)
-    alone = interval(along(least_squares(response, 0.10, 0.01), [name]), 0.90)
+    alone = interval(Chi2.of(least_squares(response, 0.10, 0.01), [name]), 0.90)
     found = everything.limit("my-ge", name)
     assert found.unit == new.unit
     assert np.array(found.segments) == pytest.approx(np.array(alone.segments), rel=1e-7)
@@ -98,7 +97,7 @@ def test_scans_of_a_mass():
         assert [limit.coupling for limit in found] == ["g10"]
         new = light_vector("universal", mass, "g10")
         response = cl.response(cl.load_source("ess"), detector, couplings=[new], years=3)
-        expected = interval(along(least_squares(response, 0.10, 0.01), ["g10"]), 0.90)
+        expected = interval(Chi2.of(least_squares(response, 0.10, 0.01), ["g10"]), 0.90)
         assert np.array(found[0].segments) == near(np.array(expected.segments), 1e-9)
         ends.append(found[0].segments[0][1])
     assert ends == sorted(ends)
@@ -149,7 +148,7 @@ def test_a_mixed_study_minimises_over_its_couplings():
     study = cl.study_from_dict(HIDDEN_MEDIATOR)
     result = study.run()
     likelihood = study.setups[0].likelihood
-    hidden = interval(profiled(likelihood, ["r2_ee"], ["bl10"]), 0.90)
+    hidden = interval(Chi2.of(likelihood, ["r2_ee"], ["bl10"]), 0.90)
     assert result.limit("my-ge", "r2_ee").segments == hidden.segments
     # A coupling that is shown is not minimised over at the same time.
     held = cl.study_from_dict(changed({"profile": []}, HIDDEN_MEDIATOR)).run()
@@ -157,7 +156,7 @@ def test_a_mixed_study_minimises_over_its_couplings():
     outer, inner = (found.limit("my-ge", "r2_ee").segments for found in (result, held))
     assert outer[0][0] < inner[0][0] * (1 - 1e-6) or outer[-1][1] > inner[-1][1] * (1 + 1e-6)
     (curve,) = result.profiles
-    assert curve.delta_chi2 == pytest.approx(profiled(likelihood, ["r2_ee"], ["bl10"])(curve.value), abs=1e-9)
+    assert curve.delta_chi2 == pytest.approx(Chi2.of(likelihood, ["r2_ee"], ["bl10"])(curve.value), abs=1e-9)
     (plain,) = held.profiles
     assert np.all(curve.delta_chi2 <= plain.delta_chi2 + 1e-9)
     assert np.any(curve.delta_chi2 < 0.9 * plain.delta_chi2)

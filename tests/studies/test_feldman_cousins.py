@@ -15,8 +15,8 @@ import yaml
 from support import REMOVED, STUDY, changed, least_squares
 
 import cevnslab as cl
+from cevnslab.inference.chi2 import Chi2
 from cevnslab.inference.levels import delta_chi2_level
-from cevnslab.inference.pointwise import along
 
 COLUMNS = "detector,channels,coupling,confidence_level,convention,toys,value,critical_value,critical_value_error"
 
@@ -64,7 +64,7 @@ def test_ends_are_where_delta_chi2_meets_the_critical_value(simulated):
     response = cl.response(source, detector, couplings=["q_ee", "q_etau"], years=3)
     likelihood = least_squares(response, 0.1, 0.01)
     for values in simulated.critical_values:
-        chi2 = along(likelihood, [values.coupling])
+        chi2 = Chi2.of(likelihood, [values.coupling])
         for piece in simulated.limit("ess-csi", values.coupling).segments:
             for end in piece:
                 x = abs(end) if values.value.min() >= 0 else end

@@ -14,9 +14,9 @@ from support import REMOVED, changed, near
 import cevnslab as cl
 from cevnslab.detection.quenching import ConstantQuenching, Lindhard, ScaledQuenching
 from cevnslab.errors import CevnslabError
+from cevnslab.inference.chi2 import Chi2
 from cevnslab.inference.intervals import interval
 from cevnslab.inference.levels import delta_chi2_level
-from cevnslab.inference.pointwise import along
 from cevnslab.studies.coverage import coverage
 
 LEVEL = delta_chi2_level(0.90, 1)
@@ -115,7 +115,7 @@ def test_parabolas_between_the_pulls_are_enough(shapes):
 
 
 def test_curves_away_from_the_ends():
-    chi2 = along(study("both").setups[0].likelihood, ["q_ee"])
+    chi2 = Chi2.of(study("both").setups[0].likelihood, ["q_ee"])
     for value in (-8e-9, 2e-9, 1e-8):
         assert float(chi2(value)) == near(by_iminuit("both", "least-squares", "q_ee", value), 1e-4)
 
@@ -194,7 +194,7 @@ def test_an_independent_combination_of_bent_detectors():
     study = cl.study_from_dict(keys)
     result = study.run()
     for end in result.limit("both", "q_ee").segments[0]:
-        parts = [float(along(setup.likelihood, ["q_ee"])(end)) for setup in study.setups]
+        parts = [float(Chi2.of(setup.likelihood, ["q_ee"])(end)) for setup in study.setups]
         assert sum(parts) == near(LEVEL, 1e-6)
 
 
@@ -276,5 +276,5 @@ def test_other_kinds_of_couplings(name):
     found, held = (each.run().limit("my-ge", name).segments[0] for each in (bent, plain))
     assert found[0] <= held[0] * (1 + 1e-9)
     assert found[1] >= held[1] * (1 - 1e-9)
-    chi2 = along(bent.setups[0].likelihood, [name])
+    chi2 = Chi2.of(bent.setups[0].likelihood, [name])
     assert interval(chi2, 0.90).segments[0] == found

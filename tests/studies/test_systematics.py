@@ -6,14 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from cevnslab.inference.chi2 import Chi2
 from support import changed, near
 from written_out import lowest, names_of, objective
 
 import cevnslab as cl
 from cevnslab.detection.efficiency import EfficiencyTable
 from cevnslab.detection.quenching import ConstantQuenching, Lindhard
-from cevnslab.inference.pointwise import along
-from cevnslab.inference.profiling import profiled
 from cevnslab.studies.analysis import analyses
 
 CSI, LAR = "coherent-csi-2021", "coherent-lar-2020"
@@ -110,7 +109,7 @@ def test_factors_multiply_and_limits_end_where_minuit_says(statistic):
     made = study(*systematics, extra=extra, combinations=combination, statistic=statistic)
     likelihood = analyses(made)["both"].likelihood
     assert [name for name in names_of(likelihood) if "." not in name] == ["flux", "rate"]
-    chi2 = along(likelihood, ["q_ee"])
+    chi2 = Chi2.of(likelihood, ["q_ee"])
     for value in (-9e-9, 2e-8):
         assert float(chi2(value)) == pytest.approx(lowest(likelihood, {"q_ee": value}, tol=1e-5).chi2, abs=1e-6)
 
@@ -128,7 +127,7 @@ def test_a_common_flux_is_what_a_correlated_combination_has():
         combinations=[{"name": "both", "detectors": ["my-ge", "ess-csi"], "signal": "correlated"}],
     )
     at = np.array([-8e-9, 0.0, 3e-9, 4e-8])
-    ours, theirs = (along(analyses(each)["both"].likelihood, ["q_ee"])(at) for each in (common, correlated))
+    ours, theirs = (Chi2.of(analyses(each)["both"].likelihood, ["q_ee"])(at) for each in (common, correlated))
     assert ours == pytest.approx(theirs, rel=1e-9, abs=1e-12)
 
 
@@ -251,7 +250,7 @@ def test_shapes_of_a_source_in_parts():
         expected = sum(rows[0] * (0.9 if part else 1.0) for part, rows in moved.parts["cevns"].items())
         assert counts(likelihood, calibration=sign)["cevns"] == near(expected, 1e-10)
     for value in (-2e-12, 3e-12):
-        ours = float(along(likelihood, ["q_ee"])(value))
+        ours = float(Chi2.of(likelihood, ["q_ee"])(value))
         assert ours == pytest.approx(lowest(likelihood, {"q_ee": value}, tol=1e-5).chi2, abs=1e-5)
 
 
@@ -274,7 +273,7 @@ def test_pulls_of_projections_are_joined():
     theirs = likelihoods(common, extra=[LIGHT], combinations=combination)["both"]
     assert set(parameters(ours)) == set(parameters(theirs))
     at = np.array([-8e-9, 3e-9, 2e-8])
-    assert along(ours, ["q_ee"])(at) == pytest.approx(along(theirs, ["q_ee"])(at), rel=1e-9)
+    assert Chi2.of(ours, ["q_ee"])(at) == pytest.approx(Chi2.of(theirs, ["q_ee"])(at), rel=1e-9)
 
 
 def test_a_normalisation_takes_the_width_and_acts_once():
@@ -310,7 +309,7 @@ def test_pulls_of_data_are_joined(coherent_data):
     both = made["both"].likelihood
     assert [p.name for p in both.parameters].count("yield") == 1
     for value in (-5e-8, 6e-8):
-        ours = float(along(both, ["q_ee"])(value))
+        ours = float(Chi2.of(both, ["q_ee"])(value))
         assert ours == pytest.approx(lowest(both, {"q_ee": value}, random=3).chi2, abs=3e-3)
 
 
@@ -347,7 +346,7 @@ def test_a_name_with_two_widths_in_a_combination_is_refused():
 
 def test_a_prior_adds_its_term():
     priors = {"q_ee": {"centre": 2e-9, "width": 3e-9}}
-    plain, constrained = (along(likelihoods(extra=(), **keys)["my-ge"], ["q_ee"]) for keys in ({}, {"priors": priors}))
+    plain, constrained = (Chi2.of(likelihoods(extra=(), **keys)["my-ge"], ["q_ee"]) for keys in ({}, {"priors": priors}))
     at = np.array([-8e-9, 0.0, 5e-9, 4e-8])
     assert constrained(at) == pytest.approx(plain(at) + ((at - 2e-9) / 3e-9) ** 2, rel=1e-10)
 
@@ -359,7 +358,7 @@ def test_a_prior_on_a_coupling_that_is_minimised_over():
 
     def curve(**priors):
         likelihood = likelihoods(extra=(), **keys, **priors)["my-ge"]
-        return likelihood, profiled(likelihood, ["q_ee"], ["sin2_theta_w"])
+        return likelihood, Chi2.of(likelihood, ["q_ee"], ["sin2_theta_w"])
 
     at = np.array([-6e-9, 4e-9, 9e-9])
     _, free = curve()
@@ -386,8 +385,8 @@ def test_a_prior_is_one_in_a_combination():
     made = likelihoods(extra=[{"preset": "ess-csi"}], **keys)
     at = np.array([4e-9])
     prior = (at / 3e-9) ** 2
-    parts = [along(made[name], ["q_ee"])(at) for name in ("my-ge", "ess-csi")]
-    assert along(made["both"], ["q_ee"])(at) == pytest.approx(sum(parts) - prior, rel=1e-9)
+    parts = [Chi2.of(made[name], ["q_ee"])(at) for name in ("my-ge", "ess-csi")]
+    assert Chi2.of(made["both"], ["q_ee"])(at) == pytest.approx(sum(parts) - prior, rel=1e-9)
     names = names_of(made["both"])
     assert objective(made["both"], {"q_ee": 0.0}, dict.fromkeys(names, 0.0)) == pytest.approx(0.0, abs=1e-12)
 

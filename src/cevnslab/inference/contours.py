@@ -1,30 +1,45 @@
-"""Confidence regions of two couplings, as closed polygons on the level set."""
+"""Confidence regions of two couplings, as closed polygons on the level set.
+
+A grid over all decades shows islands; the lowest points among its dips are followed to minima, and lines through these
+and along the couplings' bounds are searched for every crossing of the level. These are seeds from which the level set
+is followed, so that a region has its shape whatever the grid: bands as thin as a degeneracy makes them, regions with
+holes, islands, edges along bounds. In the end the polygons are held against the grid.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cevnslab.inference.chi2 import Chi2
+from cevnslab.errors import StatisticsError
+from cevnslab.inference.chi2 import Function, Sample, joined, loose_path, snake, snake_order
+from cevnslab.inference.curves import Lines, crossings, resolved, sampled
+from cevnslab.inference.following import Frame, Seeds, distinct, polygons
 from cevnslab.inference.levels import delta_chi2_level
 
 FloatArray = NDArray[np.float64]
-
-SEARCH_POINTS, GRID_POINTS = 240, 240
-"""Per side of each axis in the first look, and along each axis of the box that is traced."""
-COSTLY_SEARCH_POINTS, COSTLY_GRID_POINTS = 80, 80
-"""The same for a chi^2 that is minimised point by point; the vertices are polished all the same."""
-MARGIN = 0.06
-REFINED_POINTS = (720, 2160)
-"""Along each axis of the box, one after the other, for a region that is a thin band."""
-THIN = 0.7
-"""A band is thin while less than this part of its points has all four neighbours inside."""
-MOST_GROWTHS = 12
-
+IntArray = NDArray[np.int64]
 Box = tuple[tuple[float, float], tuple[float, float]]
 """(low, high) of x and of y."""
+
+CLOSED_POINTS, POINTS_PER_DECADE = 100, 4
+"""Of the first grid on each side of each axis: in closed form, and per decade where every point is a minimisation."""
+CLOSED_BOX, BOX = 60, 24
+"""Along each axis of the second grid, around the region."""
+MARGIN = 0.06
+SMALLEST_DECADE = -2
+LINE_POINTS = 3
+"""Per decade, of the lines through minima."""
+MOST_MINIMA = 12
+"""Of the lowest, through which lines are searched."""
+MOST_SEEDS = 48
+"""Of one line of the grid's contours."""
+MOST_DESCENTS = 60
+CLEAR = 0.05
+"""Of the level: points of the grid nearer to it are not held against the polygons."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,66 +52,251 @@ class Contour:
     polygons: tuple[FloatArray, ...]
 
 
-def _extent(axis: FloatArray, inside: NDArray[np.bool_]) -> tuple[float, float]:
-    """The interval of an axis that holds every point inside, widened by one step and a margin within the axis."""
-    touched = np.flatnonzero(inside)
-    low, high = axis[max(touched[0] - 1, 0)], axis[min(touched[-1] + 1, len(axis) - 1)]
-    room = MARGIN * (high - low)
-    return float(max(low - room, axis[0])), float(min(high + room, axis[-1]))
+@dataclass(frozen=True, eq=False)
+class _Grid:
+    """chi^2 on the product of two axes: shape (len(y), len(x))."""
+
+    x: FloatArray
+    y: FloatArray
+    chi2: FloatArray
+
+    @classmethod
+    def of(cls, function: Function, x: FloatArray, y: FloatArray) -> _Grid:
+        if function.ratio is not None:
+            return cls(x, y, function.ratio.on_grid(x, y))
+        loose = loose_path(function, snake(x, y)).chi2
+        return cls(x, y, loose[snake_order(len(x), len(y))].reshape(len(y), len(x)))
+
+    def dips(self) -> FloatArray:
+        """Points lower than all their neighbours, or at a bound, the lowest first: shape (points, 2)."""
+        walled = np.pad(self.chi2, 1, constant_values=np.inf)
+        inner = walled[1:-1, 1:-1]
+        lower = np.ones(inner.shape, dtype=bool)
+        for row in (0, 1, 2):
+            for column in (0, 1, 2):
+                if (row, column) != (1, 1):
+                    lower &= inner <= walled[row : row + inner.shape[0], column : column + inner.shape[1]]
+        rows, columns = np.nonzero(lower)
+        order = np.argsort(self.chi2[rows, columns])
+        return np.stack([self.x[columns[order]], self.y[rows[order]]], axis=1)
 
 
-def _grown(box: Box, below: NDArray[np.bool_], bounds: Box) -> Box:
-    """The box, doubled over every side that the region touches, as far as the bounds go."""
-    sides = []
-    touching = below.astype(int).sum(axis=0), below.astype(int).sum(axis=1)
-    for (low, high), (lowest, highest), touched in zip(box, bounds, touching, strict=True):
-        width = high - low
-        low = max(low - width, lowest) if touched[0] > 0 else low
-        high = min(high + width, highest) if touched[-1] > 0 else high
-        sides.append((low, high))
-    return sides[0], sides[1]
+def contours(function: Function, confidence_levels: Sequence[float]) -> tuple[Contour, ...]:
+    """The region of two couplings at each of several confidence levels, by one search; see `contour`."""
+    rises = [delta_chi2_level(confidence, 2) for confidence in confidence_levels]
+    names = function.axes[0].name, function.axes[1].name
+    grid = _first_grid(function)
+    minima = _minima(function, grid)
+    lowest = float(min(minima.chi2.min(), grid.chi2.min()))
+    below = minima.rows(minima.chi2 < lowest + max(rises))
+    lines = _lines(function, below, lowest, rises)
+    return tuple(
+        Contour(names, confidence, rise, tuple(_region(function, grid, lines, lowest + rise, rise)))
+        for confidence, rise in zip(confidence_levels, rises, strict=True)
+    )
 
 
-def _thin(below: NDArray[np.bool_]) -> bool:
-    """Whether much of a region is its own edge: a band hardly wider than a step of the grid."""
-    walled = np.pad(below, 1)
-    inner = walled[:-2, 1:-1] & walled[2:, 1:-1] & walled[1:-1, :-2] & walled[1:-1, 2:] & below
-    return bool(inner.sum() < THIN * below.sum())
-
-
-def contour(chi2: Chi2, confidence_level: float) -> Contour:
+def contour(function: Function, confidence_level: float) -> Contour:
     """The confidence region of two couplings, at the level of two parameters.
 
-    A grid over many decades finds the islands (one narrower than its step, a tenth of the distance from zero or a third
-    for a costly chi^2, can be missed); a grid over their common box is then traced, and its vertices are moved onto the
-    level set by Newton steps along the gradient, so that they do not depend on the grid. The box grows where the region
-    runs into its side; where the region is a thin band, as of a degeneracy, and chi^2 has a closed form, the grid is
-    refined. A region that reaches the bounds of a coupling is closed along them.
+    An island is missed if it is smaller than a step of the grid and makes no dip on it. A region that reaches the
+    bounds of a coupling is closed along them. Raises `StatisticsError`, which says where, for a region that is not
+    resolved.
     """
-    level = delta_chi2_level(confidence_level, 2)
-    search_points = SEARCH_POINTS if chi2.closed_form else COSTLY_SEARCH_POINTS
-    axes = [axis.search_points(search_points) for axis in chi2.axes]
-    surface = chi2.on_grid(axes[0], axes[1])
-    lowest = float(surface.min())  # on Asimov data zero, at the Standard Model, which is a point of the grid
-    inside = surface < level + lowest
-    box = _extent(axes[0], np.any(inside, axis=0)), _extent(axes[1], np.any(inside, axis=1))
-    bounds = chi2.axes[0].bounds, chi2.axes[1].bounds
-    for points in (GRID_POINTS, *REFINED_POINTS) if chi2.closed_form else (COSTLY_GRID_POINTS,):
-        for _ in range(MOST_GROWTHS):
-            x, y = np.linspace(*box[0], points), np.linspace(*box[1], points)
-            surface = chi2.on_grid(x, y)
-            larger = _grown(box, surface < level + lowest, bounds)
-            if larger == box:
-                break
-            box = larger
-        if not _thin(surface < level + lowest):
+    return contours(function, [confidence_level])[0]
+
+
+def _first_grid(function: Function) -> _Grid:
+    """Over all decades of distance from the Standard Model."""
+    axes = []
+    for axis in function.axes:
+        farthest = max(abs(bound - axis.standard_model) for bound in axis.bounds)
+        decades = max(np.log10(farthest / axis.scale) - SMALLEST_DECADE, 1.0)
+        points = CLOSED_POINTS if function.ratio is not None else int(np.ceil(POINTS_PER_DECADE * decades))
+        axes.append(axis.search_points(points, SMALLEST_DECADE))
+    return _Grid.of(function, *axes)
+
+
+@dataclass(frozen=True, eq=False)
+class _Minima:
+    """Local minima, the lowest first."""
+
+    at: FloatArray
+    chi2: FloatArray
+
+    def rows(self, chosen: NDArray[np.bool_]) -> _Minima:
+        """Some of them."""
+        return _Minima(self.at[chosen], self.chi2[chosen])
+
+
+def _minima(function: Function, grid: _Grid) -> _Minima:
+    """The grid's dips, followed to their minima; those of a valley whose bottom is flat stay where they are."""
+    at = grid.dips()[:MOST_DESCENTS]
+    at, sample = descended(function, at)
+    order = np.argsort(sample.chi2, kind="stable")
+    return _Minima(at[order], sample.chi2[order])
+
+
+STEP = 1e-4
+"""Of the differences of slopes that make the curvature, in units of the distance from the Standard Model."""
+MOST_NEWTON = 30
+ENOUGH = 1e-11
+"""Decrease of chi^2 that ends the descent to a minimum."""
+
+
+def descended(function: Function, points: FloatArray) -> tuple[FloatArray, Sample]:
+    """Points moved to local minima by damped Newton steps within the bounds; the curvature is that of the slopes."""
+    bounds = np.array([axis.bounds for axis in function.axes])
+    centre = np.array([axis.standard_model for axis in function.axes])
+    scale = np.array([axis.scale for axis in function.axes])
+    at, best = points.copy(), function.sample(points)
+    damping = np.full(len(at), 1e-3)
+    active = np.arange(len(at))
+    for _ in range(MOST_NEWTON):
+        if not len(active):
             break
-    polygons = tuple(_polish(chi2, line, level + lowest, points) for line in trace(x, y, surface, level + lowest))
-    return Contour((chi2.axes[0].name, chi2.axes[1].name), confidence_level, level, polygons)
+        unit = scale * 1e-2 + np.abs(at[active] - centre)
+        gradient, curvature = _curvature(function, at[active], best.rows(active), unit, bounds)
+        held = ((at[active] <= bounds[:, 0]) & (gradient > 0)) | ((at[active] >= bounds[:, 1]) & (gradient < 0))
+        gradient = np.where(held, 0.0, gradient)
+        curvature = np.where(held[:, :, None] | held[:, None, :], 0.0, curvature)
+        # Negative curvatures are turned round: the step then goes downhill, and far.
+        values, vectors = np.linalg.eigh(curvature)
+        largest = np.maximum(np.abs(values).max(axis=1, keepdims=True), 1e-300)
+        values = np.maximum(np.abs(values), 1e-12 * largest) + damping[active, None] * largest
+        along = np.einsum("pij,pi->pj", vectors, gradient)
+        step = -np.einsum("pij,pj->pi", vectors, along / values)
+        gain = np.sum(along**2 / values, axis=1)
+        trial = np.clip(at[active] + step * unit, bounds[:, 0], bounds[:, 1])
+        found = function.sample(trial, best.state[active])
+        better = found.chi2 < best.chi2[active]
+        at[active[better]] = trial[better]
+        best = best.replaced(active[better], found.rows(better))
+        damping[active] = np.where(better, damping[active] / 10, np.maximum(damping[active] * 10, 1e-3))
+        active = active[(gain > ENOUGH) & (damping[active] < 1e10)]
+    return at, best
+
+
+def _curvature(
+    function: Function, at: FloatArray, sample: Sample, unit: FloatArray, bounds: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Gradient and curvature in units of `unit`, by differences of slopes towards the inside."""
+    curvature = np.empty((len(at), 2, 2))
+    for column in (0, 1):
+        step = STEP * unit[:, column] * np.where(at[:, column] + STEP * unit[:, column] > bounds[column, 1], -1, 1)
+        moved = at.copy()
+        moved[:, column] += step
+        slopes = function.sample(moved, sample.state).slopes
+        curvature[:, column] = (slopes - sample.slopes) / step[:, None] * unit[:, column, None] * unit
+    return sample.slopes * unit, (curvature + curvature.transpose(0, 2, 1)) / 2
+
+
+def _lines(function: Function, minima: _Minima, lowest: float, rises: Sequence[float]) -> list[Lines]:
+    """Lines along both couplings through the lowest minima and along the other's bounds."""
+    through = np.unique(np.round(minima.at[:MOST_MINIMA], 14), axis=0) if len(minima.at) else minima.at
+    lines = []
+    for column, axis in enumerate(function.axes):
+        bounds = np.array([[0.0, bound] if column == 0 else [bound, 0.0] for bound in function.axes[1 - column].bounds])
+        farthest = max(abs(bound - axis.standard_model) for bound in axis.bounds)
+        decades = max(np.log10(farthest / axis.scale) - SMALLEST_DECADE, 1.0)
+        grid = axis.search_points(int(np.ceil(LINE_POINTS * decades)), SMALLEST_DECADE)
+        first = sampled(function, column, np.concatenate([bounds, through]), grid)
+        lines.append(resolved(first, rises, lowest))
+    return lines
+
+
+def _region(function: Function, grid: _Grid, lines: Sequence[Lines], level: float, rise: float) -> list[FloatArray]:
+    """The polygons of one level."""
+    places, samples = [], []
+    for each in lines:
+        found = crossings(each, level)
+        places.append(each.points(found.line, found.at))
+        samples.append(found.sample)
+    for more in _on_grid(function, grid, level):
+        places.append(more[0])
+        samples.append(more[1])
+    points, sample = np.concatenate(places), joined(samples)
+    inside_all = bool(np.all(grid.chi2 < level))
+    if not len(points):
+        return [_whole(function)] if inside_all else []
+    low, high = points.min(axis=0), points.max(axis=0)
+    span = np.where(high > low, high - low, np.array([axis.scale for axis in function.axes]))
+    box = _Grid.of(function, *_box_axes(function, low, high, span))
+    for more in _on_grid(function, box, level):
+        points, sample = np.concatenate([points, more[0]]), joined([sample, more[1]])
+    frame = Frame(function, level, low, span)
+    seeds = distinct(Seeds((points - low) / span, sample.slopes * span, sample.state))
+    made = polygons(frame, seeds)
+    if not _touches_bounds(function, made) and grid.chi2[0, 0] < level:
+        made.append(_whole(function))
+    for known in (grid, box):
+        _check(function, known, made, level, rise)
+    return made
+
+
+def _box_axes(function: Function, low: FloatArray, high: FloatArray, span: FloatArray) -> list[FloatArray]:
+    """Even points along both sides of a box around the region."""
+    count = CLOSED_BOX if function.ratio is not None else BOX
+    return [
+        np.linspace(
+            max(low[column] - MARGIN * span[column], axis.bounds[0]),
+            min(high[column] + MARGIN * span[column], axis.bounds[1]),
+            count,
+        )
+        for column, axis in enumerate(function.axes)
+    ]
+
+
+def _whole(function: Function) -> FloatArray:
+    """The couplings' bounds as a polygon."""
+    (left, right), (bottom, top) = (axis.bounds for axis in function.axes)
+    return np.array([[left, bottom], [right, bottom], [right, top], [left, top], [left, bottom]])
+
+
+def _touches_bounds(function: Function, made: Sequence[FloatArray]) -> bool:
+    bounds = np.array([axis.bounds for axis in function.axes])
+    return any(bool(np.any((line == bounds[:, 0]) | (line == bounds[:, 1]))) for line in made)
+
+
+def _on_grid(function: Function, grid: _Grid, level: float) -> list[tuple[FloatArray, Sample]]:
+    """Points on the level set between neighbours of a grid: some of every line that the grid's contours draw."""
+    from contourpy import contour_generator
+
+    edges: list[FloatArray] = []
+    for line in contour_generator(grid.x, grid.y, grid.chi2).lines(level):
+        vertices = np.asarray(line, dtype=float)
+        chosen = np.unique(np.linspace(0, len(vertices) - 1, min(len(vertices), MOST_SEEDS)).astype(int))
+        edges.append(vertices[chosen])
+    if not edges:
+        return []
+    vertices = np.concatenate(edges)
+    made = []
+    for column, axis, other in ((0, grid.x, grid.y), (1, grid.y, grid.x)):
+        # A vertex lies on a grid line of the other coupling, between two points of this one.
+        place = np.clip(np.searchsorted(other, vertices[:, 1 - column]), 0, len(other) - 1)
+        on_line = other[place] == vertices[:, 1 - column]
+        on_line &= ~np.isin(vertices[:, column], axis)
+        if not on_line.any():
+            continue
+        own = vertices[on_line]
+        right = np.clip(np.searchsorted(axis, own[:, column]), 1, len(axis) - 1)
+        base = own.copy()
+        number: IntArray = np.repeat(np.arange(len(own)), 2)
+        at: FloatArray = np.stack([axis[right - 1], axis[right]], axis=1).ravel()
+        points = base[number].copy()
+        points[:, column] = at
+        known = np.ones(len(at), dtype=bool)
+        pair = Lines(function, column, base, number, at, function.sample(points), known, np.full(len(at), np.inf))
+        found = crossings(pair, level)
+        made.append((pair.points(found.line, found.at), found.sample))
+    return made
 
 
 def trace(x: FloatArray, y: FloatArray, surface: FloatArray, level: float) -> tuple[FloatArray, ...]:
-    """The closed polygons around the places of a grid where a surface, shape (len(y), len(x)), is below a level."""
+    """The closed polygons around the places of a grid where a surface, shape (len(y), len(x)), is below a level.
+
+    For surfaces that are known on a grid alone.
+    """
     from contourpy import contour_generator
 
     # A wall around the grid closes the lines of a region that runs into its edge.
@@ -110,22 +310,33 @@ def trace(x: FloatArray, y: FloatArray, surface: FloatArray, level: float) -> tu
     )
 
 
-def _polish(chi2: Chi2, line: FloatArray, level: float, grid_points: int) -> FloatArray:
-    """Move vertices onto the level set, in coordinates where both axes span the polygon equally.
+def inside(polygons: Sequence[FloatArray], x: FloatArray, y: FloatArray) -> NDArray[np.bool_]:
+    """Which points of a grid polygons hold, by the even-odd rule: shape (len(y), len(x))."""
+    held = np.zeros((len(y), len(x)), dtype=bool)
+    if not polygons:
+        return held
+    start = np.concatenate([line[:-1] for line in polygons])
+    end = np.concatenate([line[1:] for line in polygons])
+    # The rows that each edge cuts, and the first column to the right of each cut.
+    first, last = (np.searchsorted(y, part[:, 1]) for part in (start, end))
+    low, count = np.minimum(first, last), np.abs(last - first)
+    edge = np.repeat(np.arange(len(start)), count)
+    row = np.repeat(low - np.cumsum(count) + count, count) + np.arange(count.sum())
+    a, b = start[edge], end[edge]
+    where = a[:, 0] + (y[row] - a[:, 1]) / (b[:, 1] - a[:, 1]) * (b[:, 0] - a[:, 0])
+    cuts = np.bincount(row * (len(x) + 1) + np.searchsorted(x, where), minlength=len(y) * (len(x) + 1))
+    return np.asarray(np.cumsum(cuts.reshape(len(y), -1), axis=1)[:, :-1] % 2 == 1)
 
-    A vertex stays where it is if a step would leave its cell (the gradient vanishes near a saddle, and on a bound the
-    level is not met) or the bounds.
-    """
-    points = np.array(line, dtype=float)
-    span = np.ptp(points, axis=0)
-    bounds = np.array([axis.bounds for axis in chi2.axes])
-    for _ in range(3):
-        value, slope_x, slope_y = chi2.value_and_gradient(points[:, 0], points[:, 1])
-        gradient = np.stack([slope_x, slope_y], axis=1) * span
-        steepness = np.sum(gradient**2, axis=1)
-        length = np.divide(value - level, steepness, out=np.full_like(value, np.inf), where=steepness > 0)
-        step = np.where(np.isfinite(length), length, 0.0)[:, None] * gradient
-        moved = points - step * span
-        allowed = np.all((np.abs(step) < 1 / grid_points) & (moved >= bounds[:, 0]) & (moved <= bounds[:, 1]), axis=1)
-        points[allowed] = moved[allowed]
-    return np.asarray(np.clip(points, bounds[:, 0], bounds[:, 1]))
+
+def _check(function: Function, grid: _Grid, made: Sequence[FloatArray], level: float, rise: float) -> None:
+    """Raise `StatisticsError` where polygons and a grid disagree about a point well away from the level and bounds."""
+    bounds = [axis.bounds for axis in function.axes]
+    columns = (grid.x > bounds[0][0]) & (grid.x < bounds[0][1])
+    rows = (grid.y > bounds[1][0]) & (grid.y < bounds[1][1])
+    chi2 = grid.chi2[np.ix_(rows, columns)]
+    x, y = grid.x[columns], grid.y[rows]
+    wrong = (inside(made, x, y) != (chi2 < level)) & (np.abs(chi2 - level) > CLEAR * rise)
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
+        names = " and ".join(axis.name for axis in function.axes)
+        raise StatisticsError(f"the region of {names} is not resolved near ({x[column]:.4g}, {y[row]:.4g})")

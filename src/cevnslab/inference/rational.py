@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
 from numpy.polynomial import polynomial as poly
 from numpy.typing import ArrayLike, NDArray
 
-from cevnslab.inference.chi2 import Axis, Segment
+from cevnslab.quadratic import Variable as Axis
 
 FloatArray = NDArray[np.float64]
+Segment = tuple[float, float]
 
 ROWS_AT_ONCE = 32
 """Rows of a scan that stay in the cache together."""
@@ -120,19 +122,38 @@ class RationalChi2:
             rows /= np.matmul(below[start : start + ROWS_AT_ONCE], powers_x, out=scratch[: len(rows)])
         return surface
 
-    def value_and_gradient(self, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """chi^2 and its derivatives (per plain unit) at points (x, y)."""
-        u, v = self.axes[0].scaled(x), self.axes[1].scaled(y)
+    def at(self, points: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """chi^2 at points, shape (points, couplings), and its derivatives per plain unit."""
+        count = len(points)
+        sides = np.ones((count, 1))
+        for axis, column in zip(self.axes[::-1], points.T[::-1], strict=True):
+            powers = np.vander(axis.scaled(column), 5, increasing=True)
+            sides = (sides[:, None, :] * powers[:, :, None]).reshape(count, -1)
+        # Numerator, denominator, and their derivatives by each coupling, in one product.
+        values = sides @ self._polynomials
+        above, below = values[:, 0], values[:, 1]
+        value = above / below
+        slopes = np.empty(points.shape)
+        for column, axis in enumerate(self.axes):
+            first, second = values[:, 2 + 2 * column], values[:, 3 + 2 * column]
+            slopes[:, column] = (first - value * second) / below * axis.slope(points[:, column])
+        return value, slopes
 
-        def at(coefficients: FloatArray) -> FloatArray:
-            return np.asarray(poly.polyval2d(u, v, coefficients))
-
-        below, value = at(self.denominator), at(self.numerator) / at(self.denominator)
-        slopes = [
-            (at(_derivative(self.numerator, axis)) - value * at(_derivative(self.denominator, axis))) / below
-            for axis in (0, 1)
-        ]
-        return value, slopes[0] * self.axes[0].slope(x), slopes[1] * self.axes[1].slope(y)
+    @cached_property
+    def _polynomials(self) -> FloatArray:
+        """Coefficients of numerator, denominator and their derivatives in strengths: a column each."""
+        columns = []
+        for side in (self.numerator, self.denominator):
+            full = np.zeros((5,) * len(self.axes))
+            full[tuple(slice(size) for size in side.shape)] = side
+            columns.append(full)
+        for axis in range(len(self.axes)):
+            for side in columns[:2]:
+                derived = np.zeros_like(side)
+                moved, rows = np.moveaxis(derived, axis, 0), np.moveaxis(side, axis, 0)
+                moved[:-1] = (rows[1:].T * np.arange(1, 5)).T
+                columns.append(derived)
+        return np.stack([column.ravel() for column in columns], axis=1)
 
     def pieces_below(self, level: float) -> list[Segment]:
         """All intervals in which chi^2 < level: between roots of numerator - level * denominator."""
@@ -141,10 +162,6 @@ class RationalChi2:
         if axis.one_sided:  # strengths that no value has
             pieces = [(max(low, axis.lowest), high) for low, high in pieces if high > axis.lowest]
         return [(float(axis.plain(low)), float(axis.plain(high))) for low, high in pieces]
-
-    def at_hidden_bound(self, value: float) -> bool:
-        """Nothing is minimised over but nuisances."""
-        return False
 
     def minima(self) -> list[tuple[float, float]]:
         """(value in plain unit, chi^2) of every local minimum of a single coupling, rising in value.

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from cevnslab.detection.response import Response
 from cevnslab.errors import StatisticsError
-from cevnslab.inference.chi2 import Axis
 from cevnslab.inference.compiled import inner_products
+from cevnslab.quadratic import Variable as Axis
 
 FloatArray = NDArray[np.float64]
 

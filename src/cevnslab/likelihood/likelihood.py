@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from cevnslab.errors import StatisticsError
 from cevnslab.likelihood.expectation import Expectation
 from cevnslab.likelihood.fit import Fit, fit
-from cevnslab.likelihood.minimiser import Minimum, Model, Observation, evaluate, minimise
+from cevnslab.likelihood.minimiser import TOLERANCE, Minimum, Model, Observation, evaluate, minimise
 from cevnslab.likelihood.parameters import Parameter, merged
 from cevnslab.likelihood.samples import Bend, Modifier, Sample, Shift
 from cevnslab.likelihood.statistics import Counts, Statistic, check_counts, least_squares_variance
@@ -314,6 +314,7 @@ class Likelihood:
         hidden: Sequence[str] = (),
         starts: FloatArray | None = None,
         observation: Observation | None = None,
+        tolerance: float = TOLERANCE,
     ) -> Minimum:
         """The minimum over nuisances, and over the couplings `hidden`, at points.
 
@@ -324,6 +325,7 @@ class Likelihood:
         starts : nuisances in units of `Parameter.unit`, shape (points, parameters), such as a neighbour's: then
             the only start; several are tried otherwise where shapes bend.
         observation : other data than its own, one experiment per point.
+        tolerance : decrease of chi^2 below which a point is done.
 
         """
         data = self.observation if observation is None else observation
@@ -337,10 +339,10 @@ class Likelihood:
             chosen = np.arange(first, min(first + step, len(points)))
             own = data.rows(chosen)
             if several:
-                pieces.append(self._from_several(points[chosen], places, own))
+                pieces.append(self._from_several(points[chosen], places, own, tolerance))
             else:
                 start = np.zeros((len(chosen), len(self.parameters))) if starts is None else starts[chosen]
-                pieces.append(minimise(self.model, points[chosen], start, own, places))
+                pieces.append(minimise(self.model, points[chosen], start, own, places, tolerance))
         if len(pieces) == 1:
             return pieces[0]
         if not pieces:
@@ -351,7 +353,7 @@ class Likelihood:
             np.concatenate([piece.couplings for piece in pieces]),
         )
 
-    def _from_several(self, points: FloatArray, hidden: Sequence[int], data: Observation) -> Minimum:
+    def _from_several(self, points: FloatArray, hidden: Sequence[int], data: Observation, tolerance: float) -> Minimum:
         """All starts of all points in one batch, ranked loosely; those that contend are followed to the end."""
         starts = np.vstack([self.starts, self._standard_model_fit])
         count = len(points)
@@ -361,7 +363,9 @@ class Likelihood:
         table = ranked.chi2.reshape(len(starts), count)
         chosen = np.flatnonzero((table <= table.min(axis=0) + CONTENDERS).ravel())
         chosen = chosen[_distinct(ranked, chosen, place)]
-        last = minimise(self.model, ranked.couplings[chosen], ranked.pulls[chosen], data.rows(place[chosen]), hidden)
+        last = minimise(
+            self.model, ranked.couplings[chosen], ranked.pulls[chosen], data.rows(place[chosen]), hidden, tolerance
+        )
         order = np.lexsort((last.chi2, place[chosen]))
         best = order[np.unique(place[chosen][order], return_index=True)[1]]
         return Minimum(last.chi2[best], last.pulls[best], last.couplings[best])

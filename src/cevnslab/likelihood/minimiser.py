@@ -24,11 +24,16 @@ from cevnslab.quadratic import Polynomial
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-MOST_STEPS = 1000
+MOST_STEPS, MOST_LOOSE_STEPS = 1000, 25
+"""Steps of a search, and of one that only says how high a point lies."""
+LOOSE_SHARE = 0.1
+"""Of chi^2, in units of a loose tolerance: how high a high point lies matters less."""
 TOLERANCE = 1e-10
 """Decrease of chi^2 that a step promises at which a point is done, once that step is taken."""
 MOST_WALLS = 4
 """Times that a step is made again because another coordinate would go through a wall."""
+CUT = 1e-3
+"""Part of a coordinate's step by which walls or rounding may change it before the others take notice."""
 LARGEST_DAMPING = 1e12
 LARGEST_FALL = 0.9
 """Of the expectation of a bin with counts, in one step."""
@@ -183,6 +188,7 @@ def _derivatives(
     gradient[:, :nuisances] = model.stiffness * (pulls - data.centres)
     curvature[:, np.arange(nuisances), np.arange(nuisances)] = model.stiffness
     moves: list[tuple[IntArray, FloatArray]] = []
+    directions, products = model.polynomial.derivatives(couplings, hidden) if hidden else (None, None)
     back = np.zeros((points, len(model.polynomial.monomials)))
     for number, (expectation, at) in enumerate(zip(model.expectations, state.counted, strict=True)):
         counts, expected, template = data.counts[number], state.expected[number], expectation.per_bin
@@ -190,7 +196,7 @@ def _derivatives(
         weight = counts.first_curvature(expected) if first else counts.curvature(expected)
         tau, unit = state.tau[number], model.unit[expectation.columns]
         spread = None if tau is None or template is None else tau[:, template.groups]
-        slopes, columns = dataset_slopes(model, number, at, tau, couplings, hidden)
+        slopes, columns = dataset_slopes(model, number, at, tau, couplings, hidden, directions)
         if hidden:
             back += at.monomial_slopes(pull, back.shape[1])
         moves.append((columns, slopes))
@@ -198,8 +204,8 @@ def _derivatives(
         block = (slopes * weight[:, None, :]) @ slopes.transpose(0, 2, 1)
         bent = np.zeros_like(block)
         bent[:, : len(unit), : len(unit)] = at.second(pull, spread) * unit[:, None] * unit
-        for place, index in enumerate(hidden, start=len(unit)):
-            mixed = at.mixed(model.polynomial.values(couplings, (index,)), pull) * unit
+        for place, direction in enumerate([] if directions is None else directions, start=len(unit)):
+            mixed = at.mixed(direction, pull) * unit
             bent[:, place, : len(unit)] += mixed
             bent[:, : len(unit), place] += mixed
         if tau is not None:
@@ -212,9 +218,9 @@ def _derivatives(
     for i, one in enumerate(hidden):
         gradient[:, nuisances + i] += model.coupling_stiffness[one] * (couplings[:, one] - model.coupling_centres[one])
         curvature[:, nuisances + i, nuisances + i] += model.coupling_stiffness[one]
-        for j, other in enumerate(hidden):
-            products = model.polynomial.values(couplings, (one, other))
-            second[:, nuisances + i, nuisances + j] += np.sum(back * products, axis=1)
+        assert products is not None
+        for j in range(len(hidden)):
+            second[:, nuisances + i, nuisances + j] += np.sum(back * products[i, j], axis=1)
     return _Derivatives(gradient, curvature, curvature + second, moves)
 
 
@@ -225,17 +231,20 @@ def dataset_slopes(
     tau: FloatArray | None,
     couplings: FloatArray,
     hidden: Sequence[int],
+    directions: FloatArray | None = None,
 ) -> tuple[FloatArray, IntArray]:
     """Derivatives of a data set's counts by its nuisances, then by hidden couplings: (points, columns, bins).
 
-    Beside them, the columns that they have among all nuisances and hidden couplings.
+    Beside them, the columns that they have among all nuisances and hidden couplings. `directions` are the monomials'
+    derivatives by the hidden couplings, where they are known.
     """
     expectation = model.expectations[number]
     template = expectation.per_bin
     spread = None if tau is None or template is None else tau[:, template.groups]
     slopes = at.slopes(spread) * model.unit[expectation.columns][:, None]
     if hidden:
-        moved = [at.moved(model.polynomial.values(couplings, (index,))) for index in hidden]
+        directions = model.polynomial.derivatives(couplings, hidden)[0] if directions is None else directions
+        moved = [at.moved(direction) for direction in directions]
         slopes = np.concatenate([slopes, np.stack(moved, axis=1)], axis=1)
     columns = np.concatenate([expectation.columns, len(model.parameters) + np.arange(len(hidden))])
     return slopes, columns.astype(np.int64)
@@ -289,12 +298,16 @@ def damped_step(
     extra = np.where(held | (size <= 0), 1.0, damping[:, None] * size)
     damped = curvature + extra[:, :, None] * np.eye(gradient.shape[1])
     step = -_solved(damped, gradient)
+    ended = np.zeros(at.shape, dtype=bool)
     for _ in range(MOST_WALLS):
-        outside = (at + step < low) | (at + step > high)
-        rows = np.flatnonzero(outside.any(axis=1))
+        # What a step would take through a wall ends there, as does what it would move by less than rounding.
+        possible = np.clip(at + step, low, high) - at
+        cut = np.abs(possible - step) > CUT * np.abs(step)
+        rows = np.flatnonzero(np.any(cut & ~ended, axis=1))
         if not len(rows):
             break
-        step[rows] = _against_walls(gradient[rows], damped[rows], step[rows], at[rows], low, high)
+        ended |= cut
+        step[rows] = _with_ends(gradient[rows], damped[rows], possible[rows], ended[rows])
     step = np.clip(at + step, low, high) - at
     # Of the quadratic model, for the step as it is taken.
     promised = -2 * np.sum(gradient * step, axis=1) - np.einsum("pi,pij,pj->p", step, curvature, step)
@@ -333,16 +346,14 @@ def _solved(matrix: FloatArray, vector: FloatArray) -> FloatArray:
         return np.asarray(np.linalg.solve(raised, vector[:, :, None])[:, :, 0])
 
 
-def _against_walls(
-    gradient: FloatArray, curvature: FloatArray, step: FloatArray, at: FloatArray, low: FloatArray, high: FloatArray
+def _with_ends(
+    gradient: FloatArray, curvature: FloatArray, possible: FloatArray, ended: NDArray[np.bool_]
 ) -> FloatArray:
-    """The step in which those coordinates that a step takes to a wall or beyond end on it."""
-    target = at + step
-    bound = (target <= low) | (target >= high)
-    walls = np.where(bound, np.clip(target, low, high) - at, 0.0)
-    slope = gradient + (curvature @ walls[:, :, None])[:, :, 0]
-    reduced = np.where(bound[:, :, None] | bound[:, None, :], np.eye(len(low)), curvature)
-    return np.where(bound, walls, -_solved(reduced, np.where(bound, 0.0, slope)))
+    """The step in which some coordinates move as far as they can, and the others to their best with that."""
+    ends = np.where(ended, possible, 0.0)
+    slope = gradient + (curvature @ ends[:, :, None])[:, :, 0]
+    reduced = np.where(ended[:, :, None] | ended[:, None, :], np.eye(ended.shape[1]), curvature)
+    return np.where(ended, ends, -_solved(reduced, np.where(ended, 0.0, slope)))
 
 
 def minimise(
@@ -360,7 +371,8 @@ def minimise(
     couplings : shape (points, couplings); those of `hidden` are where the search starts.
     start : nuisances in units of `Parameter.unit`, shape (points, parameters).
     data : one row, or one per point.
-    tolerance : decrease of chi^2 below which a point is done; a loose one ranks starts.
+    tolerance : decrease of chi^2 below which a point is done; with a looser one than `TOLERANCE`, which says how high
+        points lie, they are left where a few steps have brought them.
 
     Raises `StatisticsError` where points do not converge.
 
@@ -381,7 +393,8 @@ def minimise(
     if low.size == 0 or not len(active):
         return Minimum(chi2, pulls, couplings)
     own = data.rows(active)
-    for iteration in range(MOST_STEPS):
+    loose = tolerance > TOLERANCE
+    for iteration in range(MOST_LOOSE_STEPS if loose else MOST_STEPS):
         at = np.hstack([pulls[active], couplings[active][:, list(hidden)]])
         half = _derivatives(model, state, couplings[active], pulls[active], own, hidden, first=iteration == 0)
         gradient = half.gradient
@@ -413,7 +426,8 @@ def minimise(
         # A step may promise little because it is damped or shortened, which is no end.
         undamped = np.abs(promise) * (1 + damping[active])
         damping[active] = np.maximum(damping[active] * factor, least)
-        going = (undamped > tolerance) & (damping[active] < LARGEST_DAMPING)
+        enough = tolerance * np.maximum(1.0, LOOSE_SHARE * chi2[active]) if loose else tolerance
+        going = (undamped > enough) & (damping[active] < LARGEST_DAMPING)
         if not going.any():
             return Minimum(chi2, pulls, couplings)
         active, own = active[going], own.rows(np.flatnonzero(going))
@@ -425,6 +439,8 @@ def minimise(
                 _contracted(model, couplings[active]) if hidden else [rows_of(part, going) for part in contracted]
             )
             state = evaluate(model, contracted, couplings[active], pulls[active], own)
+    if loose:
+        return Minimum(chi2, pulls, couplings)
     raise StatisticsError(
         f"the likelihood did not converge at {len(active)} of {len(chi2)} points; are counts negative or huge?"
     )

@@ -82,7 +82,7 @@ class ProfileLikelihood:
 
     def values_at(self, points: FloatArray) -> FloatArray:
         """chi^2 at points, shape (points, couplings)."""
-        total = self._priors(points)[0]
+        total = self.prior_terms(points)[0]
         for part, closed, columns in self.parts:
             own = points[:, columns]
             total = total + (closed.at(own)[0] if closed is not None else part.minimised(own).chi2)
@@ -90,7 +90,7 @@ class ProfileLikelihood:
 
     def gradient_at(self, points: FloatArray) -> tuple[FloatArray, FloatArray]:
         """chi^2, shape (points,), and its derivatives, shape (points, couplings)."""
-        total, slopes = self._priors(points)
+        total, slopes = self.prior_terms(points)
         for part, closed, columns in self.parts:
             own = points[:, columns]
             if closed is not None:
@@ -102,7 +102,8 @@ class ProfileLikelihood:
             slopes[:, columns] += slope
         return total, slopes
 
-    def _priors(self, points: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def prior_terms(self, points: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """What the priors of couplings add to chi^2, and its derivatives."""
         total, slopes = np.zeros(len(points)), np.zeros(points.shape)
         for column, name in enumerate(self.names):
             prior = self.likelihood.priors.get(name)

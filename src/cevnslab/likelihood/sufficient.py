@@ -115,7 +115,7 @@ def _in_a_row(likelihood: Likelihood, signal: str | None) -> Normalisations:
         counts = np.zeros((len(likelihood.polynomial.monomials), size))
         constant, backgrounds = np.zeros(size), np.zeros((len(names), size))
         for sample in dataset.samples:
-            own = _rows(likelihood, dataset, sample, rows[start])
+            own = nominal_counts(likelihood, dataset, sample, rows[start])
             start += 1
             moving = [parameter.name for parameter in sample.parameters if not parameter.fixed]
             if sample.polynomial.variables or (moving and moving[0] == signal):
@@ -129,7 +129,7 @@ def _in_a_row(likelihood: Likelihood, signal: str | None) -> Normalisations:
     return Normalisations(likelihood, signal, stacked[0], stacked[1], names, stacked[2])
 
 
-def _rows(likelihood: Likelihood, dataset: Dataset, sample: Sample, monomials: Sequence[int]) -> FloatArray:
+def nominal_counts(likelihood: Likelihood, dataset: Dataset, sample: Sample, monomials: Sequence[int]) -> FloatArray:
     """A sample's counts per monomial of the likelihood with all parameters at their centres."""
     columns = {parameter.name: number for number, parameter in enumerate(likelihood.parameters)}
     alone = Expectation.of([sample], [monomials], columns, dataset.shape)

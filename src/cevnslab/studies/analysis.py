@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from cevnslab.detection.response import CHANNELS, Response
 from cevnslab.errors import StudyError, located
 from cevnslab.inference.chi2 import Chi2
-from cevnslab.inference.pointwise import along
-from cevnslab.inference.profiling import profiled
 from cevnslab.inference.toys import Experiment
 from cevnslab.likelihood.likelihood import Likelihood, Prior
 from cevnslab.likelihood.profile import ProfileLikelihood
@@ -43,7 +41,7 @@ class Analysis:
     def chi2(self, *names: str) -> Chi2:
         """chi^2 of one or two couplings: the others as in the Standard Model, or minimised over."""
         over = [name for name in self.profile if name not in names]
-        return profiled(self.likelihood, names, over) if over else along(self.likelihood, names)
+        return Chi2.of(self.likelihood, names, over)
 
     def quick(self, *names: str) -> bool:
         """Whether chi^2 of these couplings costs a few operations a point, or a minimisation."""

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from cevnslab import results
 from cevnslab.errors import StatisticsError, located
-from cevnslab.inference.chi2 import Chi2, Segment
+from cevnslab.inference.chi2 import Chi2
 from cevnslab.inference.contours import contour, trace
-from cevnslab.inference.intervals import Minimum, best_fit, bounded
+from cevnslab.inference.intervals import Minimum, Segment, bounded, searched
 from cevnslab.inference.levels import delta_chi2_level
 from cevnslab.inference.toys import Ensemble, expected_variance
 from cevnslab.parallel.tasks import Mapper
@@ -120,17 +120,15 @@ def _quantile_error(sample: FloatArray, probability: float) -> float:
 def _plan(analysis: Analysis, limit: results.Limit, options: Options, number: int) -> _Plan:
     chi2 = analysis.chi2(limit.coupling)
     experiment = analysis.experiment(limit.coupling)
-    lowest = best_fit(chi2, options.minimum)[1]
     reach = REACH * delta_chi2_level(options.confidence_level, 1)
-    bounds = experiment.axes[0].bounds
+    curve = searched(chi2, [reach], options.minimum)
     mirrored = experiment.even and not experiment.axes[0].one_sided
     pieces = []
-    for low, high in chi2.pieces_below(lowest + reach):
-        inside = max(low, bounds[0]), min(high, bounds[1])
-        if inside[0] >= inside[1] or (mirrored and inside[1] <= 0):
+    for piece in curve.below(reach):
+        if mirrored and piece.high <= 0:
             continue
-        start = max(inside[0], 0.0) if mirrored else inside[0]
-        pieces.append(_along(chi2, start, inside[1], reach, POINTS_PER_PIECE))
+        start = max(piece.low, 0.0) if mirrored else piece.low
+        pieces.append(_along(chi2, start, piece.high, reach, POINTS_PER_PIECE))
     truths = np.concatenate(pieces)
     least_squares = analysis.statistic_name == "least-squares"
     tasks = tuple(
@@ -165,9 +163,10 @@ def _along(chi2: Chi2, low: float, high: float, reach: float, points: int) -> Fl
 def _limit(plan: _Plan, critical: FloatArray, options: Options) -> results.Limit:
     """All pieces in which the observed delta chi^2 is below the interpolated critical value."""
     chi2 = plan.analysis.chi2(plan.limit.coupling)
-    best, lowest = best_fit(chi2, options.minimum)
-    bounds = chi2.axes[0].bounds
     reach = REACH * delta_chi2_level(options.confidence_level, 1)
+    curve = searched(chi2, [reach], options.minimum)
+    best, lowest = curve.best_fit, curve.lowest
+    bounds = chi2.axes[0].bounds
     segments: list[Segment] = []
     start = 0
     for piece in plan.pieces:

@@ -19,9 +19,8 @@ from numpy.typing import ArrayLike, NDArray
 from cevnslab.datasets.likelihoods import dataset_of, samples_of
 from cevnslab.detection.response import Response
 from cevnslab.errors import StatisticsError, UnknownNameError
+from cevnslab.inference.chi2 import Chi2
 from cevnslab.inference.intervals import Interval, best_fit, interval
-from cevnslab.inference.pointwise import along
-from cevnslab.inference.profiling import profiled
 from cevnslab.likelihood.likelihood import Likelihood, Prior
 from cevnslab.likelihood.parameters import Parameter
 from cevnslab.likelihood.statistics import Statistic
@@ -133,7 +132,7 @@ def limit(
 
     """
     names = [_known(fit, name) for name in (coupling, *minimise_over)]
-    curve = profiled(fit, names[:1], names[1:]) if minimise_over else along(fit, names)
+    curve = Chi2.of(fit, names[:1], names[1:])
     return interval(curve, confidence_level)
 
 
@@ -158,7 +157,7 @@ def delta_chi2(
         _known(fit, name)
     if (len(names) == 2) != (y is not None) or len(names) > 2:
         raise StatisticsError("x alone goes with one coupling, x and y go with two")
-    curve = profiled(fit, names, list(minimise_over)) if minimise_over else along(fit, names)
+    curve = Chi2.of(fit, names, list(minimise_over))
     first = np.asarray(x, dtype=float)
     if y is None:
         return np.asarray(curve(first) - best_fit(curve)[1])

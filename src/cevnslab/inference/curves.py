@@ -1,0 +1,368 @@
+"""chi^2 along lines parallel to an axis: all minima, and all places where it is below a level.
+
+A line is first sampled on every decade of distance from the Standard Model. Values and slopes at two neighbours make a
+cubic; where it comes near what is asked for the step is split, at the cubic's own extremum if it has one, until the
+cubic foretells what is found there. So minima and peaks between two samples are found by their slopes, however the
+first samples lie, and pieces that open and close where two minima of the nuisances cross are as well: such a crossing
+is a peak with a kink. All lines and steps are split in one batch at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cevnslab.errors import StatisticsError
+from cevnslab.inference.chi2 import Function, Sample, loose_path
+from cevnslab.likelihood.minimiser import TOLERANCE
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+DROP = 12.0
+"""Above the highest level asked for, what a line does is of no interest."""
+FLAT = 0.02
+"""Steps along which chi^2 changes by less are straight."""
+PLATEAU = 1e-3
+"""The same high above all levels, where a dip shows by its slopes alone."""
+ROUNDING = 1e-11
+"""What is added there, as a part of the height."""
+NOISE = 1e-3
+"""The same where several minima compete: chi^2 is known fairly then."""
+FAIR = 1e-6
+"""Decrease of chi^2 that ends a search high above all levels where several minima compete."""
+FORETOLD = 0.05
+"""How well a cubic must foretell chi^2, away from levels and minima."""
+NEAR = 0.1
+"""Near a level, or the lowest minimum, as a part of the distance to it."""
+UNCERTAIN = 0.3
+"""The same of a step that seems to be too high to be of interest, as a part of its height."""
+TRIED = 1000.0
+"""Up to here above what is of interest every step is tried once."""
+ROUGH = 1e-6
+"""How far off a cubic may be for its extremum to be tried as it is."""
+NARROWEST = 1e-6
+"""Of its value: dips of a plateau that are narrower are not looked for."""
+NARROW = 1e-3
+"""The least part of a step that is split off."""
+SURPRISE = 1.0
+"""Where a cubic is off by more, its ends may have missed a minimum of what is minimised over."""
+EXACT = 3e-11
+"""How well the lowest minimum is known, in units of chi^2 + 1."""
+MOST_PASSES = 60
+MOST_STEPS = 60
+
+
+@dataclass(frozen=True, eq=False)
+class Lines:
+    """Lines along one coupling of a function, samples in rising order on each of them."""
+
+    function: Function
+    column: int
+    """The coupling that runs."""
+    base: FloatArray
+    """Where the other stands on each line, shape (lines, couplings); the running one's entries mean nothing."""
+    line: IntArray
+    """The line of every sample."""
+    at: FloatArray
+    """Values of the running coupling."""
+    sample: Sample
+    exact: BoolArray
+    """Which samples were followed to the end; others are loose."""
+    error: FloatArray
+    """How far the cubic of each step (from a sample to the next) was off when it was last tried; infinite if never."""
+
+    @property
+    def slope(self) -> FloatArray:
+        """Along the lines."""
+        return self.sample.slopes[:, self.column]
+
+    def points(self, line: IntArray, at: FloatArray) -> FloatArray:
+        """Points of the function at values on lines."""
+        points = self.base[line].copy()
+        points[:, self.column] = at
+        return points
+
+    def steps(self) -> _Steps:
+        """The steps between neighbours on a line, as cubics."""
+        left = np.flatnonzero(self.line[1:] == self.line[:-1])
+        return _Steps.of(left, self.at, self.sample.chi2, self.slope)
+
+
+@dataclass(frozen=True, eq=False)
+class _Steps:
+    """Cubics p(s) = f0 + a s + (3 d - 2 a - b) s^2 + (a + b - 2 d) s^3 between neighbours, s from 0 to 1."""
+
+    left: IntArray
+    low: FloatArray
+    width: FloatArray
+    f0: FloatArray
+    f1: FloatArray
+    a: FloatArray
+    b: FloatArray
+
+    @classmethod
+    def of(cls, left: IntArray, at: FloatArray, chi2: FloatArray, slope: FloatArray) -> _Steps:
+        width = at[left + 1] - at[left]
+        return cls(left, at[left], width, chi2[left], chi2[left + 1], slope[left] * width, slope[left + 1] * width)
+
+    def rows(self, chosen: NDArray[np.bool_] | IntArray) -> _Steps:
+        """Some of them."""
+        return _Steps(
+            self.left[chosen],
+            self.low[chosen],
+            self.width[chosen],
+            self.f0[chosen],
+            self.f1[chosen],
+            self.a[chosen],
+            self.b[chosen],
+        )
+
+    def value(self, s: FloatArray) -> FloatArray:
+        """The cubic at a place between 0 and 1."""
+        d = self.f1 - self.f0
+        return self.f0 + s * (self.a + s * ((3 * d - 2 * self.a - self.b) + s * (self.a + self.b - 2 * d)))
+
+    def extrema(self) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """(place, value) of the lowest and of the highest point of each cubic, its ends included."""
+        d = self.f1 - self.f0
+        cubic, square = 3 * (self.a + self.b - 2 * d), 3 * d - 2 * self.a - self.b
+        root = np.sqrt(np.maximum(square**2 - cubic * self.a, 0.0))
+        # The two roots of a + 2 square s + cubic s^2, without cancellation.
+        q = -(square + np.where(square >= 0, root, -root))
+        with np.errstate(all="ignore"):
+            places = np.stack([np.zeros_like(d), np.ones_like(d), q / cubic, self.a / q])
+        real = square**2 >= cubic * self.a
+        places[2:] = np.where(real & np.isfinite(places[2:]) & (places[2:] > 0) & (places[2:] < 1), places[2:], 0.0)
+        values = np.stack([self.value(place) for place in places])
+        low, high = values.argmin(axis=0), values.argmax(axis=0)
+        column = np.arange(len(d))
+        return places[low, column], values[low, column], places[high, column], values[high, column]
+
+    def highest_tangent(self) -> FloatArray:
+        """Where both tangents meet: no peak between them is higher unless the slope grows on the way."""
+        with np.errstate(all="ignore"):
+            s = (self.f1 - self.b - self.f0) / (self.a - self.b)
+        return np.where((self.a > 0) & (self.b < 0), self.f0 + self.a * np.clip(s, 0, 1), -np.inf)
+
+
+def sampled(function: Function, column: int, base: FloatArray, grid: FloatArray) -> Lines:
+    """The same first samples on all lines, loosely."""
+    count = len(grid)
+    line, at = np.repeat(np.arange(len(base)), count), np.tile(grid, len(base))
+    path = np.arange(len(at)).reshape(len(base), count)
+    path[1::2] = path[1::2, ::-1]
+    points = base[line].copy()
+    points[:, column] = at
+    order = path.ravel()
+    back = np.argsort(order, kind="stable")
+    sample = loose_path(function, points[order]).rows(back)
+    return Lines(function, column, base, line, at, sample, np.zeros(len(at), dtype=bool), np.full(len(at), np.inf))
+
+
+def resolved(lines: Lines, reach: Sequence[float], floor: float | None = None) -> Lines:
+    """Lines with as many samples as are needed.
+
+    Parameters
+    ----------
+    reach : the levels above the lowest chi^2 that will be asked for.
+    floor : the lowest chi^2, if it lies elsewhere: else the lowest on these lines.
+
+    Raises `StatisticsError` where steps cannot be resolved.
+
+    """
+    levels = np.asarray(reach, dtype=float)
+    cut = levels.max() + DROP
+    for _ in range(MOST_PASSES):
+        lower = np.flatnonzero(~lines.exact & (lines.sample.chi2 < _lowest(lines, floor) + cut))
+        if len(lower):
+            lines = _sharpened(lines, lower, floor, cut)
+        steps = lines.steps()
+        split, place = _unresolved(lines, steps, floor, levels)
+        if not len(split):
+            return lines
+        ends = np.union1d(steps.left[split], steps.left[split] + 1)
+        if not lines.exact[ends].all():
+            lines = _sharpened(lines, ends[~lines.exact[ends]], floor, cut)
+            continue
+        lines = _split(lines, steps.rows(split), place, floor, cut)
+    raise StatisticsError(f"chi^2 along {lines.function.axes[lines.column].name} is too uneven for its intervals")
+
+
+def _lowest(lines: Lines, floor: float | None) -> float:
+    return float(lines.sample.chi2.min()) if floor is None else min(floor, float(lines.sample.chi2.min()))
+
+
+def _sharpened(lines: Lines, chosen: IntArray, floor: float | None, cut: float) -> Lines:
+    """Loose samples followed to the end, or fairly near to it where they are too high to matter by themselves."""
+    exact = lines.exact.copy()
+    exact[chosen] = True
+    high = lines.sample.chi2[chosen] > _lowest(lines, floor) + cut
+    for rows, tolerance in ((chosen[~high], TOLERANCE), (chosen[high], _fair(lines.function))):
+        if len(rows):
+            points = lines.points(lines.line[rows], lines.at[rows])
+            found = lines.function.sample(points, lines.sample.state[rows], tolerance)
+            lines = replace(lines, sample=lines.sample.replaced(rows, found))
+    return replace(lines, exact=exact)
+
+
+def _unresolved(lines: Lines, steps: _Steps, floor: float | None, levels: FloatArray) -> tuple[IntArray, FloatArray]:
+    """The steps to be split, and where."""
+    s_low, low, s_high, high = steps.extrema()
+    lowest = _lowest(lines, floor)
+    heights = lowest + levels
+    error = lines.error[steps.left]
+    flat = np.maximum(np.maximum(np.abs(steps.a), np.abs(steps.b)), high - low)
+    cut = heights.max() + DROP
+    noise = (NOISE if lines.function.several else ROUNDING) * np.maximum(low - cut, 0.0)
+    flat = flat < np.where(low > cut, PLATEAU, FLAT) + noise
+    dip = (steps.a < 0) & (steps.b > 0)
+    peak = (steps.a > 0) & (steps.b < 0)
+    # How far a dip or a peak is from the nearest level says how well it must be known.
+    distance = np.min(np.abs(np.where(peak, high, low)[:, None] - heights), axis=1)
+    tolerance = np.where(dip | peak, np.clip(NEAR * distance, EXACT, FORETOLD), FORETOLD)
+    # Where chi^2 may be lower than at any sample; on Asimov data it is zero at one, and never less.
+    exact = EXACT * (1 + abs(lowest))
+    bottom = dip & (low - np.minimum(error, FORETOLD) < lowest - exact) & (lowest > exact) & (floor is None)
+    tolerance = np.where(bottom, exact, tolerance)
+    error = np.where(bottom, np.maximum(error, np.minimum(steps.f0, steps.f1) - low), error)
+    # A peak far below every level, or a kink that cannot reach one, is of no interest.
+    below = np.maximum(steps.highest_tangent(), high) + FORETOLD < heights.min()
+    tolerance = np.where(peak & below, FORETOLD, tolerance)
+    # On a plateau with narrow dips a cubic is far off: it must be known well enough to say that a step is high, and a
+    # dip is not what it seems unless the cubic foretells its depth.
+    tolerance = np.where(low > cut, FORETOLD + UNCERTAIN * (low - cut), tolerance)
+    depth = np.minimum(steps.f0, steps.f1) - low
+    tolerance = np.where(dip & (low > cut), np.minimum(tolerance, np.maximum(UNCERTAIN * depth, PLATEAU)), tolerance)
+    tried = np.isfinite(error) | (np.minimum(steps.f0, steps.f1) > cut + TRIED)
+    near = (low < cut) | dip | ~tried | (np.isfinite(error) & (error > tolerance))
+    smallest = np.where(low > cut, NARROWEST, 1e-13)
+    small = steps.width <= smallest * np.maximum(np.abs(steps.low), np.abs(steps.low + steps.width))
+    split = np.flatnonzero(near & ~small & ~(flat & ~bottom) & (error > tolerance))
+    inner = np.where(dip, s_low, np.where(peak, s_high, 0.5))[split]
+    # An extremum near one end is shut in from its other side, unless it is known well already.
+    rough = error[split] > ROUGH
+    inner = np.where(rough & (inner < 0.25), 2 * inner, np.where(rough & (inner > 0.75), 2 * inner - 1, inner))
+    return split, np.where((inner <= 0) | (inner >= 1), 0.5, np.clip(inner, NARROW, 1 - NARROW))
+
+
+def _fair(function: Function) -> float:
+    return FAIR if function.several else TOLERANCE
+
+
+def _split(lines: Lines, steps: _Steps, place: FloatArray, floor: float | None, cut: float) -> Lines:
+    """One more sample in each of these steps."""
+    at = steps.low + place * steps.width
+    line = lines.line[steps.left]
+    points = lines.points(line, at)
+    sample = between(lines, steps.left, steps.left + 1, place, points, _fair(lines.function))
+    low = np.flatnonzero(sample.chi2 < _lowest(lines, floor) + cut)
+    if len(low) and lines.function.several:
+        sample = sample.replaced(low, lines.function.sample(points[low], sample.state[low]))
+    error = np.abs(sample.chi2 - steps.value(place))
+    if lines.function.several:
+        lines = _told(lines, steps.left[error > SURPRISE], sample.rows(error > SURPRISE))
+    errors = lines.error.copy()
+    errors[steps.left] = error
+    where = steps.left + 1
+    return Lines(
+        lines.function,
+        lines.column,
+        lines.base,
+        np.insert(lines.line, where, line),
+        np.insert(lines.at, where, at),
+        Sample(
+            np.insert(lines.sample.chi2, where, sample.chi2),
+            np.insert(lines.sample.slopes, where, sample.slopes, axis=0),
+            np.insert(lines.sample.state, where, sample.state, axis=0),
+        ),
+        np.insert(lines.exact, where, True),
+        np.insert(errors, where, error),
+    )
+
+
+def _told(lines: Lines, left: IntArray, news: Sample) -> Lines:
+    """The ends of steps go on from what was found between them, should it be a lower minimum's."""
+    ends = np.concatenate([left, left + 1])
+    points = lines.points(lines.line[ends], lines.at[ends])
+    trial = lines.function.sample(points, np.concatenate([news.state, news.state]), FAIR)
+    better = trial.chi2 < lines.sample.chi2[ends]
+    exact = lines.exact.copy()
+    exact[ends[better]] = False
+    return replace(lines, sample=lines.sample.replaced(ends[better], trial.rows(better)), exact=exact)
+
+
+def between(
+    lines: Lines, left: IntArray, right: IntArray, place: FloatArray, points: FloatArray, tolerance: float
+) -> Sample:
+    """Samples between two known ones: from the states of both where several minima compete, else from their mean."""
+    function, state = lines.function, lines.sample.state
+    if function.several:
+        both = function.sample(np.vstack([points, points]), np.vstack([state[left], state[right]]), tolerance)
+        count = np.arange(len(points))
+        return both.rows(count).lower(both.rows(count + len(points)))
+    return function.sample(points, state[left] + place[:, None] * (state[right] - state[left]), tolerance)
+
+
+@dataclass(frozen=True, eq=False)
+class Crossings:
+    """Where lines cross a level: in rising order on each line."""
+
+    line: IntArray
+    at: FloatArray
+    sample: Sample
+
+
+def crossings(lines: Lines, level: float) -> Crossings:
+    """All crossings of a level, from both brackets by Newton's steps with the exact slope."""
+    below = lines.sample.chi2 < level
+    left = np.flatnonzero((lines.line[1:] == lines.line[:-1]) & (below[1:] != below[:-1]))
+    right = left + 1
+    line = lines.line[left]
+    low, high = lines.at[left].copy(), lines.at[right].copy()
+    first, second = lines.sample.rows(left), lines.sample.rows(right)
+    ends = Lines(lines.function, lines.column, lines.base, line, low, first, np.empty(0, dtype=bool), np.empty(0))
+    nearer = np.abs(first.chi2 - level) <= np.abs(second.chi2 - level)
+    at, best = np.where(nearer, low, high), second.lower(first)
+    best = Sample(
+        np.where(nearer, first.chi2, second.chi2),
+        np.where(nearer[:, None], first.slopes, second.slopes),
+        np.where(nearer[:, None], first.state, second.state),
+    )
+    active = np.flatnonzero(best.chi2 != level)
+    for _ in range(MOST_STEPS):
+        if not len(active):
+            break
+        with np.errstate(all="ignore"):
+            trial = at[active] - (best.chi2[active] - level) / best.slopes[active, lines.column]
+        inside = (trial > low[active]) & (trial < high[active])
+        trial = np.where(inside, trial, (low[active] + high[active]) / 2)
+        points = ends.points(line[active], trial)
+        sample = _from_both(lines.function, points, first.rows(active), second.rows(active), low[active], high[active])
+        moved = np.abs(trial - at[active])
+        at[active] = trial
+        best = best.replaced(active, sample)
+        same = (sample.chi2 < level) == below[left[active]]
+        low[active[same]], high[active[~same]] = trial[same], trial[~same]
+        first = first.replaced(active[same], sample.rows(same))
+        second = second.replaced(active[~same], sample.rows(~same))
+        with np.errstate(all="ignore"):
+            remaining = np.abs((sample.chi2 - level) / sample.slopes[:, lines.column])
+        size = np.abs(trial) + np.abs(lines.function.axes[lines.column].scale) * 1e-3
+        done = (remaining < 1e-12 * size) | (moved <= 1e-15 * size) | (high[active] - low[active] <= 1e-14 * size)
+        active = active[~done]
+    return Crossings(line, at, best)
+
+
+def _from_both(
+    function: Function, points: FloatArray, first: Sample, second: Sample, low: FloatArray, high: FloatArray
+) -> Sample:
+    if function.several:
+        both = function.sample(np.vstack([points, points]), np.vstack([first.state, second.state]))
+        count = np.arange(len(points))
+        return both.rows(count).lower(both.rows(count + len(points)))
+    return function.sample(points, (first.state + second.state) / 2)
