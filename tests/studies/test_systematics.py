@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from cevnslab.inference.chi2 import Chi2
 from support import changed, near
 from written_out import lowest, names_of, objective
 
 import cevnslab as cl
 from cevnslab.detection.efficiency import EfficiencyTable
 from cevnslab.detection.quenching import ConstantQuenching, Lindhard
+from cevnslab.inference.chi2 import Chi2
 from cevnslab.studies.analysis import analyses
 
 CSI, LAR = "coherent-csi-2021", "coherent-lar-2020"
@@ -346,7 +346,9 @@ def test_a_name_with_two_widths_in_a_combination_is_refused():
 
 def test_a_prior_adds_its_term():
     priors = {"q_ee": {"centre": 2e-9, "width": 3e-9}}
-    plain, constrained = (Chi2.of(likelihoods(extra=(), **keys)["my-ge"], ["q_ee"]) for keys in ({}, {"priors": priors}))
+    plain, constrained = (
+        Chi2.of(likelihoods(extra=(), **keys)["my-ge"], ["q_ee"]) for keys in ({}, {"priors": priors})
+    )
     at = np.array([-8e-9, 0.0, 5e-9, 4e-8])
     assert constrained(at) == pytest.approx(plain(at) + ((at - 2e-9) / 3e-9) ** 2, rel=1e-10)
 
