@@ -215,3 +215,27 @@ def test_a_real_kill_and_a_resume_end_with_the_same_bytes(tmp_path):
     first, undisturbed = finish(second), finish(start(path, tmp_path / "undisturbed"))
     assert first.replace("killed", "undisturbed") == undisturbed
     assert contents(tmp_path / "killed" / "my-study") == contents(tmp_path / "undisturbed" / "my-study")
+
+
+def test_neither_order_nor_company_changes_a_number():
+    keys = {
+        "name": "company",
+        "source": "ess",
+        "exposure_years": 3,
+        "couplings": ["q_ee"],
+        "uncertainties": {"signal": 0.10, "background": 0.01},
+        "intervals": {"method": "feldman-cousins", "toys": 300, "seed": 5},
+    }
+    alone = cl.study_from_dict({**keys, "detectors": [{"preset": "ess-ge"}]}).run()
+    second = cl.study_from_dict({**keys, "detectors": [{"preset": "ess-xe"}, {"preset": "ess-ge"}]}).run()
+    assert alone.limit("ess-ge", "q_ee").segments == second.limit("ess-ge", "q_ee").segments
+
+
+def test_a_quantile_that_toys_cannot_resolve_is_refused(command, write_study, tmp_path):
+    keys = study_keys(toys=100)
+    keys["intervals"]["confidence_level"] = 0.99
+    for arguments in (["check"], ["run", "-o", tmp_path / "out"]):
+        ran = command(arguments[0], write_study(keys), *arguments[1:])
+        assert ran.status == 2
+        assert "intervals.toys: 100 toys do not resolve 99 %, which needs 1000" in ran.err
+    assert not (tmp_path / "out").exists()

@@ -8,6 +8,8 @@ toys alike: the critical values calibrate it.
 
 from __future__ import annotations
 
+import math
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cevnslab import results
-from cevnslab.errors import StatisticsError, located
+from cevnslab.errors import StatisticsError, StudyError, located
 from cevnslab.inference.chi2 import Chi2
 from cevnslab.inference.contours import contour, trace
 from cevnslab.inference.intervals import Minimum, Segment, bounded, searched
@@ -41,6 +43,8 @@ REGION_ROOM = 0.25
 """The region's box is the delta chi^2 contour's, larger by this part on every side."""
 
 DEFAULT_TOYS = 10_000
+FEWEST_ABOVE = 10
+"""A quantile needs this many toys beyond it."""
 DEFAULT_SEED = 1
 
 
@@ -57,10 +61,17 @@ class Options:
 
     @classmethod
     def of(cls, intervals: schema.Intervals, fast: bool = False) -> Options:
-        """The options of a study, defaults filled in."""
+        """The options of a study, defaults filled in.
+
+        Raises `StudyError` for a confidence level that the toys cannot resolve.
+        """
+        level, toys = intervals.levels[0], intervals.toys or DEFAULT_TOYS
+        fewest = math.ceil(FEWEST_ABOVE / (1 - level) * (1 - 1e-9))
+        if toys < fewest:
+            raise StudyError(f"intervals.toys: {toys} toys do not resolve {100 * level:.10g} %, which needs {fewest}")
         return cls(
-            intervals.levels[0],
-            intervals.toys or DEFAULT_TOYS,
+            level,
+            toys,
             DEFAULT_SEED if intervals.seed is None else intervals.seed,
             intervals.ensemble or "drawn",
             intervals.minimum,
@@ -97,7 +108,7 @@ def intervals(
     made: Sequence[tuple[Analysis, results.Limit]], options: Options, store: Path | None, mapper: Mapper
 ) -> tuple[list[results.Limit], list[results.CriticalValues]]:
     """Feldman-Cousins intervals in the place of delta chi^2 limits, and the critical values they come from."""
-    plans = [_plan(analysis, limit, options, number) for number, (analysis, limit) in enumerate(made)]
+    plans = [_plan(analysis, limit, options) for analysis, limit in made]
     tasks = [task for plan in plans for task in plan.tasks]
     simulated = iter(blocks.delta_chi2(tasks, store, mapper, "critical values"))
     limits, values = [], []
@@ -110,6 +121,11 @@ def intervals(
     return limits, values
 
 
+def _stream(*names: str) -> int:
+    """What stands for a detector and its couplings in the random numbers: neither their order nor their company."""
+    return zlib.crc32("\0".join(names).encode())
+
+
 def _quantile_error(sample: FloatArray, probability: float) -> float:
     """One standard deviation of a quantile, from the binomial error of the probability."""
     spread = np.sqrt(probability * (1 - probability) / len(sample))
@@ -117,7 +133,7 @@ def _quantile_error(sample: FloatArray, probability: float) -> float:
     return float(high - low) / 2
 
 
-def _plan(analysis: Analysis, limit: results.Limit, options: Options, number: int) -> _Plan:
+def _plan(analysis: Analysis, limit: results.Limit, options: Options) -> _Plan:
     chi2 = analysis.chi2(limit.coupling)
     experiment = analysis.experiment(limit.coupling)
     reach = REACH * delta_chi2_level(options.confidence_level, 1)
@@ -143,7 +159,7 @@ def _plan(analysis: Analysis, limit: results.Limit, options: Options, number: in
             toys=options.toys,
             seed=options.seed,
             fast=options.fast,
-            key=(number, position),
+            key=(_stream(limit.detector, limit.coupling), position),
         )
         for position, truth in enumerate(truths)
     )
@@ -245,7 +261,7 @@ def regions(
     The minimum is the global one. Toys come from the compressed generator where every bin expects enough counts.
     """
     grids, tasks = [], []
-    for number, (analysis, names) in enumerate(made):
+    for analysis, names in made:
         wilks = contour(analysis.chi2(*names), options.confidence_level)
         points = np.concatenate(wilks.polygons)
         room = REGION_ROOM * np.ptp(points, axis=0)
@@ -269,7 +285,7 @@ def regions(
                 toys=options.toys,
                 seed=options.seed,
                 fast=False,
-                key=(1_000_000 + number, row, column),
+                key=(_stream(analysis.name, *names), row, column),
             )
             for row, y in enumerate(axes[1])
             for column, x in enumerate(axes[0])
