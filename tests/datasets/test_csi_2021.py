@@ -367,8 +367,9 @@ def test_acceptance_of_the_time_window(invented):
 
 
 def test_light_and_efficiency_curves():
-    assert csi_2021.light_of(np.array([20.0]), np.array([0.05, 4.0, -100.0, 800.0])) == pytest.approx(
+    light = csi_2021.light_of(np.array([0.05, 4.0, -100.0, 800.0]))
+    assert light.light_kev(np.array([20.0])) == pytest.approx(
         [1e3 * (0.05 * 0.02 + 4 * 0.02**2 - 100 * 0.02**3 + 800 * 0.02**4)], rel=1e-12
     )
-    clipped = csi_2021.efficiency_of(np.array([0.0, 12.0, 1e4]), np.array([1.32, 0.28, 11.0, -0.3]))
+    clipped = csi_2021.ReleasedEfficiency((1.32, 0.28, 11.0, -0.3))(np.array([0.0, 12.0, 1e4]))
     assert clipped == pytest.approx([0.0, 1.32 / (1 + np.exp(-0.28)) - 0.3, 1.0], abs=1e-12)

@@ -123,7 +123,10 @@ def test_components_and_the_score_of_a_free_normalisation(name, channels, nuisan
 
 def test_shapes_are_nominal_and_the_signal_free(invented):
     made = invented("csi", ("cevns",), "shape")
-    widths = {parameter.name.split(".")[1]: parameter.width for parameter in free_signal(made).parameters}
+    widths = {
+        parameter.name.split(".")[1]: parameter.width
+        for parameter in free_signal(made.setup.name, made.likelihood, made.response).parameters
+    }
     assert widths[SIGNAL] == widths[OFFSET] == np.inf
     assert {name for name, width in widths.items() if width == 0} == {
         "efficiency", "quenching_0", "quenching_1", "neutron_radius",
@@ -153,7 +156,7 @@ def test_the_p_value_counts_toys_that_are_worse(fluctuated):
     rows = np.array([made.response.counts(), *made.response.backgrounds.values()])
     mu = (1 + np.array(fit.values)) @ rows
     rng = np.random.default_rng(99)
-    likelihood = free_signal(made).restricted([])
+    likelihood = free_signal(made.setup.name, made.likelihood, made.response).restricted([])
     toys = rng.poisson(mu, (40, len(mu))).astype(float)
     experiments = likelihood.observation_of([toys], likelihood.observation.off, likelihood.observation.centres)
     refitted = likelihood.minimised(np.zeros((40, 0)), observation=experiments).chi2

@@ -77,7 +77,7 @@ dataset: toy-ge-2024
 target: Ge
 mass_kg: 2.0
 distance_m: 20.0
-source: reactor
+source: {preset: reactor, spectrum: mueller}
 exposure_years: 0.5
 """
 

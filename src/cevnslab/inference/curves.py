@@ -49,6 +49,8 @@ NARROWEST = 1e-6
 """Of its value: dips of a plateau that are narrower are not looked for."""
 NARROW = 1e-3
 """The least part of a step that is split off."""
+HIGH_NARROW = 0.4
+"""The same on a step that is above every level."""
 SURPRISE = 1.0
 """Where a cubic is off by more, its ends may have missed a minimum of what is minimised over."""
 EXACT = 3e-11
@@ -247,7 +249,9 @@ def _unresolved(lines: Lines, steps: _Steps, floor: float | None, levels: FloatA
     # An extremum near one end is shut in from its other side, unless it is known well already.
     rough = error[split] > ROUGH
     inner = np.where(rough & (inner < 0.25), 2 * inner, np.where(rough & (inner > 0.75), 2 * inner - 1, inner))
-    return split, np.where((inner <= 0) | (inner >= 1), 0.5, np.clip(inner, NARROW, 1 - NARROW))
+    # Where a step is high it need not be exact, and a dip that lies at its very end must not be crept up to.
+    narrow = np.where((low > cut)[split], HIGH_NARROW, NARROW)
+    return split, np.where((inner <= 0) | (inner >= 1), 0.5, np.clip(inner, narrow, 1 - narrow))
 
 
 def _fair(function: Function) -> float:

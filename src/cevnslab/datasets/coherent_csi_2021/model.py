@@ -30,12 +30,14 @@ from cevnslab.detection.quenching import UNQUENCHED, PolynomialQuenching
 from cevnslab.detection.readout import Readout, fold_channel
 from cevnslab.detection.response import Response, polynomial_of
 from cevnslab.detection.smearing import GammaPhotoelectrons
+from cevnslab.errors import UnknownNameError
 from cevnslab.likelihood.parameters import Parameter
 from cevnslab.likelihood.samples import Bend, Sample, Scale, Shift
 from cevnslab.physics.arrival_times import arrival_density
 from cevnslab.physics.couplings import Coupling
 from cevnslab.physics.nuclei import Target
 from cevnslab.physics.sources import components_by_arrival
+from cevnslab.words import nearest
 
 FloatArray = NDArray[np.float64]
 
@@ -96,6 +98,8 @@ def energy_terms(
     """Counts per PE bin over all arrival times, monomial by monomial, for each group of flux components that arrive
     together: shape (groups, bins).
     """
+    if channel not in RECOIL_RANGE_KEV:
+        raise UnknownNameError(f"no channel '{channel}'; {nearest(channel, list(RECOIL_RANGE_KEV))}")
     readout = Readout(
         PE_EDGES,
         UNQUENCHED if channel == "electron" else light_of(light),
