@@ -181,6 +181,6 @@ def test_contours_are_those_of_the_data(name, x, y, study, made):
     kept = reference_contour(name, (x, y))
     assert len(found.polygons) == len(kept.polygons)
     scale = np.abs(np.concatenate(kept.polygons)).max(axis=0)
-    # The stored outlines stand on minima that were found up to 0.05 too high (q_etau and q_mutau of CsI), of few vertices.
+    # Stored outlines have few vertices; their minima were found up to 0.05 too high (CsI, q_etau and q_mutau).
     assert distance(np.concatenate(found.polygons), kept.polygons, scale) < 6e-3
     assert distance(np.concatenate(kept.polygons), found.polygons, scale) < 6e-3

@@ -49,8 +49,10 @@ NARROWEST = 1e-6
 """Of its value: dips of a plateau that are narrower are not looked for."""
 NARROW = 1e-3
 """The least part of a step that is split off."""
-HIGH_NARROW = 0.4
-"""The same on a step that is above every level."""
+PATIENCE = 30
+"""After as many passes a step above every level is halved, nearly: it ends in a jump, which no cubic foretells."""
+HALF = 0.4
+"""The least part that is split off then."""
 SURPRISE = 1.0
 """Where a cubic is off by more, its ends may have missed a minimum of what is minimised over."""
 EXACT = 3e-11
@@ -179,12 +181,12 @@ def resolved(lines: Lines, reach: Sequence[float], floor: float | None = None) -
     """
     levels = np.asarray(reach, dtype=float)
     cut = levels.max() + DROP
-    for _ in range(MOST_PASSES):
+    for count in range(MOST_PASSES):
         lower = np.flatnonzero(~lines.exact & (lines.sample.chi2 < _lowest(lines, floor) + cut))
         if len(lower):
             lines = _sharpened(lines, lower, floor, cut)
         steps = lines.steps()
-        split, place = _unresolved(lines, steps, floor, levels)
+        split, place = _unresolved(lines, steps, floor, levels, late=count >= PATIENCE)
         if not len(split):
             return lines
         ends = np.union1d(steps.left[split], steps.left[split] + 1)
@@ -212,7 +214,9 @@ def _sharpened(lines: Lines, chosen: IntArray, floor: float | None, cut: float) 
     return replace(lines, exact=exact)
 
 
-def _unresolved(lines: Lines, steps: _Steps, floor: float | None, levels: FloatArray) -> tuple[IntArray, FloatArray]:
+def _unresolved(
+    lines: Lines, steps: _Steps, floor: float | None, levels: FloatArray, late: bool
+) -> tuple[IntArray, FloatArray]:
     """The steps to be split, and where."""
     s_low, low, s_high, high = steps.extrema()
     lowest = _lowest(lines, floor)
@@ -249,8 +253,7 @@ def _unresolved(lines: Lines, steps: _Steps, floor: float | None, levels: FloatA
     # An extremum near one end is shut in from its other side, unless it is known well already.
     rough = error[split] > ROUGH
     inner = np.where(rough & (inner < 0.25), 2 * inner, np.where(rough & (inner > 0.75), 2 * inner - 1, inner))
-    # Where a step is high it need not be exact, and a dip that lies at its very end must not be crept up to.
-    narrow = np.where((low > cut)[split], HIGH_NARROW, NARROW)
+    narrow = np.where((low > cut)[split] & late, HALF, NARROW)
     return split, np.where((inner <= 0) | (inner >= 1), 0.5, np.clip(inner, narrow, 1 - narrow))
 
 
