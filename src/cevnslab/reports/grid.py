@@ -85,7 +85,9 @@ class Grid:
 
 def terminal_width() -> int | None:
     """The columns of the terminal that standard output is; None where it is none, such as a file."""
-    return max(NARROWEST, shutil.get_terminal_size().columns) if sys.stdout.isatty() else None
+    return (
+        max(NARROWEST, shutil.get_terminal_size().columns) if (sys.stdout is not None and sys.stdout.isatty()) else None
+    )
 
 
 def grid_text(grid: Grid, width: int | None = None) -> str:
