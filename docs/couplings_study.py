@@ -218,7 +218,7 @@ def pieces(segments: Iterable[Sequence[float | None]], exponent: int) -> str:
 
     shown = []
     for low, high in segments:
-        if low is not None and high is not None and low == -high:
+        if low is not None and high is not None and math.isclose(low, -high, rel_tol=1e-9):
             shown.append(f"±{text(high)}")
         elif low is None or low == 0:
             shown.append("none" if high is None else f"< {text(high)}")

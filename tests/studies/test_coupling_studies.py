@@ -349,7 +349,8 @@ def test_feldman_cousins_of_a_mediator(simulated):
 
 def test_feldman_cousins_of_the_mixing_angle(simulated):
     limit = simulated.limit("my-ge", "sin2_theta_w")
-    ((low, high),) = limit.segments
+    # Critical values of 300 toys scatter by a tenth and may cut a sliver off near an end: the outer ends are compared.
+    low, high = limit.segments[0][0], limit.segments[-1][1]
     assert 0.0 < low < SIN2_THETA_W < high < 1.0
     assert (low, high) == near(np.array(limit.delta_chi2_segments[0]), 0.05)
 

@@ -29,7 +29,7 @@ CORNER_STEP = 1e-4
 """Steps this short may turn by any angle: two minima of what is minimised over make a corner where they cross."""
 ON_LEVEL = 3e-10
 """How near to the level a vertex is, in units of the level + 1."""
-NOISE, ROUNDING = 3e-11, 1e-9
+NOISE, ROUNDING = 3e-11, 1e-8
 """The same in units of the region's size, where chi^2 is too steep for that: what is aimed at, and what will do."""
 MOST_NEWTON, MOST_STEPS = 8, 4000
 ALIKE = 0.7

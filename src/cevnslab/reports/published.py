@@ -6,6 +6,7 @@ Those of studies live in `data/published.yaml`, those of a data set in its own f
 from __future__ import annotations
 
 import importlib.resources
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -92,7 +93,8 @@ def compare(result: Result, entry: Mapping[str, Any] | None = None) -> list[Comp
         row = rows.get(limit.detector, {}).get(limit.coupling, {})
         values = row.get("values", (None, None))
         for low, high in limit.segments:
-            symmetric = low == -high
+            # Both ends are searched for, so those of a transition charge agree to rounding only.
+            symmetric = math.isclose(low, -high, rel_tol=1e-9)
             ends = [(high, values[1])] if symmetric else [(low, values[0]), (high, values[1])]
             for ours, theirs in ends:
                 known = theirs if len(limit.segments) == 1 and ours in limit.crossings else None
