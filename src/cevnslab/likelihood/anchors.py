@@ -60,7 +60,7 @@ def data_vector(likelihood: Likelihood, data: Observation) -> FloatArray:
     """What anchors are linear in, a row per experiment.
 
     Per data set the counts (weights and weighted counts where these are the toys' own), then off-counts; at the end
-    the centres of the constraints.
+    the centres of the constraints on nuisances and on couplings.
     """
     parts = []
     for number, dataset in enumerate(likelihood.datasets):
@@ -71,7 +71,8 @@ def data_vector(likelihood: Likelihood, data: Observation) -> FloatArray:
         else:
             parts.append(counts.observed)
         parts.append(data.off[number])
-    parts.append(data.centres)
+    centres = data.coupling_centres
+    parts += [data.centres, likelihood.model.coupling_centres[None, :] if centres is None else centres]
     rows = max(len(part) for part in parts)
     return np.concatenate([np.broadcast_to(part, (rows, part.shape[1])) for part in parts], axis=1)
 
@@ -187,15 +188,19 @@ class _Expansion:
         self._add(logarithm, cross * (inverse * _inverse(tau))[:, None, :], columns)
 
     def add_constraints(self, model: Model, couplings: FloatArray, pulls: FloatArray, hidden: Sequence[int]) -> None:
-        """Priors; the data vector ends with the centres of the nuisances' ones."""
+        """Priors; the data vector ends with the centres of the nuisances' ones, then of the couplings'."""
         nuisances = np.arange(pulls.shape[1])
-        distance = couplings - model.coupling_centres
         self.chi2 += np.sum(model.stiffness * pulls**2, axis=1)
-        self.chi2 += np.sum(model.coupling_stiffness * distance**2, axis=1)
         self.slope[:, nuisances] += model.stiffness * pulls
-        self.slope[:, len(nuisances) :] += (model.coupling_stiffness * distance)[:, list(hidden)]
         own = np.broadcast_to(-np.diag(model.stiffness), (len(pulls), len(nuisances), len(nuisances)))
         self._add(-2 * model.stiffness * pulls, own, nuisances)
+        # What the square of a coupling's centre adds no coupling changes.
+        towards = model.coupling_stiffness * couplings
+        self.chi2 += np.sum(towards * couplings, axis=1)
+        self.slope[:, len(nuisances) :] += towards[:, list(hidden)]
+        fixed = -np.diag(model.coupling_stiffness)[list(hidden)]
+        columns = len(nuisances) + np.arange(len(hidden))
+        self._add(-2 * towards, np.broadcast_to(fixed, (len(pulls), *fixed.shape)), columns)
 
     def turned(self, back: FloatArray) -> tuple[FloatArray, FloatArray]:
         """In coordinates of unit curvature: the dependence on the data vector, and the constants."""

@@ -213,13 +213,17 @@ class Likelihood:
         )
 
     def observation_of(
-        self, observed: Sequence[FloatArray], off: Sequence[FloatArray], centres: FloatArray
+        self,
+        observed: Sequence[FloatArray],
+        off: Sequence[FloatArray],
+        centres: FloatArray,
+        coupling_centres: FloatArray | None = None,
     ) -> Observation:
         """Other experiments: counts and off-counts per data set, (experiments, bins); centres as in `Observation`."""
         counts = tuple(
             dataset.counts_of(counts, toys=True) for dataset, counts in zip(self.datasets, observed, strict=True)
         )
-        return Observation(counts, tuple(off), centres)
+        return Observation(counts, tuple(off), centres, coupling_centres)
 
     def modified(self, names: Sequence[str], modifier: Callable[[Sample], Modifier]) -> Likelihood:
         """The same with one more modifier on every sample of these names."""

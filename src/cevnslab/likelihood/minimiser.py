@@ -49,14 +49,25 @@ class Observation:
     """Per data set, off-counts of shape (experiments, groups); no groups where there are none."""
     centres: FloatArray
     """Of the constraints, in units of `Parameter.unit` from the nominal centre: shape (experiments, parameters)."""
+    coupling_centres: FloatArray | None = None
+    """Of the constraints on couplings, shape (experiments, couplings); the likelihood's own priors' unless given."""
 
     def rows(self, chosen: IntArray) -> Observation:
         """Those of some points."""
+        coupling_centres = self.coupling_centres
+        if coupling_centres is not None and len(coupling_centres) > 1:
+            coupling_centres = coupling_centres[chosen]
         return Observation(
             tuple(counts.rows(chosen) for counts in self.counts),
             tuple(off if len(off) == 1 else off[chosen] for off in self.off),
             self.centres if len(self.centres) == 1 else self.centres[chosen],
+            coupling_centres,
         )
+
+    @property
+    def size(self) -> int:
+        """Number of experiments."""
+        return max(len(each) for each in (self.centres, *(counts.observed for counts in self.counts)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +106,11 @@ class Model:
     def stiffness(self) -> FloatArray:
         """Of the constraints, 1/width^2 in these units; 0 for a free parameter and a fixed one, which does not move."""
         return np.array([0.0 if p.free or p.fixed else (p.unit / p.width) ** 2 for p in self.parameters])
+
+    def coupling_excess(self, couplings: FloatArray, data: Observation) -> FloatArray:
+        """Couplings less the centres of their constraints, (points, couplings)."""
+        centres = self.coupling_centres if data.coupling_centres is None else data.coupling_centres
+        return np.asarray(couplings - centres)
 
     def numbers_per_point(self) -> int:
         """How much memory a point takes, in numbers."""
@@ -142,7 +158,7 @@ def evaluate(
     values = model.centre + model.unit * pulls
     counted, everything, taus = [], [], []
     chi2 = np.sum(model.stiffness * (pulls - data.centres) ** 2, axis=1)
-    chi2 = chi2 + np.sum(model.coupling_stiffness * (couplings - model.coupling_centres) ** 2, axis=1)
+    chi2 = chi2 + np.sum(model.coupling_stiffness * model.coupling_excess(couplings, data) ** 2, axis=1)
     for number, expectation in enumerate(model.expectations):
         at = expectation.at(contracted[number], values)
         expected, tau = at.expected, None
@@ -215,8 +231,9 @@ def _derivatives(
             bent += removed - exactly
         curvature[:, columns[:, None], columns] += block
         second[:, columns[:, None], columns] += bent
+    excess = model.coupling_excess(couplings, data) if hidden else np.empty((points, 0))
     for i, one in enumerate(hidden):
-        gradient[:, nuisances + i] += model.coupling_stiffness[one] * (couplings[:, one] - model.coupling_centres[one])
+        gradient[:, nuisances + i] += model.coupling_stiffness[one] * excess[:, one]
         curvature[:, nuisances + i, nuisances + i] += model.coupling_stiffness[one]
         assert products is not None
         for j in range(len(hidden)):
@@ -463,7 +480,7 @@ def coupling_slopes(
     back = np.zeros((len(couplings), len(model.polynomial.monomials)))
     for number, at in enumerate(state.counted):
         back += at.monomial_slopes(data.counts[number].pull(state.expected[number]), back.shape[1])
-    slopes = model.coupling_stiffness * (couplings - model.coupling_centres)
+    slopes = model.coupling_stiffness * model.coupling_excess(couplings, data)
     for index in range(couplings.shape[1]):
         slopes[:, index] += np.sum(back * model.polynomial.values(couplings, (index,)), axis=1)
     return state.chi2, 2 * slopes

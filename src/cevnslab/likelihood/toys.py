@@ -22,6 +22,7 @@ from cevnslab.errors import StatisticsError
 from cevnslab.likelihood.expectation import Expectation
 from cevnslab.likelihood.likelihood import Dataset, Likelihood
 from cevnslab.likelihood.minimiser import Observation, evaluate
+from cevnslab.likelihood.samples import PerBin
 from cevnslab.likelihood.statistics import Counts
 
 FloatArray = NDArray[np.float64]
@@ -99,8 +100,8 @@ class Nuisances:
     """True values in units of `Parameter.unit`, shape (toys, parameters)."""
     centres: FloatArray
     """Of the constraints, shape (toys, parameters)."""
-    coupling_centres: FloatArray
-    """Of the constraints on couplings, in plain units: shape (toys or 1, couplings)."""
+    coupling_centres: FloatArray | None
+    """Of the constraints on couplings, in plain units: shape (toys, couplings); None where none fluctuates."""
 
 
 def draw_nuisances(
@@ -123,7 +124,7 @@ def draw_nuisances(
         moved[:, constrained] = widths * rng.standard_normal((toys, len(widths)))
         pulls, centres = np.tile(truth.pulls, (toys, 1)), moved
     if not any(name in likelihood.priors for name in likelihood.couplings):
-        return Nuisances(truth.couplings[None, :], pulls, centres, model.coupling_centres[None, :])
+        return Nuisances(truth.couplings[None, :], pulls, centres, None)
     couplings = np.tile(truth.couplings, (toys, 1))
     coupling_centres = np.tile(model.coupling_centres, (toys, 1))
     for column, variable in enumerate(likelihood.polynomial.variables):
@@ -171,7 +172,7 @@ def draw(likelihood: Likelihood, truth: Truth, toys: int, rng: np.random.Generat
         for dataset, mean in zip(likelihood.datasets, expected, strict=True)
     ]
     off = [rng.poisson(tau, (toys, len(tau))).astype(float) for tau in truth.tau]
-    return likelihood.observation_of(counts, off, nuisances.centres)
+    return likelihood.observation_of(counts, off, nuisances.centres, nuisances.coupling_centres)
 
 
 def _counts(dataset: Dataset, expected: FloatArray, rng: np.random.Generator) -> FloatArray:
@@ -185,6 +186,36 @@ def _counts(dataset: Dataset, expected: FloatArray, rng: np.random.Generator) ->
     return np.asarray(expected + normals * np.where(normals < 0, upper, lower))
 
 
+def as_data(likelihood: Likelihood, toys: Observation, toy: int) -> Likelihood:
+    """One toy in the place of the data: its counts, off-counts, and what was measured of couplings elsewhere.
+
+    Raises `StatisticsError` for toys whose constraint centres fluctuate, which belong to no likelihood's data.
+    """
+    if toys.centres.any():
+        raise StatisticsError("toys stand in the place of data with constraint centres where they are (drawn) alone")
+    mine = toys.rows(np.array([toy]))
+    datasets = []
+    for dataset, counts, off in zip(likelihood.datasets, mine.counts, mine.off, strict=True):
+        samples = [
+            sample
+            if sample.per_bin is None
+            else replace(
+                sample,
+                modifiers=[replace(m, off=off[0]) if isinstance(m, PerBin) else m for m in sample.modifiers],
+            )
+            for sample in dataset.samples
+        ]
+        own = dataset.statistic == "least-squares" and dataset.variance is None and counts.variance is not None
+        variance = counts.variance[0][0] if own and counts.variance is not None else dataset.variance
+        datasets.append(replace(dataset, samples=tuple(samples), observed=counts.observed[0], variance=variance))
+    priors = dict(likelihood.priors)
+    if mine.coupling_centres is not None:
+        for name, centre in zip(likelihood.couplings, mine.coupling_centres[0], strict=True):
+            if name in priors:
+                priors[name] = replace(priors[name], centre=float(centre))
+    return Likelihood(tuple(datasets), priors)
+
+
 def asimov(likelihood: Likelihood, truth: Truth) -> Observation:
     """The truth's expectation as the data of one toy; for least squares its own variance unless the metric is fixed."""
     expected = expected_counts(likelihood, truth, truth.couplings[None, :], truth.pulls[None, :])
@@ -196,7 +227,9 @@ def asimov(likelihood: Likelihood, truth: Truth) -> Observation:
             counts.append(Counts(mean, (variance, variance)))
         else:
             counts.append(dataset.counts_of(mean))
-    return Observation(tuple(counts), tuple(tau[None, :] for tau in truth.tau), np.zeros((1, len(truth.pulls))))
+    off = tuple(tau[None, :] for tau in truth.tau)
+    measured = truth.couplings[None, :] if likelihood.priors else None
+    return Observation(tuple(counts), off, np.zeros((1, len(truth.pulls))), measured)
 
 
 def with_metric(likelihood: Likelihood, at: FloatArray | None = None) -> Likelihood:

@@ -1,0 +1,127 @@
+"""Toys in blocks: random numbers by declared words, the same toys as delta chi^2 and as intervals, priors."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from support import preset_response
+
+from cevnslab.datasets.likelihoods import projection
+from cevnslab.errors import StatisticsError
+from cevnslab.inference import toy_tasks
+from cevnslab.inference.chi2 import Chi2
+from cevnslab.inference.intervals import interval
+from cevnslab.inference.levels import delta_chi2_level
+from cevnslab.inference.toy_fits import ToyFit
+from cevnslab.inference.toy_tasks import IntervalTask, ToyTask
+from cevnslab.likelihood.likelihood import Dataset, Likelihood, Prior
+from cevnslab.likelihood.parameters import Parameter
+from cevnslab.likelihood.samples import PerBin, Sample, Scale
+from cevnslab.likelihood.toys import as_data, draw
+from cevnslab.quadratic import Polynomial, Variable
+
+LEVEL = delta_chi2_level(0.90, 1)
+
+
+def with_off_counts(priors=None):
+    """A hundred counts in each of three bins, ten more per unit of a coupling, on a template with off-counts."""
+    coupling = Polynomial((Variable("x", 1.0, (-3.0, 10.0)),), ((), (0,)))
+    signal = Sample("signal", np.array([[100.0] * 3, [10.0, 20.0, 30.0]]), coupling, [Scale(Parameter("flux", 0.05))])
+    template = Sample(
+        "off", np.array([[0.5, 0.5, 1.0]]), modifiers=[PerBin(np.array([40.0, 60.0]), 0.5, np.array([0, 0, 1]))]
+    )
+    observed = np.array([112.0, 109.0, 131.0])
+    return Likelihood((Dataset("one", (3,), (signal, template), observed),), priors or {})
+
+
+LIKELIHOODS = {
+    "off-counts": with_off_counts(),
+    "prior": with_off_counts({"x": Prior(0.4, 0.5)}),
+    "poisson": projection(preset_response("ess-csi"), 0.1, 0.01, "poisson"),
+    "least squares": projection(preset_response("ess-csi"), 0.1, 0.01),
+}
+
+
+@pytest.fixture(params=LIKELIHOODS)
+def likelihood(request):
+    return LIKELIHOODS[request.param]
+
+
+def name_and_truth(likelihood):
+    return ("q_ee", 4e-9) if "q_ee" in likelihood.couplings else ("x", 0.7)
+
+
+def test_delta_chi2_says_whether_the_interval_of_the_toy_holds_the_truth(likelihood):
+    """Two routes: the batched fits of toys, and the search of intervals with each toy in the place of the data."""
+    name, truth = name_and_truth(likelihood)
+    fit = ToyFit.of(likelihood, [name], [truth])
+    toys = draw(fit.likelihood, fit.truth, 20, np.random.default_rng(3), "drawn")
+    for toy, value in enumerate(fit.delta_chi2(toys)):
+        chi2 = Chi2.of(as_data(fit.likelihood, toys, toy), [name])
+        found = interval(chi2, 0.90)
+        assert value == pytest.approx(float(chi2(truth) - chi2(found.best_fit)), abs=2e-3)
+        if abs(value - LEVEL) > 0.01:
+            assert (found.piece_with(truth) is not None) == (value < LEVEL)
+
+
+def test_a_prior_of_a_coupling_under_test_is_a_measurement_that_fluctuates():
+    """Gaussian all through: the interval covers, which it could not with a centre that stays where it is."""
+    likelihood = with_off_counts({"x": Prior(0.4, 0.5)})
+    for truth in (-1.0, 2.0):
+        (sample,) = toy_tasks.delta_chi2([ToyTask(likelihood, ("x",), (truth,), 4000, 1)])
+        covered = np.mean(sample <= LEVEL)
+        assert covered == pytest.approx(0.90, abs=4 * np.sqrt(0.09 / 4000))
+
+
+def test_toys_with_moved_centres_are_nobody_s_data():
+    likelihood = LIKELIHOODS["poisson"].restricted(["q_ee"])
+    fit = ToyFit.of(likelihood, ["q_ee"], [0.0])
+    toys = draw(likelihood, fit.truth, 2, np.random.default_rng(1), "centres")
+    with pytest.raises(StatisticsError, match="constraint centres"):
+        as_data(likelihood, toys, 0)
+
+
+@pytest.mark.parametrize("kind", [ToyTask, IntervalTask])
+def test_random_numbers_belong_to_words(kind, likelihood, monkeypatch):
+    """Blocks go together in any company; a word, a seed or a coupling more is another stream."""
+    monkeypatch.setattr(toy_tasks, "TOYS_PER_BLOCK", 8)
+    monkeypatch.setattr(toy_tasks, "INTERVALS_PER_BLOCK", 1)
+    name, truth = name_and_truth(likelihood)
+    task = kind(likelihood, (name,), (truth,), 2 if kind is IntervalTask else 20, 5, ("keys", "truth 0"))
+    numbers = "delta_chi2" if kind is ToyTask else "best_fit"
+    first = toy_tasks.run_tasks([task])[0]
+    assert [len(block[numbers]) for block in first] == ([1, 1] if kind is IntervalTask else [8, 8, 4])
+    other = replace(task, stream=("keys", "truth 1"))
+    blocks = toy_tasks.run_tasks([other, replace(task, seed=6), pickle.loads(pickle.dumps(task))])
+    for again, block in zip(blocks[2], first, strict=True):
+        assert all(np.array_equal(again[key], block[key]) for key in block)
+    for different in blocks[:2]:
+        assert not np.array_equal(different[0][numbers], first[0][numbers])
+    assert (
+        len({each.digest() for each in (task, other, replace(task, toys=7), replace(task, minimum="connected"))}) == 4
+    )
+
+
+def test_intervals_of_toys():
+    """Levels are nested, and ends lie about the truth; a transition charge has both signs."""
+    likelihood = LIKELIHOODS["least squares"]
+    task = IntervalTask(likelihood, ("q_emu",), (0.0,), 60, 1, confidence_levels=(0.6827, 0.95))
+    (rows,) = toy_tasks.toy_intervals([task])
+    assert rows["low"].shape == rows["high_kind"].shape == (60, 2)
+    assert np.all(rows["low"][:, 1] < rows["low"][:, 0])
+    assert np.array_equal(rows["low"], -rows["high"])
+    assert set(rows["low_kind"].ravel()) == {"limit"}
+    expected = interval(Chi2.of(likelihood, ["q_emu"]), 0.95).segments[0][1]
+    assert 0.7 < np.median(rows["high"][:, 1]) / expected < 1.3
+
+
+def test_quantiles_need_toys_beyond_them():
+    sample = np.random.default_rng(1).chisquare(1, 100)
+    middle, error = toy_tasks.quantile(sample, 0.90)
+    assert middle == np.quantile(sample, 0.90)
+    assert error == pytest.approx((np.quantile(sample, 0.93) - np.quantile(sample, 0.87)) / 2)
+    with pytest.raises(StatisticsError, match=r"100 toys do not resolve 90\.5 %, which needs 106"):
+        toy_tasks.quantile(sample, 0.905)
