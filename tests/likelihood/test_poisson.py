@@ -14,7 +14,7 @@ from support import least_squares, near, poisson, preset_response
 from cevnslab.errors import StatisticsError
 from cevnslab.inference.chi2 import Chi2
 from cevnslab.inference.intervals import best_fit, interval
-from cevnslab.likelihood.minimiser import Observation
+from cevnslab.likelihood.observation import Observation
 from cevnslab.likelihood.statistics import Counts
 
 

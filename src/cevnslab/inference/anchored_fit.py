@@ -22,7 +22,8 @@ from cevnslab.inference.landscape import Search
 from cevnslab.inference.toy_grids import Grid
 from cevnslab.likelihood.anchors import Anchors
 from cevnslab.likelihood.likelihood import Likelihood
-from cevnslab.likelihood.minimiser import Minimum, Observation, minimise
+from cevnslab.likelihood.minimiser import Minimum, minimise
+from cevnslab.likelihood.observation import Observation
 from cevnslab.likelihood.toys import Truth, asimov
 
 FloatArray = NDArray[np.float64]

@@ -12,7 +12,8 @@ from cevnslab.inference.coordinates import Coordinate, Coordinates
 from cevnslab.likelihood.anchors import minima
 from cevnslab.likelihood.likelihood import Likelihood
 from cevnslab.likelihood.linearised import Linearised
-from cevnslab.likelihood.minimiser import Minimum, Observation
+from cevnslab.likelihood.minimiser import Minimum
+from cevnslab.likelihood.observation import Observation
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]

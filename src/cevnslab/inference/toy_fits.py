@@ -16,7 +16,7 @@ from cevnslab.inference.intervals import Minimum
 from cevnslab.inference.landscape import Search
 from cevnslab.inference.toy_grids import Grid
 from cevnslab.likelihood.likelihood import Likelihood
-from cevnslab.likelihood.minimiser import Observation
+from cevnslab.likelihood.observation import Observation
 from cevnslab.likelihood.profile import independent_parts
 from cevnslab.likelihood.sufficient import Normalisations, Statistics, draw_compressed, normalisations, reduce_counts
 from cevnslab.likelihood.toys import Ensemble, Truth, asimov, draw

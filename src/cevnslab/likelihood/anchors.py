@@ -24,13 +24,13 @@ from cevnslab.likelihood.likelihood import Dataset, Likelihood
 from cevnslab.likelihood.minimiser import (
     Minimum,
     Model,
-    Observation,
     dataset_slopes,
     elimination,
     evaluate,
     half_curvatures,
     minimise,
 )
+from cevnslab.likelihood.observation import Observation
 from cevnslab.likelihood.off_counts import summed
 from cevnslab.likelihood.statistics import Counts
 

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cevnslab.errors import StatisticsError
-from cevnslab.likelihood.minimiser import Minimum, Model, Observation, half_curvature
+from cevnslab.likelihood.minimiser import Minimum, Model, half_curvature
+from cevnslab.likelihood.observation import Observation
 from cevnslab.likelihood.parameters import Parameter
 from cevnslab.quadratic import Polynomial, Variable
 

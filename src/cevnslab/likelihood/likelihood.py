@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from cevnslab.errors import StatisticsError
 from cevnslab.likelihood.expectation import Expectation
 from cevnslab.likelihood.fit import Fit, fit
-from cevnslab.likelihood.minimiser import TOLERANCE, Minimum, Model, Observation, evaluate, minimise
+from cevnslab.likelihood.minimiser import TOLERANCE, Minimum, Model, evaluate, minimise
+from cevnslab.likelihood.observation import Observation
 from cevnslab.likelihood.parameters import Parameter, merged
 from cevnslab.likelihood.samples import Bend, Modifier, Sample, Shift
 from cevnslab.likelihood.statistics import Counts, Statistic, check_counts, least_squares_variance

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cevnslab.likelihood.likelihood import Likelihood
-from cevnslab.likelihood.minimiser import Model, Observation, dataset_slopes, elimination, evaluate
+from cevnslab.likelihood.minimiser import Model, dataset_slopes, elimination, evaluate
+from cevnslab.likelihood.observation import Observation
 from cevnslab.likelihood.off_counts import summed
 from cevnslab.quadratic import Polynomial
 

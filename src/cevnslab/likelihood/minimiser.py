@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from cevnslab.errors import StatisticsError
 from cevnslab.likelihood.expectation import Counted, Expectation, rows_of
+from cevnslab.likelihood.observation import Observation
 from cevnslab.likelihood.off_counts import best_tau, off_deviance, summed
 from cevnslab.likelihood.parameters import Parameter
 from cevnslab.likelihood.statistics import Counts
@@ -37,37 +38,6 @@ CUT = 1e-3
 LARGEST_DAMPING = 1e12
 LARGEST_FALL = 0.9
 """Of the expectation of a bin with counts, in one step."""
-
-
-@dataclass(frozen=True, eq=False)
-class Observation:
-    """What is compared with expectations: one row for all points, or one experiment per point."""
-
-    counts: tuple[Counts, ...]
-    """Per data set."""
-    off: tuple[FloatArray, ...]
-    """Per data set, off-counts of shape (experiments, groups); no groups where there are none."""
-    centres: FloatArray
-    """Of the constraints, in units of `Parameter.unit` from the nominal centre: shape (experiments, parameters)."""
-    coupling_centres: FloatArray | None = None
-    """Of the constraints on couplings, shape (experiments, couplings); the likelihood's own priors' unless given."""
-
-    def rows(self, chosen: IntArray) -> Observation:
-        """Those of some points."""
-        coupling_centres = self.coupling_centres
-        if coupling_centres is not None and len(coupling_centres) > 1:
-            coupling_centres = coupling_centres[chosen]
-        return Observation(
-            tuple(counts.rows(chosen) for counts in self.counts),
-            tuple(off if len(off) == 1 else off[chosen] for off in self.off),
-            self.centres if len(self.centres) == 1 else self.centres[chosen],
-            coupling_centres,
-        )
-
-    @property
-    def size(self) -> int:
-        """Number of experiments."""
-        return max(len(each) for each in (self.centres, *(counts.observed for counts in self.counts)))
 
 
 @dataclass(frozen=True, eq=False)

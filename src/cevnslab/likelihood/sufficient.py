@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from cevnslab.likelihood.expectation import Expectation
 from cevnslab.likelihood.likelihood import Dataset, Likelihood
-from cevnslab.likelihood.minimiser import Observation
+from cevnslab.likelihood.observation import Observation
 from cevnslab.likelihood.samples import PerBin, Sample, Scale
 from cevnslab.likelihood.toys import Ensemble, Truth, draw_nuisances
 from cevnslab.quadratic import Polynomial

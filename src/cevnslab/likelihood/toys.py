@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from cevnslab.errors import StatisticsError
 from cevnslab.likelihood.expectation import Expectation
 from cevnslab.likelihood.likelihood import Dataset, Likelihood
-from cevnslab.likelihood.minimiser import Observation, evaluate
+from cevnslab.likelihood.minimiser import evaluate
+from cevnslab.likelihood.observation import Observation
 from cevnslab.likelihood.samples import PerBin
 from cevnslab.likelihood.statistics import Counts
 
