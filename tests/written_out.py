@@ -29,7 +29,7 @@ class Lowest:
 def names_of(likelihood):
     """Nuisance parameters, then the expectation of every group of off-counts."""
     return [parameter.name for parameter in likelihood.parameters] + [
-        f"{dataset.name}.tau_{group}"
+        f"{dataset.name}.{sample.name}.tau_{group}"
         for dataset in likelihood.datasets
         for sample in dataset.samples
         for modifier in sample.modifiers
@@ -61,7 +61,7 @@ def sample_counts(sample, shape, couplings, values, dataset):
         if isinstance(modifier, Scale):
             counts = counts * (1 + values[modifier.parameter.name])
         if isinstance(modifier, PerBin):
-            tau = np.array([values[f"{dataset}.tau_{group}"] for group in range(len(modifier.off))])
+            tau = np.array([values[f"{dataset}.{sample.name}.tau_{group}"] for group in range(len(modifier.off))])
             counts = counts * modifier.ratio * tau[modifier.groups]
     return counts
 
@@ -90,7 +90,8 @@ def objective(likelihood, couplings, values):
         for sample in dataset.samples:
             for modifier in sample.modifiers:
                 if isinstance(modifier, PerBin):
-                    tau = np.array([values[f"{dataset.name}.tau_{group}"] for group in range(len(modifier.off))])
+                    names = [f"{dataset.name}.{sample.name}.tau_{group}" for group in range(len(modifier.off))]
+                    tau = np.array([values[name] for name in names])
                     total += poisson_ratio(modifier.off, tau)
     for parameter in likelihood.parameters:
         if 0 < parameter.width < np.inf:
@@ -151,7 +152,8 @@ def _off_counts(likelihood):
     for dataset in likelihood.datasets:
         for sample in dataset.samples:
             if sample.per_bin is not None:
-                counts |= {f"{dataset.name}.tau_{group}": off + 0.5 for group, off in enumerate(sample.per_bin.off)}
+                name = f"{dataset.name}.{sample.name}.tau"
+                counts |= {f"{name}_{group}": off + 0.5 for group, off in enumerate(sample.per_bin.off)}
     return counts
 
 

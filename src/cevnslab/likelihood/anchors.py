@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from cevnslab.likelihood.expectation import Counted
 from cevnslab.likelihood.likelihood import Dataset, Likelihood
 from cevnslab.likelihood.minimiser import (
+    Elimination,
     Minimum,
     Model,
     dataset_slopes,
@@ -31,7 +32,7 @@ from cevnslab.likelihood.minimiser import (
     minimise,
 )
 from cevnslab.likelihood.observation import Observation
-from cevnslab.likelihood.off_counts import summed
+from cevnslab.likelihood.off_counts import TauCurvature
 from cevnslab.likelihood.statistics import Counts
 
 FloatArray = NDArray[np.float64]
@@ -100,34 +101,29 @@ class _Terms:
 
 @dataclass(frozen=True, eq=False)
 class _Template:
-    """A template known per bin: how the gradient by its group expectations depends on counts."""
+    """Templates known per bin: how the gradient by their group expectations depends on counts."""
 
-    inverse: FloatArray
-    """1/D, shape (anchors, groups)."""
+    curvature: TauCurvature
+    """At the anchors."""
     constant: FloatArray
     """Shape (anchors, groups)."""
     blocks: list[FloatArray]
-    """Per block of counts what a bin adds to its group, shape (anchors, bins)."""
+    """Per block of counts what a bin adds to its groups, shape (anchors, templates, bins)."""
     off: FloatArray
     """What an off-count adds, shape (anchors, groups)."""
-    groups: IntArray
     columns: list[slice]
     """Of the blocks in the data vector, the off-counts last."""
 
     def gain(self, vector: FloatArray) -> FloatArray:
         """By how much the best tau of each experiment lowers chi^2, shape (experiments, anchors)."""
-        result = np.empty((len(vector), len(self.inverse)))
-        size = self.inverse.shape[1]
+        result = np.empty((len(vector), len(self.constant)))
         blocks, off = [vector[:, columns] for columns in self.columns[:-1]], vector[:, self.columns[-1]]
-        for anchor in range(len(self.inverse)):
-            weighted = sum(block * own[anchor] for block, own in zip(blocks, self.blocks, strict=True))
-            slope = summed(np.asarray(weighted), self.groups, size) + self.constant[anchor] + off * self.off[anchor]
-            result[:, anchor] = np.sum(slope**2 * self.inverse[anchor], axis=1)
+        for anchor in range(len(self.constant)):
+            weighted = sum(block[:, None, :] * own[anchor] for block, own in zip(blocks, self.blocks, strict=True))
+            slope = self.curvature.templates.summed(np.asarray(weighted))
+            slope = slope + self.constant[anchor] + off * self.off[anchor]
+            result[:, anchor] = self.curvature.gain(anchor, slope)
         return result
-
-
-Eliminated = tuple[FloatArray, FloatArray, FloatArray]
-"""What `likelihood.minimiser.elimination` gives."""
 
 
 @dataclass(eq=False)
@@ -162,30 +158,29 @@ class _Expansion:
         terms: _Terms,
         at: Counted,
         tau: FloatArray,
-        eliminated: Eliminated,
+        eliminated: Elimination,
         slopes: FloatArray,
         columns: IntArray,
-        groups: IntArray,
     ) -> FloatArray:
-        """A template known per bin, whose bins come next; the slopes of the counts once tau is eliminated."""
+        """Templates known per bin, whose bins come next; the slopes of the counts once tau is eliminated."""
         assert at.per_bin is not None
-        inverse, _, cross = eliminated
-        lifted, size = cross * inverse[:, None, :], tau.shape[1]
+        templates, bins = eliminated.curvature.templates, slopes.shape[2]
+        lifted, size = eliminated.curvature.solved(eliminated.exact), tau.shape[1]
         self.slope[:, columns] -= lifted.sum(axis=2)
         self.chi2 += 2 * tau.sum(axis=1)
         start = sum(vector.shape[1] for vector in self.vectors)
-        ends = [start + len(groups) * block for block in range(len(terms.pull))]
+        ends = [start + bins * block for block in range(len(terms.pull))]
         places = [slice(*pair) for pair in itertools.pairwise([*ends, ends[-1] + size])]
-        constant = 1 + summed(at.per_bin * terms.pull[0], groups, size)
-        each = [at.per_bin * pull for pull in terms.pull[1:]]
-        self.templates.append(_Template(inverse, constant, each, -_inverse(tau), groups, places))
-        return slopes - lifted[:, :, groups] * at.per_bin[:, None, :]
+        constant = 1 + templates.summed(at.per_bin * terms.pull[0][:, None, :])
+        each = [at.per_bin * pull[:, None, :] for pull in terms.pull[1:]]
+        self.templates.append(_Template(eliminated.curvature, constant, each, -_inverse(tau), places))
+        return np.asarray(slopes - np.einsum("pckb,pkb->pcb", lifted[:, :, templates.groups], at.per_bin))
 
-    def add_off_counts(self, tau: FloatArray, eliminated: Eliminated, columns: IntArray) -> None:
-        """Off-counts of the template whose bins came last."""
-        inverse, _, cross = eliminated
+    def add_off_counts(self, tau: FloatArray, eliminated: Elimination, columns: IntArray) -> None:
+        """Off-counts of the templates whose bins came last."""
+        lifted = eliminated.curvature.solved(eliminated.exact)
         logarithm = np.where(tau > 0, -2 * np.log(np.maximum(tau, LEAST_EXPECTED)), 0.0)
-        self._add(logarithm, cross * (inverse * _inverse(tau))[:, None, :], columns)
+        self._add(logarithm, lifted * _inverse(tau)[:, None, :], columns)
 
     def add_constraints(self, model: Model, couplings: FloatArray, pulls: FloatArray, hidden: Sequence[int]) -> None:
         """Priors; the data vector ends with the centres of the nuisances' ones, then of the couplings'."""
@@ -253,14 +248,13 @@ class Anchors:
             counts, expected = data.counts[number], state.expected[number]
             terms = _Terms.of(dataset, counts, expected)
             at, tau = state.counted[number], state.tau[number]
-            template = model.expectations[number].per_bin
             slopes, columns = dataset_slopes(model, number, at, tau, couplings, hidden)
-            if tau is None or template is None:
+            if tau is None:
                 rows.add_counts(terms, slopes, columns)
                 continue
             pull, weight = counts.pull(expected), counts.curvature(expected)
             eliminated = elimination(model, at, slopes, pull, weight, tau, data.off[number])
-            slopes = rows.add_template(terms, at, tau, eliminated, slopes, columns, template.groups)
+            slopes = rows.add_template(terms, at, tau, eliminated, slopes, columns)
             rows.add_counts(terms, slopes, columns)
             rows.add_off_counts(tau, eliminated, columns)
         rows.add_constraints(model, couplings, pulls, hidden)

@@ -7,13 +7,14 @@ contracted into the templates before anything bends, so that a step of the fit c
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cevnslab.likelihood.off_counts import Templates
 from cevnslab.likelihood.samples import PerBin, Sample, Shift
 
 FloatArray = NDArray[np.float64]
@@ -41,6 +42,8 @@ class _Part:
     shift: Shift | None
     shift_column: int | None
     per_bin: PerBin | None
+    template: int | None
+    """Its number among the data set's templates known per bin."""
     axes: tuple[int, ...]
     """The shape of the data set's bins."""
 
@@ -106,7 +109,7 @@ def _added(first: _Part, second: _Part) -> _Part:
     templates = np.zeros((len(rows), *first.templates.shape[1:]))
     for part in (first, second):
         templates[np.searchsorted(rows, part.rows)] += part.templates
-    return _Part(rows, templates, first.scales, first.bends, first.shift, first.shift_column, first.per_bin, first.axes)
+    return replace(first, rows=rows, templates=templates)
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,6 +133,7 @@ class Expectation:
         parts: list[_Part] = []
         kinds: dict[tuple[object, ...], int] = {}
         acting: set[int] = set()
+        known = 0
         for sample, monomials in zip(samples, rows, strict=True):
             scales = tuple(sorted(columns[scale.parameter.name] for scale in sample.scales))
             bends = [columns[bend.parameter.name] for bend in sample.bends]
@@ -144,8 +148,10 @@ class Expectation:
                 shift,
                 column,
                 sample.per_bin,
+                None if sample.per_bin is None else known,
                 shape,
             )
+            known += sample.per_bin is not None
             # Counts that know nothing but the same scales are one array, whatever their names.
             kind: tuple[object, ...] = (scales, part.constant)
             if bends or shift is not None or sample.per_bin is not None:
@@ -157,10 +163,11 @@ class Expectation:
                 parts.append(part)
         return cls(tuple(parts), np.array(sorted(acting), dtype=np.int64), int(np.prod(shape)))
 
-    @property
-    def per_bin(self) -> PerBin | None:
-        """The template known from counts of its own, of which a data set has one at the most."""
-        return next((part.per_bin for part in self.parts if part.per_bin is not None), None)
+    @cached_property
+    def templates(self) -> Templates | None:
+        """Those known from counts of their own; None where there is none."""
+        known = [part.per_bin for part in self.parts if part.per_bin is not None]
+        return Templates.of(known) if known else None
 
     @cached_property
     def moving(self) -> Expectation:
@@ -229,12 +236,12 @@ class Counted:
     expected: FloatArray
     """Shape (points, bins), without a template known per bin."""
     per_bin: FloatArray | None
-    """Counts per unit of each group's expectation, shape (points, bins)."""
+    """Counts of each template per unit of its groups' expectations, shape (points, templates, bins)."""
 
     @classmethod
     def of(cls, expectation: Expectation, contracted: Sequence[FloatArray], values: FloatArray) -> Counted:
         """Evaluate every part."""
-        parts, per_bin = [], None
+        parts, per_bin = [], []
         expected = np.zeros((len(values), expectation.size))
         for part, base in zip(expectation.parts, contracted, strict=True):
             before, bent = part.bent(base, values)
@@ -247,8 +254,8 @@ class Counted:
             if part.per_bin is None:
                 expected += factor * counts
             else:
-                per_bin = part.per_bin.ratio * factor * counts
-        return cls(expectation, contracted, values, parts, expected, per_bin)
+                per_bin.append(part.per_bin.ratio * factor * counts)
+        return cls(expectation, contracted, values, parts, expected, np.stack(per_bin, axis=1) if per_bin else None)
 
     def rows(self, chosen: NDArray[np.bool_]) -> Counted:
         """Some of the points."""
@@ -261,12 +268,20 @@ class Counted:
             None if self.per_bin is None else self.per_bin[chosen],
         )
 
-    def slopes(self, tau_of_bins: FloatArray | None) -> FloatArray:
-        """Derivatives by the acting parameters, shape (points, columns, bins); a template per bin at given tau."""
+    def _weight(self, part: _Part, tau: FloatArray | None) -> FloatArray | float:
+        """What the counts of a part are multiplied with: 1, or ratio and expectation of a template's groups."""
+        if part.per_bin is None or part.template is None:
+            return 1.0
+        assert tau is not None
+        assert self.expectation.templates is not None
+        return part.per_bin.ratio * tau[:, self.expectation.templates.groups[part.template]]
+
+    def slopes(self, tau: FloatArray | None) -> FloatArray:
+        """Derivatives by the acting parameters, shape (points, columns, bins); templates per bin at given tau."""
         place = {column: number for number, column in enumerate(self.expectation.columns.tolist())}
         slopes = np.zeros((len(self.values), len(place), self.expectation.size))
         for part, counted in zip(self.expectation.parts, self.parts, strict=True):
-            weight = 1.0 if part.per_bin is None else part.per_bin.ratio * _present(tau_of_bins)
+            weight = self._weight(part, tau)
             for column, others in zip(part.scales.tolist(), counted.others, strict=True):
                 slopes[:, place[column]] += others * counted.counts * weight
             for column, slope in zip(part.bends.tolist(), counted.bent, strict=True):
@@ -278,7 +293,7 @@ class Counted:
                 )
         return slopes
 
-    def second(self, pull: FloatArray, tau_of_bins: FloatArray | None) -> FloatArray:
+    def second(self, pull: FloatArray, tau: FloatArray | None) -> FloatArray:
         """Sum over bins of pull times the second derivatives of the counts: shape (points, columns, columns)."""
         place = {column: number for number, column in enumerate(self.expectation.columns.tolist())}
         total = np.zeros((len(self.values), len(place), len(place)))
@@ -289,7 +304,7 @@ class Counted:
             total[:, place[other], place[first]] += term
 
         for part, counted in zip(self.expectation.parts, self.parts, strict=True):
-            weighted = pull if part.per_bin is None else pull * part.per_bin.ratio * _present(tau_of_bins)
+            weighted = pull * self._weight(part, tau)
             scales = part.scales.tolist()
             if len(scales) > 1:
                 value = np.sum(weighted * counted.counts, axis=1)
@@ -358,8 +373,3 @@ class Counted:
                 counts if counted.fractions is None else part.spread(counts, counted.fractions[0])
             )
         return total
-
-
-def _present(tau_of_bins: FloatArray | None) -> FloatArray:
-    assert tau_of_bins is not None
-    return tau_of_bins

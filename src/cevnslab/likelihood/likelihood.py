@@ -75,8 +75,6 @@ class Dataset:
         if np.shape(self.observed) != (size,):
             raise StatisticsError(f"{self.name}: {size} counts are needed, one per bin; got {np.shape(self.observed)}")
         check_counts(self.statistic, self.observed, self.name)
-        if sum(sample.per_bin is not None for sample in self.samples) > 1:
-            raise StatisticsError(f"{self.name}: one template known per bin at the most")
         if (self.errors is None) != (self.statistic != "gaussian"):
             raise StatisticsError(f"{self.name}: errors go with the Gaussian statistic, and it needs them")
         if self.errors is not None and not all(np.all(side > 0) for side in self.errors):
@@ -209,7 +207,7 @@ class Likelihood:
         """Its own data."""
         return Observation(
             tuple(dataset.counts_of(dataset.observed[None, :]) for dataset in self.datasets),
-            tuple(_off_counts(dataset)[None, :] for dataset in self.datasets),
+            tuple(off_counts(dataset)[None, :] for dataset in self.datasets),
             np.zeros((1, len(self.parameters))),
         )
 
@@ -393,13 +391,14 @@ class Likelihood:
         rows, start = self._joined[1], 0
         for number, dataset in enumerate(self.datasets):
             components = result.setdefault(dataset.name, {})
+            tau, group = state.tau[number], 0
             for sample in dataset.samples:
                 alone = Expectation.of([sample], [rows[start]], columns, dataset.shape)
                 at = alone.at(alone.contracted(monomials), values[None, :])
                 counts = at.expected[0]
-                tau = state.tau[number]
                 if at.per_bin is not None and sample.per_bin is not None and tau is not None:
-                    counts = at.per_bin[0] * tau[0, sample.per_bin.groups]
+                    counts = at.per_bin[0, 0] * tau[0, group + sample.per_bin.groups]
+                    group += len(sample.per_bin.off)
                 components[sample.name] = components.get(sample.name, 0.0) + counts
                 start += 1
         return result
@@ -416,9 +415,10 @@ class Likelihood:
         return Likelihood(tuple(datasets), self.priors)
 
 
-def _off_counts(dataset: Dataset) -> FloatArray:
-    template = next((sample.per_bin for sample in dataset.samples if sample.per_bin is not None), None)
-    return np.empty(0) if template is None else np.asarray(template.off, dtype=float)
+def off_counts(dataset: Dataset) -> FloatArray:
+    """Of all templates known per bin, one after the other, shape (groups,); empty where there are none."""
+    known = [sample.per_bin.off for sample in dataset.samples if sample.per_bin is not None]
+    return np.concatenate([np.empty(0), *known]).astype(float)
 
 
 def _distinct(ranked: Minimum, chosen: NDArray[np.int64], place: NDArray[np.int64]) -> NDArray[np.int64]:

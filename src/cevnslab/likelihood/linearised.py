@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from cevnslab.likelihood.likelihood import Likelihood
 from cevnslab.likelihood.minimiser import Model, dataset_slopes, elimination, evaluate
 from cevnslab.likelihood.observation import Observation
-from cevnslab.likelihood.off_counts import summed
 from cevnslab.quadratic import Polynomial
 
 FloatArray = NDArray[np.float64]
@@ -139,12 +138,12 @@ def _products(model: Model, number: int, couplings: FloatArray, pulls: FloatArra
     else:
         weight = np.broadcast_to(counts.curvature(expected), expected.shape)
     gram = (flat * weight) @ flat.T
-    template = expectation.per_bin
-    if tau is not None and template is not None:
+    templates = expectation.templates
+    if tau is not None and templates is not None:
         here = state.counted[number]
         own = dataset_slopes(model, number, here, tau, point, ())[0]
-        inverse = elimination(model, here, own, np.zeros_like(expected), weight, tau, data.off[number])[0]
+        curvature = elimination(model, here, own, np.zeros_like(expected), weight, tau, data.off[number]).curvature
         assert here.per_bin is not None
-        cross = summed(flat * (weight * here.per_bin), template.groups, tau.shape[1])
-        gram -= (cross * inverse) @ cross.T
+        cross = templates.summed(flat[:, None, :] * (weight[:, None, :] * here.per_bin)[0])
+        gram -= curvature.solved(cross[None])[0] @ cross.T
     return np.asarray(gram)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from cevnslab.errors import StatisticsError
 from cevnslab.likelihood.expectation import Counted, Expectation, rows_of
 from cevnslab.likelihood.observation import Observation
-from cevnslab.likelihood.off_counts import best_tau, off_deviance, summed
+from cevnslab.likelihood.off_counts import TauCurvature, best_taus, off_deviance, summed
 from cevnslab.likelihood.parameters import Parameter
 from cevnslab.likelihood.statistics import Counts
 from cevnslab.quadratic import Polynomial
@@ -132,11 +132,11 @@ def evaluate(
     for number, expectation in enumerate(model.expectations):
         at = expectation.at(contracted[number], values)
         expected, tau = at.expected, None
-        template = expectation.per_bin
-        if template is not None and at.per_bin is not None:
+        templates = expectation.templates
+        if templates is not None and at.per_bin is not None:
             off = data.off[number]
-            tau = best_tau(data.counts[number], expected, at.per_bin, off, template.groups)
-            expected = expected + at.per_bin * tau[:, template.groups]
+            tau = best_taus(data.counts[number], expected, at.per_bin, off, templates)
+            expected = expected + templates.counts(at.per_bin, tau)
             chi2 = chi2 + off_deviance(tau, off)
         chi2 = chi2 + data.counts[number].deviance(expected)
         counted.append(at)
@@ -153,6 +153,8 @@ class _Derivatives:
     curvature: FloatArray
     """Gauss-Newton's."""
     exact: FloatArray
+    scale: FloatArray
+    """The diagonal of Gauss-Newton's with tau held, shape (points, coordinates)."""
     slopes: list[tuple[IntArray, FloatArray]]
     """Per data set, the columns that move its expected counts and the slopes, (points, columns, bins)."""
 
@@ -170,33 +172,38 @@ def _derivatives(
     points, nuisances = len(pulls), len(model.parameters)
     size = nuisances + len(hidden)
     gradient, curvature = np.zeros((points, size)), np.zeros((points, size, size))
-    second = np.zeros_like(curvature)
+    second, held = np.zeros_like(curvature), np.zeros_like(gradient)
+    held[:, :nuisances] = model.stiffness
+    held[:, nuisances:] = model.coupling_stiffness[list(hidden)]
     gradient[:, :nuisances] = model.stiffness * (pulls - data.centres)
     curvature[:, np.arange(nuisances), np.arange(nuisances)] = model.stiffness
     moves: list[tuple[IntArray, FloatArray]] = []
     directions, products = model.polynomial.derivatives(couplings, hidden) if hidden else (None, None)
     back = np.zeros((points, len(model.polynomial.monomials)))
     for number, (expectation, at) in enumerate(zip(model.expectations, state.counted, strict=True)):
-        counts, expected, template = data.counts[number], state.expected[number], expectation.per_bin
+        counts, expected = data.counts[number], state.expected[number]
         pull = counts.pull(expected)
         weight = counts.first_curvature(expected) if first else counts.curvature(expected)
         tau, unit = state.tau[number], model.unit[expectation.columns]
-        spread = None if tau is None or template is None else tau[:, template.groups]
         slopes, columns = dataset_slopes(model, number, at, tau, couplings, hidden, directions)
         if hidden:
             back += at.monomial_slopes(pull, back.shape[1])
         moves.append((columns, slopes))
         gradient[:, columns] += (slopes @ pull[:, :, None])[:, :, 0]
         block = (slopes * weight[:, None, :]) @ slopes.transpose(0, 2, 1)
+        held[:, columns] += np.einsum("pii->pi", block)
         bent = np.zeros_like(block)
-        bent[:, : len(unit), : len(unit)] = at.second(pull, spread) * unit[:, None] * unit
+        bent[:, : len(unit), : len(unit)] = at.second(pull, tau) * unit[:, None] * unit
         for place, direction in enumerate([] if directions is None else directions, start=len(unit)):
             mixed = at.mixed(direction, pull) * unit
             bent[:, place, : len(unit)] += mixed
             bent[:, : len(unit), place] += mixed
         if tau is not None:
-            inverse, cross, exact = elimination(model, at, slopes, pull, weight, tau, data.off[number])
-            removed, exactly = ((each * inverse[:, None, :]) @ each.transpose(0, 2, 1) for each in (cross, exact))
+            eliminated = elimination(model, at, slopes, pull, weight, tau, data.off[number])
+            removed, exactly = (
+                eliminated.curvature.solved(each) @ each.transpose(0, 2, 1)
+                for each in (eliminated.cross, eliminated.exact)
+            )
             block -= removed
             bent += removed - exactly
         curvature[:, columns[:, None], columns] += block
@@ -208,7 +215,7 @@ def _derivatives(
         assert products is not None
         for j in range(len(hidden)):
             second[:, nuisances + i, nuisances + j] += np.sum(back * products[i, j], axis=1)
-    return _Derivatives(gradient, curvature, curvature + second, moves)
+    return _Derivatives(gradient, curvature, curvature + second, held, moves)
 
 
 def dataset_slopes(
@@ -226,15 +233,25 @@ def dataset_slopes(
     derivatives by the hidden couplings, where they are known.
     """
     expectation = model.expectations[number]
-    template = expectation.per_bin
-    spread = None if tau is None or template is None else tau[:, template.groups]
-    slopes = at.slopes(spread) * model.unit[expectation.columns][:, None]
+    slopes = at.slopes(tau) * model.unit[expectation.columns][:, None]
     if hidden:
         directions = model.polynomial.derivatives(couplings, hidden)[0] if directions is None else directions
         moved = [at.moved(direction) for direction in directions]
         slopes = np.concatenate([slopes, np.stack(moved, axis=1)], axis=1)
     columns = np.concatenate([expectation.columns, len(model.parameters) + np.arange(len(hidden))])
     return slopes, columns.astype(np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class Elimination:
+    """What the elimination of tau needs: it takes C D^-1 C^T from the curvature."""
+
+    curvature: TauCurvature
+    """D, half the second derivatives by tau."""
+    cross: FloatArray
+    """C, the mixed ones, Gauss-Newton's: shape (points, columns, groups)."""
+    exact: FloatArray
+    """The same exactly."""
 
 
 def elimination(
@@ -245,42 +262,45 @@ def elimination(
     weight: FloatArray,
     tau: FloatArray,
     off: FloatArray,
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """What the elimination of tau needs: 1/D of every group, and C, Gauss-Newton's and the exact one.
-
-    It takes C C^T/D from the curvature. D, of shape (points, groups), is half the second derivative by tau, C, of shape
-    (points, columns, groups), the mixed one; 1/D is zero where tau rests at zero, and these groups are left out.
-    """
-    place = next(n for n, part in enumerate(at.expectation.parts) if part.per_bin is not None)
-    part, counted, unit = at.expectation.parts[place], at.parts[place], at.per_bin
-    template = part.per_bin
-    assert template is not None
+) -> Elimination:
+    """At points, with slopes (points, columns, bins) and half the derivatives by the bins' counts."""
+    templates, unit = at.expectation.templates, at.per_bin
+    assert templates is not None
     assert unit is not None
-    size = off.shape[-1]
-    stiff = summed(unit**2 * weight, template.groups, size)
-    stiff = stiff + np.divide(off, tau**2, out=np.zeros(tau.shape), where=tau > 0)
-    inverse = np.divide(1.0, stiff, out=np.zeros_like(stiff), where=(tau > 0) & (stiff > 0))
-    cross = summed(slopes * (weight * unit)[:, None, :], template.groups, size)
+    curvature = TauCurvature.of(templates, unit, weight, tau, off)
+    cross = templates.summed(slopes[:, :, None, :] * (weight[:, None, :] * unit)[:, None])
     exact = cross.copy()
     columns = {column: number for number, column in enumerate(at.expectation.columns.tolist())}
-    for column, others in zip(part.scales.tolist(), counted.others, strict=True):
-        moved = pull * others * template.ratio * counted.counts
-        exact[:, columns[column]] += summed(moved, template.groups, size) * model.unit[column]
-    return inverse, cross, exact
+    for part, counted in zip(at.expectation.parts, at.parts, strict=True):
+        if part.template is None or part.per_bin is None:
+            continue
+        own = templates.own[part.template]
+        groups = templates.groups[part.template] - own.start
+        for column, others in zip(part.scales.tolist(), counted.others, strict=True):
+            moved = summed(pull * others * part.per_bin.ratio * counted.counts, groups, len(part.per_bin.off))
+            exact[:, columns[column], own] += moved * model.unit[column]
+    return Elimination(curvature, cross, exact)
 
 
 def damped_step(
-    gradient: FloatArray, curvature: FloatArray, at: FloatArray, low: FloatArray, high: FloatArray, damping: FloatArray
+    gradient: FloatArray,
+    curvature: FloatArray,
+    at: FloatArray,
+    low: FloatArray,
+    high: FloatArray,
+    damping: FloatArray,
+    scale: FloatArray | None = None,
 ) -> tuple[FloatArray, FloatArray]:
     """The damped step and the decrease of chi^2 that it promises; what rests on a wall and is pushed out stays.
 
-    What would go through a wall is put on it, and the others make the best of that: a step that is merely cut off at a
-    wall can lead uphill.
+    Damping is in units of `scale`, by default the curvature itself: where templates known from few counts follow every
+    step, chi^2 can be a straight line. What would go through a wall is put on it, and the others make the best of that:
+    a step that is merely cut off at a wall can lead uphill.
     """
     held = (low >= high) | ((at <= low) & (gradient > 0)) | ((at >= high) & (gradient < 0))
     gradient = np.where(held, 0.0, gradient)
     curvature = np.where(held[:, :, None] | held[:, None, :], 0.0, curvature)
-    size = np.abs(np.einsum("pii->pi", curvature))
+    size = np.abs(np.einsum("pii->pi", curvature)) if scale is None else scale
     # Marquardt's damping: in units of the curvature itself, whatever the parameters' units are.
     extra = np.where(held | (size <= 0), 1.0, damping[:, None] * size)
     damped = curvature + extra[:, :, None] * np.eye(gradient.shape[1])
@@ -385,10 +405,10 @@ def minimise(
         at = np.hstack([pulls[active], couplings[active][:, list(hidden)]])
         half = _derivatives(model, state, couplings[active], pulls[active], own, hidden, first=iteration == 0)
         gradient = half.gradient
-        step, gain = damped_step(gradient, half.curvature, at, low, high, damping[active])
+        step, gain = damped_step(gradient, half.curvature, at, low, high, damping[active], half.scale)
         if iteration:
             # Where the exact curvature leads downhill it is the better one: far out most of it can be in the bending.
-            better, promise = damped_step(gradient, half.exact, at, low, high, damping[active])
+            better, promise = damped_step(gradient, half.exact, at, low, high, damping[active], half.scale)
             use = (promise > 0) & (np.sum(better * gradient, axis=1) < 0)
             step, gain = np.where(use[:, None], better, step), np.where(use, promise, gain)
         length = _safe_length(half.slopes, state.expected, own.counts, step)

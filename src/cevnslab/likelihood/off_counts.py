@@ -5,20 +5,169 @@ With b_i the other expected counts of bin i and a_i what one unit of tau adds th
     sum over bins i of g of D(N_i; b_i + a_i tau_g) + 2 [tau_g - M_g + M_g ln(M_g/tau_g)].
 
 Half the derivative, sum a_i pull_i + 1 - M/tau, rises with tau and is concave, so that Newton's method from the left
-never overshoots; one bin per group, and every Gaussian statistic, is a quadratic equation.
+never overshoots; one bin per group, and every Gaussian statistic, is a quadratic equation. Where a data set has several
+templates, each has its best beside the others, in turn: the sum is convex, so that this ends at its minimum.
 """
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Self
+
 import numpy as np
 from numpy.typing import NDArray
 
+from cevnslab.errors import StatisticsError
+from cevnslab.likelihood.samples import PerBin
 from cevnslab.likelihood.statistics import Counts
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 MOST_STEPS = 100
+MOST_TURNS = 10_000
+"""Of several templates; two that are known from as many counts as they have in the bins take some thirty."""
+PRECISION = 1e-14
+"""Relative change of tau at which it is done."""
+DEGENERATE = 1e-12
+"""Share of its curvature that is added to that by every tau: two templates without off-counts can be one to the data.
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class Templates:
+    """The templates of one data set; their groups are numbered one template after the other."""
+
+    groups: IntArray
+    """Of every bin, shape (templates, bins)."""
+    sizes: tuple[int, ...]
+    """Groups of each template."""
+
+    @classmethod
+    def of(cls, templates: Sequence[PerBin]) -> Templates:
+        """In the order of the data set's samples."""
+        sizes = tuple(len(template.off) for template in templates)
+        starts = np.cumsum([0, *sizes[:-1]])
+        return cls(np.array([t.groups + start for t, start in zip(templates, starts, strict=True)]), sizes)
+
+    @property
+    def size(self) -> int:
+        """Of all groups."""
+        return sum(self.sizes)
+
+    @property
+    def single(self) -> bool:
+        """Whether there is one template alone: then no two groups meet in a bin."""
+        return len(self.sizes) == 1
+
+    @cached_property
+    def own(self) -> tuple[slice, ...]:
+        """The groups of each template."""
+        ends = np.cumsum([0, *self.sizes]).tolist()
+        return tuple(slice(*pair) for pair in itertools.pairwise(ends))
+
+    def spread(self, tau: FloatArray) -> FloatArray:
+        """Every bin's tau, shape (points, templates, bins)."""
+        return np.asarray(tau[:, self.groups])
+
+    def counts(self, unit: FloatArray, tau: FloatArray) -> FloatArray:
+        """Expected counts of all templates, (points, bins), from those of a unit of tau, (points, templates, bins)."""
+        return np.asarray(np.einsum("pkb,pkb->pb", unit, self.spread(tau)))
+
+    def summed(self, values: FloatArray) -> FloatArray:
+        """Sums over the bins of each group: shape (..., templates, bins) to (..., groups)."""
+        each = [
+            summed(values[..., number, :], groups - own.start, size)
+            for number, (groups, own, size) in enumerate(zip(self.groups, self.own, self.sizes, strict=True))
+        ]
+        return each[0] if self.single else np.concatenate(each, axis=-1)
+
+    @cached_property
+    def blocks(self) -> tuple[IntArray, IntArray, int]:
+        """Groups that meet in some bin, directly or through others, are a block.
+
+        The block of every group, its place in it, and the size of the largest: a curvature by tau has no more elements
+        that are not zero than blocks of that size.
+        """
+        from scipy.sparse import coo_array
+        from scipy.sparse.csgraph import connected_components
+
+        pairs = [(self.groups[0], others) for others in self.groups]
+        rows, columns = (np.concatenate(each) for each in zip(*pairs, strict=True))
+        meet = coo_array((np.ones(len(rows)), (rows, columns)), shape=(self.size, self.size))
+        _, block = connected_components(meet, directed=False)
+        order = np.argsort(block, kind="stable")
+        first = np.searchsorted(block[order], np.arange(block.max() + 1))
+        place = np.empty(self.size, dtype=np.int64)
+        place[order] = np.arange(self.size) - first[block[order]]
+        return block.astype(np.int64), place, int(place.max()) + 1
+
+
+@dataclass(frozen=True, eq=False)
+class TauCurvature:
+    """Half the second derivatives of chi^2 by the group expectations, of which those that rest at zero are left out."""
+
+    templates: Templates
+    diagonal: FloatArray
+    """Shape (points, groups); 1 where tau rests."""
+    moving: NDArray[np.bool_]
+    """Shape (points, groups)."""
+    matrix: FloatArray | None
+    """Block by block, shape (points, blocks, size, size); None where it is diagonal."""
+
+    @classmethod
+    def of(cls, templates: Templates, unit: FloatArray, weight: FloatArray, tau: FloatArray, off: FloatArray) -> Self:
+        """At points: `unit` (points, templates, bins), `weight` half the second derivative by the bins' counts."""
+        own = np.divide(off, tau**2, out=np.zeros(tau.shape), where=tau > 0)
+        diagonal = own + templates.summed(unit**2 * weight[:, None, :])
+        moving = (tau > 0) & (diagonal > 0)
+        diagonal = np.where(moving, diagonal, 1.0)
+        if templates.single:
+            return cls(templates, diagonal, moving, None)
+        block, place, size = templates.blocks
+        matrix = np.zeros((len(tau), int(block.max()) + 1, size, size))
+        matrix[:, :, np.arange(size), np.arange(size)] = 1.0  # blocks that are smaller
+        matrix[:, block, place, place] = np.where(moving, (1 + DEGENERATE) * diagonal, 1.0)
+        used = unit * moving[:, templates.groups]
+        for first, one in enumerate(templates.groups):
+            for second, other in enumerate(templates.groups):
+                if first != second:
+                    cell = (block[one] * size + place[one]) * size + place[other]
+                    matrix += _scattered(used[:, first] * used[:, second] * weight, cell, matrix.shape)
+        return cls(templates, diagonal, moving, matrix)
+
+    def solved(self, slopes: FloatArray) -> FloatArray:
+        """The inverse times slopes by tau, shape (points, columns, groups)."""
+        slopes = np.where(self.moving[:, None, :], slopes, 0.0)
+        if self.matrix is None:
+            return np.asarray(slopes / self.diagonal[:, None, :])
+        return _block_solved(self.matrix, slopes, self.templates)
+
+    def gain(self, point: int, slopes: FloatArray) -> FloatArray:
+        """By how much chi^2 falls when tau follows slopes (experiments, groups) at one of the points."""
+        slopes = np.where(self.moving[point], slopes, 0.0)
+        if self.matrix is None:
+            return np.asarray(np.sum(slopes**2 / self.diagonal[point], axis=1))
+        solved = _block_solved(self.matrix[point][None], slopes[None], self.templates)[0]
+        return np.asarray(np.sum(slopes * solved, axis=1))
+
+
+def _scattered(values: FloatArray, cell: IntArray, shape: tuple[int, ...]) -> FloatArray:
+    """Values of bins, (points, bins), added up in the cells of a matrix for every point."""
+    from scipy.sparse import coo_array
+
+    where = coo_array((np.ones(len(cell)), (cell, np.arange(len(cell)))), shape=(int(np.prod(shape[1:])), len(cell)))
+    return np.asarray((where.tocsr() @ values.T).T).reshape(shape)
+
+
+def _block_solved(matrix: FloatArray, slopes: FloatArray, templates: Templates) -> FloatArray:
+    block, place, size = templates.blocks
+    sides = np.zeros((len(slopes), matrix.shape[1], size, slopes.shape[1]))
+    sides[:, block, place] = slopes.transpose(0, 2, 1)
+    return np.asarray(np.linalg.solve(matrix, sides)[:, block, place].transpose(0, 2, 1))
 
 
 def summed(values: FloatArray, groups: IntArray, size: int) -> FloatArray:
@@ -39,8 +188,45 @@ def _positive_root(square: FloatArray, linear: FloatArray, constant: FloatArray)
     return np.where(linear > 0, np.where(constant > 0, below, 0.0), np.where(square > 0, above, 0.0))
 
 
+def best_taus(
+    counts: Counts, others: FloatArray, unit: FloatArray, off: FloatArray, templates: Templates
+) -> FloatArray:
+    """The best expectation of every group of every template, shape (points, groups).
+
+    Parameters
+    ----------
+    unit : what one unit of tau adds, shape (points, templates, bins); else as in `best_tau`.
+
+    Raises `StatisticsError` where taking turns does not end.
+
+    """
+    if templates.single:
+        return best_tau(counts, others, unit[:, 0], off, templates.groups[0])
+    tau = np.zeros((len(others), templates.size))
+    places = np.arange(len(others))
+    for _ in range(MOST_TURNS):
+        before = tau[places]
+        now = before.copy()
+        for number, own in enumerate(templates.own):
+            share = unit[places, number]
+            beside = others[places] + templates.counts(unit[places], now) - share * now[:, templates.groups[number]]
+            beside = np.maximum(beside, others[places])
+            groups = templates.groups[number] - own.start
+            now[:, own] = best_tau(counts.rows(places), beside, share, _rows(off, places)[:, own], groups)
+        tau[places] = now
+        moved = np.any(np.abs(now - before) > PRECISION * np.maximum(now, 1.0), axis=1)
+        places = places[moved]
+        if not len(places):
+            return tau
+    raise StatisticsError("the expectations of several off-beam backgrounds do not converge; are their counts huge?")
+
+
+def _rows(off: FloatArray, places: IntArray) -> FloatArray:
+    return off if len(off) == 1 else off[places]
+
+
 def best_tau(counts: Counts, others: FloatArray, unit: FloatArray, off: FloatArray, groups: IntArray) -> FloatArray:
-    """The best expectation of every group, shape (points, groups).
+    """The best expectation of every group of one template, shape (points, groups).
 
     Parameters
     ----------
@@ -73,7 +259,7 @@ def best_tau(counts: Counts, others: FloatArray, unit: FloatArray, off: FloatArr
         curvature = summed(squared, groups, size) + np.divide(own, tau, out=np.zeros_like(tau), where=tau > 0)
         step = np.divide(-slope, curvature, out=np.zeros_like(slope), where=(curvature > 0) & (slope < 0))
         tau = tau + step
-        if np.all(step <= 1e-14 * tau):
+        if np.all(step <= PRECISION * tau):
             break
     return tau
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from cevnslab.errors import StatisticsError
 from cevnslab.likelihood.expectation import Expectation
-from cevnslab.likelihood.likelihood import Dataset, Likelihood
+from cevnslab.likelihood.likelihood import Dataset, Likelihood, off_counts
 from cevnslab.likelihood.minimiser import evaluate
 from cevnslab.likelihood.observation import Observation
 from cevnslab.likelihood.samples import PerBin
@@ -54,7 +54,7 @@ class Truth:
         parameters = likelihood.parameters
         unconstrained = [name for name in hidden if name not in likelihood.priors]
         free = np.array([parameter.free for parameter in parameters], dtype=bool)
-        groups = [template_groups(dataset) for dataset in likelihood.datasets]
+        groups = [len(off_counts(dataset)) for dataset in likelihood.datasets]
         couplings = np.array(point, dtype=float)
         for name in hidden:
             if name in likelihood.priors:
@@ -70,11 +70,6 @@ class Truth:
         state = evaluate(model, contracted, fit.couplings, fit.pulls, likelihood.observation)
         tau = tuple(np.empty(0) if each is None else each[0] for each in state.tau)
         return cls(couplings, np.where(free, fit.pulls[0], 0.0), tau, hidden)
-
-
-def template_groups(dataset: Dataset) -> int:
-    """How many groups of off-counts a data set has."""
-    return next((len(sample.per_bin.off) for sample in dataset.samples if sample.per_bin is not None), 0)
 
 
 def truncated_normals(low: FloatArray, high: FloatArray, toys: int, rng: np.random.Generator) -> FloatArray:
@@ -150,10 +145,10 @@ def expected_counts(likelihood: Likelihood, truth: Truth, couplings: FloatArray,
 
 def _with_tau(expectation: Expectation, monomials: FloatArray, values: FloatArray, tau: FloatArray) -> FloatArray:
     at = expectation.at(expectation.contracted(monomials), values)
-    template = expectation.per_bin
-    if template is None or at.per_bin is None:
+    templates = expectation.templates
+    if templates is None or at.per_bin is None:
         return at.expected
-    return np.asarray(at.expected + at.per_bin * tau[template.groups])
+    return np.asarray(at.expected + templates.counts(at.per_bin, np.broadcast_to(tau, (len(at.expected), len(tau)))))
 
 
 def draw(likelihood: Likelihood, truth: Truth, toys: int, rng: np.random.Generator, ensemble: Ensemble) -> Observation:
@@ -197,15 +192,16 @@ def as_data(likelihood: Likelihood, toys: Observation, toy: int) -> Likelihood:
     mine = toys.rows(np.array([toy]))
     datasets = []
     for dataset, counts, off in zip(likelihood.datasets, mine.counts, mine.off, strict=True):
-        samples = [
-            sample
-            if sample.per_bin is None
-            else replace(
-                sample,
-                modifiers=[replace(m, off=off[0]) if isinstance(m, PerBin) else m for m in sample.modifiers],
-            )
-            for sample in dataset.samples
-        ]
+        samples, group = [], 0
+        for sample in dataset.samples:
+            template = sample.per_bin
+            if template is not None:
+                its_counts = replace(template, off=off[0, group : group + len(template.off)])
+                group += len(template.off)
+                modifiers = [its_counts if isinstance(m, PerBin) else m for m in sample.modifiers]
+                samples.append(replace(sample, modifiers=modifiers))
+            else:
+                samples.append(sample)
         own = dataset.statistic == "least-squares" and dataset.variance is None and counts.variance is not None
         variance = counts.variance[0][0] if own and counts.variance is not None else dataset.variance
         datasets.append(replace(dataset, samples=tuple(samples), observed=counts.observed[0], variance=variance))
