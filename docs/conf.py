@@ -26,15 +26,17 @@ version = release = cevnslab.__version__
 extensions = [
     "myst_nb",  # MyST pages, and notebooks that are run
     "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
     "sphinx_copybutton",
     "mathml",
-    "docstrings",
+    "signatures",
     "tables",
     "gallery",
 ]
 exclude_patterns = ["_build", "_ext", "data", "examples", "figures"]
 highlight_language = "none"
 nitpicky = False
+default_role = "code"  # `names` in docstrings, as in the pages
 
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 4
@@ -46,6 +48,8 @@ nb_execution_cache_path = str(CACHE / "notebooks")
 nb_execution_raise_on_error = True
 nb_execution_timeout = 120
 nb_merge_streams = True
+
+napoleon_google_docstring = False
 
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"

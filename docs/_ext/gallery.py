@@ -94,7 +94,7 @@ def paper() -> str:
     import cevnslab as cl
 
     folder, sections = ran(PAPER), []
-    for spec in cl.load_result(folder).study["figures"]:
+    for spec in cl.load_study(PAPER).as_dict()["figures"]:
         image = folder / "figures" / f"{spec['name']}.png"
         keys = yaml.safe_dump([spec], sort_keys=False, default_flow_style=None, width=110).strip()
         title = spec["name"].replace("-", " ").capitalize()

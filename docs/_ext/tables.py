@@ -83,7 +83,7 @@ def output_columns() -> str:
 
     sections = []
     for described in TABLES.values():
-        rows = [[f"`{column.name}`", column.unit, column.meaning] for column in described.described]
+        rows = [[f"`{column.name}`", str(column.unit), column.meaning] for column in described.described]
         heading = f"## {described.title}: `{described.file}`"
         sections.append(f"{heading}\n\nA row is {described.meaning}.\n\n{table(['column', 'unit', 'meaning'], rows)}")
     return "\n\n".join(sections)
@@ -133,10 +133,10 @@ def public_names() -> str:
             classes.append(f".. autoclass:: cevnslab.{name}\n   {shown}")
         elif callable(found):
             functions.append(f".. autofunction:: cevnslab.{name}")
-    made = ["## Modules of formulas", table(["module", "what"], rows)]
-    for title, found in (("Functions", functions), ("Classes", classes)):
-        made += [f"## {title}", "```{eval-rst}\n" + "\n\n".join(found) + "\n```"]
-    return "\n\n".join(made)
+    sections = ["## Modules of formulas", table(["module", "what"], rows)]
+    for title, directives in (("Functions", functions), ("Classes", classes)):
+        sections += [f"## {title}", "```{eval-rst}\n" + "\n\n".join(directives) + "\n```"]
+    return "\n\n".join(sections)
 
 
 MAKERS = {

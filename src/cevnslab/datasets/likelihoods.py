@@ -25,8 +25,10 @@ def channel_samples(
 
     Parameters
     ----------
-    signal : normalisations of all channels, relative widths.
-    bends : by parameter, the responses at plus and minus one standard deviation.
+    signal
+        Normalisations of all channels, relative widths.
+    bends
+        By parameter, the responses at plus and minus one standard deviation.
 
     """
     units = response.polynomial.units[:, None]

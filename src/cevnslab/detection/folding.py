@@ -31,10 +31,14 @@ def fold(
 
     Parameters
     ----------
-    particles : the kinds of target particle, each with its number per formula unit.
-    recoil_energy_kev, weight_kev : nodes of the recoil integral, of the particle's energy: shape (nodes,).
-    windows : S_i at the nodes, shape (bins, nodes).
-    luminosity_per_cm2 : fluence of a component with a yield of one times the number of formula units.
+    particles
+        The kinds of target particle, each with its number per formula unit.
+    recoil_energy_kev, weight_kev
+        Nodes of the recoil integral, of the particle's energy: shape (nodes,).
+    windows
+        S_i at the nodes, shape (bins, nodes).
+    luminosity_per_cm2
+        Fluence of a component with a yield of one times the number of formula units.
 
     """
     integrands: dict[Monomial, FloatArray] = {}

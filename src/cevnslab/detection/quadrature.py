@@ -49,9 +49,12 @@ def recoil_nodes(
 
     Parameters
     ----------
-    variable : of the smearing, a function of the light.
-    light : energy on the detector's axis as a function of the recoil energy.
-    kinks : recoil energies in keV at which the integrand is not smooth.
+    variable
+        Of the smearing, a function of the light.
+    light
+        Energy on the detector's axis as a function of the recoil energy.
+    kinks
+        Recoil energies in keV at which the integrand is not smooth.
 
     """
     splits = {kink for kink in kinks if low_kev < kink < high_kev}

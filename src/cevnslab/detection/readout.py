@@ -119,8 +119,10 @@ def fold_channel(
 
     Parameters
     ----------
-    groups : flux components, such as those that arrive together.
-    luminosity : of a component with a yield of one (`luminosity_per_cm2`).
+    groups
+        Flux components, such as those that arrive together.
+    luminosity
+        Of a component with a yield of one (`luminosity_per_cm2`).
 
     Returns arrays of shape (groups, bins). Raises `PhysicsError` as `Readout.nodes`, or where a table of the efficiency
     does not cover the energies needed.

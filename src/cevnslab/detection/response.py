@@ -144,7 +144,7 @@ class Response:
     def counts(self, **values: ArrayLike) -> FloatArray:
         """Signal counts per bin, with couplings in their plain units; others as in the Standard Model.
 
-        Values may be arrays that broadcast; the counts then have the shape (*shape of the values, bins). Raises
+        Values may be arrays that broadcast; the counts then have the shape `(*shape of the values, bins)`. Raises
         `UnknownNameError` or `PhysicsError` for a coupling that the response does not have, a value out of its bounds
         or no finite number, and shapes that do not fit.
         """
@@ -196,11 +196,16 @@ def response(
 
     Parameters
     ----------
-    couplings : names or declarations; at most one that is not linear in an amplitude, such as the neutron radius.
-    years : exposure in calendar years; none at a source of one burst, whose counts are those of the burst.
-    channels : of ``"cevns"`` and ``"electron"``; the latter needs the detector's `electron_quenching`.
-    form_factor : a name of `cevnslab.form_factors.FORM_FACTORS`.
-    radiative_corrections : corrected couplings on nuclei (`cevnslab.cross_sections.cevns`).
+    couplings
+        Names or declarations; at most one that is not linear in an amplitude, such as the neutron radius.
+    years
+        Exposure in calendar years; none at a source of one burst, whose counts are those of the burst.
+    channels
+        Of ``"cevns"`` and ``"electron"``; the latter needs the detector's `electron_quenching`.
+    form_factor
+        A name of `cevnslab.form_factors.FORM_FACTORS`.
+    radiative_corrections
+        Corrected couplings on nuclei (`cevnslab.cross_sections.cevns`).
 
     Raises `PhysicsError` where no recoil reaches the bins, a table does not cover the energies needed, or a
     channel is not one of the two.

@@ -173,8 +173,10 @@ def resolved(lines: Lines, reach: Sequence[float], floor: float | None = None) -
 
     Parameters
     ----------
-    reach : the levels above the lowest chi^2 that will be asked for.
-    floor : the lowest chi^2, if it lies elsewhere: else the lowest on these lines.
+    reach
+        The levels above the lowest chi^2 that will be asked for.
+    floor
+        The lowest chi^2, if it lies elsewhere: else the lowest on these lines.
 
     Raises `StatisticsError` where steps cannot be resolved.
 

@@ -117,8 +117,10 @@ def searched(function: Function, rises: Sequence[float], minimum: Minimum = "glo
 
     Parameters
     ----------
-    rises : delta chi^2 of the levels that will be asked for.
-    minimum : ``"global"``: the lowest; ``"connected"``: the minimum nearest to the Standard Model.
+    rises
+        Delta chi^2 of the levels that will be asked for.
+    minimum
+        ``"global"``: the lowest; ``"connected"``: the minimum nearest to the Standard Model.
 
     """
     (axis,) = function.axes
@@ -229,9 +231,11 @@ def interval(function: Function, confidence_level: float, minimum: Minimum = "gl
 
     Parameters
     ----------
-    function : of a single coupling.
-    minimum : ``"global"``: chi^2_min is the lowest minimum; ``"connected"``: only the piece around the best fit
-        nearest the Standard Model, with that minimum's chi^2.
+    function
+        Of a single coupling.
+    minimum
+        ``"global"``: chi^2_min is the lowest minimum; ``"connected"``: only the piece around the best fit nearest
+        the Standard Model, with that minimum's chi^2.
 
     """
     return intervals(function, [confidence_level], minimum)[0]

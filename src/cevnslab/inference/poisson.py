@@ -49,10 +49,14 @@ def profile(
 
     Parameters
     ----------
-    signal : shape (points, bins).
-    backgrounds : shape (backgrounds, bins).
-    observed : counts, shape (bins,) or (points, bins).
-    centres : of the nuisances' constraints, shape (points, 1 + backgrounds); zero unless given.
+    signal
+        Shape (points, bins).
+    backgrounds
+        Shape (backgrounds, bins).
+    observed
+        Counts, shape (bins,) or (points, bins).
+    centres
+        Of the nuisances' constraints, shape (points, 1 + backgrounds); zero unless given.
 
     Returns chi^2, shape (points,), and the nuisances a, b_1, ..., shape (points, 1 + backgrounds). Raises
     `StatisticsError` should a point not converge (the function is convex: it would be a fault of the input).

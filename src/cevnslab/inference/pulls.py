@@ -48,8 +48,10 @@ def impacts(
 
     Parameters
     ----------
-    over : couplings that are minimised over beside it.
-    start : the coupling's best fit where it is known: the fit then starts there alone.
+    over
+        Couplings that are minimised over beside it.
+    start
+        The coupling's best fit where it is known: the fit then starts there alone.
 
     """
     known = likelihood.restricted([coupling, *over])

@@ -76,9 +76,11 @@ def significance(
 
     Parameters
     ----------
-    normalisations : nuisance parameters that scale the signal too: degenerate with the strength, they change its error
-        but no significance.
-    samples : what the strength multiplies.
+    normalisations
+        Nuisance parameters that scale the signal too: degenerate with the strength, they change its error but no
+        significance.
+    samples
+        What the strength multiplies.
 
     """
     free = with_strength(likelihood, samples)

@@ -105,8 +105,10 @@ def draw(
 
     Parameters
     ----------
-    truth : values of the couplings in plain units.
-    rng : advanced by as many numbers as the counts take; give each block of toys a generator of its own.
+    truth
+        Values of the couplings in plain units.
+    rng
+        Advanced by as many numbers as the counts take; give each block of toys a generator of its own.
 
     Raises `StatisticsError` for an uncertainty with which drawn normalisations would be negative.
 

@@ -333,9 +333,12 @@ def minima(
 
     Parameters
     ----------
-    points : couplings (starts, couplings), those of `hidden` where the search starts.
-    places : the point of every start.
-    starts : nuisances (starts, parameters).
+    points
+        Couplings (starts, couplings), those of `hidden` where the search starts.
+    places
+        The point of every start.
+    starts
+        Nuisances (starts, parameters).
 
     """
     fits = minimise(likelihood.model, points, starts, data, hidden)

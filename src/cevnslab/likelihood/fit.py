@@ -163,8 +163,10 @@ def fit(
 
     Parameters
     ----------
-    fixed : nuisance parameters that stay at their centres.
-    start : values of couplings near their best fit, which are then not scanned.
+    fixed
+        Nuisance parameters that stay at their centres.
+    start
+        Values of couplings near their best fit, which are then not scanned.
 
     Raises `StatisticsError` for a coupling or parameter that the likelihood does not have.
 

@@ -323,12 +323,16 @@ class Likelihood:
 
         Parameters
         ----------
-        points : all couplings in the order of `couplings`, shape (points, couplings); where the search of the hidden
+        points
+            All couplings in the order of `couplings`, shape (points, couplings); where the search of the hidden
             ones starts.
-        starts : nuisances in units of `Parameter.unit`, shape (points, parameters), such as a neighbour's: then
-            the only start; several are tried otherwise where shapes bend.
-        observation : other data than its own, one experiment per point.
-        tolerance : decrease of chi^2 below which a point is done.
+        starts
+            Nuisances in units of `Parameter.unit`, shape (points, parameters), such as a neighbour's: then the only
+            start; several are tried otherwise where shapes bend.
+        observation
+            Other data than its own, one experiment per point.
+        tolerance
+            Decrease of chi^2 below which a point is done.
 
         """
         data = self.observation if observation is None else observation

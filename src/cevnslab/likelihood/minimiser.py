@@ -375,10 +375,14 @@ def minimise(
 
     Parameters
     ----------
-    couplings : shape (points, couplings); those of `hidden` are where the search starts.
-    start : nuisances in units of `Parameter.unit`, shape (points, parameters).
-    data : one row, or one per point.
-    tolerance : decrease of chi^2 below which a point is done; with a looser one than `TOLERANCE`, which says how high
+    couplings
+        Shape (points, couplings); those of `hidden` are where the search starts.
+    start
+        Nuisances in units of `Parameter.unit`, shape (points, parameters).
+    data
+        One row, or one per point.
+    tolerance
+        Decrease of chi^2 below which a point is done; with a looser one than `TOLERANCE`, which says how high
         points lie, they are left where a few steps have brought them.
 
     Raises `StatisticsError` where points do not converge.

@@ -230,11 +230,16 @@ def best_tau(counts: Counts, others: FloatArray, unit: FloatArray, off: FloatArr
 
     Parameters
     ----------
-    counts : observed in the bins.
-    others : expected counts without the template, shape (points, bins).
-    unit : what one unit of tau adds, shape (points, bins).
-    off : off-counts, shape (points or 1, groups).
-    groups : of the bins, shape (bins,).
+    counts
+        Observed in the bins.
+    others
+        Expected counts without the template, shape (points, bins).
+    unit
+        What one unit of tau adds, shape (points, bins).
+    off
+        Off-counts, shape (points or 1, groups).
+    groups
+        Of the bins, shape (bins,).
 
     """
     size = off.shape[-1]

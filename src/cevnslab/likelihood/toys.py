@@ -156,7 +156,8 @@ def draw(likelihood: Likelihood, truth: Truth, toys: int, rng: np.random.Generat
 
     Parameters
     ----------
-    rng : advanced by as many numbers as the toys take; give each block of toys a generator of its own.
+    rng
+        Advanced by as many numbers as the toys take; give each block of toys a generator of its own.
 
     Raises `StatisticsError` for a prior that lies outside its parameter's boundaries.
 

@@ -88,7 +88,8 @@ def arrival_density(pulse: Pulse, lifetimes_us: Sequence[float], time_us: ArrayL
 
     Parameters
     ----------
-    lifetimes_us : of the decays that are waited for, all different; `PhysicsError` otherwise.
+    lifetimes_us
+        Of the decays that are waited for, all different; `PhysicsError` otherwise.
 
     """
     times = np.asarray(time_us, dtype=float)

@@ -217,9 +217,12 @@ def scatterers(
 
     Parameters
     ----------
-    channel : ``"cevns"`` or ``"electron"``.
-    form_factor : a name of `cevnslab.physics.form_factors.FORM_FACTORS`.
-    radiative_corrections : corrected couplings on nuclei; `PhysicsError` for electrons, for which none are known here.
+    channel
+        ``"cevns"`` or ``"electron"``.
+    form_factor
+        A name of `cevnslab.physics.form_factors.FORM_FACTORS`.
+    radiative_corrections
+        Corrected couplings on nuclei; `PhysicsError` for electrons, for which none are known here.
 
     """
     if form_factor not in FORM_FACTORS:
@@ -353,19 +356,25 @@ def cevns(
 ) -> FloatArray:
     """CEvNS cross section d(sigma)/dT in cm^2/keV, Eqs. (1), (2), (8), (9) of arXiv:2409.10652.
 
-    d(sigma)/dT = (G_F^2 M/pi)(1 - M T/2E^2) sum_b |Q_ab|^2,
+    `d(sigma)/dT = (G_F^2 M/pi)(1 - M T/2E^2) sum_b |Q_ab|^2`,
     Q_ab = delta_ab [g_p Z F_p + g_n N F_n] + sum over couplings, for T < 2E^2/M. The same for antineutrinos.
     Magnetic moments and scalars add terms of their own (`NuclearScatterer.kinematics`).
 
     Parameters
     ----------
-    recoil_energy_kev, neutrino_energy_mev : T in keV and E in MeV; they broadcast.
-    of : a `Target`, or a formula; the sum over the nuclei of one formula unit.
-    couplings : values by name or declaration, in plain units; `UnknownNameError`, `PhysicsError` out of bounds.
-    incoming : flavour ``"e"``, ``"mu"`` or ``"tau"``; mass states and density matrices as for `differential`.
-    form_factor : a name of `cevnslab.form_factors.FORM_FACTORS`.
-    radiative_corrections : g_p(nu_e, nu_mu, nu_tau) = 0.0382, 0.0300, 0.0256 and g_n = -0.5117 (arXiv:1303.5522) in
-        place of Eq. (2); their g_p hold the charge radii of the Standard Model.
+    recoil_energy_kev, neutrino_energy_mev
+        T in keV and E in MeV; they broadcast.
+    of
+        A `Target`, or a formula; the sum over the nuclei of one formula unit.
+    couplings
+        Values by name or declaration, in plain units; `UnknownNameError`, `PhysicsError` out of bounds.
+    incoming
+        Flavour ``"e"``, ``"mu"`` or ``"tau"``; mass states and density matrices as for `differential`.
+    form_factor
+        A name of `cevnslab.form_factors.FORM_FACTORS`.
+    radiative_corrections
+        g_p(nu_e, nu_mu, nu_tau) = 0.0382, 0.0300, 0.0256 and g_n = -0.5117 (arXiv:1303.5522) in place of Eq. (2);
+        their g_p hold the charge radii of the Standard Model.
 
     >>> f"{float(cevns(0.6, 10.0, 'Ge')):.9e}"
     '3.447293604e-40'

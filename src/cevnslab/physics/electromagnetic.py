@@ -108,12 +108,12 @@ MAGNETIC_MOMENTS = (
         for state in MASS_STATES
     ),
 )
-"""Effective moments: mu_a^2 is the sum over b of |mu_ab|^2, of the incoming flavour or mass state.
+"""Effective moments: mu_a^2 is the sum over b of `|mu_ab|^2`, of the incoming flavour or mass state.
 
 With lambda the matrix of moments, neutrinos with the density matrix rho have mu^2 = Tr(lambda rho lambda^+). The
 moments of flavours take lambda^+ lambda as diagonal in flavour, sum over a of rho_aa mu_a^2, those of mass states as
-diagonal in the mass basis, sum over i of <nu_i|rho|nu_i> mu_i^2. Neither follows from the other: only `mu_nu` means the
-same in every basis.
+diagonal in the mass basis, sum over i of `<nu_i|rho|nu_i> mu_i^2`. Neither follows from the other: only `mu_nu` means
+the same in every basis.
 """
 
 CHARGE_RADII = tuple(

@@ -1,10 +1,10 @@
 """Flavour of neutrinos that arrive: pure flavours, mass states, and the density matrices of their mixtures.
 
 A neutrino of a source is in a state with a Hermitian density matrix rho in flavour, of trace 1: a flavour state has a
-single 1 on the diagonal; neutrinos of the Sun or of a supernova arrive as incoherent mass states |nu_i> = sum over a of
-U_ai |nu_a>, rho_ab = U_ai U*_bi. A cross section is Tr(Q rho Q^+), so that a source enters through real numbers for
-pairs of states: rho_aa, twice Re rho_ab (couplings have no phases), and, for couplings that are diagonal in the mass
-basis, <nu_i|rho|nu_i>.
+single 1 on the diagonal; neutrinos of the Sun or of a supernova arrive as incoherent mass states `|nu_i>`, the sum over
+a of `U_ai |nu_a>`, `rho_ab = U_ai U*_bi`. A cross section is Tr(Q rho Q^+), so that a source enters through real
+numbers for pairs of states: rho_aa, twice Re rho_ab (couplings have no phases), and, for couplings that are diagonal in
+the mass basis, `<nu_i|rho|nu_i>`.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def density_matrix(
 def pair_weights(
     state: str | DensityMatrix, oscillation: Oscillation = NUFIT, antineutrino: bool = False
 ) -> Mapping[StatePair, float]:
-    """What each pair of states contributes to a trace: rho_aa, 2 Re rho_ab (a before b), <nu_i|rho|nu_i>; no zeros.
+    """What each pair of states contributes to a trace: rho_aa, 2 Re rho_ab (a before b), `<nu_i|rho|nu_i>`; no zeros.
 
     >>> pair_weights("e")["e", "e"], round(pair_weights("e")["3", "3"], 5), ("e", "mu") in pair_weights("e")
     (1.0, 0.02215, False)

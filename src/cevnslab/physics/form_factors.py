@@ -56,8 +56,10 @@ def helm(momentum_transfer_mev: ArrayLike, rms_radius_fm: float) -> FloatArray:
 
     Parameters
     ----------
-    momentum_transfer_mev : q in MeV, any shape.
-    rms_radius_fm : R in fm, above sqrt(3) s = 1.559 fm (else `PhysicsError`).
+    momentum_transfer_mev
+        Q in MeV, any shape.
+    rms_radius_fm
+        R in fm, above sqrt(3) s = 1.559 fm (else `PhysicsError`).
 
     >>> round(float(helm(10.0, 4.06)), 9)  # germanium
     0.992964188

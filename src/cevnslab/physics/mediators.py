@@ -90,10 +90,10 @@ _LOOP_NODES, _LOOP_WEIGHTS = np.polynomial.legendre.leggauss(24)
 
 
 def loop_charge(momentum_transfer_mev2: ArrayLike) -> FloatArray:
-    """(2 alpha/pi) eps_tau,mu(|q^2|): what a unit of electric charge has under L_mu - L_tau, without bare mixing.
+    """`(2 alpha/pi) eps_tau,mu(|q^2|)`: what a unit of electric charge has under L_mu - L_tau, without bare mixing.
 
-    eps = integral over x of x(1-x) ln[(m_tau^2 + x(1-x)|q^2|)/(m_mu^2 + x(1-x)|q^2|)] (arXiv:2008.05022): 24 nodes
-    give it to rounding errors up to |q^2| = 5 m_mu^2. At rest it is ln(m_tau^2/m_mu^2)/6:
+    `eps = integral over x of x(1-x) ln[(m_tau^2 + x(1-x)|q^2|)/(m_mu^2 + x(1-x)|q^2|)]` (arXiv:2008.05022): 24 nodes
+    give it to rounding errors up to `|q^2| = 5 m_mu^2`. At rest it is ln(m_tau^2/m_mu^2)/6:
 
     >>> at_rest = float(loop_charge(0.0)) * np.pi / (2 * FINE_STRUCTURE)
     >>> round(at_rest, 9), round(math.log(TAU_MASS_MEV**2 / MUON_MASS_MEV**2) / 6, 9)
@@ -207,11 +207,14 @@ def light_vector(charges: str | None = None, mass_mev: float | None = None, labe
 
     Parameters
     ----------
-    charges : a name of `CHARGES`. ``"universal"`` is destructive on nuclei, ``"b-l"`` constructive, ``"lmu-ltau"``
+    charges
+        A name of `CHARGES`. ``"universal"`` is destructive on nuclei, ``"b-l"`` constructive, ``"lmu-ltau"``
         destructive for muon neutrinos and constructive for tau neutrinos (one loop, no bare kinetic mixing; papers
         differ in this sign).
-    mass_mev : above 0.
-    label : what the study's files call it.
+    mass_mev
+        Above 0.
+    label
+        What the study's files call it.
 
     Raises `PhysicsError` for a parameter that is missing or out of its domain, `UnknownNameError` for charges that
     are not known.

@@ -107,16 +107,21 @@ def target(
 
     Parameters
     ----------
-    formula : element or compound (`CsI`), isotope (`Ge76` or `76Ge`), or fractions of atoms (`{"Ge70": 0.1, "Ge76":
-        0.9}`, of isotopes or elements, 1 in all).
-    rms_radius_fm : rms radius of the proton density: a number for all, or one per element or isotope; tabulated where
-        it is not given (`PhysicsError`, which names all that are missing, where there is no value).
-    neutron_radius_fm : the same for neutrons.
-    neutron_radius : where `neutron_radius_fm` says nothing: ``"equal"`` to the protons', or with a ``"skin"``
+    formula
+        Element or compound (`CsI`), isotope (`Ge76` or `76Ge`), or fractions of atoms, of isotopes or elements, 1 in
+        all: `{"Ge70": 0.1, "Ge76": 0.9}`.
+    rms_radius_fm
+        Rms radius of the proton density: a number for all, or one per element or isotope; tabulated where it is not
+        given (`PhysicsError`, which names all that are missing, where there is no value).
+    neutron_radius_fm
+        The same for neutrons.
+    neutron_radius
+        Where `neutron_radius_fm` says nothing: ``"equal"`` to the protons', or with a ``"skin"``
         (`cevnslab.physics.radii.skin_fm`).
-    convention : ``"standard-weight"`` (the choice of arXiv:2409.10652): an element with one stable isotope is that
-        isotope, any other is one nucleus of its standard atomic weight with N = A - Z; ``"isotopes"``: the
-        natural mixture, every isotope with its own mass.
+    convention
+        ``"standard-weight"`` (the choice of arXiv:2409.10652): an element with one stable isotope is that isotope,
+        any other is one nucleus of its standard atomic weight with N = A - Z; ``"isotopes"``: the natural mixture,
+        every isotope with its own mass.
 
     >>> [(c.nucleus.symbol, c.nucleus.neutron_number) for c in target("CsI").constituents]
     [('Cs', 78), ('I', 74)]

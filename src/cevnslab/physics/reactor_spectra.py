@@ -124,7 +124,8 @@ class MuellerSpectrum:
 
     Parameters
     ----------
-    fission_fractions : (isotope, share) pairs that sum to 1, isotopes of `FISSION_FITS`.
+    fission_fractions
+        (isotope, share) pairs that sum to 1, isotopes of `FISSION_FITS`.
 
     Raises `UnknownNameError` for another isotope, `PhysicsError` for shares that are negative or do not sum to 1.
 

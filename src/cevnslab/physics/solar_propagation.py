@@ -1,7 +1,7 @@
 """Neutrinos on their way out of the Sun: the share of each mass state at the Earth.
 
 Adiabatic conversion, day, averaged over production. What leaves the Sun is an incoherent mixture of mass states, with
-the shares w_i = |<nu_i in matter|nu_e>|^2 at production.
+the shares `w_i = |<nu_i in matter|nu_e>|^2` at production.
 """
 
 from __future__ import annotations
@@ -32,14 +32,15 @@ def matter_potential_mev(electron_density: ArrayLike) -> FloatArray:
 
 
 def mass_state_shares(energy_mev: ArrayLike, electron_density: float, oscillation: Oscillation = NUFIT) -> FloatArray:
-    """w_i(E) of the three mass states, shape (3, *shape of the energies); they sum to 1.
+    """w_i(E) of the three mass states, shape `(3, *shape of the energies)`; they sum to 1.
 
     x = 2 V c13^2 E/dm21^2, cos 2t_m = (cos 2t12 - x)/sqrt((cos 2t12 - x)^2 + sin^2 2t12),
     w = (c13^2 (1 + cos 2t_m)/2, c13^2 (1 - cos 2t_m)/2, s13^2).
 
     Parameters
     ----------
-    electron_density : one effective density of the production region, in Avogadro's number per cm^3.
+    electron_density
+        One effective density of the production region, in Avogadro's number per cm^3.
 
     >>> mass_state_shares(10.0, 87.5).round(4).tolist()
     [0.0844, 0.8934, 0.0222]
@@ -66,7 +67,8 @@ def mass_state_shares_with_nsi(
 
     Parameters
     ----------
-    nsi : eps in flavour per electron, Hermitian: sum over quarks of `QUARKS_PER_ELECTRON` times eps^q.
+    nsi
+        Eps in flavour per electron, Hermitian: sum over quarks of `QUARKS_PER_ELECTRON` times eps^q.
 
     >>> mass_state_shares_with_nsi(10.0, 87.5, np.zeros((3, 3))).round(3).tolist()
     [0.084, 0.891, 0.025]

@@ -38,7 +38,7 @@ class Spectrum(Protocol):
         """Energies below the maximum at which the density jumps or bends: where a quadrature is split."""
 
     def inverse_energy_moments(self, minimum_energy_mev: ArrayLike) -> FloatArray:
-        """m_k(E_min), k = 0, 1, 2, in MeV^-k: shape (3, *shape of the argument)."""
+        """m_k(E_min), k = 0, 1, 2, in MeV^-k: shape `(3, *shape of the argument)`."""
 
 
 @dataclass(frozen=True)
@@ -112,13 +112,13 @@ _UNIT_NODES = _UNIT_NODES + 0.5  # on (0, 1)
 
 
 def gauss_legendre(low: FloatArray, high: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """12 nodes and weights between the ends, along a new first axis: shape (12, *shape of the ends)."""
+    """12 nodes and weights between the ends, along a new first axis: shape `(12, *shape of the ends)`."""
     shape = (-1, *(1,) * np.ndim(low))
     return low + (high - low) * _UNIT_NODES.reshape(shape), (high - low) * _UNIT_WEIGHTS.reshape(shape)
 
 
 def _linear_piece(low: FloatArray, high: FloatArray, at_low: FloatArray, at_high: FloatArray) -> FloatArray:
-    """Integrals of E^-k times the line through (low, at_low), (high, at_high), k = 0, 1, 2; shape (3, *shape).
+    """Integrals of E^-k times the line through (low, at_low), (high, at_high), k = 0, 1, 2; shape `(3, *shape)`.
 
     With r = high/low - 1 and t the fraction of the way: h low^-k times the integrals of (1-t)(1+rt)^-k and
     t (1+rt)^-k, sums of positive terms. Their closed forms cancel for small r, where Gauss-Legendre nodes are exact
@@ -273,7 +273,7 @@ class LogLinearSpectrum:
         return np.array(self.energies_mev, dtype=float), np.atleast_2d(np.array(self.columns_per_mev, dtype=float))
 
     def _piece(self, low: FloatArray, segment: NDArray[np.int_]) -> FloatArray:
-        """Moments from `low` to the end of the segment of the table that holds it, shape (3, *shape)."""
+        """Moments from `low` to the end of the segment of the table that holds it, shape `(3, *shape)`."""
         energy = self._points[0]
         nodes, weights = gauss_legendre(low, energy[segment + 1])
         weights = weights * self._density(nodes, segment)

@@ -119,10 +119,12 @@ def export_workspace(study: Study, detector: str | Sequence[str], couplings: Map
 
     Parameters
     ----------
-    detector : names of detectors or combinations; a correlated combination shares one signal normalisation, all others
+    detector
+        Names of detectors or combinations; a correlated combination shares one signal normalisation, all others
         have one each.
-    couplings : values in the couplings' plain units; all others are those of the Standard Model. They must be among
-        the study's.
+    couplings
+        Values in the couplings' plain units; all others are those of the Standard Model. They must be among the
+        study's.
 
     Channels bear the detectors' names, samples those of the processes (``cevns``, ``electron``) and backgrounds. The
     observation is the data of an experiment, or the Standard Model's expectation, whatever the couplings. The

@@ -77,9 +77,12 @@ def background_of(
 
     Parameters
     ----------
-    axes : those of the detector's bins, energy first.
-    days : of beam in every time bin, shape (time bins,); one number where times are not binned.
-    base : what file names are relative to.
+    axes
+        Those of the detector's bins, energy first.
+    days
+        Of beam in every time bin, shape (time bins,); one number where times are not binned.
+    base
+        What file names are relative to.
 
     """
     if spec.off is not None:

@@ -85,13 +85,20 @@ def coverage(
 
     Parameters
     ----------
-    detector : a detector or correlated combination of the study.
-    name : the coupling.
-    values : true values in the coupling's plain unit; `PhysicsError` out of its bounds.
-    toys : pseudo-experiments per value, at least 100.
-    statistic : ``"least-squares"`` or ``"poisson"``; the study's unless given.
-    fast : use compiled kernels (extra `fast`); the counts are the same, the results equal to rounding.
-    minimum : as in a study's `intervals`, whose value is the default.
+    detector
+        A detector or correlated combination of the study.
+    name
+        The coupling.
+    values
+        True values in the coupling's plain unit; `PhysicsError` out of its bounds.
+    toys
+        Pseudo-experiments per value, at least 100.
+    statistic
+        ``"least-squares"`` or ``"poisson"``; the study's unless given.
+    fast
+        Use compiled kernels (extra `fast`); the counts are the same, the results equal to rounding.
+    minimum
+        As in a study's `intervals`, whose value is the default.
 
     """
     analysis, experiment, chosen_statistic, chosen_minimum = check_request(

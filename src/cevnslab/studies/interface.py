@@ -45,13 +45,19 @@ def likelihood(
 
     Parameters
     ----------
-    signal : relative width of the signal's normalisation, the parameter ``<detector>.signal``; 0 fixes it.
-    background : the same of all backgrounds, or of each by its name.
-    observed : counts per bin, shape (bins,) or that of the axes; the expectation (Asimov) unless given.
-    errors : of the counts, for the Gaussian statistic: one array, or upper and lower.
-    statistic : ``"poisson"``, ``"least-squares"`` or ``"gaussian"``; unless given, Gaussian with errors, Poisson with
+    signal
+        Relative width of the signal's normalisation, the parameter ``<detector>.signal``; 0 fixes it.
+    background
+        The same of all backgrounds, or of each by its name.
+    observed
+        Counts per bin, shape (bins,) or that of the axes; the expectation (Asimov) unless given.
+    errors
+        Of the counts, for the Gaussian statistic: one array, or upper and lower.
+    statistic
+        ``"poisson"``, ``"least-squares"`` or ``"gaussian"``; unless given, Gaussian with errors, Poisson with
         counts, least squares for Asimov data.
-    priors : centre and width of Gaussian constraints on couplings, by name.
+    priors
+        Centre and width of Gaussian constraints on couplings, by name.
 
     Raises `StatisticsError` for counts that do not fit the bins or the statistic, `UnknownNameError` for a background
     or coupling that the response does not have.
@@ -105,9 +111,12 @@ def load_dataset(
 
     Parameters
     ----------
-    couplings : names of couplings that it shall know.
-    nuisances : ``"normalisation"`` or ``"shape"``.
-    data : folder with its files; unless given that of CEVNSLAB_DATA, or they are downloaded.
+    couplings
+        Names of couplings that it shall know.
+    nuisances
+        ``"normalisation"`` or ``"shape"``.
+    data
+        Folder with its files; unless given that of CEVNSLAB_DATA, or they are downloaded.
 
     Raises a `CevnslabError` for names that are not there, and for files that are missing or not the published ones.
 
@@ -128,7 +137,8 @@ def limit(
 
     Parameters
     ----------
-    minimise_over : couplings that are minimised over instead of held.
+    minimise_over
+        Couplings that are minimised over instead of held.
 
     """
     names = [_known(fit, name) for name in (coupling, *minimise_over)]

@@ -81,13 +81,20 @@ def response(
 
     Parameters
     ----------
-    source, detector : objects, or what `load_source` and `load_detector` take: a preset's name or a file.
-    couplings : names or declarations; at most one that is not linear in an amplitude, such as the neutron radius.
-    years : exposure in calendar years; none at a source of one burst, whose counts are those of the burst.
-    channels : of ``"cevns"`` and ``"electron"``; the latter needs the detector's `electron_quenching`.
-    form_factor : a name of `cevnslab.form_factors.FORM_FACTORS`.
-    radiative_corrections : corrected couplings on nuclei (`cevnslab.cross_sections.cevns`).
-    registry : where names of couplings are looked up.
+    source, detector
+        Objects, or what `load_source` and `load_detector` take: a preset's name or a file.
+    couplings
+        Names or declarations; at most one that is not linear in an amplitude, such as the neutron radius.
+    years
+        Exposure in calendar years; none at a source of one burst, whose counts are those of the burst.
+    channels
+        Of ``"cevns"`` and ``"electron"``; the latter needs the detector's `electron_quenching`.
+    form_factor
+        A name of `cevnslab.form_factors.FORM_FACTORS`.
+    radiative_corrections
+        Corrected couplings on nuclei (`cevnslab.cross_sections.cevns`).
+    registry
+        Where names of couplings are looked up.
 
     Raises a `CevnslabError` where no recoil reaches the bins, a table does not cover the energies needed, a channel is
     not one of the two, or an argument is not what it should be.

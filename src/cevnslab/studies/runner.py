@@ -25,9 +25,12 @@ def run(
 
     Parameters
     ----------
-    store : folder in which finished blocks of pseudo-experiments are kept, so that a killed run resumes.
-    workers, scheduler : where pseudo-experiments run (`cevnslab.parallel.backends.backend`); the numbers are the same.
-    fast : use compiled kernels (extra `fast`).
+    store
+        Folder in which finished blocks of pseudo-experiments are kept, so that a killed run resumes.
+    workers, scheduler
+        Where pseudo-experiments run (`cevnslab.parallel.backends.backend`); the numbers are the same.
+    fast
+        Use compiled kernels (extra `fast`).
 
     """
     made = analyses(study)
