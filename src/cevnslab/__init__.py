@@ -31,6 +31,7 @@ register("Result", "html", _printer("cevnslab.reports.html.notebook", "result_ht
 register("Result", "files", _printer("cevnslab.reports.files", "save"))
 register("Limit", "html", _printer("cevnslab.reports.html.notebook", "limit_html"))
 register("Study", "html", _printer("cevnslab.reports.html.notebook", "study_html"))
+register("Study", "explorer", _printer("cevnslab.explorer.page", "notebook"))
 
 
 class _Package(types.ModuleType):

@@ -11,7 +11,7 @@ from typing import Any
 Renderer = Callable[..., Any]
 
 RENDERERS: dict[tuple[str, str], Renderer] = {}
-"""Printers by the class of what they show and the form: ``text``, ``html``, ``files``."""
+"""Printers by the class of what they show and the form: ``text``, ``html``, ``files``, ``explorer``."""
 
 
 def register(kind: str, form: str, renderer: Renderer) -> None:

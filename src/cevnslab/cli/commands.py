@@ -286,3 +286,31 @@ def levers(study: StudyPath, output: Output = Path("results"), style: Style = No
     folder = save_levers(loaded.name, rows, output, style)
     say(grid_text(levers_grid(loaded.name, rows), terminal_width()))
     say(f"\nTable and figure: {folder}")
+
+
+@app.command()
+def explore(
+    study: Annotated[str, typer.Argument(metavar="[STUDY]", help="A study file, or a built-in study.")] = "parada2024",
+    address: Annotated[
+        str, typer.Option("--address", help="Where to listen; beyond this machine with --token.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0: any that is free.")] = 0,
+    token: Annotated[
+        str | None, typer.Option("--token", help="What the page asks for before it shows anything.")
+    ] = None,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")] = True,
+    data: Data = None,
+) -> None:
+    """Open a page with sliders for the keys of a study (needs the extra explore)."""
+    from cevnslab.explorer.server import serve
+    from cevnslab.studies.load import load_study
+
+    loaded = load_study(study, data=data, announce=notice)
+    serve(
+        loaded,
+        address=address,
+        port=port,
+        token=token,
+        show=browser,
+        ready=lambda url: say(f"{loaded.name}: {url} (Ctrl-C ends it)"),
+    )

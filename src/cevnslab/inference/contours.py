@@ -106,6 +106,35 @@ def contour(function: Function, confidence_level: float) -> Contour:
     return contours(function, [confidence_level])[0]
 
 
+SKETCH_POINTS, MOST_WIDENINGS = 161, 8
+"""Of a sketch: along each axis of the box around the region, which is widened until it holds it."""
+
+
+def sketch(function: Function, confidence_level: float) -> tuple[FloatArray, ...]:
+    """The polygons of a closed form as two grids show them, in a few milliseconds: for the eye, while something moves.
+
+    They lie within a part in 10^3 of the region's width of those of `contour`; an island smaller than a step of the
+    first grid is missed.
+    """
+    grid = _first_grid(function)
+    level = float(grid.chi2.min()) + delta_chi2_level(confidence_level, 2)
+    rows, columns = np.nonzero(grid.chi2 < level)
+    bounds = np.array([axis.bounds for axis in function.axes])
+    low = np.array([points[max(at.min() - 1, 0)] for points, at in ((grid.x, columns), (grid.y, rows))])
+    high = np.array([points[min(at.max() + 1, len(points) - 1)] for points, at in ((grid.x, columns), (grid.y, rows))])
+    for _ in range(MOST_WIDENINGS):
+        low, high = np.maximum(low, bounds[:, 0]), np.minimum(high, bounds[:, 1])
+        box = _Grid.of(function, *(np.linspace(*ends, SKETCH_POINTS) for ends in zip(low, high, strict=True)))
+        # A region that reaches an edge of the box goes on beyond it.
+        below = box.chi2 < level
+        edges = np.array([[below[:, 0].any(), below[:, -1].any()], [below[0].any(), below[-1].any()]])
+        edges &= np.stack([low > bounds[:, 0], high < bounds[:, 1]], axis=1)
+        if not edges.any():
+            break
+        low, high = low - edges[:, 0] * (high - low) / 2, high + edges[:, 1] * (high - low) / 2
+    return trace(box.x, box.y, box.chi2, level)
+
+
 def _first_grid(function: Function) -> _Grid:
     """Over all decades of distance from the Standard Model."""
     axes = []

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import operator
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from cevnslab.detection.response import CHANNELS, Response
 from cevnslab.errors import StudyError, located
@@ -77,14 +79,24 @@ class Analysis:
         )
 
 
-def analyses(study: Study) -> dict[str, Analysis]:
-    """The detectors, then the combinations of a study, by name."""
+def analyses(study: Study, earlier: Mapping[str, Analysis] = MappingProxyType({})) -> dict[str, Analysis]:
+    """The detectors, then the combinations of a study, by name.
+
+    `earlier` holds those of a variation of the same study: what has the very same setups is taken over.
+    """
+
+    def kept(name: str, setups: tuple[AnySetup, ...]) -> Analysis | None:
+        known = earlier.get(name)
+        same = known is not None and all(a is b for a, b in zip(known.setups, setups, strict=True))
+        return known if same else None
+
     with located(study.where):
-        made = {setup.name: _single(setup, study.file) for setup in study.setups}
+        made = {setup.name: kept(setup.name, (setup,)) or _single(setup, study.file) for setup in study.setups}
     for combination in study.file.combinations:
         with located(f"combinations.{combination.name}"):
             members = [made[name] for name in combination.detectors]
-            made[combination.name] = _combined(combination, members)
+            setups = tuple(setup for member in members for setup in member.setups)
+            made[combination.name] = kept(combination.name, setups) or _combined(combination, members)
     return made
 
 

@@ -31,7 +31,7 @@ def vary_all(study: Study, values: Mapping[str, float]) -> tuple[Study, set[str]
         entry.pop("preset", None)  # its keys are filled in
     names: set[str] = set()
     for key, value in values.items():
-        holder, last, detector = _find(content, key)
+        holder, last, detector = find_key(content, key)
         present = holder[last]
         # A key that counts something, such as bins, keeps being a whole number where the value is one.
         holder[last] = int(value) if isinstance(present, int) and float(value).is_integer() else float(value)
@@ -49,13 +49,13 @@ NOT_OF_LIMITS = ("scans", "design", "maps", "profiles", "contours", "figures", "
 def present_value(study: Study, key: str) -> float | int:
     """The number that a key has; `StudyError` where it has none."""
     content = study.file.model_dump(mode="json", by_alias=True, exclude_none=True)
-    holder, last, _ = _find(content, key)
+    holder, last, _ = find_key(content, key)
     number: float | int = holder[last]
     return number
 
 
-def _find(content: dict[str, Any], key: str) -> tuple[dict[str, Any], str, str | None]:
-    """The mapping that holds a key, the key's last word, and the detector it belongs to."""
+def find_key(content: dict[str, Any], key: str) -> tuple[dict[str, Any], str, str | None]:
+    """The mapping that holds a numeric key, the key's last word, and the detector it belongs to."""
     detector: str | None = None
     holder: Any = content
     rest, said = key, ""

@@ -87,6 +87,13 @@ class Study:
     def _repr_html_(self) -> str:
         return str(rendered(self, "html"))
 
+    def explore(self) -> Any:
+        """Sliders for the study's keys and what follows from them, as the last value of a notebook's cell.
+
+        Needs the extra `explore`; `cevnslab explore` opens the same as a page. Raises `MissingExtraError`.
+        """
+        return rendered(self, "explorer")
+
     def responses(self) -> dict[str, Response]:
         """The response of every detector to all couplings of the study, by detector name."""
         with located(self.where):

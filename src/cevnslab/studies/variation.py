@@ -20,24 +20,52 @@ WIDTHS = ("uncertainties.signal", "uncertainties.background")
 """Keys that are prior widths."""
 
 
+MOST_KEPT = 64
+"""Foldings, of the latest values."""
+
+
 @dataclass
 class Variations:
     """One study, varied; what is folded is kept by the values of the keys that it depends on."""
 
     study: Study
     kept: dict[tuple[tuple[str, float], ...], Study] = field(default_factory=dict)
+    folded: dict[tuple[str, tuple[tuple[str, float], ...]], AnySetup] = field(default_factory=dict)
+    """Setups by name and the values of the keys that concern them."""
+    latest: dict[str, Analysis] = field(default_factory=dict)
+    scaled: dict[str, tuple[AnySetup, dict[str, float], AnySetup]] = field(default_factory=dict)
+    """By name the setup that was scaled last, by which values, and what it gave."""
+    present: dict[str, float | int] = field(default_factory=dict)
+    """Values of keys in the study itself."""
 
     def at(self, values: Mapping[str, float]) -> tuple[Study, dict[str, Analysis]]:
-        """The study with keys at values, and its analyses."""
+        """The study with keys at values, and its analyses; those that no key changed are the same objects as before."""
         light = {key: value for key, value in values.items() if self._scales(key)}
-        heavy = tuple(sorted((key, value) for key, value in values.items() if key not in light))
+        base = self._folded(tuple(sorted((key, value) for key, value in values.items() if key not in light)))
+        varied = replace(base, setups=tuple(self._scaled(setup, light) for setup in base.setups)) if light else base
+        self.latest = analyses(varied, self.latest)
+        return varied, self.latest
+
+    def _folded(self, heavy: tuple[tuple[str, float], ...]) -> Study:
+        """The study with those keys at values that change an integral; detectors that they do not concern as before."""
+        if not heavy:
+            return self.study
         if heavy not in self.kept:
-            self.kept[heavy] = vary_all(self.study, dict(heavy))[0] if heavy else self.study
-        base = self.kept[heavy]
-        if not light:
-            return base, analyses(base)
-        varied = replace(base, setups=tuple(self._scaled(setup, light) for setup in base.setups))
-        return varied, analyses(varied)
+            varied, _ = vary_all(self.study, dict(heavy))
+            setups = tuple(self._known(setup, heavy) for setup in varied.setups)
+            while len(self.kept) >= MOST_KEPT:
+                del self.kept[next(iter(self.kept))]
+            self.kept[heavy] = replace(varied, setups=setups)
+        return self.kept[heavy]
+
+    def _known(self, setup: AnySetup, heavy: tuple[tuple[str, float], ...]) -> AnySetup:
+        """A setup that was made before of the same values of all keys that concern it, or this one."""
+        own = tuple((key, value) for key, value in heavy if not _of_another(key, setup.name))
+        if not own:
+            return next(nominal for nominal in self.study.setups if nominal.name == setup.name)
+        while len(self.folded) >= MOST_KEPT:
+            del self.folded[next(iter(self.folded))]
+        return self.folded.setdefault((setup.name, own), setup)
 
     def _scales(self, key: str) -> bool:
         """Whether a key leaves every integral as it is, for every detector that it acts on."""
@@ -52,13 +80,26 @@ class Variations:
             and not (setup.energy_scale_uncertainty or setup.quenching_uncertainty)
             for setup in acting
         )
-        return (word in SCALING or width) and simple and not self.study.file.systematics and bool(acting)
+        rises = not word.startswith("background_ck") or self._nominal(key) > 0  # nothing scales zero
+        return (word in SCALING or width) and simple and rises and not self.study.file.systematics and bool(acting)
 
     def _scaled(self, setup: AnySetup, values: Mapping[str, float]) -> AnySetup:
         """A setup with keys at values, its response scaled."""
         acting = {key: value for key, value in values.items() if _acts_on(key, setup, self.study)}
         if not acting or not isinstance(setup, DetectorSetup):
             return setup
+        known = self.scaled.get(setup.name)
+        if known is None or known[0] is not setup or known[1] != acting:
+            known = self.scaled[setup.name] = (setup, acting, self._newly_scaled(setup, acting))
+        return known[2]
+
+    def _nominal(self, key: str) -> float:
+        """The value of a key in the study itself."""
+        if key not in self.present:
+            self.present[key] = present_value(self.study, key)
+        return self.present[key]
+
+    def _newly_scaled(self, setup: DetectorSetup, acting: Mapping[str, float]) -> DetectorSetup:
         changed, detector = setup, setup.detector
         for key, value in acting.items():
             word = key.rpartition(".")[2]
@@ -73,7 +114,7 @@ class Variations:
             elif word == "distance_m":
                 detector = replace(detector, distance_m=value)
             else:
-                rates = detector.background_per_kg_day * (value / present_value(self.study, key))
+                rates = detector.background_per_kg_day * (value / self._nominal(key))
                 detector = replace(detector, background_per_kg_day=rates)
         changed = replace(changed, detector=detector)
         signal = _signal_size(changed) / _signal_size(setup)
@@ -89,6 +130,11 @@ class Variations:
             },
         )  # a cached property, filled
         return changed
+
+
+def _of_another(key: str, name: str) -> bool:
+    """Whether a key is one of another detector."""
+    return key.startswith("detectors.") and not key.startswith(f"detectors.{name}.")
 
 
 def _acts_on(key: str, setup: AnySetup, study: Study) -> bool:

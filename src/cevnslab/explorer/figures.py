@@ -1,0 +1,277 @@
+"""The figures of the explorer, drawn by Bokeh: made once, then fed with new numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cevnslab.explorer.exploration import Counts, Exploration
+from cevnslab.figures.labels import power_of_ten, value_text
+from cevnslab.inference.levels import delta_chi2_level
+from cevnslab.results import CouplingInfo, natural_exponent
+from cevnslab.units import scaled
+
+FloatArray = NDArray[np.float64]
+
+COLOURS = ("#2f7fd1", "#e07b00", "#1b9e77", "#b455c9", "#d6336c", "#7d8f00", "#00a0b0", "#8a6d4b")
+"""Of detectors: as far from white as from black, so that they are seen on both."""
+STANDARD_MODEL, COUPLING, GREY = "#e07b00", "#d6336c", "#8a8a8a"
+HIGHEST = 3.5
+"""Of the axis of delta chi^2, in units of the level."""
+DECADES = 5.0
+"""Of the axis of counts, below the highest."""
+ROOM = 0.08
+"""Of the axes of the contour, beyond the regions."""
+
+
+class Figures:
+    """Delta chi^2, contour and spectrum of an exploration; `draw` moves what has changed."""
+
+    def __init__(self, exploration: Exploration) -> None:
+        self.names = list(exploration.analyses)
+        labels = {name: analysis.label for name, analysis in exploration.analyses.items()}
+        twice = [label for label in labels.values() if list(labels.values()).count(label) > 1]
+        self.labels = {name: name if label in twice else label for name, label in labels.items()}
+        """How the page calls detectors and combinations."""
+        self._curve = _Curve(self.labels)
+        self._contour = _Contour(self.labels)
+        self._spectrum = _Spectrum()
+        self.curve, self.contour, self.spectrum = self._curve.figure, self._contour.figure, self._spectrum.figure
+
+    def draw(self, exploration: Exploration, spectrum: str, *, at_rest: bool) -> None:
+        """Feed the figures; contours that take long are drawn `at_rest` alone."""
+        self._curve.draw(exploration)
+        self._contour.draw(exploration, at_rest)
+        self._spectrum.draw(exploration.counts(spectrum), exploration.info(exploration.couplings[0]))
+
+
+def axis_of(name: str, info: CouplingInfo, largest: float) -> tuple[float, str]:
+    """Factor from plain units to an axis, and what the axis is called: the coupling as study files name it."""
+    exponent = power_of_ten(largest, natural_exponent(info.scale))
+    unit = scaled(info.unit, exponent)
+    return 10.0**-exponent, f"{name} ({unit})" if unit else name
+
+
+def _figure(title: str, y_label: str, **options: Any) -> Any:
+    """An empty figure without tools: they would be tab stops without a name, and catch the finger that scrolls."""
+    from bokeh.plotting import figure
+
+    made = figure(
+        title=title,
+        y_axis_label=y_label,
+        sizing_mode="stretch_both",
+        min_height=200,
+        toolbar_location=None,
+        tools="",
+        output_backend="canvas",
+        **options,
+    )
+    made.title.text_font_size = "13px"
+    made.background_fill_alpha = made.border_fill_alpha = 0.0
+    return made
+
+
+def _legend_below(made: Any, columns: int) -> None:
+    from bokeh.models import Legend
+
+    legend = Legend(
+        items=[item for each in made.legend for item in each.items], orientation="horizontal", ncols=columns
+    )
+    for each in list(made.legend):
+        made.center.remove(each)
+    legend.update(click_policy="hide", location="left", label_text_font_size="11px", label_height=14, glyph_height=14)
+    legend.update(background_fill_alpha=0.0, border_line_alpha=0.0, margin=0, padding=2, spacing=2, label_standoff=3)
+    made.add_layout(legend, "below")
+
+
+LONGEST_LABEL = 20
+"""Letters of an entry of a legend."""
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= LONGEST_LABEL else f"{label[: LONGEST_LABEL - 1]}\u2026"
+
+
+def _source(*columns: str) -> Any:
+    from bokeh.models import ColumnDataSource
+
+    return ColumnDataSource({column: [] for column in columns})
+
+
+def _range(axis: Any, low: float, high: float) -> None:
+    if (axis.start, axis.end) != (low, high):
+        axis.update(start=low, end=high)
+
+
+class _Curve:
+    """Delta chi^2 of the first coupling, a line per detector, with the level and the goals."""
+
+    def __init__(self, labels: dict[str, str]) -> None:
+        from bokeh.models import Range1d, Span
+
+        self.figure = _figure("", "\u0394\u03c7\u00b2", x_range=Range1d(-1, 1), y_range=Range1d(0, 1))
+        self.lines = {name: _source("x", "y") for name in labels}
+        for (name, source), colour in zip(self.lines.items(), _cycled(COLOURS, len(labels)), strict=True):
+            self.figure.line("x", "y", source=source, color=colour, line_width=2, legend_label=_short(labels[name]))
+        self.goals = _source("x")
+        self.figure.vspan("x", source=self.goals, color=COUPLING, line_width=2, line_dash="dotted", legend_label="goal")
+        self.level = Span(dimension="width", location=0.0, line_color=GREY, line_dash="dashed")
+        self.figure.add_layout(self.level)
+        _legend_below(self.figure, 3)
+
+    def draw(self, exploration: Exploration) -> None:
+        """The curves of all detectors."""
+        low, high = exploration.curve_range()
+        name = exploration.couplings[0]
+        factor, label = axis_of(name, exploration.info(name), max(abs(low), abs(high)))
+        level = delta_chi2_level(exploration.level, 1)
+        for detector, source in self.lines.items():
+            curve = exploration.curve(detector, low, high)
+            source.data = {"x": curve.value * factor, "y": curve.delta_chi2}
+        marks = [
+            goal.value * factor for goal in exploration.goals() if goal.coupling == name and goal.quantity != "width"
+        ]
+        self.goals.data = {"x": marks}
+        self.figure.legend[0].items[-1].visible = bool(marks)
+        self.level.location = level
+        _range(self.figure.x_range, low * factor, high * factor)
+        _range(self.figure.y_range, 0.0, HIGHEST * level)
+        self.figure.xaxis.axis_label = label
+        self.figure.title.text = f"\u0394\u03c7\u00b2 of {name}; dashed: {100 * exploration.level:.10g} % CL"
+
+
+class _Contour:
+    """The region of both couplings, a line per detector, beside that of real data."""
+
+    def __init__(self, labels: dict[str, str]) -> None:
+        from bokeh.models import Range1d
+
+        self.figure = _figure("", "", x_range=Range1d(-1, 1), y_range=Range1d(-1, 1))
+        self.lines = {name: _source("x", "y") for name in labels}
+        for source, colour in zip(self.lines.values(), _cycled(COLOURS, len(labels)), strict=True):
+            self.figure.line("x", "y", source=source, color=colour, line_width=2)  # the curves' legend names them
+        self.reference = _source("x", "y")
+        self.figure.line(
+            "x", "y", source=self.reference, color=GREY, line_width=2, line_dash="dashed", legend_label="COHERENT data"
+        )
+        self.standard_model = _source("x", "y")
+        self.figure.scatter("x", "y", source=self.standard_model, marker="cross", size=10, color=GREY, line_width=2)
+        _legend_below(self.figure, 3)
+
+    def draw(self, exploration: Exploration, at_rest: bool) -> None:
+        """The regions; those that take long stay as they were until all is at rest."""
+        x, y = exploration.couplings
+        quick = {name: exploration.quick(name) for name in self.lines}
+        regions = {name: exploration.contour(name) for name in self.lines if at_rest or quick[name]}
+        polygons = [polygon for region in regions.values() for polygon in region]
+        if len(regions) < len(self.lines):
+            for name, region in regions.items():
+                self._feed(self.lines[name], region, self._factors)
+            return
+        info = [exploration.info(name) for name in (x, y)]
+        corners = np.concatenate(polygons) if polygons else np.array([[each.scale for each in info]] * 2)
+        corners = np.vstack([corners, [each.standard_model or 0.0 for each in info]])
+        low, high = corners.min(axis=0), corners.max(axis=0)
+        room = ROOM * np.where(high > low, high - low, 1.0)
+        axes = [axis_of(name, each, size) for name, each, size in zip((x, y), info, abs(corners).max(0), strict=True)]
+        self._factors = np.array([factor for factor, _ in axes])
+        for name, region in regions.items():
+            self._feed(self.lines[name], region, self._factors)
+        self._feed(self.reference, exploration.reference_contour(), self._factors)
+        there = np.array([each.standard_model or 0.0 for each in info]) * self._factors
+        self.standard_model.data = {"x": there[:1], "y": there[1:]}
+        low, high = (low - room) * self._factors, (high + room) * self._factors
+        _range(self.figure.x_range, *map(float, (low[0], high[0])))
+        _range(self.figure.y_range, *map(float, (low[1], high[1])))
+        self.figure.xaxis.axis_label, self.figure.yaxis.axis_label = axes[0][1], axes[1][1]
+        self.figure.title.text = f"{x} and {y}, {100 * exploration.level:.10g} % CL"
+
+    _factors = np.ones(2)
+
+    @staticmethod
+    def _feed(source: Any, region: Iterable[FloatArray], factors: FloatArray) -> None:
+        """All polygons as one line, with gaps between."""
+        parts = [np.vstack([polygon * factors, [[np.nan, np.nan]]]) for polygon in region]
+        line = np.concatenate(parts) if parts else np.empty((0, 2))
+        source.data = {"x": line[:, 0], "y": line[:, 1]}
+
+
+class _Spectrum:
+    """Counts per bin of one detector: background, signal in the Standard Model and with the coupling, observed."""
+
+    def __init__(self) -> None:
+        from bokeh.models import Range1d
+
+        self.figure = _figure("", "counts per bin", x_range=Range1d(0, 1), y_range=Range1d(1, 10), y_axis_type="log")
+        self.steps = {name: _source("x", "y") for name in ("background", "standard_model", "coupling", "sum")}
+        looks: dict[str, dict[str, Any]] = {
+            "background": {"color": GREY, "legend_label": "background"},
+            "standard_model": {"color": STANDARD_MODEL, "legend_label": "Standard Model"},
+            "coupling": {"color": COUPLING, "line_dash": "dashed", "legend_label": "with the coupling"},
+            "sum": {"color": COLOURS[0], "legend_label": "all, Standard Model"},
+        }
+        for name, look in looks.items():
+            self.figure.step("x", "y", source=self.steps[name], mode="after", line_width=2, **look)
+        self.observed = _source("x", "y")
+        self.figure.scatter("x", "y", source=self.observed, size=5, color=COLOURS[2], legend_label="observed")
+        _legend_below(self.figure, 3)
+        self.items = {item.label.value: item for item in self.figure.legend[0].items}
+
+    def draw(self, counts: Counts, info: CouplingInfo) -> None:
+        """The counts of one detector."""
+        sums = {
+            "background": counts.background,
+            "standard_model": counts.standard_model,
+            "coupling": counts.coupling,
+            "sum": None if counts.observed is None else counts.background + counts.standard_model,
+        }
+        for name, values in sums.items():
+            self.steps[name].data = _stairs(counts.edges, values)
+        centres = (counts.edges[1:] + counts.edges[:-1]) / 2
+        seen = np.empty(0) if counts.observed is None else _positive(counts.observed)
+        self.observed.data = {"x": centres[: len(seen)], "y": seen}
+        for label in ("observed", "all, Standard Model"):
+            self.items[label].visible = counts.observed is not None
+        highest = max(float(np.max(values)) for values in [*sums.values(), counts.observed] if values is not None)
+        lowest = min(
+            [
+                float(values[values > 0].min())
+                for values in (counts.background, counts.standard_model)
+                if np.any(values > 0)
+            ]
+            or [highest]
+        )
+        highest = highest or 1.0
+        _range(self.figure.x_range, float(counts.edges[0]), float(counts.edges[-1]))
+        _range(self.figure.y_range, max(0.5 * lowest, highest * 10**-DECADES), 2 * highest)
+        self.figure.xaxis.axis_label = counts.axis
+        self.figure.title.text = f"{counts.detector}: signal with {plain_text(value_text(info, counts.value))}"
+
+
+def _stairs(edges: FloatArray, counts: FloatArray | None) -> dict[str, FloatArray]:
+    if counts is None:
+        return {"x": np.empty(0), "y": np.empty(0)}
+    return {"x": edges, "y": _positive(np.append(counts, counts[-1]))}
+
+
+def _positive(counts: FloatArray) -> FloatArray:
+    """Counts for a logarithmic axis: nothing where there are none."""
+    return np.where(counts > 0, counts, np.nan)
+
+
+def _cycled(colours: Sequence[str], count: int) -> list[str]:
+    return [colours[number % len(colours)] for number in range(count)]
+
+
+def plain_text(text: str) -> str:
+    r"""A formula without its signs, for texts that set none.
+
+    >>> plain_text("$q_{ee}$ = 3")
+    'q_ee = 3'
+    """
+    for sign in ("$", "{", "}", "\\mathrm", "\\"):
+        text = text.replace(sign, "")
+    return text

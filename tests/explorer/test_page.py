@@ -1,0 +1,182 @@
+"""The explorer's widgets, driven without a browser, and what the command refuses before it serves anything."""
+
+from __future__ import annotations
+
+import gc
+import socket
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+import cevnslab as cl
+from cevnslab.errors import MissingExtraError, StudyError
+from cevnslab.studies.yaml_io import parse_yaml
+
+panel = pytest.importorskip("panel", reason="the extra explore is not installed: its page was not tested")
+pytest.importorskip("panel_material_ui")
+
+from cevnslab.explorer.page import DEBOUNCE_MS, Explorer, toolkit  # noqa: E402
+from cevnslab.explorer.server import access, is_loopback, serve  # noqa: E402
+
+STUDY = {
+    "name": "two",
+    "title": "<img src=x onerror=alert(1)>",
+    "source": "ess",
+    "exposure_years": 3,
+    "couplings": ["q_ee", "q_mumu"],
+    "uncertainties": {"signal": 0.10, "background": 0.01},
+    "detectors": [{"preset": "ess-ge"}, {"preset": "ess-csi"}],
+    "design": [
+        {"name": "far", "key": "detectors.ess-ge.mass_kg", "from": 1, "to": 50, "detector": "ess-ge"}
+        | {"goal": {"coupling": "q_ee", "upper": 4e-9}}
+    ],
+}
+THRESHOLD = "detectors.ess-ge.threshold_kev"
+
+
+@pytest.fixture(scope="module")
+def study():
+    return cl.study_from_dict(STUDY)
+
+
+@pytest.fixture
+def explorer(study):
+    return Explorer(study)
+
+
+def test_a_slider_moves_everything(explorer):
+    control = explorer.controls[THRESHOLD]
+    before = explorer.table.object, explorer.figures._curve.lines["ess-ge"].data["y"]
+    control.position.value = control.slider.position(0.3)
+    assert control.number.value == pytest.approx(0.3, rel=0.03)
+    assert explorer.exploration.value(THRESHOLD) == control.number.value
+    assert not explorer.table.object.equals(before[0])
+    assert not (explorer.figures._curve.lines["ess-ge"].data["y"] == before[1]).all()
+    assert parse_yaml(explorer.editor.value, "page")["detectors"][0]["threshold_kev"] == control.number.value
+
+
+def test_a_number_moves_the_slider(explorer):
+    control = explorer.controls[THRESHOLD]
+    control.number.value = 0.2520297
+    assert control.position.value == control.slider.position(0.2520297)
+    assert explorer.exploration.value(THRESHOLD) == 0.2520297
+    pieces = explorer.exploration.limit("ess-ge", "q_ee").segments
+    assert next(high for low, high in pieces if low <= 0 <= high) == pytest.approx(3e-9, rel=1e-6)
+
+
+@pytest.mark.parametrize("value", [500.0, -1.0, None])
+def test_a_number_out_of_range_says_why(explorer, value):
+    control = explorer.controls[THRESHOLD]
+    before = explorer.editor.value
+    control.number.value = value
+    assert control.number.error_state
+    assert "must be" in control.number.helper_text
+    assert explorer.editor.value == before
+    control.number.value = 0.5
+    assert not control.number.error_state
+
+
+def test_what_the_study_refuses_is_said_at_its_number(explorer):
+    """A threshold at which no recoil is left, beyond what a slider can know."""
+    control = explorer.controls[THRESHOLD]
+    control.slider = explorer.exploration.sliders[THRESHOLD] = replace(control.slider, high=1e5)
+    control.number.value = 500.0
+    assert "must be below maximum_kev" in control.number.helper_text
+    assert explorer.message.visible
+    control.number.value = 0.6
+    assert not explorer.message.visible
+
+
+def test_goals_and_counts_stand_in_the_table(explorer):
+    table = explorer.table.object
+    assert list(table["goal"])[:2] == ["far: not reached", ""]
+    assert table["background"][0] == "41108"
+    assert any(name.endswith("(data)") for name in table["detector"])
+    explorer.controls["detectors.ess-ge.mass_kg"].number.value = 100.0
+    assert explorer.table.object["goal"][0] == "far: reached"
+
+
+def test_choices(explorer):
+    explorer.level.value = 0.99
+    assert explorer.exploration.level == 0.99
+    explorer.first.value = "q_mumu"
+    assert explorer.exploration.couplings == ("q_mumu", "q_mumu")
+    explorer.second.value = "q_etau"
+    assert "q_etau (" in " ".join(explorer.table.object.columns)
+    explorer.spectrum.value = "ess-csi"
+    assert explorer.figures.spectrum.title.text.startswith("ess-csi")
+
+
+def test_an_upload_begins_anew_or_says_why_not(explorer):
+    explorer._opened(b"name: mine\nplugins: [x.py]\n")
+    assert "plugins: runs code" in explorer.message.object
+    assert explorer.exploration.study.name == "two"
+    text = explorer.exploration.yaml().replace("name: two", "name: three")
+    explorer._opened(text.encode())
+    assert explorer.exploration.study.name == "three"
+    assert not explorer.message.visible
+
+
+def test_the_extra_is_named_where_it_is_missing(study, monkeypatch):
+    monkeypatch.setitem(sys.modules, "panel", None)
+    toolkit.cache_clear()
+    try:
+        with pytest.raises(MissingExtraError, match=r"pip install 'cevnslab\[explore\]'"):
+            study.explore()
+    finally:
+        toolkit.cache_clear()
+
+
+def test_a_notebook_shows_the_page_body(study):
+    body = study.explore()
+    assert type(body).__name__ == "Column"
+    assert any(type(child).__name__ == "Accordion" for child in body)
+
+
+def test_the_wait_for_moves_is_set_where_panel_keeps_it():
+    from panel.reactive import Syncable
+
+    toolkit()
+    assert Syncable._debounce == DEBOUNCE_MS
+
+
+def test_who_may_reach_the_page():
+    assert access("127.0.0.1", None) == access("::1", None) == access("localhost", None) == {}
+    for address in ("0.0.0.0", "::", "192.168.1.5", "example.org"):
+        assert not is_loopback(address)
+        with pytest.raises(StudyError, match="give a --token"):
+            access(address, None)
+    secured = access("0.0.0.0", "correct-horse-battery")
+    assert secured["basic_auth"] == "correct-horse-battery"
+    assert len(secured["cookie_secret"]) >= 32
+    with pytest.raises(StudyError, match="at least 12 characters"):
+        access("0.0.0.0", "1234")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # Tornado leaves the socket to Python
+def test_a_port_that_is_taken_is_one_message(study):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(cl.CevnslabError, match=r"cannot serve on 127.0.0.1, port \d+: .*in use"):
+            serve(study, port=taken.getsockname()[1])
+    gc.collect()
+
+
+def test_the_command_refuses_before_it_serves(command):
+    ran = command("explore", "parada2024", "--address", "0.0.0.0", "--no-browser")
+    assert (ran.status, ran.err.count("\n")) == (2, 1)
+    assert "--token" in ran.err
+    assert command("explore", "paradaa2024", "--no-browser").status == 2
+
+
+def test_a_study_without_couplings_is_refused():
+    with pytest.raises(StudyError, match="at least one coupling"):
+        Explorer(cl.study_from_dict({**STUDY, "couplings": [], "design": []}))
+
+
+def test_the_module_is_imported_late():
+    code = "import sys, cevnslab.cli.commands, cevnslab.explorer.page; sys.exit('panel' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
