@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 import pytest
 import yaml
@@ -23,6 +24,7 @@ webdriver = pytest.importorskip(
 )
 pytest.importorskip("panel", reason="the extra explore is not installed: no browser opened it")
 
+from selenium.common.exceptions import StaleElementReferenceException  # noqa: E402
 from selenium.webdriver.chrome.options import Options  # noqa: E402
 from selenium.webdriver.chrome.service import Service  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
@@ -67,6 +69,10 @@ const walk = root => { for (const e of root.querySelectorAll('*')) {
   if (e.shadowRoot) { const inner = walk(e.shadowRoot); if (inner) return inner; } } };
 return walk(document);
 """
+ROWS = FIND.replace(
+    "return walk(document)",
+    "const t = walk(document); return t ? [...t.rows].map(r => [...r.cells].map(c => c.textContent)) : []",
+)
 TEXT = """
 const walk = root => [...root.childNodes].map(n => n.nodeType == 3 ? n.textContent
   : ['STYLE', 'SCRIPT'].includes(n.tagName) ? '' : (n.shadowRoot ? walk(n.shadowRoot) : '') + walk(n)).join('\\n');
@@ -78,9 +84,9 @@ def waited(condition, what):
     """What a condition gives as soon as it is true."""
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
-        found = condition()
-        if found:
-            return found
+        with suppress(StaleElementReferenceException):  # what was looked at was drawn anew
+            if found := condition():
+                return found
         time.sleep(0.05)
     raise AssertionError(f"{what} did not come about")
 
@@ -106,14 +112,7 @@ class Visitor:
     def row(self, detector):
         """The cells of a row of the table of limits."""
         label = {"ess-ge": "Ge", "ess-csi": "CsI"}[detector]
-        table = self.driver.execute_script(FIND, "table", "")
-        rows = (
-            []
-            if table is None
-            else self.driver.execute_script(
-                "return [...arguments[0].rows].map(r => [...r.cells].map(c => c.textContent))", table
-            )
-        )
+        rows = self.driver.execute_script(ROWS, "table", "")
         return next((row for row in rows if row[0].startswith(label)), None)
 
     def text(self):
