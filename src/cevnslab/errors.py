@@ -49,6 +49,10 @@ class PhysicsError(CevnslabError):
     """Values outside the domain in which a formula holds."""
 
 
+class UnreachedBinsError(PhysicsError):
+    """Bins that no recoil of a channel can reach: another channel may."""
+
+
 class StatisticsError(CevnslabError):
     """A likelihood that cannot be formed from the counts it was given."""
 

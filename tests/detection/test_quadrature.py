@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -251,3 +253,61 @@ def test_a_law_of_light_that_ends_within_the_bins():
     readout = Readout(np.array([0.2, 0.3, 2.0]), QuenchingTable((0.2, 4.0), (0.2, 0.2)), LAWS["sqrt"])
     with pytest.raises(PhysicsError, match=r"covers recoils from 0\.2 to 4 keV, but the bins see recoils up to 9"):
         readout.nodes(9.0)
+
+
+def test_nodes_stand_where_windows_vary():
+    edges = np.linspace(1.0, 41.0, 11)
+    numbers = {}
+    for sigma in (1e-2, 1e-4, 1e-6):
+        readout = Readout(edges, UNQUENCHED, Resolution(sigma, 1.0))
+        nodes = readout.nodes(80.0)
+        numbers[sigma] = len(nodes.weight_kev)
+        counts = readout.windows(nodes.recoil_energy_kev) @ (nodes.weight_kev / nodes.recoil_energy_kev)
+        # Smearing a falling rate moves counts at the lowest edge and the highest by sigma^2 at most.
+        assert counts[1:-1] == pytest.approx(np.log(edges[2:-1] / edges[1:-2]), rel=max(2 * sigma**2, 1e-12))
+    assert numbers[1e-6] < 4 * numbers[1e-2]
+
+
+@pytest.mark.parametrize("law", ["sqrt", "linear", "none"])
+@pytest.mark.parametrize("efficiency", [0.5, LAR_EFFICIENCY])
+def test_blocks_of_recoils_count_as_all_together(law, efficiency, monkeypatch):
+    light = QuenchingTable((0.1, 2.0, 4.0, 100.0), (0.2, 0.4, 0.15, 0.3))  # bends back
+    readout = Readout(np.linspace(0.5, 20.0, 80), light, LAWS[law], efficiency)
+    recoil = readout.nodes(60.0).recoil_energy_kev
+    whole = readout.windows(recoil)
+    monkeypatch.setattr("cevnslab.detection.readout.BLOCK_SIZE", 500)
+    windows = np.zeros_like(whole)
+    blocks = list(readout.blocks(recoil))
+    for block, bins, part in blocks:
+        windows[bins, block] = part
+    assert len(blocks) > 10
+    assert max(part.size for _, _, part in blocks) <= 500
+    assert windows == pytest.approx(whole, rel=1e-14, abs=1e-17)
+
+
+def test_a_width_too_narrow_for_its_range_is_refused(monkeypatch):
+    monkeypatch.setattr(quadrature, "MOST_NODES", 5000)
+    with pytest.raises(PhysicsError, match=r"resolution: .*at most 5e\+03 are computed; give fewer bins"):
+        Readout(np.linspace(1.0, 41.0, 400), UNQUENCHED, Resolution(1e-4, 1.0)).nodes(80.0)
+
+
+def test_ten_thousand_bins_without_resolution_take_little_memory():
+    study = cl.study_from_dict(
+        {
+            "name": "many",
+            "source": "ess",
+            "exposure_years": 3,
+            "couplings": ["q_ee"],
+            "uncertainties": {"signal": 0.1, "background": 0.01},
+            "detectors": [{"preset": "ess-ge", "name": "many", "bins": 10_000, "resolution": "none"}],
+        }
+    )
+    tracemalloc.start()
+    try:
+        counts = study.setups[0].response.counts()
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 0.3e9  # design.md section 8 allows 0.5 GB for the whole process
+    coarse = cl.response(cl.load_source("ess"), replace(cl.load_detector("ess-ge"), resolution=None), years=3)
+    assert counts.sum() == pytest.approx(coarse.counts().sum(), rel=1e-9)

@@ -68,10 +68,11 @@ def _run(study_name: str, output: Path, workers: int, scheduler: str | None, fas
         from cevnslab.reports.tables import result_text
         from cevnslab.studies.blocks import check_options
         from cevnslab.studies.load import load_study
+        from cevnslab.studies.preparation import prepare
 
         study = load_study(study_name, data=data, announce=notice)
         check_options(study, workers, scheduler, fast)
-        study.responses()
+        prepare(study)
         with result_folder(output, study.name, f"{study.sha256} {fast}", FILES, command="run", alone=True) as store:
             announce_replacement(output / study.name, study.sha256)
             result = study.run(store=store, workers=workers, scheduler=scheduler, fast=fast)
@@ -177,11 +178,14 @@ def figures(
 
 @app.command()
 def check(study: StudyPath, data: Data = None) -> None:
-    """Validate a study file and say in words what it would compute."""
+    """Validate a study file, all but the fits, and say in words what it would compute; nothing is downloaded."""
     from cevnslab.reports.describe import describe
     from cevnslab.studies.load import load_study
+    from cevnslab.studies.preparation import check as check_study
 
-    say(describe(load_study(study, data=data, announce=notice)))
+    loaded = load_study(study, data=data, announce=notice)
+    check_study(loaded)
+    say(describe(loaded))
 
 
 @app.command()

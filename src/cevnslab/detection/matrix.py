@@ -82,6 +82,14 @@ class ResponseMatrix:
         """The nodes."""
         return [float(energy) for energy in self.energy_kev]
 
+    def steps_kev(self, edges: FloatArray, efficiency: Efficiency) -> FloatArray | None:
+        """None: the nodes are kinks, between which the windows are linear."""
+        return None
+
+    def seen_bins(self, edges: FloatArray, low_kev: float, high_kev: float) -> slice:
+        """All: it says itself where an energy is counted."""
+        return slice(0, self.probability.shape[1])
+
     def windows(self, edges: FloatArray, efficiency: Efficiency, energy_kev: FloatArray) -> FloatArray:
         """Probabilities between the nodes, shape (bins, energies); `PhysicsError` for an efficiency besides."""
         if efficiency != 1.0:

@@ -1,8 +1,8 @@
 """Where to evaluate the recoil integrals: nodes in the true recoil energy.
 
 Gauss-Legendre panels in the variable in which the smearing is constant (`cevnslab.detection.smearing.Variable`), split
-at every kink of the integrand, each so short that the light grows by a few widths of the smearing at most. The light
-is only evaluated, never inverted: it may bend back.
+at every kink of the integrand, each so short that the light grows by a few widths of the smearing at most where the
+windows vary: near the edges of bins. The light is only evaluated, never inverted: it may bend back.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cevnslab.detection.smearing import Variable
+from cevnslab.errors import PhysicsError
 
 FloatArray = NDArray[np.float64]
 
@@ -24,6 +25,12 @@ MINIMUM_PANELS = 12
 """Over the whole range: what form factors and kinematics need where the resolution is coarse."""
 LOW_ENERGY_SPLITS = tuple(4.0**power for power in range(1, 8))
 """Panels end at these multiples of the lowest true energy too: a rate of 1/T^2 has its pole near there."""
+STEP_SIGMAS = 10.0
+"""Further from an edge than this a window is 0 or 1: there the smearing asks for no panels."""
+SEARCHED_AT_ONCE, CUTS = 32, 4
+"""A panel that needs more pieces than the first is cut into the second: most of it may be far from edges."""
+MOST_NODES = 5_000_000
+"""Half a gigabyte for each dozen arrays; a resolution that needs more is too narrow for its bins."""
 ROUNDING = 1e-9
 """Of a panel's length, that does not cut it once more."""
 
@@ -44,6 +51,7 @@ def recoil_nodes(
     variable: Variable,
     light: Callable[[FloatArray], FloatArray],
     kinks: Iterable[float] = (),
+    steps: FloatArray | None = None,
 ) -> RecoilNodes:
     """Nodes between two recoil energies.
 
@@ -55,6 +63,10 @@ def recoil_nodes(
         Energy on the detector's axis as a function of the recoil energy.
     kinks
         Recoil energies in keV at which the integrand is not smooth.
+    steps
+        Lights near which the windows vary, rising; None: they vary everywhere.
+
+    Raises `PhysicsError` where more than `MOST_NODES` are needed.
 
     """
     splits = {kink for kink in kinks if low_kev < kink < high_kev}
@@ -64,12 +76,24 @@ def recoil_nodes(
     borders = coordinate.of(np.array([low_kev, *sorted(splits), high_kev]))
     longest = (borders[-1] - borders[0]) / MINIMUM_PANELS
     starts, lengths = borders[:-1], np.diff(borders)
+    stepped = None if steps is None else variable.of(steps[steps > 0] if variable.law != "sqrt" else steps)
     while True:
         seen = variable.of(light(coordinate.energy_and_slope(np.append(starts, borders[-1]))[0]))
-        sizes = np.maximum(lengths / longest, np.abs(np.diff(seen)) / (SIGMAS_PER_PANEL * variable.width))
-        pieces = np.ceil(sizes * (1 - ROUNDING)).astype(int).clip(min=1)
+        widths = np.abs(np.diff(seen)) / (SIGMAS_PER_PANEL * variable.width)
+        if stepped is not None:
+            reach = STEP_SIGMAS * variable.width
+            first = np.searchsorted(stepped, np.minimum(seen[:-1], seen[1:]) - reach)
+            widths[first == np.searchsorted(stepped, np.maximum(seen[:-1], seen[1:]) + reach)] = 0.0
+            widths[widths > SEARCHED_AT_ONCE] = CUTS
+        pieces = np.ceil(np.maximum(lengths / longest, widths) * (1 - ROUNDING)).clip(min=1)
         if np.all(pieces == 1):
             break
+        if (needed := float(pieces.sum()) * NODES_PER_PANEL) > MOST_NODES:
+            raise PhysicsError(
+                f"resolution: so narrow a width over this range takes more than {needed:.2g} recoil energies, at most "
+                f"{MOST_NODES:.2g} are computed; give fewer bins, a wider resolution, or resolution: none"
+            )
+        pieces = pieces.astype(int)
         lengths = np.repeat(lengths / pieces, pieces)
         starts = np.repeat(starts, pieces) + lengths * np.concatenate([np.arange(n) for n in pieces])
     v = (starts[:, None] + lengths[:, None] / 2 * (1 + _LEGENDRE_NODES)).ravel()

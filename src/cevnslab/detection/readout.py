@@ -8,7 +8,7 @@ detector and every data set is folded here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,7 @@ from cevnslab.detection.folding import Monomial, fold, sorted_monomials
 from cevnslab.detection.quadrature import RecoilNodes, recoil_nodes
 from cevnslab.detection.quenching import Quenching
 from cevnslab.detection.smearing import Smearing
-from cevnslab.errors import PhysicsError
+from cevnslab.errors import PhysicsError, UnreachedBinsError
 from cevnslab.physics.atoms import binding_energies_kev
 from cevnslab.physics.couplings import Coupling
 from cevnslab.physics.cross_sections import AtomicElectrons, Scatterer, scatterers
@@ -28,6 +28,9 @@ from cevnslab.physics.nuclei import Target
 from cevnslab.physics.sources import FluxComponent, Source
 
 FloatArray = NDArray[np.float64]
+
+BLOCK_SIZE = 4_000_000
+"""Probabilities that are kept at once, recoils times bins: 32 MB an array."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,11 +58,30 @@ class Readout:
         low, high = self.recoil_range_kev or self._reach(maximum_recoil_kev)
         high = min(high, maximum_recoil_kev)
         if not low < high:
-            raise PhysicsError(
+            raise UnreachedBinsError(
                 f"no recoil reaches the bins: they need true recoil energies above {low:.4g} keV, the source and "
                 f"target give {maximum_recoil_kev:.4g} keV at most"
             )
-        return recoil_nodes(low, high, self.smearing.variable, self.light.light_kev, [*kinks, *self._kinks])
+        steps = self.smearing.steps_kev(self.edges, self.efficiency)
+        return recoil_nodes(low, high, self.smearing.variable, self.light.light_kev, [*kinks, *self._kinks], steps)
+
+    def blocks(self, recoil_energy_kev: FloatArray) -> Iterator[tuple[slice, slice, FloatArray]]:
+        """Runs of recoils with the bins that they reach and their windows there, each small enough to be kept.
+
+        Windows of many narrow bins are nearly all zero: together they would take gigabytes.
+        """
+        light = self.light.light_kev(recoil_energy_kev)
+        waiting = [slice(0, len(light))]
+        while waiting:
+            block = waiting.pop()
+            inside = light[block]
+            bins = self.smearing.seen_bins(self.edges, float(inside.min()), float(inside.max()))
+            if len(inside) > 1 and len(inside) * (bins.stop - bins.start) > BLOCK_SIZE:
+                middle = (block.start + block.stop) // 2
+                waiting += [slice(middle, block.stop), slice(block.start, middle)]
+            elif bins.start < bins.stop:
+                edges = self.edges[bins.start : bins.stop + 1]
+                yield block, bins, self.smearing.windows(edges, self.efficiency, inside)
 
     @property
     def _kinks(self) -> list[float]:
@@ -76,7 +98,7 @@ class Readout:
         if float(self.light.light_kev(first)) < lowest:
             recoils = self.light.recoils_kev(lowest)
             if not recoils:
-                raise PhysicsError(
+                raise UnreachedBinsError(
                     f"no recoil reaches the bins: none gives the light of {lowest:.4g} keV that they need"
                 )
             low = recoils[0]
@@ -133,12 +155,15 @@ def fold_channel(
         particles = scatterers(of, channel, form_factor, radiative_corrections=radiative_corrections)
         components = [component for group in groups for component in group]
         nodes = readout.nodes(*_ends_and_kinks(particles, components))
-        windows = readout.windows(nodes.recoil_energy_kev)
-        terms = [
-            fold(particles, group, couplings, nodes.recoil_energy_kev, nodes.weight_kev, windows, luminosity)
-            for group in groups
-        ]
-        nothing = np.zeros(len(windows))
+        recoil, weight = nodes.recoil_energy_kev, nodes.weight_kev
+        # A table of the efficiency that is too short is too short for all recoils, not for those of a block.
+        nothing = np.zeros(len(readout.windows(recoil[[0, -1]])))
+        terms: list[dict[Monomial, FloatArray]] = [{} for _ in groups]
+        for block, bins, windows in readout.blocks(recoil):
+            for part, group in zip(terms, groups, strict=True):
+                counts = fold(particles, group, couplings, recoil[block], weight[block], windows, luminosity)
+                for monomial, seen in counts.items():
+                    part.setdefault(monomial, nothing.copy())[bins] += seen
         return {m: np.stack([part.get(m, nothing) for part in terms]) for m in sorted_monomials(terms)}
 
     return with_factors(with_expansion(terms_of, target, couplings), channel, couplings)

@@ -24,8 +24,8 @@ from cevnslab.detection.axes import BinAxis
 from cevnslab.detection.detector import Detector
 from cevnslab.detection.expansion import Expansion, expansions_of
 from cevnslab.detection.folding import Monomial, sorted_monomials
-from cevnslab.detection.readout import fold_channel, luminosity_per_cm2
-from cevnslab.errors import PhysicsError
+from cevnslab.detection.readout import fold_channel, luminosity_per_cm2, with_factors
+from cevnslab.errors import PhysicsError, UnreachedBinsError
 from cevnslab.frozen import frozen, frozen_array
 from cevnslab.physics.arrival_times import arrival_fractions
 from cevnslab.physics.couplings import COUPLINGS, Coupling, coupling
@@ -207,8 +207,10 @@ def response(
     radiative_corrections
         Corrected couplings on nuclei (`cevnslab.cross_sections.cevns`).
 
-    Raises `PhysicsError` where no recoil reaches the bins, a table does not cover the energies needed, or a
-    channel is not one of the two.
+    A channel whose recoils do not reach the bins counts nothing there.
+
+    Raises `PhysicsError` where no recoil of any channel reaches the bins, a table does not cover the energies needed,
+    or a channel is not one of the two.
 
     """
     _check_kinds(source, detector)
@@ -223,19 +225,27 @@ def response(
 
     groups = _flux_groups(source, detector)
     luminosity = luminosity_per_cm2(source, detector.target, detector.mass_kg, detector.distance_m, exposure)
-    folded = {
-        channel: fold_channel(
-            [group.components for group in groups],
-            detector.target,
-            channel,
-            declared,
-            detector.readout(channel),
-            luminosity,
-            form_factor=form_factor,
-            radiative_corrections=radiative_corrections,
-        )
-        for channel in channels
-    }
+    folded: dict[str, dict[Monomial, FloatArray]] = {}
+    unreached: dict[str, UnreachedBinsError] = {}
+    for channel in channels:
+        try:
+            folded[channel] = fold_channel(
+                [group.components for group in groups],
+                detector.target,
+                channel,
+                declared,
+                detector.readout(channel),
+                luminosity,
+                form_factor=form_factor,
+                radiative_corrections=radiative_corrections,
+            )
+        except UnreachedBinsError as fault:
+            unreached[channel] = fault
+    if not folded:
+        raise unreached[channels[0]]
+    # Bins above the end of one channel measure the other.
+    nothing = np.zeros((len(groups), next(iter(folded.values()))[()].shape[1]))
+    folded |= {channel: with_factors({(): nothing}, channel, declared) for channel in unreached}
     monomials = sorted_monomials(list(folded.values()))
     background = np.outer(
         detector.background_per_kg_day * detector.mass_kg, days_with_beam(source, detector, exposure)

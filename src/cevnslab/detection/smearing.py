@@ -65,6 +65,12 @@ class Smearing(Protocol):
     def kinks_kev(self, edges: FloatArray, efficiency: Efficiency) -> list[float]:
         """True energies at which the windows are not smooth."""
 
+    def steps_kev(self, edges: FloatArray, efficiency: Efficiency) -> FloatArray | None:
+        """Seen energies around which, within a few widths, the windows vary; None: they vary everywhere."""
+
+    def seen_bins(self, edges: FloatArray, low_kev: float, high_kev: float) -> slice:
+        """The bins in which true energies between two can be counted, all or a run of them."""
+
     def described(self, unit: str) -> str:
         """The law in a few words, with the unit of the detector's axis."""
 
@@ -82,6 +88,14 @@ class Perfect:
         """The edges and the points of the efficiency: the seen energy is the true one."""
         points = efficiency.energy_kev if isinstance(efficiency, EfficiencyTable) else ()
         return [*(float(edge) for edge in edges), *points]
+
+    def steps_kev(self, edges: FloatArray, efficiency: Efficiency) -> FloatArray | None:
+        """None that have a width: all are kinks."""
+        return None
+
+    def seen_bins(self, edges: FloatArray, low_kev: float, high_kev: float) -> slice:
+        """Those that hold the energies."""
+        return _bins_between(edges, low_kev, high_kev)
 
     def true_range(self, edges: FloatArray) -> tuple[float, float]:
         """The bins themselves."""
@@ -109,6 +123,18 @@ class _Gaussian:
     def kinks_kev(self, edges: FloatArray, efficiency: Efficiency) -> list[float]:
         """The points of an efficiency of the true energy."""
         return _points_in_true_energy(efficiency)
+
+    def steps_kev(self, edges: FloatArray, efficiency: Efficiency) -> FloatArray | None:
+        """The edges, the points of an efficiency of the seen energy, and 0 where the Gaussian is cut there."""
+        steps = np.append(edges, 0.0) if self.truncated else edges
+        if isinstance(efficiency, EfficiencyTable) and efficiency.axis == "reconstructed":
+            return np.union1d(steps, efficiency.energy_kev)
+        return np.unique(steps)
+
+    def seen_bins(self, edges: FloatArray, low_kev: float, high_kev: float) -> slice:
+        """Those within reach of the tails; the width grows with the energy."""
+        reach = (TAIL_SIGMAS + 1) * float(self.width_kev(high_kev))
+        return _bins_between(edges, low_kev - reach, high_kev + reach)
 
     def width_kev(self, energy_kev: ArrayLike) -> FloatArray:
         """sigma(E) in keV."""
@@ -289,6 +315,14 @@ class GammaPhotoelectrons:
         """The points of an efficiency of the true energy."""
         return _points_in_true_energy(efficiency)
 
+    def steps_kev(self, edges: FloatArray, efficiency: Efficiency) -> FloatArray | None:
+        """The law is wide: its windows vary everywhere."""
+        return None
+
+    def seen_bins(self, edges: FloatArray, low_kev: float, high_kev: float) -> slice:
+        """All: the law is wide."""
+        return slice(0, len(edges) - 1)
+
     def described(self, unit: str) -> str:
         """For instance ``13.4 photoelectrons per keVee``."""
         return f"{self.per_kev:.3g} photoelectrons per {unit}"
@@ -323,6 +357,16 @@ class GammaPhotoelectrons:
         else:
             probability = probability * in_true_energy(efficiency, energy_kev)
         return np.asarray(np.add.reduceat(probability, np.searchsorted(borders, edges[:-1]), axis=0))
+
+
+def _bins_between(edges: FloatArray, low_kev: float, high_kev: float) -> slice:
+    """The bins that energies between two lie in.
+
+    >>> _bins_between(np.array([1.0, 2.0, 3.0, 4.0]), 2.5, 3.5)
+    slice(1, 3, None)
+    """
+    first, last = np.searchsorted(edges, [low_kev, high_kev])
+    return slice(max(int(first) - 1, 0), min(int(last), len(edges) - 1))
 
 
 def _points_in_true_energy(efficiency: Efficiency) -> list[float]:

@@ -175,10 +175,12 @@ class RationalChi2:
             ),
             dtype=np.float64,
         )
+        axis = self.axes[0]
+        if not np.any(slope):  # nothing depends on the coupling
+            return [(axis.standard_model, float(self(axis.standard_model)))]
         degrees = [len(np.trim_zeros(side, "b")) - 1 for side in (self.numerator, self.denominator)]
         if degrees[0] == degrees[1]:
             slope = slope[: sum(degrees) - 1]  # the leading terms cancel; rounding would leave a far root
-        axis = self.axes[0]
         points = np.unique(real_roots(slope))
         if axis.one_sided:
             points = np.unique(np.append(points[points > axis.lowest], axis.lowest))

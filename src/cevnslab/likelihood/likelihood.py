@@ -337,27 +337,34 @@ class Likelihood:
         """
         data = self.observation if observation is None else observation
         places = [self.couplings.index(name) for name in hidden]
-        step = max(1, LARGEST_BATCH // max(1, self.model.numbers_per_point()))
-        several = starts is None and self.shaped
-        if several:
-            step = max(1, step // (len(self.starts) + 1))
-        pieces = []
-        for first in range(0, len(points), step):
-            chosen = np.arange(first, min(first + step, len(points)))
-            own = data.rows(chosen)
-            if several:
-                pieces.append(self._from_several(points[chosen], places, own, tolerance))
-            else:
-                start = np.zeros((len(chosen), len(self.parameters))) if starts is None else starts[chosen]
-                pieces.append(minimise(self.model, points[chosen], start, own, places, tolerance))
-        if len(pieces) == 1:
-            return pieces[0]
-        if not pieces:
+        if starts is not None or not self.shaped:
+            begin = np.zeros((len(points), len(self.parameters))) if starts is None else starts
+            return self._in_batches(points, begin, data, places, tolerance)
+        step = max(1, self._batch // (len(self.starts) + 1))
+        return _joined_minima(
+            [
+                self._from_several(points[chosen], places, data.rows(chosen), tolerance)
+                for chosen in _batches(len(points), step)
+            ]
+            or [self._in_batches(points, np.empty((0, len(self.parameters))), data, places, tolerance)]
+        )
+
+    @property
+    def _batch(self) -> int:
+        """Points that are minimised over at once."""
+        return max(1, LARGEST_BATCH // max(1, self.model.numbers_per_point()))
+
+    def _in_batches(
+        self, points: FloatArray, starts: FloatArray, data: Observation, hidden: Sequence[int], tolerance: float
+    ) -> Minimum:
+        """The minimum of every point from its one start."""
+        if not len(points):
             return Minimum(np.empty(0), np.empty((0, len(self.parameters))), np.empty((0, len(self.couplings))))
-        return Minimum(
-            np.concatenate([piece.chi2 for piece in pieces]),
-            np.concatenate([piece.pulls for piece in pieces]),
-            np.concatenate([piece.couplings for piece in pieces]),
+        return _joined_minima(
+            [
+                minimise(self.model, points[chosen], starts[chosen], data.rows(chosen), hidden, tolerance)
+                for chosen in _batches(len(points), self._batch)
+            ]
         )
 
     def _from_several(self, points: FloatArray, hidden: Sequence[int], data: Observation, tolerance: float) -> Minimum:
@@ -366,12 +373,12 @@ class Likelihood:
         count = len(points)
         many = np.tile(points, (len(starts), 1))
         place = np.tile(np.arange(count), len(starts))
-        ranked = minimise(self.model, many, np.repeat(starts, count, axis=0), data.rows(place), hidden, tolerance=LOOSE)
+        ranked = self._in_batches(many, np.repeat(starts, count, axis=0), data.rows(place), hidden, LOOSE)
         table = ranked.chi2.reshape(len(starts), count)
         chosen = np.flatnonzero((table <= table.min(axis=0) + CONTENDERS).ravel())
         chosen = chosen[_distinct(ranked, chosen, place)]
-        last = minimise(
-            self.model, ranked.couplings[chosen], ranked.pulls[chosen], data.rows(place[chosen]), hidden, tolerance
+        last = self._in_batches(
+            ranked.couplings[chosen], ranked.pulls[chosen], data.rows(place[chosen]), hidden, tolerance
         )
         order = np.lexsort((last.chi2, place[chosen]))
         best = order[np.unique(place[chosen][order], return_index=True)[1]]
@@ -429,3 +436,19 @@ def _distinct(ranked: Minimum, chosen: NDArray[np.int64], place: NDArray[np.int6
     """Of contenders of one point that ended at the same place, the first."""
     keys = np.column_stack([place[chosen], np.round(np.hstack([ranked.pulls[chosen], ranked.chi2[chosen, None]]), 1)])
     return np.asarray(np.sort(np.unique(keys, axis=0, return_index=True)[1]))
+
+
+def _batches(points: int, step: int) -> list[NDArray[np.int64]]:
+    """The numbers of all points, so many at once."""
+    return [np.arange(first, min(first + step, points)) for first in range(0, points, step)]
+
+
+def _joined_minima(pieces: Sequence[Minimum]) -> Minimum:
+    """Minima of several batches as one."""
+    if len(pieces) == 1:
+        return pieces[0]
+    return Minimum(
+        np.concatenate([piece.chi2 for piece in pieces]),
+        np.concatenate([piece.pulls for piece in pieces]),
+        np.concatenate([piece.couplings for piece in pieces]),
+    )

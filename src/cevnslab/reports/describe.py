@@ -9,6 +9,7 @@ from cevnslab.physics.sources import PionDecayAtRest, Source, neutrinos_per_cm2,
 from cevnslab.reports.assumptions import assumptions
 from cevnslab.studies.feldman_cousins import Options
 from cevnslab.studies.setups import AnySetup, DetectorSetup, ExperimentSetup, sparse_bins
+from cevnslab.studies.sizes import bytes_text, sizes
 from cevnslab.studies.study import Study
 
 
@@ -64,10 +65,29 @@ def describe(study: Study) -> str:
             f"  {curve.channel} cross section on {curve.target} at {curve.energy_mev:g} MeV: Standard Model and "
             f"{curve.coupling} = {values}"
         )
+    lines += _describe_sizes(study)
     lines += [f"  {sentence}" for sentence in assumptions(study.as_dict())]
     if file.figures is not None:
         lines.append(f"  figures: {', '.join(figure.name for figure in file.figures)}")
     return "\n".join(lines)
+
+
+def _describe_sizes(study: Study) -> list[str]:
+    """What a run takes: memory, and how often something is computed again."""
+    each = sizes(study)
+    lines = []
+    if each:
+        total, largest = sum(size.likelihood_bytes for size in each), max(each, key=lambda one: one.likelihood_bytes)
+        lines.append(
+            f"  memory: {bytes_text(total)} of counts in fits, most for {largest.detector}, "
+            f"{_count(largest.bins, 'bin')} of {_count(largest.products, 'product')} of couplings"
+        )
+    if toys := max((size.toys for size in each), default=0):
+        most = max(size.toy_bytes for size in each)
+        lines.append(f"  memory: {bytes_text(most)} for {toys} pseudo-experiments at once in each process")
+    again = sum(len(scan.values) for scan in study.file.scans)
+    again += sum(asked.x.points * asked.y.points for asked in study.file.maps)
+    return [*lines, *([f"  {_count(again, 'point')} of scans and maps, a study each"] if again else [])]
 
 
 def _sparse(setup: AnySetup) -> str | None:

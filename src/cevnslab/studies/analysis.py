@@ -15,7 +15,7 @@ from cevnslab.inference.toys import Experiment
 from cevnslab.likelihood.likelihood import Likelihood, Prior
 from cevnslab.likelihood.profile import ProfileLikelihood
 from cevnslab.studies import schema
-from cevnslab.studies.setups import AnySetup, DetectorSetup
+from cevnslab.studies.setups import AnySetup, DetectorSetup, ExperimentSetup
 from cevnslab.studies.study import Study
 from cevnslab.studies.systematics import with_systematics
 
@@ -79,8 +79,10 @@ class Analysis:
         )
 
 
-def analyses(study: Study, earlier: Mapping[str, Analysis] = MappingProxyType({})) -> dict[str, Analysis]:
-    """The detectors, then the combinations of a study, by name.
+def analyses(
+    study: Study, earlier: Mapping[str, Analysis] = MappingProxyType({}), *, data: bool = True
+) -> dict[str, Analysis]:
+    """The detectors, then the combinations of a study, by name; without `data` those that read no data set.
 
     `earlier` holds those of a variation of the same study: what has the very same setups is taken over.
     """
@@ -91,8 +93,14 @@ def analyses(study: Study, earlier: Mapping[str, Analysis] = MappingProxyType({}
         return known if same else None
 
     with located(study.where):
-        made = {setup.name: kept(setup.name, (setup,)) or _single(setup, study.file) for setup in study.setups}
+        made = {
+            setup.name: kept(setup.name, (setup,)) or _single(setup, study.file)
+            for setup in study.setups
+            if data or not isinstance(setup, ExperimentSetup)
+        }
     for combination in study.file.combinations:
+        if not set(combination.detectors) <= set(made):
+            continue
         with located(f"combinations.{combination.name}"):
             members = [made[name] for name in combination.detectors]
             setups = tuple(setup for member in members for setup in member.setups)

@@ -11,9 +11,9 @@ from cevnslab.inference.intervals import best_fit, interval
 from cevnslab.physics.cross_sections import differential
 from cevnslab.physics.nuclei import target
 from cevnslab.studies import schema
-from cevnslab.studies.analysis import Analysis, analyses
+from cevnslab.studies.analysis import Analysis
 from cevnslab.studies.rules import recoil_range
-from cevnslab.studies.scans import vary
+from cevnslab.studies.scans import scanned
 from cevnslab.studies.study import Study
 
 FloatArray = NDArray[np.float64]
@@ -63,21 +63,14 @@ def contours(study: Study, analysis: Analysis, x: str, y: str) -> list[results.C
 
 def scan_points(study: Study, scan: str, key: str, value: float) -> list[results.ScanPoint]:
     """The limits of every analysis that a scanned key can change, at one of its values."""
-    varied, changed = vary(study, key, value)
+    varied, made, changed = scanned(study, scan, key, value)
     return [
         results.ScanPoint(scan, key, value, limit)
-        for name, analysis in analyses(varied).items()
+        for name, analysis in made.items()
         if name in changed
-        for coupling in scanned_couplings(study, key)
+        for coupling in study.file.scanned_couplings(key)
         for limit in limits(varied, analysis, coupling)
     ]
-
-
-def scanned_couplings(study: Study, key: str) -> list[str]:
-    """The couplings whose limits a key can change: a mediator's key its own alone, unless it is minimised over."""
-    names = [new.name for new in study.couplings]
-    own = [name for name in names if key.startswith(f"couplings.{name}.") and name not in study.file.profile]
-    return own or names
 
 
 def cross_sections(study: Study, asked: schema.CrossSection) -> list[results.CrossSectionCurve]:

@@ -98,11 +98,18 @@ def _background_names(spec: Detector | Experiment) -> list[str]:
 def _computed(file: StudyFile, registry: Mapping[str, Coupling]) -> Computed:
     """What panels may show."""
     projected = [spec for spec in file.detectors if isinstance(spec, Detector)]
+    measured = [spec.name for spec in file.detectors if isinstance(spec, Experiment)]
+    counted = [*measured, *(spec.name for spec in projected if spec.observed not in (None, "asimov"))]
+    real = [spec.name for spec in file.detectors if spec.name in counted and spec.observed != "asimov"]
+    fitted = [*real, *(each.name for each in file.combinations if set(real) & set(each.detectors))]
+    names = [*(spec.name for spec in file.detectors), *(each.name for each in file.combinations)]
     return Computed(
         projected=tuple(spec.name for spec in projected),
         timed=tuple(spec.name for spec in projected if spec.time_bin_edges_us is not None),
         couplings={name: registry[name] for name in file.coupling_names},
-        scans=tuple(scan.name for scan in file.scans),
+        observed=tuple(counted),
+        fitted=tuple(names if file.pulls else fitted),
+        scanned={s.name: (file.scanned_couplings(s.key), file.scanned_detectors(s.key)) for s in file.scans},
         simulated=file.intervals.method == "feldman-cousins",
         data_axes={
             spec.name: tuple(dataset(spec.dataset).description.axes)

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from cevnslab import results
+from cevnslab.errors import located
 from cevnslab.parallel.backends import backend
 from cevnslab.physics.couplings import Coupling
 from cevnslab.progress import track
 from cevnslab.studies import counts, curves, design, maps, references, schema
-from cevnslab.studies.analysis import analyses
 from cevnslab.studies.fits import fits, strengths, summary
+from cevnslab.studies.preparation import prepare
 from cevnslab.studies.provenance import provenance
-from cevnslab.studies.setups import DetectorSetup
 from cevnslab.studies.study import Study
 from cevnslab.studies.tasks import Curves
 
@@ -33,9 +33,13 @@ def run(
         Use compiled kernels (extra `fast`).
 
     """
-    made = analyses(study)
+    prepared = prepare(study)
+    made = prepared.analyses
     with backend(workers, scheduler) as mapper:
         curve = Curves(study, store, mapper)
+        # First what may meet a value that the study does not allow: no hours of pseudo-experiments are lost to it.
+        with located(study.where):
+            scans = curve.scans(made)
         limits = [
             limit
             for analysis in track(list(made.values()), "limits")
@@ -55,10 +59,9 @@ def run(
             contours, critical_maps = feldman_cousins.regions(wanted, options, store, mapper)
         else:
             contours = curve.contours(made)
-        profiles, scans = curve.profiles(made), curve.scans(made)
+        profiles = curve.profiles(made)
     fitted = fits(study, made, limits)
     labels = counts.labels(study)
-    projected = [setup for setup in study.setups if isinstance(setup, DetectorSetup)]
     return results.Result(
         name=study.name,
         study=study.as_dict(),
@@ -68,14 +71,12 @@ def run(
         },
         detectors={name: results.DetectorInfo(labels[name], analysis.channels) for name, analysis in made.items()},
         limits=tuple(limits),
-        spectra=counts.spectra(projected),
-        time_spectra=counts.time_spectra(projected),
-        signals=counts.signals(study, projected),
+        spectra=prepared.spectra,
+        time_spectra=prepared.time_spectra,
+        signals=prepared.signals,
         profiles=tuple(profiles),
         contours=tuple(contours),
-        cross_sections=tuple(
-            line for asked in study.file.cross_sections for line in curves.cross_sections(study, asked)
-        ),
+        cross_sections=prepared.cross_sections,
         critical_values=tuple(critical_values),
         critical_maps=tuple(critical_maps),
         scans=tuple(scans),

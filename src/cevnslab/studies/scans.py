@@ -7,8 +7,9 @@ from typing import Any
 
 from cevnslab.errors import StudyError, located
 from cevnslab.physics.couplings import FAMILIES
+from cevnslab.studies.analysis import Analysis, analyses
 from cevnslab.studies.study import Study, build_study
-from cevnslab.words import nearest
+from cevnslab.words import nearest, shown
 
 
 def vary(study: Study, key: str, value: float) -> tuple[Study, set[str]]:
@@ -42,6 +43,19 @@ def vary_all(study: Study, values: Mapping[str, float]) -> tuple[Study, set[str]
     return varied, names
 
 
+def scanned(
+    study: Study, scan: str, key: str, value: float, *, data: bool = True
+) -> tuple[Study, dict[str, Analysis], set[str]]:
+    """The study at one value of a scan, its analyses, and the names of those that the key can change.
+
+    Raises a `CevnslabError` that names the scan and the value where the study cannot be analysed there.
+    """
+    with located(f"scans.{scan}.key"):
+        varied, changed = vary(study, key, value)
+        with located(f"{key} = {value:g}"):
+            return varied, analyses(varied, data=data), changed
+
+
 NOT_OF_LIMITS = ("scans", "design", "maps", "profiles", "contours", "figures", "cross_sections")
 """Keys that a varied study, of which limits alone are asked, does not need."""
 
@@ -64,9 +78,7 @@ def find_key(content: dict[str, Any], key: str) -> tuple[dict[str, Any], str, st
             named = [entry for entry in holder if rest.startswith(f"{_called(entry)}.")]
             if not named:
                 if any(_called(entry) == rest for entry in holder):
-                    raise StudyError(
-                        f"{key}: only a number can be scanned; name one of its keys, such as {key}.mass_kg"
-                    )
+                    raise StudyError(f"{key}: only a number can be varied; name one of its keys, such as {key}.mass_kg")
                 names = [called for entry in holder if (called := _called(entry)) is not None]
                 word = rest.split(".")[0]
                 hint = f"; {nearest(word, names)}" if names else ", whose entries have no names"
@@ -83,7 +95,7 @@ def find_key(content: dict[str, Any], key: str) -> tuple[dict[str, Any], str, st
             raise StudyError(f"{key}: the study gives no '{word}'{optional}")
         if not rest:
             if isinstance(holder[word], bool) or not isinstance(holder[word], int | float):
-                raise StudyError(f"{key}: only a number can be scanned, this is {type(holder[word]).__name__}")
+                raise StudyError(f"{key}: only a number can be varied, this is {shown(holder[word])}")
             return holder, word, detector
         holder, said = holder[word], word
 

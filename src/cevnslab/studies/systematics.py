@@ -21,11 +21,26 @@ from cevnslab.studies.schema.systematics import SIGNAL, Systematic
 from cevnslab.studies.setups import AnySetup, DetectorSetup
 
 
+def check_kinds(setup: AnySetup, systematics: Sequence[Systematic]) -> None:
+    """Raise `StudyError` for a kind that does not apply to a data set, which need not be read for it."""
+    if isinstance(setup, DetectorSetup):
+        return
+    for systematic in systematics:
+        replaced = any(name.startswith(f"{setup.name}.") for name in systematic.replaces)
+        acting = systematic.detectors is None or setup.name in systematic.detectors
+        if acting and not replaced and systematic.kind != "normalisation":
+            raise StudyError(
+                f"systematics.{systematic.name}.detectors: the data of {setup.name} come with their own "
+                f"{systematic.kind}; name its pull under replaces, or leave the detector out"
+            )
+
+
 def with_systematics(likelihood: Likelihood, setup: AnySetup, systematics: Sequence[Systematic]) -> Likelihood:
     """The likelihood of one detector with the systematics that act on it: as a pull that it has, or as a new one.
 
     Raises `StudyError` where a kind does not apply to the detector, or a pull to be replaced is not there.
     """
+    check_kinds(setup, systematics)
     for systematic in systematics:
         path = f"systematics.{systematic.name}"
         replaced = [name for name in systematic.replaces if name.startswith(f"{setup.name}.")]
@@ -36,12 +51,8 @@ def with_systematics(likelihood: Likelihood, setup: AnySetup, systematics: Seque
         elif systematic.kind == "normalisation":
             scale = functools.partial(_scale, Parameter(systematic.name, systematic.width))
             likelihood = likelihood.modified(_acted_on(setup, systematic), scale)
-        elif not isinstance(setup, DetectorSetup):
-            raise StudyError(
-                f"{path}.detectors: the data of {setup.name} come with their own {systematic.kind}; name its pull "
-                "under replaces, or leave the detector out"
-            )
         else:
+            assert isinstance(setup, DetectorSetup)  # `check_kinds` refuses data sets
             up, down = (
                 setup.varied(_moved(setup.detector, systematic, sign * systematic.width, path), f"{path}.width")
                 for sign in (1, -1)

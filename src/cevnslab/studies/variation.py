@@ -38,12 +38,15 @@ class Variations:
     present: dict[str, float | int] = field(default_factory=dict)
     """Values of keys in the study itself."""
 
-    def at(self, values: Mapping[str, float]) -> tuple[Study, dict[str, Analysis]]:
-        """The study with keys at values, and its analyses; those that no key changed are the same objects as before."""
+    def at(self, values: Mapping[str, float], *, data: bool = True) -> tuple[Study, dict[str, Analysis]]:
+        """The study with keys at values, and its analyses; those that no key changed are the same objects as before.
+
+        Without `data` those that read no data set.
+        """
         light = {key: value for key, value in values.items() if self._scales(key)}
         base = self._folded(tuple(sorted((key, value) for key, value in values.items() if key not in light)))
         varied = replace(base, setups=tuple(self._scaled(setup, light) for setup in base.setups)) if light else base
-        self.latest = analyses(varied, self.latest)
+        self.latest = analyses(varied, self.latest, data=data)
         return varied, self.latest
 
     def _folded(self, heavy: tuple[tuple[str, float], ...]) -> Study:

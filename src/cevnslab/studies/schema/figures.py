@@ -32,12 +32,17 @@ class Computed:
     """Detectors that are no data set."""
     data_axes: Mapping[str, tuple[str, ...]]
     """The axes of every data set, by the detector's name."""
+    observed: tuple[str, ...]
+    """Detectors with counts: data sets, and those that have them as a key."""
+    fitted: tuple[str, ...]
+    """Detectors and combinations whose pulls are kept."""
     combinations: tuple[str, ...]
     couplings: Mapping[str, Coupling]
     """Those that get limits."""
     timed: tuple[str, ...]
     """Projected detectors that bin the arrival time."""
-    scans: tuple[str, ...]
+    scanned: Mapping[str, tuple[Sequence[str], Sequence[str]]]
+    """By the name of a scan, the couplings and the detectors that it changes."""
     simulated: bool
     """Whether critical values are simulated (Feldman-Cousins)."""
     profiles: tuple[Profile, ...]
@@ -56,7 +61,6 @@ class Panel(Model):
     kind: ClassVar[str]
     """The key that makes it this kind of panel."""
     title: Text | None = Field(None, description="above the panel")
-    legend: Legend | None = Field(None, description="where the legend stands")
 
     def check(self, computed: Computed, path: str) -> None:
         """Raise `StudyError`, which names the key, where it shows what the study does not compute."""
@@ -66,7 +70,18 @@ class Panel(Model):
         raise NotImplementedError
 
 
-class ProfilePanel(Panel):
+class PanelWithLegend(Panel):
+    """What a panel with a legend may have besides."""
+
+    legend: Legend | None = Field(None, description="where the legend stands")
+
+    def _check_legend(self, path: str, entries: Sequence[str]) -> None:
+        """Raise `StudyError` for the place of a legend that a panel with one entry does not have."""
+        if self.legend is not None and len(entries) < 2:
+            raise StudyError(f"{path}.legend: a panel with one line or region has none; remove it")
+
+
+class ProfilePanel(PanelWithLegend):
     """Curves of delta chi^2, a line per coupling and detector."""
 
     kind = "profile"
@@ -82,6 +97,7 @@ class ProfilePanel(Panel):
         require_known(f"{path}.profile", self.profile, couplings, "coupling under `profiles`")
         _require_rising(f"{path}.range", self.range)
         low, high = self.range or (-math.inf, math.inf)
+        drawn = []
         for coupling in self.profile:
             for detector in self.detectors or computed.analysed:
                 curves = [
@@ -93,13 +109,15 @@ class ProfilePanel(Panel):
                     raise StudyError(f"{path}.detectors: {detector} has no profile of {coupling} under `profiles`")
                 if curves and not any(curve.from_ < high and curve.to > low for curve in curves):
                     raise StudyError(f"{path}.range: no profile of {coupling} for {detector} reaches into it")
+                drawn += [detector] if curves else []
+        self._check_legend(path, drawn)
 
     def words(self, detectors: Sequence[str]) -> str:
         """Couplings and detectors."""
         return f"Delta chi squared against {' and '.join(self.profile)}: {', '.join(self.detectors or detectors)}"
 
 
-class ContourPanel(Panel):
+class ContourPanel(PanelWithLegend):
     """Regions of two couplings, one per detector."""
 
     kind = "contour"
@@ -117,6 +135,9 @@ class ContourPanel(Panel):
         if self.reference is not None:
             with located(f"{path}.reference"):
                 references.reference_contour(self.reference, self.contour)
+        self._check_legend(
+            path, [*(self.detectors or computed.analysed), *([self.reference] if self.reference else [])]
+        )
 
     def words(self, detectors: Sequence[str]) -> str:
         """Couplings, detectors, and what is drawn beside them."""
@@ -124,7 +145,7 @@ class ContourPanel(Panel):
         return f"Regions of {' and '.join(self.contour)}: {', '.join(self.detectors or detectors)}{beside}"
 
 
-class CrossSectionPanel(Panel):
+class CrossSectionPanel(PanelWithLegend):
     """d(sigma)/dT at one energy, for the Standard Model and values of a coupling."""
 
     kind = "cross_section"
@@ -158,7 +179,7 @@ class CrossSectionPanel(Panel):
         return f"Cross section on {self.cross_section} at {self.energy_mev:g} MeV: {channels}"
 
 
-class SpectrumPanel(Panel):
+class SpectrumPanel(PanelWithLegend):
     """Counts of a projected detector, bin by bin: the Standard Model on the backgrounds, and new physics as lines."""
 
     kind = "spectrum"
@@ -193,22 +214,23 @@ class SpectrumPanel(Panel):
         return f"Expected counts of {self.spectrum} against {along}" + "".join(f", with {text}" for text in beside)
 
 
-class DataPanel(Panel):
-    """Observed counts of a data set along one axis, on top of the components of the best fit."""
+class DataPanel(PanelWithLegend):
+    """Observed counts along one axis, on top of the components of the best fit."""
 
     kind = "data"
-    data: str = Field(description="a data set among the detectors")
-    axis: str = Field(description="one that the data set bins, such as energy_pe or time_us")
+    data: str = Field(description="a data set among the detectors, or a detector with `observed` counts")
+    axis: str = Field(description="one that it bins, such as energy_pe, recoil_energy_kev or time_us")
     scale: Scale = Field("linear", description="of the vertical axis")
     below: Literal["pulls"] | None = Field(None, description="a strip below: (observed - fitted)/error of every bin")
 
     def check(self, computed: Computed, path: str) -> None:
-        """The data set is one of the study's, the axis one of the data set's."""
-        require_known(f"{path}.data", [self.data], computed.data_axes, "data set of this study")
-        require_known(f"{path}.axis", [self.axis], computed.data_axes[self.data], f"axis of {self.data}")
+        """It has observed counts, and the axis; those of a detector are known once its response is."""
+        require_known(f"{path}.data", [self.data], computed.observed, "detector of this study with observed counts")
+        if self.data in computed.data_axes:
+            require_known(f"{path}.axis", [self.axis], computed.data_axes[self.data], f"axis of {self.data}")
 
     def words(self, detectors: Sequence[str]) -> str:
-        """Data set and axis."""
+        """Detector and axis."""
         return f"Counts of {self.data} against {self.axis}"
 
 
@@ -230,7 +252,7 @@ class LimitsPanel(Panel):
         return f"Intervals of {self.limits}, a bar per detector: {', '.join(self.detectors or detectors)}"
 
 
-class ScanPanel(Panel):
+class ScanPanel(PanelWithLegend):
     """Ends of one coupling's intervals against the key of a scan."""
 
     kind = "scan"
@@ -240,16 +262,21 @@ class ScanPanel(Panel):
 
     def check(self, computed: Computed, path: str) -> None:
         """Scan, coupling and detectors are the study's."""
-        require_known(f"{path}.scan", [self.scan], computed.scans, "scan of this study")
+        require_known(f"{path}.scan", [self.scan], computed.scanned, "scan of this study")
         require_known(f"{path}.coupling", [self.coupling], computed.couplings, "coupling of this study")
         require_known(f"{path}.detectors", self.detectors or [], computed.analysed, "detector of this study")
+        couplings, detectors = computed.scanned[self.scan]
+        require_known(f"{path}.coupling", [self.coupling], couplings, f"coupling that the scan {self.scan} changes")
+        require_known(
+            f"{path}.detectors", self.detectors or [], detectors, f"detector that the scan {self.scan} changes"
+        )
 
     def words(self, detectors: Sequence[str]) -> str:
         """Scan and coupling."""
         return f"Limits on {self.coupling} in the scan {self.scan}"
 
 
-class PullsPanel(Panel):
+class PullsPanel(PanelWithLegend):
     """Nuisance parameters at the joint best fit of a coupling: pulls, and impacts on the coupling."""
 
     kind = "pulls"
@@ -259,6 +286,8 @@ class PullsPanel(Panel):
     def check(self, computed: Computed, path: str) -> None:
         """Detector and coupling are the study's."""
         require_known(f"{path}.pulls", [self.pulls], computed.analysed, "detector of this study")
+        if self.pulls not in computed.fitted:
+            raise StudyError(f"{path}.pulls: {self.pulls} is a projection: its pulls need the study's key pulls")
         require_known(f"{path}.coupling", [self.coupling], computed.couplings, "coupling of this study")
 
     def words(self, detectors: Sequence[str]) -> str:
@@ -266,7 +295,7 @@ class PullsPanel(Panel):
         return f"Pulls of {self.pulls} and their impacts on {self.coupling}"
 
 
-class CriticalValuesPanel(Panel):
+class CriticalValuesPanel(PanelWithLegend):
     """Simulated critical values along one coupling, against Wilks' value."""
 
     kind = "critical_values"

@@ -1,0 +1,125 @@
+"""What a run does before its first fit: whatever is wrong for a reason that needs none is said here, in check and run.
+
+`prepare` makes all that needs no fit, once; a run goes on with it, a check ends there.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from cevnslab import results
+from cevnslab.datasets.release import VARIABLE
+from cevnslab.errors import StudyError, located
+from cevnslab.studies import counts, curves, schema
+from cevnslab.studies.analysis import Analysis, analyses
+from cevnslab.studies.scans import present_value, scanned
+from cevnslab.studies.schema.base import require_known
+from cevnslab.studies.setups import DetectorSetup, ExperimentSetup
+from cevnslab.studies.sizes import check_sizes
+from cevnslab.studies.study import Study
+from cevnslab.studies.systematics import check_kinds
+from cevnslab.studies.variation import Variations
+
+LARGEST_TOY_COUNTS = 1e15
+"""In a bin: random numbers above are no longer whole in double precision, nor drawn at all from 9e18 on."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """What a study computes without a fit."""
+
+    analyses: dict[str, Analysis]
+    """Detectors and combinations by name."""
+    spectra: tuple[results.Spectrum, ...]
+    time_spectra: tuple[results.TimeSpectrum, ...]
+    signals: tuple[results.SignalSpectrum, ...]
+    cross_sections: tuple[results.CrossSectionCurve, ...]
+
+
+def prepare(study: Study, *, data: bool = True) -> Prepared:
+    """All that needs no fit. Without `data`, data sets are not read: they may be not at hand.
+
+    Raises a `CevnslabError` that names the key: where no recoil reaches the bins, a table is too short, a likelihood
+    cannot be formed, a systematic does not apply, a figure shows what is not there, or memory would not suffice.
+    """
+    with located(study.where):
+        check_sizes(study)
+        for setup in study.setups:
+            check_kinds(setup, study.file.systematics)
+    made = analyses(study, data=data)
+    projected = [setup for setup in study.setups if isinstance(setup, DetectorSetup)]
+    with located(study.where):
+        if study.file.intervals.method == "feldman-cousins":
+            _check_simulated(study, made)
+        _check_data_panels(study)
+        for question in study.file.design:
+            with located(f"design.{question.name}.key"):
+                present_value(study, question.key)
+        _check_maps(study, data)
+        return Prepared(
+            made,
+            counts.spectra(projected),
+            counts.time_spectra(projected),
+            counts.signals(study, projected),
+            tuple(line for asked in study.file.cross_sections for line in curves.cross_sections(study, asked)),
+        )
+
+
+def check(study: Study) -> None:
+    """Raise what a run would before its first fit; see `prepare`.
+
+    Data sets are read where a folder is named that holds them: nothing is downloaded for a check.
+    """
+    data = study.data is not None or bool(os.environ.get(VARIABLE))
+    prepare(study, data=data)
+    with located(study.where):
+        for scan in study.file.scans:
+            for value in scan.values:
+                scanned(study, scan.name, scan.key, value, data=data)
+
+
+def _check_simulated(study: Study, made: dict[str, Analysis]) -> None:
+    """Raise `StudyError` for what pseudo-experiments cannot do."""
+    from cevnslab.studies.feldman_cousins import Options
+
+    Options.of(study.file.intervals)
+    names = [new.name for new in study.couplings]
+    pairs = [tuple(pair) for pair in study.file.contours]
+    for analysis in made.values():
+        for asked in [*((name,) for name in names), *pairs]:
+            analysis.experiment(*asked)
+        for setup in analysis.setups:
+            largest = float((setup.response.signal[0] + setup.response.background).max())
+            if largest > LARGEST_TOY_COUNTS:
+                raise StudyError(
+                    f"detectors.{setup.name}: {largest:.3g} counts in a bin are more than pseudo-experiments draw "
+                    f"({LARGEST_TOY_COUNTS:g}); lower mass_kg, the exposure or the background"
+                )
+
+
+def _check_data_panels(study: Study) -> None:
+    """Raise `StudyError` for the axis of a panel that a detector with observed counts does not have."""
+    axes = {
+        setup.name: [axis.name for axis in setup.response.axes]
+        for setup in study.setups
+        if not isinstance(setup, ExperimentSetup)
+    }
+    for figure in study.file.figures or []:
+        for number, panel in enumerate(figure.panels, start=1):
+            if isinstance(panel, schema.DataPanel) and panel.data in axes:
+                path = f"figures.{figure.name}.panels.{number}.axis"
+                require_known(path, [panel.axis], axes[panel.data], f"axis of {panel.data}")
+
+
+def _check_maps(study: Study, data: bool) -> None:
+    """Raise a `CevnslabError` for a map of which a corner cannot be computed."""
+    for asked in study.file.maps:
+        for side in ("x", "y"):
+            with located(f"maps.{asked.name}.{side}.key"):
+                present_value(study, getattr(asked, side).key)
+        with located(f"maps.{asked.name}"):
+            variations = Variations(study)
+            for x in (asked.x.from_, asked.x.to):
+                for y in (asked.y.from_, asked.y.to):
+                    variations.at({asked.x.key: x, asked.y.key: y}, data=data)
