@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 OUTPUT ?= results
 
-.PHONY: fuzz kill-test release-check reproduce test test-slow benchmark coverage coherent couplings sources validation docs clean
+.PHONY: fuzz kill-test release-check reproduce test test-slow benchmark coverage coherent couplings sources validation explorer-rows docs clean
 
 reproduce: $(VENV)/installed
 	$(BIN)/cevnslab reproduce -o $(OUTPUT)
@@ -46,6 +46,10 @@ couplings: $(VENV)/installed-test
 # Numbers and figures of docs/sources.md, some seconds.
 sources: $(VENV)/installed-test
 	$(BIN)/python docs/sources_study.py
+
+# What the page docs/explorer.md computes with, at once.
+explorer-rows: $(VENV)/installed
+	$(BIN)/python docs/explorer_rows.py
 
 # The numbers of docs/validation.md, some seconds.
 validation: $(VENV)/installed
