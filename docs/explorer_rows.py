@@ -1,12 +1,14 @@
 """Writes the numbers of the page `docs/explorer.md`: counts per bin of the paper's three detectors, bin by bin.
 
-For every monomial of the couplings the row of its counts, for the exposure, mass, distance, efficiency and background of
-the built-in study; the page scales them. `make explorer-rows`.
+For every monomial of the couplings the row of its counts, for the exposure, mass, distance, efficiency and background
+of the built-in study; the page scales them. `make explorer-rows`.
 """
 
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Iterable
 from pathlib import Path
 
 import cevnslab as cl
@@ -24,16 +26,9 @@ def rows() -> dict[str, object]:
     detectors = []
     for setup in setups:
         response, detector = setup.response, setup.detector
-        monomials = [list(monomial) for monomial in response.monomials]
-        kept = [number for number, row in enumerate(response.signal) if row.any()]
         spec = next(each for each in study.file.detectors if each.name == setup.name)
-        units = [[couplings[at].scale for at in monomial] for monomial in monomials]
-        scales = []
-        for unit in units:
-            scale = 1.0
-            for each in unit:
-                scale *= each
-            scales.append(scale)
+        kept = [number for number, row in enumerate(response.signal) if row.any()]
+        scales = [math.prod(couplings[at].scale for at in monomial) for monomial in response.monomials]
         detectors.append(
             {
                 "name": setup.name,
@@ -42,7 +37,7 @@ def rows() -> dict[str, object]:
                 "distance": detector.distance_m,
                 "efficiency": detector.efficiency,
                 "background": spec.background_ckkd,
-                "monomials": [monomials[number] for number in kept],
+                "monomials": [list(response.monomials[number]) for number in kept],
                 "rows": [_short(response.signal[number] * scales[number]) for number in kept],
                 "counts": _short(response.background),
             }
@@ -58,14 +53,18 @@ def rows() -> dict[str, object]:
     }
 
 
-def _short(values: object) -> list[float]:
-    return [float(f"{value:.{DIGITS - 1}e}") for value in values]  # type: ignore[attr-defined]
+def _short(values: Iterable[float]) -> list[float]:
+    return [float(f"{value:.{DIGITS - 1}e}") for value in values]
 
 
 def text() -> str:
     """The file: a script, since pages that are opened from a disk may read no others."""
-    content = json.dumps(rows(), separators=(",", ":"))
-    return f'// Made by docs/explorer_rows.py; never edited by hand.\nconst ROWS = {content};\nif (typeof module !== "undefined") module.exports = ROWS;\n'
+    lines = (
+        "// Made by docs/explorer_rows.py; never edited by hand.",
+        f"const ROWS = {json.dumps(rows(), separators=(',', ':'))};",
+        'if (typeof module !== "undefined") module.exports = ROWS;',
+    )
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

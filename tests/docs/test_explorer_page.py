@@ -39,8 +39,13 @@ NOMINAL = {"ess-csi": (22.5, 10.0), "ess-xe": (20.0, 10.0), "ess-ge": (7.0, 3.0)
 def task(detector, names, confidence, changes):
     mass, background = NOMINAL[detector]
     setting = {
-        **{"exposure": 3.0, "mass": mass, "distance": 20.0, "efficiency": 0.8, "background": background},
-        **{"signalWidth": 0.10, "backgroundWidth": 0.01},
+        "exposure": 3.0,
+        "mass": mass,
+        "distance": 20.0,
+        "efficiency": 0.8,
+        "background": background,
+        "signalWidth": 0.10,
+        "backgroundWidth": 0.01,
         **changes,
     }
     rng = np.random.default_rng(5)
