@@ -9,6 +9,7 @@ import pytest
 from scipy.optimize import brentq, minimize_scalar
 from support import GOLDEN_DETECTORS, eq_15, least_squares, near, preset_response
 
+import cevnslab as cl
 from cevnslab.inference.chi2 import Chi2
 from cevnslab.inference.contours import contour
 from cevnslab.inference.levels import delta_chi2_level
@@ -114,3 +115,37 @@ def test_a_region_that_runs_into_the_bounds_is_closed_along_them():
     inside = np.abs(polygon[:, 0]) < 1.99e-9
     assert value[inside] == pytest.approx(np.full(inside.sum(), LEVEL), rel=1e-8)
     assert np.all(value <= LEVEL * (1 + 1e-8))
+
+
+@pytest.mark.parametrize("statistic", ["least-squares", "poisson"])
+def test_bands_that_are_thin_where_they_leave_through_a_bound(statistic):
+    detector = {
+        "name": "argon",
+        "target": "Ar",
+        "mass_kg": 610,
+        "distance_m": 28.4,
+        "threshold_kev": 20,
+        "maximum_kev": 100,
+        "bins": 16,
+        "resolution": {"sigma_kev": 3, "at_kev": 20},
+        "efficiency": 0.7,
+        "background_ckkd": 0.5,
+    }
+    keys = {
+        "name": "argon",
+        "source": "sns",
+        "exposure_years": 3,
+        "couplings": ["eps_ee_u", "eps_ee_d"],
+        "uncertainties": {"signal": 0.1, "background": 0.05},
+        "statistic": statistic,
+        "intervals": {"confidence_level": 0.6827},
+        "contours": [["eps_ee_u", "eps_ee_d"]],
+        "detectors": [detector],
+    }
+    first, second = cl.study_from_dict(keys).run().contours[0].polygons
+    # The amplitude on argon has (2Z + N) eps_u + (Z + 2N) eps_d: two bands along its zeros, from edge to edge.
+    assert {tuple(line[:, 0].min() == -10 for line in (first, second))} == {(True, True)}
+    assert {tuple(line[:, 0].max() == 10 for line in (first, second))} == {(True, True)}
+    for line in (first, second):
+        along = 58 * line[:, 0] + 62 * line[:, 1]
+        assert np.ptp(along) < 8  # of 1240 from corner to corner

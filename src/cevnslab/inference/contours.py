@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from cevnslab.errors import StatisticsError
 from cevnslab.inference.chi2 import Function, Sample, joined, loose_path, snake, snake_order
 from cevnslab.inference.curves import Lines, crossings, resolved, sampled
-from cevnslab.inference.following import Frame, Seeds, distinct, polygons
+from cevnslab.inference.following import Frame, Seeds, UnresolvedRegionError, distinct, polygons
 from cevnslab.inference.levels import delta_chi2_level
 
 FloatArray = NDArray[np.float64]
@@ -38,6 +38,10 @@ MOST_MINIMA = 12
 MOST_SEEDS = 48
 """Of one line of the grid's contours."""
 MOST_DESCENTS = 60
+MOST_ATTEMPTS = 5
+"""To follow a region's edge with more seeds on the bounds that it runs into."""
+NEAR_A_BOUND = 1e-6
+"""Of the region's size: a curve that gets lost so near leaves the box."""
 CLEAR = 0.05
 """Of the level: points of the grid nearer to it are not held against the polygons."""
 
@@ -241,7 +245,7 @@ def _region(function: Function, grid: _Grid, lines: Sequence[Lines], level: floa
         found = crossings(each, level)
         places.append(each.points(found.line, found.at))
         samples.append(found.sample)
-    for more in _on_grid(function, grid, level):
+    for more in [*_on_grid(function, grid, level), *_on_bounds(function, level)]:
         places.append(more[0])
         samples.append(more[1])
     points, sample = np.concatenate(places), joined(samples)
@@ -254,13 +258,62 @@ def _region(function: Function, grid: _Grid, lines: Sequence[Lines], level: floa
     for more in _on_grid(function, box, level):
         points, sample = np.concatenate([points, more[0]]), joined([sample, more[1]])
     frame = Frame(function, level, low, span)
-    seeds = distinct(Seeds((points - low) / span, sample.slopes * span, sample.state))
-    made = polygons(frame, seeds)
+    for attempt in range(MOST_ATTEMPTS):
+        seeds = distinct(Seeds((points - low) / span, sample.slopes * span, sample.state))
+        try:
+            made = polygons(frame, seeds)
+            break
+        except UnresolvedRegionError as fault:
+            beside = _beside(function, fault.point, span, level)
+            if beside is None or attempt == MOST_ATTEMPTS - 1:
+                raise
+            points, sample = np.concatenate([points, beside[0]]), joined([sample, beside[1]])
     if not _touches_bounds(function, made) and grid.chi2[0, 0] < level:
         made.append(_whole(function))
     for known in (grid, box):
         _check(function, known, made, level, rise)
     return made
+
+
+def _beside(function: Function, point: FloatArray, span: FloatArray, level: float) -> tuple[FloatArray, Sample] | None:
+    """Points of the level set on a bound around one at which a curve leaves through it; None where it is no bound.
+
+    Bands can be too thin there for the lines along the bounds.
+    """
+    bounds = np.array([axis.bounds for axis in function.axes])
+    apart = np.abs(bounds - point[:, None]) / span[:, None]
+    held, end = np.unravel_index(int(apart.argmin()), apart.shape)
+    if apart[held, end] > NEAR_A_BOUND:
+        return None
+    column = 1 - int(held)
+    steps = span[column] * 10.0 ** np.arange(-6, 0.5, 0.25)
+    grid = np.clip(
+        np.sort(np.concatenate([point[column] - steps, point[[column]], point[column] + steps])), *bounds[column]
+    )
+    base = np.zeros((1, 2))
+    base[0, held] = bounds[held, end]
+    found = crossings(sampled(function, column, base, np.unique(grid)), level)
+    return (base[found.line] + np.eye(2)[column] * found.at[:, None], found.sample) if len(found.at) else None
+
+
+def _on_bounds(function: Function, level: float) -> list[tuple[FloatArray, Sample]]:
+    """The points of the level set on the couplings' bounds, where a closed form has them: bands may be thin there."""
+    if function.ratio is None:
+        return []
+    places = []
+    for column, axis in enumerate(function.axes):
+        other = function.axes[1 - column]
+        for bound in other.bounds:
+            at = np.array(
+                [
+                    value
+                    for value in function.ratio.crossings(column, bound, level)
+                    if axis.bounds[0] < value < axis.bounds[1]
+                ]
+            )
+            places.append(np.insert(at[:, None], 1 - column, bound, axis=1))
+    points = np.concatenate(places)
+    return [(points, function.sample(points))] if len(points) else []
 
 
 def _box_axes(function: Function, low: FloatArray, high: FloatArray, span: FloatArray) -> list[FloatArray]:

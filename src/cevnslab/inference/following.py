@@ -66,6 +66,15 @@ class Frame:
         return Sample(found.chi2 - self.level, found.slopes * self.span, found.state)
 
 
+class UnresolvedRegionError(StatisticsError):
+    """A region whose edge cannot be followed; `point` is where, in plain units."""
+
+    def __init__(self, frame: Frame, point: FloatArray) -> None:
+        names = " and ".join(axis.name for axis in frame.function.axes)
+        super().__init__(f"the region of {names} is not resolved near ({point[0]:.4g}, {point[1]:.4g})")
+        self.point = point
+
+
 @dataclass(frozen=True, eq=False)
 class Seeds:
     """Points on the level set, in a frame's units."""
@@ -195,8 +204,7 @@ def followed(frame: Frame, seeds: Seeds, longest: float = LONGEST_STEP) -> tuple
         )
         if np.any(walks.length[active] < SHORTEST_STEP):
             lost = frame.plain(before[walks.length[active] < SHORTEST_STEP])[0]
-            names = " and ".join(axis.name for axis in frame.function.axes)
-            raise StatisticsError(f"the region of {names} is not resolved near ({lost[0]:.4g}, {lost[1]:.4g})")
+            raise UnresolvedRegionError(frame, lost)
         done = good & (target >= 0)
         walks.arrived[active[done]] = target[done]
         for place in np.flatnonzero(good & ~done):
@@ -262,8 +270,7 @@ def linked(frame: Frame, seeds: Seeds) -> tuple[IntArray, list[list[FloatArray]]
             seeds = seeds.rows(np.setdiff1d(np.arange(len(seeds.at)), dropped))
         longest /= 4
     where = frame.plain(seeds.at[wrong])[0]
-    names = " and ".join(axis.name for axis in frame.function.axes)
-    raise StatisticsError(f"the region of {names} is not resolved near ({where[0]:.4g}, {where[1]:.4g})")
+    raise UnresolvedRegionError(frame, where)
 
 
 def _on_a_path(point: FloatArray, place: int, seeds: Seeds, after: IntArray, paths: Sequence[list[FloatArray]]) -> bool:

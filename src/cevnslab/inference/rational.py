@@ -155,6 +155,16 @@ class RationalChi2:
                 columns.append(derived)
         return np.stack([column.ravel() for column in columns], axis=1)
 
+    def crossings(self, column: int, other: float, level: float) -> FloatArray:
+        """Where chi^2 of two couplings crosses a level as one of them varies and the other is held, in plain units."""
+        axis, held = self.axes[column], self.axes[1 - column]
+        powers = np.vander(np.atleast_1d(held.scaled(other)), 5, increasing=True)[0]
+        difference = np.zeros((5, 5))
+        for side, factor in ((self.numerator, 1.0), (self.denominator, -level)):
+            difference[: side.shape[0], : side.shape[1]] += factor * side
+        roots = real_roots((difference if column == 0 else difference.T) @ powers)
+        return np.asarray(axis.plain(roots[roots > axis.lowest] if axis.one_sided else roots))
+
     def pieces_below(self, level: float) -> list[Segment]:
         """All intervals in which chi^2 < level: between roots of numerator - level * denominator."""
         axis = self.axes[0]
