@@ -21,6 +21,7 @@ import cevnslab  # noqa: E402
 
 project = "cevnslab"
 author = "the cevnslab developers"
+project_copyright = "the cevnslab developers, MIT licence"
 version = release = cevnslab.__version__
 
 extensions = [
