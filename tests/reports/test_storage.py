@@ -390,3 +390,17 @@ def test_errors_of_the_system_are_told_apart():
     with pytest.raises(StorageError), storage.system_errors("x"):
         raise OSError(errno.EIO, "broken")
     assert issubclass(OutputError, CevnslabError)
+
+
+def test_figures_in_another_format_belong_to_the_result(tmp_path):
+    study = cl.study_from_dict(changed({"figures": [{"name": "f", "panels": [{"limits": "q_ee"}]}]}))
+    folder = study.run().save(tmp_path)
+    style = tmp_path / "vector.mplstyle"
+    style.write_text("savefig.format: svg\n", encoding="utf-8")
+    before = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
+    assert {path.name for path in redraw(folder, style)} == {"f.pdf", "f.png", "f.svg"}
+    after = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
+    assert after == {**before, "figures": ["f.pdf", "f.png", "f.svg"]}
+    assert load_result(folder).name == study.name
+    study.run().save(tmp_path)  # which replaces the files of the result that stands there
+    assert {path.name for path in (folder / "figures").iterdir()} == {"f.pdf", "f.png"}

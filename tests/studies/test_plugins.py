@@ -210,6 +210,24 @@ def test_check_says_that_it_runs_them(command, write_study, write_plugin, tmp_pa
     assert "this check did" in line
 
 
+def test_results_are_exported_without_running_what_they_name(command, write_study, write_plugin, tmp_path):
+    ran = tmp_path / "my.py.ran"
+    write_plugin(EXAMPLE + '\nopen(__file__ + ".ran", "w").close()\n')
+    study, folder = write_study(with_plugin()), tmp_path / "out" / "my-study"
+    assert command("run", study, "-o", folder.parent).status == 0
+    ran.unlink()
+    refused = command("export", folder, "--format", "pyhf", "--detector", "my-ge")
+    assert (refused.status, refused.out) == (2, "")
+    assert "its study runs the Python code of 'my.py'" in refused.err
+    assert "export the study file" in refused.err
+    for form in ("hepdata", "bibtex"):
+        assert command("export", folder, "--format", form).status == 0
+    assert command("figures", folder).status == command("report", folder).status == 0
+    assert not ran.exists()
+    exported = command("export", study, "--format", "pyhf", "--detector", "my-ge")
+    assert (exported.status, exported.err) == (0, f"cevnslab: runs the plugin {tmp_path / 'my.py'}\n")
+
+
 def declaration(**changes):
     keys = {
         "name": "'soft'",

@@ -62,6 +62,14 @@ def test_null_takes_the_presets_value_away():
     assert cl.study_from_dict(taken.as_dict()).file.detectors[0].rms_radius_fm is None
 
 
+def test_null_beside_a_sources_preset_stays_so_in_a_scan():
+    study = cl.study_from_dict(changed({"source": {"preset": "ess", "pulse": None}}))
+    scanned, _ = vary(study, "exposure_years", 3)
+    assert study.setups[0].source.pulse is None
+    assert scanned.setups[0].source.pulse is None
+    assert cl.study_from_dict(study.as_dict()).setups[0].source.pulse is None
+
+
 @pytest.mark.parametrize("name", [name for name in presets.names("studies") if not name.startswith("coherent")])
 def test_every_built_in_study_survives_a_round_trip(name):
     study = cl.load_study(name)

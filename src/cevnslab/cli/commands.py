@@ -285,7 +285,7 @@ def levers(study: StudyPath, output: Output = Path("results"), style: Style = No
     from cevnslab.studies.levers import levers as computed
     from cevnslab.studies.load import load_study
 
-    loaded = load_study(study, data=data)
+    loaded = load_study(study, data=data, announce=notice)
     rows = computed(loaded)
     folder = save_levers(loaded.name, rows, output, style)
     say(grid_text(levers_grid(loaded.name, rows), terminal_width()))

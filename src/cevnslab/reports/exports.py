@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cevnslab.errors import InputFileError, StudyError
+from cevnslab.progress import notice
 from cevnslab.reports.storage import write_text
+from cevnslab.words import shown
 
 if TYPE_CHECKING:
     from cevnslab.results import Result
@@ -80,8 +82,16 @@ def _study(source: str, data: Path | None) -> Study:
     from cevnslab.studies.load import load_study, study_from_dict
 
     if Path(source).is_dir():
-        return study_from_dict(_result(source).study, where=source, data=data)
-    return load_study(source, data=data)
+        content = _result(source).study
+        if plugins := content.get("plugins"):
+            # Results may be somebody else's: what they name is not run because they were asked for a table.
+            names = ", ".join(shown(Path(name).name) for name in plugins)
+            raise StudyError(
+                f"{source}: its study runs the Python code of {names}, which results are not trusted with; export the "
+                "study file"
+            )
+        return study_from_dict(content, where=source, data=data)
+    return load_study(source, data=data, announce=notice)
 
 
 def _bibtex(source: str, data: Path | None) -> str:

@@ -7,7 +7,7 @@ import datetime
 import hashlib
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,7 @@ def _write_tables(result: Result, folder: Path, figures: set[str]) -> None:
         (folder / name).write_bytes(text.encode())
     files = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
     record = {**result.provenance, "files": files, "figures": sorted(figures)}
-    (folder / PROVENANCE).write_bytes((json.dumps(record, indent=1, allow_nan=False) + "\n").encode())
+    (folder / PROVENANCE).write_bytes(_provenance_text(record))
 
 
 def _earlier_files(folder: Path) -> set[str]:
@@ -187,5 +187,22 @@ def redraw(folder: Path, style: str | Path | None = None, by: Helper | None = No
             if covered is not None:
                 draw_coverage_into(covered, figures, style)
         with locked(folder):
+            if result is not None:
+                _list_figures(
+                    folder / PROVENANCE, work.part("drawn") / PROVENANCE, figure_files(result, settings(style))
+                )
             names = work.commit("drawn")
-    return [folder / name for name in names]
+    return [folder / name for name in names if name != PROVENANCE]
+
+
+def _list_figures(present: Path, updated: Path, names: set[str]) -> None:
+    """Add figures to the list in provenance: a style may ask for a format that the run did not."""
+    record = _read_json(present)
+    listed = record.get("figures")
+    earlier = {name for name in listed if isinstance(name, str)} if isinstance(listed, list) else set()
+    if not names <= earlier:
+        updated.write_bytes(_provenance_text({**record, "figures": sorted(earlier | names)}))
+
+
+def _provenance_text(record: Mapping[str, Any]) -> bytes:
+    return (json.dumps(record, indent=1, allow_nan=False) + "\n").encode()

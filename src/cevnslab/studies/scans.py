@@ -29,7 +29,9 @@ def vary_all(study: Study, values: Mapping[str, float]) -> tuple[Study, set[str]
     for word in NOT_OF_LIMITS:
         content.pop(word, None)
     for entry in content["detectors"]:
-        entry.pop("preset", None)  # its keys are filled in
+        _without_preset(entry)
+        _without_preset(entry.get("source"))
+    _without_preset(content.get("source"))
     names: set[str] = set()
     for key, value in values.items():
         holder, last, detector = find_key(content, key)
@@ -41,6 +43,12 @@ def vary_all(study: Study, values: Mapping[str, float]) -> tuple[Study, set[str]
         varied = build_study(content, study.runner, where="scan", base=study.base, data=study.data)
     names |= {c.name for c in study.file.combinations if names & set(c.detectors)}
     return varied, names
+
+
+def _without_preset(holder: Any) -> None:
+    """Take away the name of a preset whose keys are filled in: one that the file takes away by null stays away."""
+    if isinstance(holder, dict):
+        holder.pop("preset", None)
 
 
 def scanned(
