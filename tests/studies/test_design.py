@@ -9,6 +9,8 @@ import pytest
 
 import cevnslab as cl
 from cevnslab.errors import StudyError
+from cevnslab.figures.catalogue import figure_specs
+from cevnslab.reports.html.inputs import words
 from cevnslab.studies import design
 from cevnslab.studies.levers import levers
 from cevnslab.studies.maps import limit_map
@@ -35,7 +37,7 @@ def question(key, low, high, **goal):
 
 def answered(**keys):
     asked = study(design=[question(**keys)])
-    return asked, design.answers(asked, asked.file.design[0])
+    return asked, list(design.solved(asked, asked.file.design[0]).answers)
 
 
 def upper_at(asked, key, value):
@@ -69,6 +71,24 @@ def test_a_whole_number_has_neighbours():
     for row in rows:
         assert upper_at(asked, "detectors.ess-ge.bins", row.value)[0][1] == pytest.approx(row.reached, rel=1e-9)
     assert (rows[0].reached - 4.9e-9) * (rows[1].reached - 4.9e-9) < 0
+
+
+def test_a_quantity_that_turns_back_between_two_values():
+    """The least upper end along maximum_kev, 4.76569e-9 near 26.2 keV: a goal just above it is met twice."""
+    _, rows = answered(key="detectors.ess-ge.maximum_kev", low=5, high=200, upper=4.7657e-9)
+    assert [row.kind for row in rows] == ["crossing", "crossing"]
+    assert 25 < rows[0].value < rows[1].value < 28
+    for row in rows:
+        assert row.reached == pytest.approx(4.7657e-9, rel=1e-6)
+
+
+def test_a_range_of_which_no_value_is_allowed():
+    with pytest.raises(
+        StudyError, match=r"design.goal.from: no value of .*threshold_kev up to `to` can be used: .*below"
+    ):
+        answered(key="detectors.ess-ge.threshold_kev", low=80, high=90, upper=1e-9)
+    with pytest.raises(StudyError, match="no whole number"):
+        answered(key="detectors.ess-ge.bins", low=10.2, high=10.8, upper=1e-9)
 
 
 def test_a_goal_out_of_reach_says_how_near_it_comes():
@@ -163,6 +183,48 @@ def test_goals_and_maps_in_a_run(tmp_path):
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == ["map", "x", "y", "detector", "coupling", "lower", "upper", "lower_kind", "upper_kind"]
     assert len(rows) == 6
+    figures = {path.name for path in (folder / "figures").iterdir()}
+    assert {"goal-goal.png", "map-plane.pdf"} <= figures
+
+
+def test_goals_of_a_combination():
+    both = {"name": "both", "detectors": ["ess-ge", "ess-csi"], "signal": "correlated"}
+    asked = study(
+        detectors=[{"preset": "ess-ge"}, {"preset": "ess-csi"}],
+        combinations=[both],
+        design=[{**question("exposure_years", 1, 10, upper=3e-9), "detector": "both"}],
+    )
+    (row,) = design.solved(asked, asked.file.design[0]).answers
+    varied, _ = vary(asked, "exposure_years", row.value)
+    assert varied.run().limit("both", "q_ee").segments[0][1] == pytest.approx(3e-9, rel=1e-6)
+
+
+def test_figures_of_goals_and_maps_are_chosen_by_name():
+    keys = {"design": [question("detectors.ess-ge.mass_kg", 1, 20, upper=4e-9)], "maps": [plane()]}
+    panels = [{"goal": "goal"}, {"map": "plane", "end": "lower"}]
+    chosen = study(**keys, figures=[{"name": "plan", "panels": panels}]).run()
+    names = [spec.name for spec in figure_specs(chosen)]
+    assert "plan" in names
+    assert not any(name.startswith(("goal-", "map-")) for name in names)
+    for wrong, message in (({"goal": "gaol"}, "did you mean 'goal'"), ({"map": "plan"}, "did you mean 'plane'")):
+        with pytest.raises(StudyError, match=message):
+            study(**keys, figures=[{"name": "plan", "panels": [wrong]}])
+    with pytest.raises(StudyError, match="drawn without being listed"):
+        study(**keys, figures=[{"name": "goal-goal", "panels": panels}])
+
+
+def test_a_scan_takes_a_range():
+    scan = {"name": "mass", "key": "detectors.ess-ge.mass_kg"}
+    ranged = study(scans=[{**scan, "values": {"from": 1, "to": 100, "points": 5, "scale": "log"}}])
+    listed = study(scans=[{**scan, "values": ranged.file.scans[0].points}])
+    assert ranged.file.scans[0].points == pytest.approx([1, 10**0.5, 10, 10**1.5, 100])
+    results = [each.run() for each in (ranged, listed)]
+    assert results[0].records("scans") == results[1].records("scans")
+    assert any("1 to 100 (5 points)" in sentence for sentence in words(results[0]))
+    with pytest.raises(StudyError, match=r"scans.mass.values.from: must be above 0 with scale: log"):
+        study(scans=[{**scan, "values": {"from": 0, "to": 100, "points": 5, "scale": "log"}}])
+    with pytest.raises(StudyError, match=r"scans.mass.values.points: must be at least 2"):
+        study(scans=[{**scan, "values": {"from": 1, "to": 100, "points": 1}}])
 
 
 def test_levers_of_germanium():

@@ -53,7 +53,7 @@ def _spec(name: str, panels: Sequence[schema.Panel]) -> FigureSpec:
 
 
 def _always(result: Result) -> list[FigureSpec]:
-    """What is drawn unless the study lists panels of this kind: critical values, pulls, scans."""
+    """What is drawn unless the study lists panels of this kind: critical values, pulls, scans, goals, maps."""
     simulated = dict.fromkeys(c.coupling for c in result.critical_values)
     kinds: dict[str, list[schema.Panel]] = {
         "critical-values": [_panel(schema.CriticalValuesPanel, critical_values=name) for name in simulated],
@@ -68,6 +68,10 @@ def _always(result: Result) -> list[FigureSpec]:
     for name in dict.fromkeys(point.scan for point in result.scans):
         scanned = dict.fromkeys(point.limit.coupling for point in result.scans if point.scan == name)
         kinds[f"scan-{name}"] = [_panel(schema.ScanPanel, scan=name, coupling=coupling) for coupling in scanned]
+    for curve in result.goal_curves:
+        kinds[f"goal-{curve.name}"] = [_panel(schema.GoalPanel, goal=curve.name)]
+    for plane in result.maps:
+        kinds[f"map-{plane.map}"] = [_panel(schema.MapPanel, map=plane.map, end=end) for end in ("upper", "lower")]
     return [_spec(name, panels) for name, panels in kinds.items() if panels]
 
 

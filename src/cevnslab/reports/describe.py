@@ -49,7 +49,7 @@ def describe(study: Study) -> str:
             "normalisations"
         )
     for scan in file.scans:
-        values = ", ".join(f"{value:g}" for value in scan.values)
+        values = ", ".join(f"{value:g}" for value in scan.points)
         lines.append(f"  scan {scan.name}: delta chi^2 limits with {scan.key} = {values}")
     for x, y in file.contours:
         lines.append(f"  contours of {x} and {y}, every detector and combination")
@@ -59,6 +59,15 @@ def describe(study: Study) -> str:
             f"  delta chi^2 of {profile.coupling} from {profile.from_:g} to {profile.to:g}, "
             f"{profile.points} points, {where}"
         )
+    for question in file.design:
+        lines.append(
+            f"  goal {question.name}: {question.key} from {question.from_:g} to {question.to:g} at which the "
+            f"{question.goal.words} is {question.goal.value:g} for {question.detector}"
+        )
+    for plane in file.maps:
+        axes = " and ".join(f"{axis.key} from {axis.from_:g} to {axis.to:g}" for axis in (plane.x, plane.y))
+        size = f"{plane.x.points} x {plane.y.points} points"
+        lines.append(f"  map {plane.name}: limits on {plane.coupling} for {plane.detector}, {axes}, {size}")
     for curve in file.cross_sections:
         values = ", ".join(f"{value:g}" for value in curve.values)
         lines.append(
@@ -85,7 +94,7 @@ def _describe_sizes(study: Study) -> list[str]:
     if toys := max((size.toys for size in each), default=0):
         most = max(size.toy_bytes for size in each)
         lines.append(f"  memory: {bytes_text(most)} for {toys} pseudo-experiments at once in each process")
-    again = sum(len(scan.values) for scan in study.file.scans)
+    again = sum(len(scan.points) for scan in study.file.scans)
     again += sum(asked.x.points * asked.y.points for asked in study.file.maps)
     return [*lines, *([f"  {_count(again, 'point')} of scans and maps, a study each"] if again else [])]
 

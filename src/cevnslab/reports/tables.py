@@ -275,7 +275,7 @@ def design_grid(result: Result) -> Grid:
     rows = []
     for answer in result.design:
         found = "none" if answer.value is None else f"{answer.value:.4g}"
-        goal = f"{answer.quantity} {answer.coupling} = {answer.goal:.4g}"
+        goal = f"{f'{answer.quantity} {answer.coupling}'.rstrip()} = {answer.goal:.4g}"
         rows.append((answer.name, answer.key, found, answer.detector, goal, f"{answer.reached:.4g}", answer.kind))
     notes = ("jump: the goal is passed between two neighbouring values, not met; none: the nearest is shown.",)
     columns = ("goal", "key", "value", "detector", "asked", "reached", "kind")

@@ -7,7 +7,7 @@ from cevnslab.results.curves import ContourLines, CriticalMap, CriticalValues, P
 from cevnslab.results.description import Column, Record, Table
 from cevnslab.results.fits import Band, Covariance, FitParameter, Pull, Strength
 from cevnslab.results.limits import CROSSINGS, CouplingInfo, DetectorInfo, Limit, ScanPoint, natural_exponent
-from cevnslab.results.plans import DesignAnswer, Lever, LimitMap
+from cevnslab.results.plans import DesignAnswer, GoalCurve, Lever, LimitMap
 from cevnslab.results.result import Result
 from cevnslab.results.spectra import (
     CrossSectionCurve,
@@ -33,6 +33,7 @@ __all__ = [
     "DesignAnswer",
     "DetectorInfo",
     "FitParameter",
+    "GoalCurve",
     "Lever",
     "Limit",
     "LimitMap",

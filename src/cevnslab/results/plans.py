@@ -31,6 +31,25 @@ class DesignAnswer(Record):
     kind: Annotated[str, Column("how the goal is met there, such as crossing, jump or none")]
 
 
+@dataclass(frozen=True, eq=False)
+class GoalCurve(Record):
+    """The quantity of a goal along the key that is searched: what its figure draws."""
+
+    name: str
+    """Of the question."""
+    key: str
+    detector: str
+    coupling: str
+    """Empty for a significance."""
+    quantity: str
+    goal: float
+    confidence_level: float
+    value: FloatArray
+    """Of the key, rising, shape (points,)."""
+    reached: FloatArray
+    """The quantity there; not a number where the study does not allow the value, or where there is no such end."""
+
+
 DESIGN = Table(
     "design",
     "Goals",

@@ -14,7 +14,7 @@ from cevnslab.results.curves import ContourLines, CriticalMap, CriticalValues, P
 from cevnslab.results.description import Record, Table
 from cevnslab.results.fits import Band, Covariance, FitParameter, Pull, Strength
 from cevnslab.results.limits import CouplingInfo, DetectorInfo, Limit, ScanPoint
-from cevnslab.results.plans import DesignAnswer, Lever, LimitMap
+from cevnslab.results.plans import DesignAnswer, GoalCurve, Lever, LimitMap
 from cevnslab.results.spectra import (
     CrossSectionCurve,
     DataSpectrum,
@@ -52,6 +52,7 @@ class Result:
     covariances: tuple[Covariance, ...] = ()
     bands: tuple[Band, ...] = ()
     design: tuple[DesignAnswer, ...] = ()
+    goal_curves: tuple[GoalCurve, ...] = ()
     maps: tuple[LimitMap, ...] = ()
     levers: tuple[Lever, ...] = ()
     summary: tuple[Summary, ...] = ()

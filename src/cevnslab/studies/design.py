@@ -1,19 +1,22 @@
 """Design backwards: the values of a key at which a goal is met.
 
 The quantity is computed along the key's range, its crossings of the goal are refined, and every answer is computed
-again at the value found: where a piece of the interval vanishes the quantity jumps, which a root search reports as a
-crossing, and the answer says so.
+again at its value: where a piece of the interval vanishes the quantity jumps, which a root search reports as a
+crossing, and the answer says so. Between two points on the same side of the goal the quantity may touch it and turn
+back: its turning points towards the goal are searched too.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cevnslab import results
-from cevnslab.errors import CevnslabError
+from cevnslab.errors import CevnslabError, StudyError, located
 from cevnslab.inference.intervals import interval
 from cevnslab.inference.significance import significance
 from cevnslab.studies.analysis import Analysis
@@ -28,8 +31,22 @@ LOGARITHMIC = 10.0
 """Ends of a positive range this far apart are covered in the logarithm."""
 TOLERANCE = 1e-12
 """Of the value of the key, relative: where the refinement ends."""
+TURN_TOLERANCE = 1e-4
+"""Of a turning point, relative to the two steps around it."""
 CLOSE = 1e-6
 """How near the goal an answer must come to be a crossing."""
+
+FloatArray = NDArray[np.float64]
+Bracket = tuple[float, float, float]
+"""Two values of the key and the excess over the goal at the lower, which changes its sign between them."""
+
+
+@dataclass(frozen=True)
+class Solution:
+    """What a question finds: all answers, or one that says how near it comes, and the curve that they lie on."""
+
+    answers: tuple[results.DesignAnswer, ...]
+    curve: results.GoalCurve
 
 
 def quantity(analysis: Analysis, goal: Goal, confidence_level: float) -> float:
@@ -37,64 +54,132 @@ def quantity(analysis: Analysis, goal: Goal, confidence_level: float) -> float:
     if goal.quantity == "significance":
         return significance(analysis.likelihood, [f"{setup.name}.signal" for setup in analysis.setups]).discovery
     assert goal.coupling is not None
-    chi2 = analysis.chi2(goal.coupling)
-    pieces = interval(chi2, confidence_level).segments
-    if goal.quantity == "outermost":
-        return float(pieces[-1][1])
-    standard_model = chi2.axes[0].standard_model
-    for low, high in pieces:
-        if low <= standard_model <= high:
-            return float({"upper": high, "lower": low, "width": high - low}[goal.quantity])
-    return math.nan
+    return quantities(analysis, goal.coupling, confidence_level)[goal.quantity]
 
 
-def answers(study: Study, question: DesignQuestion) -> list[results.DesignAnswer]:
-    """All values at which the goal is met; one row that says how near it comes where there is none."""
-    whole = _whole(study, question)
-    variations = Variations(study)
+def quantities(analysis: Analysis, coupling: str, confidence_level: float) -> dict[str, float]:
+    """Every quantity of the limit on one coupling, by name; nan where it is not there."""
+    chi2 = analysis.chi2(coupling)
+    found = interval(chi2, confidence_level)
+    piece, last = found.piece_with(chi2.axes[0].standard_model), found.pieces[-1]
+    low, high = (math.nan, math.nan) if piece is None else (piece.low, piece.high)
+    return {"upper": float(high), "lower": float(low), "width": float(high - low), "outermost": float(last.high)}
 
-    def at(value: float) -> float:
+
+class Excess:
+    """The quantity of a question along its key, less the goal."""
+
+    def __init__(self, study: Study, question: DesignQuestion) -> None:
+        self.question, self._variations = question, Variations(study)
+        self.refusal: CevnslabError | None = None
+        """Why a value of the key was not allowed, the first time."""
+
+    def quantity(self, value: float) -> float:
+        """At a value of the key; nan where the study does not allow it."""
         try:
-            varied, made = variations.at({question.key: value})
-            return quantity(made[question.detector], question.goal, varied.file.intervals.levels[0])
-        except CevnslabError:
-            return math.nan  # a value that the study does not allow
+            varied, analyses = self._variations.at({self.question.key: value})
+            return quantity(analyses[self.question.detector], self.question.goal, varied.file.intervals.levels[0])
+        except CevnslabError as fault:
+            self.refusal = self.refusal or fault
+            return math.nan
 
-    values = _values(question, whole)
-    found = np.array([at(value) for value in values])
-    excess = found - question.goal.value
+    def __call__(self, value: float) -> float:
+        """The excess at a value of the key."""
+        return self.quantity(value) - self.question.goal.value
+
+
+def solved(study: Study, question: DesignQuestion) -> Solution:
+    """All values at which the goal is met; one row that says how near it comes where there is none.
+
+    Raises `StudyError` where the study allows no value of the range, or the key is not there.
+    """
+    with located(f"design.{question.name}.key"):
+        whole = isinstance(present_value(study, question.key), int)
+    excess = Excess(study, question)
+    values = np.array(_values(question, whole))
+    reached = np.array([excess.quantity(value) for value in values])
+    if not np.any(np.isfinite(reached)):
+        reason = f": {excess.refusal}" if excess.refusal else "; there is no such end"
+        raise StudyError(f"design.{question.name}.from: no value of {question.key} up to `to` can be used{reason}")
+    goal = question.goal
+    curve = results.GoalCurve(
+        name=question.name,
+        key=question.key,
+        detector=question.detector,
+        coupling=goal.coupling or "",
+        quantity=goal.quantity,
+        goal=goal.value,
+        confidence_level=study.file.intervals.levels[0],
+        value=values,
+        reached=reached,
+    )
     rows = []
-    for left in np.flatnonzero(excess[:-1] * excess[1:] <= 0):
-        low, high = values[left], values[left + 1]
-        if whole:
-            low, high = _neighbours(lambda x: at(x) - question.goal.value, low, high, float(excess[left]))
-            rows += [_row(question, low, at(low), "below"), _row(question, high, at(high), "above")]
+    for low, high, at_low in _brackets(excess, values, reached - goal.value, whole):
+        if low == high:
+            rows.append(_row(question, low, excess.quantity(low), "crossing"))
+        elif whole:
+            for value, side in zip(_neighbours(excess, low, high, at_low), ("below", "above"), strict=True):
+                rows.append(_row(question, value, excess.quantity(value), side))
         else:
-            value = _refined(lambda x: at(x) - question.goal.value, low, high, float(excess[left]))
-            reached = at(value)
-            close = abs(reached - question.goal.value) <= CLOSE * abs(question.goal.value)
-            rows.append(_row(question, value, reached, "crossing" if close else "jump"))
-    if rows:
-        return rows
-    if not np.any(np.isfinite(found)):
-        return [_row(question, None, math.nan, "none")]
-    nearest = int(np.nanargmin(np.abs(excess)))
-    return [_row(question, None, float(found[nearest]), "none")]
-
-
-def _whole(study: Study, question: DesignQuestion) -> bool:
-    """Whether the key counts something, such as bins."""
-    return isinstance(present_value(study, question.key), int)
+            value = _refined(excess, low, high, at_low)
+            there = excess.quantity(value)
+            close = abs(there - goal.value) <= CLOSE * abs(goal.value)
+            rows.append(_row(question, value, there, "crossing" if close else "jump"))
+    if not rows:
+        nearest = int(np.nanargmin(np.abs(reached - goal.value)))
+        rows = [_row(question, None, float(reached[nearest]), "none")]
+    return Solution(tuple(rows), curve)
 
 
 def _values(question: DesignQuestion, whole: bool) -> list[float]:
     low, high = question.from_, question.to
     if whole:
         ends = math.ceil(low), math.floor(high)
+        if ends[1] < ends[0]:
+            raise StudyError(f"design.{question.name}.from: no whole number lies between {low:g} and {high:g}")
         return [float(v) for v in np.unique(np.round(np.linspace(*ends, min(POINTS, ends[1] - ends[0] + 1))))]
     if low > 0 and high / low > LOGARITHMIC:
         return [low, *np.geomspace(low, high, POINTS)[1:-1].tolist(), high]
     return [low, *np.linspace(low, high, POINTS)[1:-1].tolist(), high]
+
+
+def _brackets(excess: Callable[[float], float], values: FloatArray, at: FloatArray, whole: bool) -> Iterator[Bracket]:
+    """Between which values the excess changes its sign, rising; both ends are one where it is zero there."""
+    for place, value in enumerate(values):
+        if at[place] == 0:
+            yield float(value), float(value), 0.0
+            continue
+        if not whole and 0 < place < len(values) - 1 and _turns(at[place - 1 : place + 2]):
+            turn = _turning_point(excess, float(values[place - 1]), float(values[place + 1]), float(at[place]))
+            if turn is not None:
+                below, above = float(values[place - 1]), float(values[place + 1])
+                # The neighbours of a turning point that passes the goal are on the other side of it.
+                yield below, turn, float(at[place - 1])
+                yield turn, above, -float(at[place - 1])
+        if place + 1 < len(values) and at[place] * at[place + 1] < 0:
+            yield float(value), float(values[place + 1]), float(at[place])
+
+
+def _turns(three: FloatArray) -> bool:
+    """Whether the middle of three points on one side of the goal is the nearest to it."""
+    same = bool(np.all(three > 0) or np.all(three < 0))
+    return same and abs(three[1]) < min(abs(three[0]), abs(three[2]))
+
+
+def _turning_point(excess: Callable[[float], float], low: float, high: float, middle: float) -> float | None:
+    """A value between two others at which the excess has the other sign; None where it only comes near."""
+    from scipy.optimize import minimize_scalar
+
+    side = math.copysign(1.0, middle)
+
+    def distance(value: float) -> float:
+        there = side * excess(value)
+        return there if math.isfinite(there) else math.inf
+
+    found = minimize_scalar(
+        distance, bounds=(low, high), method="bounded", options={"xatol": TURN_TOLERANCE * (high - low)}
+    )
+    return float(found.x) if found.fun < 0 else None
 
 
 def _refined(excess: Callable[[float], float], low: float, high: float, at_low: float) -> float:

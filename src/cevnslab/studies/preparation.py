@@ -75,7 +75,7 @@ def check(study: Study) -> None:
     prepare(study, data=data)
     with located(study.where):
         for scan in study.file.scans:
-            for value in scan.values:
+            for value in scan.points:
                 scanned(study, scan.name, scan.key, value, data=data)
 
 

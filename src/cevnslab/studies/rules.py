@@ -12,7 +12,7 @@ from cevnslab.physics.nuclei import Target, target
 from cevnslab.studies.schema import CrossSection, Detector, Experiment, StudyFile
 from cevnslab.studies.schema.base import require_known, require_unique
 from cevnslab.studies.schema.figures import Computed
-from cevnslab.studies.schema.planning import check_planning
+from cevnslab.studies.schema.planning import Range, check_planning
 from cevnslab.studies.schema.systematics import check_priors, check_systematics
 
 MOST_PROFILED = 3
@@ -53,6 +53,9 @@ def check_across_keys(file: StudyFile, registry: Mapping[str, Coupling]) -> None
     check_planning(file.design, file.maps, [*detectors, *combined], names)
     analysed = detectors + [combination.name for combination in file.combinations]
     require_unique("scans", [scan.name for scan in file.scans])
+    for scan in file.scans:
+        if isinstance(scan.values, Range):
+            scan.values.check(f"scans.{scan.name}.values")
     for number, pair in enumerate(file.contours, start=1):
         require_known(f"contours.{number}", pair, names, "coupling of this study")
         require_unique(f"contours.{number}", pair)
@@ -82,6 +85,7 @@ def check_across_keys(file: StudyFile, registry: Mapping[str, Coupling]) -> None
         figure.check(_computed(file, registry))
     require_unique("figures", [figure.name for figure in file.figures or []])
     drawn_anyway = {"coverage", "critical-values", "critical-maps", *(f"scan-{scan.name}" for scan in file.scans)}
+    drawn_anyway |= {f"goal-{question.name}" for question in file.design} | {f"map-{entry.name}" for entry in file.maps}
     drawn_anyway |= {f"pulls-{spec.name}" for spec in (*file.detectors, *file.combinations)}
     for figure in file.figures or []:
         if figure.name.casefold() in {name.casefold() for name in drawn_anyway}:
@@ -109,6 +113,8 @@ def _computed(file: StudyFile, registry: Mapping[str, Coupling]) -> Computed:
         couplings={name: registry[name] for name in file.coupling_names},
         observed=tuple(counted),
         fitted=tuple(names if file.pulls else fitted),
+        goals=tuple(question.name for question in file.design),
+        maps=tuple(entry.name for entry in file.maps),
         scanned={s.name: (file.scanned_couplings(s.key), file.scanned_detectors(s.key)) for s in file.scans},
         simulated=file.intervals.method == "feldman-cousins",
         data_axes={

@@ -40,6 +40,8 @@ def run(
         # First what may meet a value that the study does not allow: no hours of pseudo-experiments are lost to it.
         with located(study.where):
             scans = curve.scans(made)
+            solutions = [design.solved(study, question) for question in study.file.design]
+            planes = [maps.limit_map(study, asked) for asked in study.file.maps]
         limits = [
             limit
             for analysis in track(list(made.values()), "limits")
@@ -87,8 +89,9 @@ def run(
         summary=summary(made),
         significances=strengths(study, made),
         remarks=tuple(fitted.remarks),
-        design=tuple(answer for question in study.file.design for answer in design.answers(study, question)),
-        maps=tuple(maps.limit_map(study, asked) for asked in study.file.maps),
+        design=tuple(answer for solution in solutions for answer in solution.answers),
+        goal_curves=tuple(solution.curve for solution in solutions),
+        maps=tuple(planes),
         **_references(study),
         provenance=provenance(study, fast=fast),
     )

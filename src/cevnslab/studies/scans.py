@@ -120,5 +120,5 @@ def check_scans(study: Study) -> None:
     """Raise `StudyError` for the first scan whose key or values the study does not allow."""
     for scan in study.file.scans:
         with located(f"scans.{scan.name}.key"):
-            for value in scan.values:
+            for value in scan.points:
                 vary(study, scan.key, value)

@@ -126,7 +126,7 @@ class Curves:
 
     def scans(self, made: dict[str, Analysis]) -> list[results.ScanPoint]:
         """Every scanned value; a varied study is quick where the study is."""
-        asked = [(scan.name, scan.key, value) for scan in self.study.file.scans for value in scan.values]
+        asked = [(scan.name, scan.key, value) for scan in self.study.file.scans for value in scan.points]
         names = [coupling.name for coupling in self.study.couplings]
         if all(analysis.quick(name) for analysis in made.values() for name in names):
             return [point for each in asked for point in curves.scan_points(self.study, *each)]

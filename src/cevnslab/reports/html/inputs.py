@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cevnslab.reports.grid import Amount, Cell, Formula, Grid
@@ -45,7 +45,7 @@ def words(result: Result) -> Iterator[str]:
     if result.profiles:
         yield f"Delta chi\u00b2 along {', '.join(dict.fromkeys(p.coupling for p in result.profiles))}."
     for scan in study.get("scans", []):
-        yield f"Scan {scan['name']}: limits with {scan['key']} = {', '.join(f'{value:g}' for value in scan['values'])}."
+        yield f"Scan {scan['name']}: limits with {scan['key']} = {_scanned(scan['values'])}."
     if result.critical_values:
         yield f"{_count(result.critical_values[0].toys, 'pseudo-experiment')} per true value for Feldman-Cousins."
     if result.fit:
@@ -54,6 +54,13 @@ def words(result: Result) -> Iterator[str]:
     uncertain = study.get("uncertainties")
     if uncertain:
         yield f"Normalisation uncertainties: {_uncertainties(uncertain)}, unless a detector has its own."
+
+
+def _scanned(values: Sequence[float] | Keys) -> str:
+    """The values of a scan in words: a list, or a range."""
+    if isinstance(values, Mapping):
+        return f"{values['from']:g} to {values['to']:g} ({values['points']} points)"
+    return ", ".join(f"{value:g}" for value in values)
 
 
 def _uncertainties(given: Keys) -> str:

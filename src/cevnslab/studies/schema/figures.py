@@ -43,6 +43,8 @@ class Computed:
     """Projected detectors that bin the arrival time."""
     scanned: Mapping[str, tuple[Sequence[str], Sequence[str]]]
     """By the name of a scan, the couplings and the detectors that it changes."""
+    goals: tuple[str, ...]
+    maps: tuple[str, ...]
     simulated: bool
     """Whether critical values are simulated (Feldman-Cousins)."""
     profiles: tuple[Profile, ...]
@@ -276,6 +278,37 @@ class ScanPanel(PanelWithLegend):
         return f"Limits on {self.coupling} in the scan {self.scan}"
 
 
+class GoalPanel(PanelWithLegend):
+    """The quantity of a goal along the key that is searched, with the goal and the answers."""
+
+    kind = "goal"
+    goal: str = Field(description="one under `design`")
+
+    def check(self, computed: Computed, path: str) -> None:
+        """The goal is the study's."""
+        require_known(f"{path}.goal", [self.goal], computed.goals, "goal of this study")
+
+    def words(self, detectors: Sequence[str]) -> str:
+        """The goal."""
+        return f"The goal {self.goal}: what is reached along its key, and the values that meet it"
+
+
+class MapPanel(Panel):
+    """Lines of equal limits in the plane of two keys."""
+
+    kind = "map"
+    map: str = Field(description="one under `maps`")
+    end: Literal["upper", "lower"] = Field("upper", description="which outer end of the interval")
+
+    def check(self, computed: Computed, path: str) -> None:
+        """The map is the study's."""
+        require_known(f"{path}.map", [self.map], computed.maps, "map of this study")
+
+    def words(self, detectors: Sequence[str]) -> str:
+        """Map and end."""
+        return f"Lines of equal {self.end} limits in the map {self.map}"
+
+
 class PullsPanel(PanelWithLegend):
     """Nuisance parameters at the joint best fit of a coupling: pulls, and impacts on the coupling."""
 
@@ -343,6 +376,8 @@ PANELS: tuple[type[Panel], ...] = (
     DataPanel,
     LimitsPanel,
     ScanPanel,
+    GoalPanel,
+    MapPanel,
     PullsPanel,
     CriticalValuesPanel,
     CriticalMapPanel,

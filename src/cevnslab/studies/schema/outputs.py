@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, Tag
 
-from cevnslab.studies.schema.base import Channel, EnergyKev, Model, Name, Text
+from cevnslab.studies.schema.base import Channel, EnergyKev, Model, Name, Text, either
 from cevnslab.studies.schema.detectors import Radius
+from cevnslab.studies.schema.planning import Range
 
 
 class Combination(Model):
@@ -24,7 +25,16 @@ class Scan(Model):
 
     name: Name = Field(description="unique among scans")
     key: str = Field(description="a path such as exposure_years or detectors.ess-ge.threshold_kev")
-    values: Annotated[list[float], Field(min_length=1, max_length=1000)] = Field(description="of the key")
+    values: Annotated[
+        Annotated[list[float], Field(min_length=1, max_length=1000), Tag("<list>")]
+        | Annotated[Range, Tag("<mapping>")],
+        either("<mapping>", "<list>"),
+    ] = Field(description="of the key: a list, or {from, to, points, scale: linear or log}")
+
+    @property
+    def points(self) -> list[float]:
+        """All values of the key."""
+        return self.values.values if isinstance(self.values, Range) else self.values
 
 
 class Profile(Model):

@@ -70,6 +70,17 @@ class Goal(Model):
         """What is wanted of it."""
         return float(getattr(self, self.quantity))
 
+    @property
+    def words(self) -> str:
+        """The quantity in words."""
+        return {
+            "upper": f"upper end of {self.coupling}",
+            "lower": f"lower end of {self.coupling}",
+            "outermost": f"outermost end of {self.coupling}",
+            "width": f"width of the interval of {self.coupling}",
+            "significance": "significance of CEvNS",
+        }[self.quantity]
+
     def check(self, path: str, couplings: Sequence[str]) -> None:
         """Raise `StudyError` unless one quantity is given, with a coupling of the study where it is of a limit."""
         asked = [name for name in QUANTITIES if getattr(self, name) is not None]

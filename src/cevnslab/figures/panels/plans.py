@@ -1,0 +1,109 @@
+"""What helps to plan a detector: goals along a key, limits over two keys."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cevnslab.figures import style
+from cevnslab.figures.labels import axis_scale, detector_text
+from cevnslab.figures.layout import Cell
+from cevnslab.results import CROSSINGS, Result
+from cevnslab.results.text import level_text
+from cevnslab.studies.schema.figures import GoalPanel, MapPanel
+from cevnslab.units import key_label
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+LINES = 7
+"""Of equal limits, about."""
+DECADE = 10.0
+"""An axis or a set of limits that spans more is logarithmic."""
+NEAR = 3.0
+"""How far the axis of a goal reaches from it, in units of the goal."""
+ROOM = 0.12
+"""Of the vertical axis, beyond what is drawn."""
+
+
+def goal(cell: Cell, result: Result, panel: GoalPanel) -> None:
+    """The quantity along the key, the goal as a line, every answer as a point: open where the quantity only jumps."""
+    axes = cell.axes
+    curve = next(c for c in result.goal_curves if c.name == panel.goal)
+    answers = [answer for answer in result.design if answer.name == panel.goal and answer.value is not None]
+    factor, label = 1.0, "significance of CE\u03bdNS (\u03c3)"
+    if curve.coupling:
+        sizes = [abs(each) for each in (curve.goal, *(answer.reached for answer in answers))]
+        factor, label = axis_scale(result.couplings[curve.coupling], max(sizes))
+        label += f", {curve.quantity}"
+    axes.plot(curve.value, curve.reached * factor, color=style.DETECTOR_COLOURS[0], label=curve.quantity)
+    axes.axhline(curve.goal * factor, color=style.REFERENCE_COLOUR, linewidth=1.0, linestyle=(0, (4, 2)), label="goal")
+    for text, kinds, face in (
+        ("met", ("crossing",), style.REFERENCE_COLOUR),
+        ("on both sides of it", ("below", "above"), style.REFERENCE_COLOUR),
+        ("jumps past it", ("jump",), "white"),
+    ):
+        points = [answer for answer in answers if answer.kind in kinds]
+        if points:
+            places = np.array([(answer.value, answer.reached * factor) for answer in points]).T
+            look: dict[str, Any] = {"color": style.REFERENCE_COLOUR, "markerfacecolor": face, "linestyle": "none"}
+            axes.plot(*places, marker="o", label=text, **look)
+    _logarithmic(axes, "x", curve.value)
+    axes.set_xlim(float(curve.value[0]), float(curve.value[-1]))
+    axes.set_ylim(*_around(curve.goal * factor, curve.reached[np.isfinite(curve.reached)] * factor))
+    axes.set_xlabel(key_label(curve.key))
+    axes.set_ylabel(label)
+    title = detector_text(result, curve.detector)
+    level = f", {level_text({curve.confidence_level}, '%')}" if curve.coupling else ""
+    axes.set_title(panel.title or f"{title}{level}")
+    cell.legend(panel.legend)
+
+
+def _around(goal: float, reached: NDArray[np.float64]) -> tuple[float, float]:
+    """The part of the vertical axis around a goal: far from it a limit may be a thousand times larger."""
+    low = max(float(reached.min()), goal - NEAR * abs(goal)) if len(reached) else goal
+    high = min(float(reached.max()), goal + NEAR * abs(goal)) if len(reached) else goal
+    low, high = min(low, goal), max(high, goal)
+    room = ROOM * (high - low) or 1.0
+    return low - room, high + room
+
+
+def plane(cell: Cell, result: Result, panel: MapPanel) -> None:
+    """Lines of equal limits over two keys, each with its value; nothing where the end is no limit of the data."""
+    axes = cell.axes
+    values = next(m for m in result.maps if m.map == panel.map)
+    ends, kinds = (values.upper, values.upper_kind) if panel.end == "upper" else (values.lower, values.lower_kind)
+    limits = np.where(np.isin(np.array(kinds), CROSSINGS), ends, np.nan)
+    known = limits[np.isfinite(limits)]
+    factor, label = axis_scale(result.couplings[values.coupling], float(np.abs(known).max()) if len(known) else 0.0)
+    _logarithmic(axes, "x", values.x)
+    _logarithmic(axes, "y", values.y)
+    axes.set_xlim(float(values.x[0]), float(values.x[-1]))
+    axes.set_ylim(float(values.y[0]), float(values.y[-1]))
+    if len(known) and np.ptp(known) > 0:
+        surface, levels = np.ma.masked_invalid(limits * factor), _levels(known * factor)
+        axes.contourf(values.x, values.y, surface, levels=levels, cmap="cividis", alpha=0.35, extend="both")
+        lines = axes.contour(values.x, values.y, surface, levels=levels, colors="0.2", linewidths=1.0, linestyles="-")
+        axes.clabel(lines, fmt=lambda level: f"{level:.4g}".replace("-", "\u2212"), fontsize="small")
+    axes.set_xlabel(key_label(values.x_key))
+    axes.set_ylabel(key_label(values.y_key))
+    axes.set_title(panel.title or f"{detector_text(result, values.detector)}: {panel.end} end of {label}")
+
+
+def _levels(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Round values for lines: in even steps, or some a decade where the limits span more than one."""
+    from matplotlib.ticker import LogLocator, MaxNLocator
+
+    low, high = sorted((abs(float(values.min())), abs(float(values.max()))))
+    if values.min() * values.max() > 0 and high > DECADE * low:
+        sizes = LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0), numticks=50).tick_values(low, high)
+        return np.sort(np.sign(values[0]) * np.asarray(sizes))
+    return np.asarray(MaxNLocator(LINES).tick_values(float(values.min()), float(values.max())))
+
+
+def _logarithmic(axes: Axes, which: str, values: NDArray[np.float64]) -> None:
+    """Make an axis logarithmic for values that span a decade."""
+    if values.min() > 0 and values.max() >= DECADE * values.min():
+        axes.set(**{f"{which}scale": "log"})
