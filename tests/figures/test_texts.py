@@ -38,7 +38,21 @@ def everything():
             "profiles": [{"coupling": name, "from": -3e-8, "to": 5e-8} for name in ("q_ee", "q_mumu")],
             "cross_sections": [{"target": "Ge", "energy_mev": 30, "coupling": "q_ee", "values": [1e-8, -1e-8, 4e-8]}],
             "scans": [{"name": "years", "key": "exposure_years", "values": [1, 3, 30]}],
+            "design": [
+                {"name": "light", "key": f"detectors.{LONG}.mass_kg", "from": 1, "to": 60, "detector": LONG}
+                | {"goal": {"coupling": "q_ee", "upper": 2e-10}}
+            ],
+            "maps": [
+                {
+                    "name": "plane",
+                    "x": {"key": f"detectors.{LONG}.mass_kg", "from": 1, "to": 60, "points": 5, "scale": "log"},
+                    "y": {"key": f"detectors.{LONG}.background_ckkd", "from": 1, "to": 9, "points": 5},
+                    "detector": LONG,
+                    "coupling": "q_ee",
+                }
+            ],
             "figures": [
+                {"name": "plans", "panels": [{"goal": "light"}, {"map": "plane"}, {"map": "plane", "end": "lower"}]},
                 {
                     "name": "spectra",
                     "panels": [
@@ -133,7 +147,7 @@ def specs(everything):
     return {spec.name: spec for spec in (*catalogue.figure_specs(everything), *map(catalogue.FigureSpec.read, more))}
 
 
-FIGURES = ("spectra", "limits", "regions", "critical-values", "critical-maps", f"pulls-{LONG}", "data")
+FIGURES = ("spectra", "limits", "regions", "plans", "critical-values", "critical-maps", f"pulls-{LONG}", "data")
 
 
 def styled(tmp_path, size):

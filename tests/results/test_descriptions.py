@@ -46,7 +46,7 @@ CONTRACT = {
         "detector,strength,error,error_without_normalisation,significance,expected_significance,p_no_cevns,"
         "p_standard_model,upper_limit,confidence_level"
     ),
-    "levers": "key,detector,coupling,quantity,elasticity,reason",
+    "levers": "key,detector,coupling,quantity,elasticity,reason,change",
     "cross_sections": "target,channel,energy_mev,coupling,value,recoil_kev,dsigma_dt_cm2_per_kev",
 }
 

@@ -13,7 +13,7 @@ from cevnslab.figures.catalogue import figure_specs
 from cevnslab.reports.html.inputs import words
 from cevnslab.studies import design
 from cevnslab.studies.levers import levers
-from cevnslab.studies.maps import limit_map
+from cevnslab.studies.maps import joined, limit_map, strips
 from cevnslab.studies.scans import vary
 
 BASE = {
@@ -165,10 +165,44 @@ def test_what_scales_counts_needs_no_folding(key, low, high, monkeypatch):
     assert limit_map(asked, asked.file.maps[0]).upper == pytest.approx(quick.upper, rel=1e-11)
 
 
-def test_maps_of_poisson():
-    asked = study(statistic="poisson", maps=[plane(x={"key": "exposure_years", "from": 1, "to": 3, "points": 2})])
+def test_maps_of_poisson_are_runs_at_their_points():
+    """Continued from the corners of patches, with an island that comes and goes, in strips as they are run."""
+    entry = plane(
+        x={"key": "detectors.ess-ge.threshold_kev", "from": 0.05, "to": 0.3, "points": 4},
+        y={"key": "exposure_years", "from": 2, "to": 3, "points": 3},
+    )
+    asked = study(statistic="poisson", maps=[entry])
+    made = asked.run().maps[0]
+    assert made.upper.shape == (3, 4)
+    for row, years in enumerate(made.y):
+        for column, threshold in enumerate(made.x):
+            detector = {"preset": "ess-ge", "threshold_kev": float(threshold)}
+            run = study(statistic="poisson", exposure_years=float(years), detectors=[detector]).run()
+            pieces = run.limit("ess-ge", "q_ee").segments
+            assert made.upper[row, column] == pytest.approx(pieces[-1][1], rel=1e-8)
+            assert made.lower[row, column] == pytest.approx(pieces[0][0], rel=1e-8)
+
+
+def test_strips_of_a_map_are_the_map():
+    entry = plane(y={"key": "exposure_years", "from": 2, "to": 3, "points": 14})
+    asked = study(maps=[entry])
+    parts = [limit_map(asked, asked.file.maps[0], rows) for rows in strips(asked.file.maps[0])]
+    assert len(parts) == 2
+    together, whole = joined(parts), limit_map(asked, asked.file.maps[0])
+    assert together.upper == pytest.approx(whole.upper, rel=1e-12)
+    assert (together.y == whole.y).all()
+    assert together.upper_kind == whole.upper_kind
+
+
+def test_widths_beyond_the_closed_form_are_searched():
+    entry = plane(
+        x={"key": "uncertainties.signal", "from": 0.1, "to": 0.3, "points": 2},
+        y={"key": "detectors.ess-ge.mass_kg", "from": 1, "to": 7, "points": 2},
+    )
+    asked = study(maps=[entry])
     made = limit_map(asked, asked.file.maps[0])
-    assert np.all(made.upper[:, 0] > made.upper[:, 1])
+    run = study(uncertainties={"signal": 0.3, "background": 0.01}).run()
+    assert made.upper[1, 1] == pytest.approx(run.limit("ess-ge", "q_ee").segments[-1][1], rel=1e-9)
 
 
 def test_goals_and_maps_in_a_run(tmp_path):
@@ -227,24 +261,53 @@ def test_a_scan_takes_a_range():
         study(scans=[{**scan, "values": {"from": 1, "to": 100, "points": 1}}])
 
 
-def test_levers_of_germanium():
+@pytest.fixture(scope="module")
+def germanium_levers():
+    return {(r.key, r.quantity): r for r in levers(study())}
+
+
+def test_levers_of_germanium(germanium_levers):
     """Elasticities of an independent calculation: distance 1.83, efficiency -0.92, threshold 0.65 ..."""
-    rows = {(r.key, r.quantity): r for r in levers(study())}
+    rows = germanium_levers
     expected = {
         "detectors.ess-ge.distance_m": 1.83,
         "detectors.ess-ge.efficiency": -0.92,
         "detectors.ess-ge.threshold_kev": 0.65,
         "detectors.ess-ge.mass_kg": -0.55,
-        "exposure_years": -0.55,
         "detectors.ess-ge.background_ckkd": 0.37,
         "uncertainties.signal": 0.11,
     }
     for key, value in expected.items():
         assert rows[key, "upper"].elasticity == pytest.approx(value, abs=0.006), key
-    assert "whole number" in rows["detectors.ess-ge.bins", "upper"].reason
     assert "convention" in rows["intervals.confidence_level", "upper"].reason
-    assert "same as exposure_years" in rows["detectors.ess-ge.mass_kg", "upper"].reason
     assert "width" in rows["detectors.ess-ge.threshold_kev", "upper"].reason
+
+
+def test_a_scale_twin_stands_there_once(germanium_levers):
+    assert ("exposure_years", "upper") not in germanium_levers
+    assert "same as exposure_years" in germanium_levers["detectors.ess-ge.mass_kg", "upper"].reason
+
+
+def test_a_threshold_at_fixed_width_of_the_bins(germanium_levers):
+    """Against runs with all edges moved by as much."""
+    row = germanium_levers["detectors.ess-ge.threshold_kev (fixed width)", "upper"]
+    ends = []
+    for sign in (1, -1):
+        step = 0.6 * 0.004 * sign
+        detector = {"preset": "ess-ge", "threshold_kev": 0.6 + step, "maximum_kev": 78.9 + step}
+        ends.append(study(detectors=[detector]).run().limit("ess-ge", "q_ee").segments[0][1])
+    assert row.elasticity == pytest.approx(np.log(ends[0] / ends[1]) / np.log(0.6024 / 0.5976), rel=1e-4)
+    assert "keep their width" in row.reason
+
+
+def test_gains_of_what_would_be_known(germanium_levers):
+    """Against runs with the width at 0, and with twice as many bins (4.87 to 4.77e-9)."""
+    nominal = study().run().limit("ess-ge", "q_ee").segments[0][1]
+    known = study(uncertainties={"signal": 0.0, "background": 0.01}).run().limit("ess-ge", "q_ee").segments[0][1]
+    finer = study(detectors=[{"preset": "ess-ge", "bins": 208}]).run().limit("ess-ge", "q_ee").segments[0][1]
+    assert germanium_levers["ess-ge.signal", "upper"].change == pytest.approx(known / nominal - 1, rel=1e-9)
+    assert germanium_levers["detectors.ess-ge.bins", "upper"].change == pytest.approx(finer / nominal - 1, rel=1e-9)
+    assert finer == pytest.approx(4.77e-9, abs=5e-12)
 
 
 def test_the_command_levers(command, write_study, tmp_path):
@@ -253,5 +316,5 @@ def test_the_command_levers(command, write_study, tmp_path):
     assert "distance_m" in ran.out
     folder = tmp_path / "goals-levers"
     with (folder / "levers.csv").open() as file:
-        assert next(csv.reader(file)) == ["key", "detector", "coupling", "quantity", "elasticity", "reason"]
+        assert next(csv.reader(file)) == ["key", "detector", "coupling", "quantity", "elasticity", "reason", "change"]
     assert (folder / "figures" / "levers.png").stat().st_size > 5000

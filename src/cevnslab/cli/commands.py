@@ -281,14 +281,14 @@ def _options(
 def levers(study: StudyPath, output: Output = Path("results"), style: Style = None, data: Data = None) -> None:
     """By how much each key of a study moves each limit, sorted: where the next euro goes."""
     from cevnslab.reports.grid import grid_text, terminal_width
-    from cevnslab.reports.levers import levers_grid, save_levers
+    from cevnslab.reports.levers import levers_grids, save_levers
     from cevnslab.studies.levers import levers as computed
     from cevnslab.studies.load import load_study
 
     loaded = load_study(study, data=data, announce=notice)
     rows = computed(loaded)
     folder = save_levers(loaded.name, rows, output, style)
-    say(grid_text(levers_grid(loaded.name, rows), terminal_width()))
+    say("\n".join(grid_text(grid, terminal_width()) for grid in levers_grids(loaded.name, rows)))
     say(f"\nTable and figure: {folder}")
 
 

@@ -268,6 +268,28 @@ class Chi2:
         return exact_path(self, snake(x, y)).chi2[snake_order(len(x), len(y))].reshape(len(y), len(x))
 
 
+@dataclass(frozen=True, eq=False)
+class ClosedChi2:
+    """chi^2 that is known as a ratio of polynomials alone, without the likelihood that it came from."""
+
+    ratio: RationalChi2
+    several: bool = False
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        """The couplings."""
+        return self.ratio.axes
+
+    def sample(self, points: FloatArray, starts: FloatArray | None = None, tolerance: float = TOLERANCE) -> Sample:
+        """chi^2 and slopes at points of shape (points, couplings); nothing is minimised over."""
+        chi2, slopes = self.ratio.at(points)
+        return Sample(chi2, slopes, np.empty((len(points), 0)))
+
+    def at_hidden_bound(self, state: FloatArray) -> NDArray[np.bool_]:
+        """No coupling is hidden."""
+        return np.zeros(len(state), dtype=bool)
+
+
 def _slopes(likelihood: Likelihood, couplings: FloatArray, pulls: FloatArray) -> tuple[FloatArray, FloatArray]:
     """chi^2 and its slopes at minima, in batches."""
     step = max(1, LARGEST_BATCH // max(1, likelihood.model.numbers_per_point()))

@@ -126,6 +126,9 @@ def searched(function: Function, rises: Sequence[float], minimum: Minimum = "glo
     (axis,) = function.axes
     centre = axis.standard_model
     lines = None
+    if function.ratio is not None and abs(there := float(function.ratio(centre))) < ROUNDING:
+        # chi^2 is a sum of squares: no minimum is lower than zero, and none nearer.
+        return Curve(function, centre, there, minimum, None)
     if function.ratio is not None:
         minima = [pair for pair in function.ratio.minima() if axis.bounds[0] <= pair[0] <= axis.bounds[1]]
     else:

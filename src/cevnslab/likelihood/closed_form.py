@@ -113,12 +113,30 @@ def _gram(part: Normalisations) -> ClosedForm:
     variances = [counts.variance for counts in part.likelihood.observation.counts]
     weight = 1 / np.concatenate([variance[0][0] for variance in variances if variance is not None])
     observed = np.concatenate([dataset.observed for dataset in part.likelihood.datasets])
-    data = observed - part.constant
-    vectors = np.vstack([data, part.counts])
+    gram = profiled_gram(part.counts, observed - part.constant, part.backgrounds, weight)
+    return ClosedForm(part.polynomial, gram, part.width)
+
+
+def profiled_gram(counts: FloatArray, data: FloatArray, backgrounds: FloatArray, weight: FloatArray) -> FloatArray:
+    """The Gram matrix of y (row 0) and of the coefficient vectors of e, in the metric without the backgrounds.
+
+    Parameters
+    ----------
+    counts
+        Signal per monomial, shape (monomials, bins), the Standard Model first.
+    data
+        Observed counts less those that nothing moves, y, shape (bins,).
+    backgrounds
+        What a standard deviation of each background adds, shape (backgrounds, bins).
+    weight
+        Inverse variances, shape (bins,).
+
+    """
+    vectors = np.vstack([data, counts])
     vectors[1] -= data
     gram = (vectors * weight) @ vectors.T
-    if len(part.names):
-        cross = (vectors * weight) @ part.backgrounds.T
-        own = (part.backgrounds * weight) @ part.backgrounds.T
+    if len(backgrounds):
+        cross = (vectors * weight) @ backgrounds.T
+        own = (backgrounds * weight) @ backgrounds.T
         gram -= cross @ np.linalg.solve(own + np.eye(len(own)), cross.T)
-    return ClosedForm(part.polynomial, gram, part.width)
+    return np.asarray(gram)

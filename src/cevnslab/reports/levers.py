@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cevnslab.figures.levers import levers_sheet
@@ -37,22 +37,30 @@ def save_levers(name: str, levers: Sequence[Lever], directory: Path, style: str 
     return folder
 
 
-def levers_grid(name: str, levers: Sequence[Lever]) -> Grid:
-    """The levers: one row per detector, coupling and key, the largest effect on the upper end first."""
+def levers_grids(name: str, levers: Sequence[Lever]) -> list[Grid]:
+    """The elasticities, then the gains: one row per detector, coupling and key, the largest effect on top."""
+    elastic = [lever for lever in levers if lever.change is None]
+    gains = [lever for lever in levers if lever.change is not None]
+    grids = [_grid(f"{name}: elasticities d ln(end)/d ln(key)", elastic, lambda lever: lever.elasticity, "{:+.3f}")]
+    if gains:
+        grids.append(_grid("Gains: change of each end and of the width", gains, lambda lever: lever.change, "{:+.2%}"))
+    return grids
+
+
+def _grid(title: str, levers: Sequence[Lever], size: Callable[[Lever], float | None], form: str) -> Grid:
     by_row: dict[tuple[str, str, str], dict[str, Lever]] = {}
     for lever in levers:
         by_row.setdefault((lever.detector, lever.coupling, lever.key), {})[lever.quantity] = lever
     rows = []
     for (detector, coupling, key), found in by_row.items():
-        numbers = [_text(found[quantity].elasticity) for quantity in ("upper", "lower", "width")]
-        rows.append((detector, coupling, -abs(found["upper"].elasticity or 0.0), key, numbers, found["upper"].reason))
-    rows.sort(key=lambda row: row[:3])
-    columns = ("detector", "coupling", "key", "upper", "lower", "width", "remark")
+        numbers = [size(found[quantity]) if quantity in found else None for quantity in QUANTITIES]
+        largest = max((abs(number) for number in numbers if number is not None), default=0.0)
+        texts = ["" if number is None else form.format(number) for number in numbers]
+        rows.append((detector, coupling, -largest, key, texts, next(iter(found.values())).reason))
+    rows.sort(key=lambda row: row[:4])
     body = tuple((row[0], row[1], row[3], *row[4], row[5]) for row in rows)
-    quantities = frozenset({"upper", "lower", "width"})
-    grid = Grid(f"{name}: elasticities d ln(end)/d ln(key)", columns, body, quantities)
-    return grid.condensed("detector", "coupling")
+    columns = ("detector", "coupling", "key", *QUANTITIES, "remark")
+    return Grid(title, columns, body, frozenset(QUANTITIES)).condensed("detector", "coupling")
 
 
-def _text(elasticity: float | None) -> str:
-    return "" if elasticity is None else f"{elasticity:+.3f}"
+QUANTITIES = ("upper", "lower", "width")

@@ -113,12 +113,15 @@ MAPS = Table(
 class Lever(Record):
     """How much one key moves a limit."""
 
-    key: Annotated[str, Column("path of the key", role="along", label="Key")]
+    key: Annotated[str, Column("path of the key, or name of a nuisance parameter", role="along", label="Key")]
     detector: Detector
     coupling: CouplingName
     quantity: Annotated[str, Column("upper, lower or width", role="along", label="Quantity")]
     elasticity: Annotated[float | None, Column("d ln(quantity)/d ln(key); empty where it has none")]
-    reason: Annotated[str, Column("why it has none, or what else the key changes")]
+    reason: Annotated[str, Column("why it has none, what else the key changes, or what makes the change")]
+    change: Annotated[
+        float | None, Column("relative change of the quantity where a nuisance is known or bins are finer; else empty")
+    ] = None
 
 
 LEVERS = Table(

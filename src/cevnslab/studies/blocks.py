@@ -98,10 +98,11 @@ def check_options(study: Study, workers: int, scheduler: str | None, fast: bool)
     toys = study.file.intervals.method == "feldman-cousins"
     if fast and not toys:
         raise StudyError("--fast is for pseudo-experiments, which this study has none of")
-    if (workers or scheduler) and not (toys or study.file.profiles or study.file.contours or study.file.scans):
+    curves = (study.file.profiles, study.file.contours, study.file.scans, study.file.maps)
+    if (workers or scheduler) and not (toys or any(curves)):
         raise StudyError(
-            "--workers and --scheduler are for pseudo-experiments, profiles, contours and scans, which this study has "
-            "none of"
+            "--workers and --scheduler are for pseudo-experiments, profiles, contours, scans and maps, which this "
+            "study has none of"
         )
     if fast:
         require_numba()

@@ -10,7 +10,7 @@ from cevnslab.errors import located
 from cevnslab.parallel.backends import backend
 from cevnslab.physics.couplings import Coupling
 from cevnslab.progress import track
-from cevnslab.studies import counts, curves, design, maps, references, schema
+from cevnslab.studies import counts, curves, design, references, schema
 from cevnslab.studies.fits import fits, strengths, summary
 from cevnslab.studies.preparation import prepare
 from cevnslab.studies.provenance import provenance
@@ -41,7 +41,7 @@ def run(
         with located(study.where):
             scans = curve.scans(made)
             solutions = [design.solved(study, question) for question in study.file.design]
-            planes = [maps.limit_map(study, asked) for asked in study.file.maps]
+            planes = curve.maps(made)
         limits = [
             limit
             for analysis in track(list(made.values()), "limits")

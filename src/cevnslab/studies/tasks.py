@@ -20,12 +20,12 @@ from cevnslab.errors import StudyError
 from cevnslab.parallel.digests import content_digest
 from cevnslab.parallel.tasks import Mapper, in_turn, run_tasks
 from cevnslab.results.plain import from_plain, to_plain
-from cevnslab.studies import curves
+from cevnslab.studies import curves, maps
 from cevnslab.studies.analysis import Analysis, analyses
 from cevnslab.studies.study import Study, build_study
 
-RecordType = TypeVar("RecordType", results.Profile, results.ContourLines, results.ScanPoint)
-Kind = Literal["limit", "profile", "contour", "scan"]
+RecordType = TypeVar("RecordType", results.Profile, results.ContourLines, results.ScanPoint, results.LimitMap)
+Kind = Literal["limit", "profile", "contour", "scan", "map"]
 
 
 def _no_runner(*_: object, **__: object) -> results.Result:
@@ -75,6 +75,10 @@ class CurveTask:
         elif self.kind == "limit":
             detector, coupling = map(str, self.subject)
             records = curves.limits(study, made[detector], coupling)
+        elif self.kind == "map":
+            name, first, last = self.subject
+            asked = next(entry for entry in study.file.maps if entry.name == name)
+            records = [maps.limit_map(study, asked, (int(first), int(last)))]
         else:
             scan, key, at = self.subject
             records = curves.scan_points(study, str(scan), str(key), float(at))
@@ -132,3 +136,14 @@ class Curves:
             return [point for each in asked for point in curves.scan_points(self.study, *each)]
         tasks = [self._task("scan", *each) for each in asked]
         return [point for points in self._records(results.ScanPoint, tasks, "scans") for point in points]
+
+    def maps(self, made: dict[str, Analysis]) -> list[results.LimitMap]:
+        """Every map, in strips where a point takes long."""
+        planes = []
+        for asked in self.study.file.maps:
+            if maps.quick(self.study, asked, made[asked.detector]):
+                planes.append(maps.limit_map(self.study, asked))
+                continue
+            tasks = [self._task("map", asked.name, first, last) for first, last in maps.strips(asked)]
+            planes.append(maps.joined([strip for (strip,) in self._records(results.LimitMap, tasks, "map")]))
+        return planes

@@ -6,7 +6,8 @@ folded again. All other keys make the study anew, as a scan does.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from cevnslab.studies.analysis import Analysis, analyses
@@ -18,6 +19,18 @@ SCALING = ("exposure_years", "mass_kg", "distance_m", "background_ckkd", "backgr
 """Keys that multiply counts."""
 WIDTHS = ("uncertainties.signal", "uncertainties.background")
 """Keys that are prior widths."""
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """What keys that change no integral do to a detector."""
+
+    signal: float
+    """Factor on all counts of the signal."""
+    background: float
+    """Factor on the counts of the background."""
+    signal_width: float
+    background_width: float
 
 
 MOST_KEPT = 64
@@ -83,7 +96,7 @@ class Variations:
             and not (setup.energy_scale_uncertainty or setup.quenching_uncertainty)
             for setup in acting
         )
-        rises = not word.startswith("background_ck") or self._nominal(key) > 0  # nothing scales zero
+        rises = not _rate(key) or self._nominal(key) > 0  # nothing scales zero
         return (word in SCALING or width) and simple and rises and not self.study.file.systematics and bool(acting)
 
     def _scaled(self, setup: AnySetup, values: Mapping[str, float]) -> AnySetup:
@@ -102,7 +115,37 @@ class Variations:
             self.present[key] = present_value(self.study, key)
         return self.present[key]
 
+    def light(self, keys: Iterable[str]) -> bool:
+        """Whether no key changes an integral."""
+        return all(self._scales(key) for key in keys)
+
+    def scaling(self, setup: DetectorSetup, values: Mapping[str, float]) -> Scaling:
+        """What keys at values, which change no integral, do to a setup that they may not concern."""
+        acting = {key: value for key, value in values.items() if _acts_on(key, setup, self.study)}
+        changed = self._changed(setup, acting)
+        rates = [value / self._nominal(key) for key, value in acting.items() if _rate(key)]
+        return Scaling(
+            _signal_size(changed) / _signal_size(setup),
+            math.prod(rates) * _kg_days(changed) / _kg_days(setup),
+            changed.signal_uncertainty,
+            changed.background_uncertainty,
+        )
+
     def _newly_scaled(self, setup: DetectorSetup, acting: Mapping[str, float]) -> DetectorSetup:
+        changed, factors, nominal = self._changed(setup, acting), self.scaling(setup, acting), setup.response
+        changed.__dict__["response"] = replace(
+            nominal,
+            coefficients={channel: rows * factors.signal for channel, rows in nominal.coefficients.items()},
+            backgrounds={name: counts * factors.background for name, counts in nominal.backgrounds.items()},
+            parts={
+                channel: {name: rows * factors.signal for name, rows in split.items()}
+                for channel, split in nominal.parts.items()
+            },
+        )  # a cached property, filled
+        return changed
+
+    def _changed(self, setup: DetectorSetup, acting: Mapping[str, float]) -> DetectorSetup:
+        """A setup with other values of keys that concern it; its response is not made."""
         changed, detector = setup, setup.detector
         for key, value in acting.items():
             word = key.rpartition(".")[2]
@@ -119,25 +162,17 @@ class Variations:
             else:
                 rates = detector.background_per_kg_day * (value / self._nominal(key))
                 detector = replace(detector, background_per_kg_day=rates)
-        changed = replace(changed, detector=detector)
-        signal = _signal_size(changed) / _signal_size(setup)
-        nominal = setup.response
-        background = changed.detector.background_per_kg_day * _kg_days(changed)
-        changed.__dict__["response"] = replace(
-            nominal,
-            coefficients={channel: rows * signal for channel, rows in nominal.coefficients.items()},
-            backgrounds={"background": background},
-            parts={
-                channel: {name: rows * signal for name, rows in split.items()}
-                for channel, split in nominal.parts.items()
-            },
-        )  # a cached property, filled
-        return changed
+        return replace(changed, detector=detector)
 
 
 def _of_another(key: str, name: str) -> bool:
     """Whether a key is one of another detector."""
     return key.startswith("detectors.") and not key.startswith(f"detectors.{name}.")
+
+
+def _rate(key: str) -> bool:
+    """Whether a key is a rate of background."""
+    return key.rpartition(".")[2].startswith("background_ck")
 
 
 def _acts_on(key: str, setup: AnySetup, study: Study) -> bool:
