@@ -139,7 +139,7 @@ def test_real_data_stand_beside():
     assert exploration().reference_contour()
     explored = exploration()
     explored.choose_level(0.95)
-    assert explored.references() == []  # they are stored at 90 %
+    assert explored.references() == ()  # they are stored at 90 %
 
 
 def test_simulated_intervals_are_replaced_and_said_to_be():

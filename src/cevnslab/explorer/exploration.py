@@ -8,6 +8,7 @@ depend on moves.
 from __future__ import annotations
 
 import copy
+import functools
 import io
 import math
 import tempfile
@@ -216,7 +217,8 @@ class Exploration:
 
     def quick(self, detector: str) -> bool:
         """Whether the contour costs a few milliseconds: it is drawn while a slider moves."""
-        return self.analyses[detector].chi2(*self.couplings).ratio is not None
+        analysis = self.analyses[detector]
+        return self._kept(analysis, self.couplings, lambda: analysis.chi2(*self.couplings).ratio is not None)
 
     def contour(self, detector: str) -> tuple[FloatArray, ...]:
         """The region of both couplings; where there is a closed form, as two grids show it."""
@@ -231,7 +233,7 @@ class Exploration:
                 return sketch(chi2, self.level)
             return curves.contours(self._moved, analysis, x, y)[0].polygons
 
-        return self._kept(analysis, (x, y), region)
+        return self._kept(analysis, ("region", x, y), region)
 
     def counts(self, detector: str) -> Counts:
         """The counts of a detector; the coupling at the upper end of its limit."""
@@ -287,22 +289,13 @@ class Exploration:
         there = self.info(limit.coupling).standard_model or 0.0
         return min(limit.segments, key=lambda piece: max(piece[0] - there, there - piece[1], 0.0))
 
-    def references(self) -> list[results.Limit]:
+    def references(self) -> tuple[results.Limit, ...]:
         """Stored limits of real data on the couplings that are shown, at the confidence level of the study."""
-        rows = [row for row in references.stored()["limits"] if row["coupling"] in self.couplings]
-        return [
-            results.Limit(**{**row, "segments": tuple(map(tuple, row["segments"])), "kinds": _pairs(row["kinds"])})
-            for row in rows
-            if row["confidence_level"] == self.level
-        ]
+        return _stored_limits(self.couplings, self.level)
 
     def reference_contour(self) -> tuple[FloatArray, ...]:
         """The stored region of real data in the plane of both couplings; empty where there is none."""
-        try:
-            stored = references.reference_contour(REFERENCE, self.couplings)
-        except CevnslabError:
-            return ()
-        return stored.polygons if stored.confidence_level == self.level else ()
+        return _stored_region(self.couplings, self.level)
 
     # what leaves ------------------------------------------------------------------------------------------------------
 
@@ -336,6 +329,25 @@ class Exploration:
 
 REFERENCE = "coherent-csi-lar"
 """The stored analysis that contours are drawn beside."""
+
+
+@functools.lru_cache
+def _stored_limits(couplings: tuple[str, ...], level: float) -> tuple[results.Limit, ...]:
+    rows = [row for row in references.stored()["limits"] if row["coupling"] in couplings]
+    return tuple(
+        results.Limit(**{**row, "segments": tuple(map(tuple, row["segments"])), "kinds": _pairs(row["kinds"])})
+        for row in rows
+        if row["confidence_level"] == level
+    )
+
+
+@functools.lru_cache
+def _stored_region(couplings: tuple[str, ...], level: float) -> tuple[FloatArray, ...]:
+    try:
+        stored = references.reference_contour(REFERENCE, couplings)
+    except CevnslabError:
+        return ()
+    return stored.polygons if stored.confidence_level == level else ()
 
 
 def _pairs(rows: list[list[str]]) -> tuple[tuple[str, str], ...]:

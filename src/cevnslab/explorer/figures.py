@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,10 @@ class Figures:
         self._contour = _Contour(self.labels)
         self._spectrum = _Spectrum()
         self.curve, self.contour, self.spectrum = self._curve.figure, self._contour.figure, self._spectrum.figure
+
+    def waits(self, exploration: Exploration) -> bool:
+        """Whether a contour waits until all is at rest."""
+        return not all(exploration.quick(name) for name in self.names)
 
     def draw(self, exploration: Exploration, spectrum: str, *, at_rest: bool) -> None:
         """Feed the figures; contours that take long are drawn `at_rest` alone."""
@@ -106,6 +110,21 @@ def _range(axis: Any, low: float, high: float) -> None:
         axis.update(start=low, end=high)
 
 
+class _Fed:
+    """What was drawn last under a name: the same thing is not sent to the page once more."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, tuple[object, ...]] = {}
+
+    def changed(self, name: str, *drawn: object) -> bool:
+        """Whether something else is to be drawn, which is remembered; arrays and records by identity."""
+        known = self._last.get(name, ())
+        self._last[name] = drawn
+        return len(known) != len(drawn) or not all(
+            a == b if isinstance(b, float) else a is b for a, b in zip(known, drawn, strict=True)
+        )
+
+
 class _Curve:
     """Delta chi^2 of the first coupling, a line per detector, with the level and the goals."""
 
@@ -114,6 +133,7 @@ class _Curve:
 
         self.figure = _figure("", "\u0394\u03c7\u00b2", x_range=Range1d(-1, 1), y_range=Range1d(0, 1))
         self.lines = {name: _source("x", "y") for name in labels}
+        self._fed = _Fed()
         for (name, source), colour in zip(self.lines.items(), _cycled(COLOURS, len(labels)), strict=True):
             self.figure.line("x", "y", source=source, color=colour, line_width=2, legend_label=_short(labels[name]))
         self.goals = _source("x")
@@ -130,7 +150,8 @@ class _Curve:
         level = delta_chi2_level(exploration.level, 1)
         for detector, source in self.lines.items():
             curve = exploration.curve(detector, low, high)
-            source.data = {"x": curve.value * factor, "y": curve.delta_chi2}
+            if self._fed.changed(detector, curve, factor):
+                source.data = {"x": curve.value * factor, "y": curve.delta_chi2}
         marks = [
             goal.value * factor for goal in exploration.goals() if goal.coupling == name and goal.quantity != "width"
         ]
@@ -151,6 +172,7 @@ class _Contour:
 
         self.figure = _figure("", "", x_range=Range1d(-1, 1), y_range=Range1d(-1, 1))
         self.lines = {name: _source("x", "y") for name in labels}
+        self._fed, self._factors = _Fed(), (1.0, 1.0)
         for source, colour in zip(self.lines.values(), _cycled(COLOURS, len(labels)), strict=True):
             self.figure.line("x", "y", source=source, color=colour, line_width=2)  # the curves' legend names them
         self.reference = _source("x", "y")
@@ -163,38 +185,39 @@ class _Contour:
 
     def draw(self, exploration: Exploration, at_rest: bool) -> None:
         """The regions; those that take long stay as they were until all is at rest."""
+        names = [name for name in self.lines if at_rest or exploration.quick(name)]
+        regions = {name: exploration.contour(name) for name in names}
+        if len(regions) == len(self.lines):
+            self._frame(exploration, [polygon for region in regions.values() for polygon in region])
+        for name, region in regions.items():
+            self._feed(name, self.lines[name], region)
+        self._feed("", self.reference, exploration.reference_contour())
+
+    def _frame(self, exploration: Exploration, polygons: list[FloatArray]) -> None:
+        """Axes around all regions and the Standard Model."""
         x, y = exploration.couplings
-        quick = {name: exploration.quick(name) for name in self.lines}
-        regions = {name: exploration.contour(name) for name in self.lines if at_rest or quick[name]}
-        polygons = [polygon for region in regions.values() for polygon in region]
-        if len(regions) < len(self.lines):
-            for name, region in regions.items():
-                self._feed(self.lines[name], region, self._factors)
-            return
         info = [exploration.info(name) for name in (x, y)]
-        corners = np.concatenate(polygons) if polygons else np.array([[each.scale for each in info]] * 2)
+        corners = np.concatenate(polygons) if polygons else np.array([[each.scale for each in info]])
         corners = np.vstack([corners, [each.standard_model or 0.0 for each in info]])
         low, high = corners.min(axis=0), corners.max(axis=0)
         room = ROOM * np.where(high > low, high - low, 1.0)
-        axes = [axis_of(name, each, size) for name, each, size in zip((x, y), info, abs(corners).max(0), strict=True)]
-        self._factors = np.array([factor for factor, _ in axes])
-        for name, region in regions.items():
-            self._feed(self.lines[name], region, self._factors)
-        self._feed(self.reference, exploration.reference_contour(), self._factors)
-        there = np.array([each.standard_model or 0.0 for each in info]) * self._factors
-        self.standard_model.data = {"x": there[:1], "y": there[1:]}
+        sizes = np.abs(corners).max(axis=0)
+        axes = [axis_of(name, each, size) for name, each, size in zip((x, y), info, sizes, strict=True)]
+        self._factors = axes[0][0], axes[1][0]
         low, high = (low - room) * self._factors, (high + room) * self._factors
-        _range(self.figure.x_range, *map(float, (low[0], high[0])))
-        _range(self.figure.y_range, *map(float, (low[1], high[1])))
+        _range(self.figure.x_range, float(low[0]), float(high[0]))
+        _range(self.figure.y_range, float(low[1]), float(high[1]))
+        there = [(each.standard_model or 0.0) * factor for each, factor in zip(info, self._factors, strict=True)]
+        if self._fed.changed("Standard Model", *there):
+            self.standard_model.data = {"x": there[:1], "y": there[1:]}
         self.figure.xaxis.axis_label, self.figure.yaxis.axis_label = axes[0][1], axes[1][1]
         self.figure.title.text = f"{x} and {y}, {100 * exploration.level:.10g} % CL"
 
-    _factors = np.ones(2)
-
-    @staticmethod
-    def _feed(source: Any, region: Iterable[FloatArray], factors: FloatArray) -> None:
+    def _feed(self, name: str, source: Any, region: Sequence[FloatArray]) -> None:
         """All polygons as one line, with gaps between."""
-        parts = [np.vstack([polygon * factors, [[np.nan, np.nan]]]) for polygon in region]
+        if not self._fed.changed(name, region, *self._factors):
+            return
+        parts = [np.vstack([polygon * self._factors, [[np.nan, np.nan]]]) for polygon in region]
         line = np.concatenate(parts) if parts else np.empty((0, 2))
         source.data = {"x": line[:, 0], "y": line[:, 1]}
 

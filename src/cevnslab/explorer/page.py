@@ -272,7 +272,8 @@ class Explorer:
         """What takes long, and the study file."""
         panel, _ = toolkit()
         with panel.io.hold():
-            self._drawn(at_rest=True)
+            if self.figures.waits(self.exploration):
+                self._drawn(at_rest=True)
             self.editor.value = self.exploration.yaml()
 
     def draw(self) -> None:

@@ -11,7 +11,7 @@ from cevnslab.results import Lever
 
 MOST_BARS = 14
 """The longest bars of a panel that are drawn."""
-LONGEST_NAME = 26
+LONGEST_NAME = 36
 """Letters of a line in the names of bars."""
 
 
@@ -33,7 +33,7 @@ def levers_sheet(levers: Sequence[Lever], quantity: str = "upper") -> Sheet:
         names, values = [wrapped(name, LONGEST_NAME) for name, _ in bars], [value for _, value in bars]
         colours = [style.DETECTOR_COLOURS[0] if value < 0 else style.DETECTOR_COLOURS[1] for value in values]
         cell.axes.barh(range(len(bars)), values, color=colours)
-        cell.axes.set_yticks(range(len(bars)), names)
+        cell.axes.set_yticks(range(len(bars)), names, fontsize="small")
         cell.axes.tick_params(axis="y", which="minor", left=False, right=False)
         cell.axes.axvline(0, color="0.3", linewidth=0.8)
         cell.axes.set_xlabel(f"d ln({quantity} end)/d ln(key)" if quantity != "width" else "d ln(width)/d ln(key)")
