@@ -32,12 +32,12 @@ def numbers(name: str, values: ArrayLike) -> FloatArray:
     array([1., 2.])
     """
     try:
-        given = np.asarray(values)
+        values_array = np.asarray(values)
     except ValueError:
         raise PhysicsError(f"{name}: must be numbers, got lists of different lengths") from None
-    if given.dtype.kind not in "iuf":
-        raise PhysicsError(f"{name}: must be {'numbers' if given.ndim else 'a number'}, got {shown(values)}")
-    array = given.astype(float)
+    if values_array.dtype.kind not in "iuf":
+        raise PhysicsError(f"{name}: must be {'numbers' if values_array.ndim else 'a number'}, got {shown(values)}")
+    array = values_array.astype(float)
     if not np.all(np.isfinite(array)):
         raise PhysicsError(f"{name}: must be finite, got {array[~np.isfinite(array)].flat[0]:g}")
     return array

@@ -95,8 +95,8 @@ class Variable:
     def functions(self, value: FloatArray, orders: NDArray[np.int64], derivative: int = 0) -> FloatArray:
         """What multiplies counts of every order, or its first or second derivative by the value: (points, orders)."""
         if self.expansion is not None:
-            of = (self.expansion.functions, self.expansion.slopes, self.expansion.curvatures)[derivative]
-            return np.asarray(of(value)[orders].T)
+            basis = (self.expansion.functions, self.expansion.slopes, self.expansion.curvatures)[derivative]
+            return np.asarray(basis(value)[orders].T)
         powers = _powers(self.scaled(value), int(orders.max(initial=0)))
         if derivative == 0:
             return np.take(powers, orders, axis=1)
@@ -200,10 +200,10 @@ class Polynomial:
 
     def restricted(self, names: Sequence[str]) -> tuple[Polynomial, list[int]]:
         """The polynomial with all couplings but the named ones as in the Standard Model, and the rows that are left."""
-        chosen = [self.names.index(name) for name in names]
-        rows = [row for row, monomial in enumerate(self.monomials) if set(monomial) <= set(chosen)]
-        monomials = tuple(tuple(sorted(chosen.index(index) for index in self.monomials[row])) for row in rows)
-        return Polynomial(tuple(self.variables[index] for index in chosen), monomials), rows
+        columns = [self.names.index(name) for name in names]
+        rows = [row for row, monomial in enumerate(self.monomials) if set(monomial) <= set(columns)]
+        monomials = tuple(tuple(sorted(columns.index(index) for index in self.monomials[row])) for row in rows)
+        return Polynomial(tuple(self.variables[index] for index in columns), monomials), rows
 
 
 def joined(polynomials: Sequence[Polynomial]) -> tuple[Polynomial, list[list[int]]]:

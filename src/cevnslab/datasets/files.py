@@ -86,10 +86,12 @@ def _missing_text(release: Release, missing: list[str], top: Path) -> str:
             f"the data file {missing[0]} of {release.source} cannot be found in {top} or below, under this name or "
             f"another: fetch it from {release.url_of(missing[0])}"
         )
-    shown = ", ".join(missing[:MOST_NAMES]) + (f" and {len(missing) - MOST_NAMES} more" if missing[MOST_NAMES:] else "")
+    listing = ", ".join(missing[:MOST_NAMES]) + (
+        f" and {len(missing) - MOST_NAMES} more" if missing[MOST_NAMES:] else ""
+    )
     return (
         f"{len(missing)} of {len(release.files)} data files of {release.source} cannot be found in {top} or below, "
-        f"under these names or others: {shown}; fetch them from {release.url}"
+        f"under these names or others: {listing}; fetch them from {release.url}"
     )
 
 

@@ -102,5 +102,5 @@ def projection(
     """One detector with a normalisation of its signal and one of each background."""
     name = response.name
     backgrounds = {key: [Parameter(f"{name}.{key}", background_width)] for key in response.backgrounds}
-    made = samples_of(response, [Parameter(f"{name}.signal", signal_width)], backgrounds)
-    return Likelihood((dataset_of(response, made, statistic),))
+    samples = samples_of(response, [Parameter(f"{name}.signal", signal_width)], backgrounds)
+    return Likelihood((dataset_of(response, samples, statistic),))

@@ -85,8 +85,8 @@ class Detector:
             "quenching": self.quenching is not None,
             "electron_quenching": self.electron_quenching is not None,
         }
-        for key, given in present.items():
-            if given:
+        for key, value in present.items():
+            if value:
                 raise PhysicsError(f"{where}.{key}: is in the response matrix; remove it")
         if not np.array_equal(edges, self.response.axes[0].edges):
             raise PhysicsError(f"{where}: the bins are those of the response matrix, along its first axis")

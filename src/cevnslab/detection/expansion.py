@@ -41,11 +41,12 @@ class Expansion:
     def _x(self, value: ArrayLike) -> FloatArray:
         return np.asarray((2 * np.asarray(value, dtype=float) - self.low - self.high) / (self.high - self.low))
 
-    def check(self, value: float, of: Coupling) -> None:
+    def check(self, value: float, coupling: Coupling) -> None:
         """Raise `PhysicsError` for a value outside the range that the target allows."""
         if not self.low <= value <= self.high:
             raise PhysicsError(
-                f"{of.name} = {value:g} {of.unit} is outside what this target allows, [{self.low:.4g}, {self.high:.4g}]"
+                f"{coupling.name} = {value:g} {coupling.unit} is outside what this target allows, "
+                f"[{self.low:.4g}, {self.high:.4g}]"
             )
 
     @property
@@ -59,35 +60,35 @@ class Expansion:
         vander = chebyshev.chebvander(chebyshev.chebpts1(self.order + 1), self.order)
         norm = np.full(self.order + 1, 2.0 / (self.order + 1))
         norm[0] /= 2
-        made = norm[:, None] * (vander.T @ at_nodes.reshape(self.order + 1, -1))
-        made[0] = self._at_standard_model @ made
-        return np.asarray(made.reshape(at_nodes.shape))
+        coefficients = norm[:, None] * (vander.T @ at_nodes.reshape(self.order + 1, -1))
+        coefficients[0] = self._at_standard_model @ coefficients
+        return np.asarray(coefficients.reshape(at_nodes.shape))
 
     def functions(self, value: ArrayLike) -> FloatArray:
         """1, then phi_1 to phi_order: shape (order + 1, *shape of the values)."""
         x = self._x(value)
-        made = np.ones((self.order + 1, x.size))
-        made[1:] = (chebyshev.chebvander(x.ravel(), self.order) - self._at_standard_model).T[1:]
-        return np.asarray(made.reshape(self.order + 1, *x.shape), dtype=np.float64)
+        functions = np.ones((self.order + 1, x.size))
+        functions[1:] = (chebyshev.chebvander(x.ravel(), self.order) - self._at_standard_model).T[1:]
+        return np.asarray(functions.reshape(self.order + 1, *x.shape), dtype=np.float64)
 
     @cached_property
     def _at_standard_model(self) -> FloatArray:
         x = self._x(self.standard_model).reshape(1)
-        made: FloatArray = np.asarray(chebyshev.chebvander(x, self.order)[0], dtype=np.float64)
-        return made
+        functions: FloatArray = np.asarray(chebyshev.chebvander(x, self.order)[0], dtype=np.float64)
+        return functions
 
     def slopes(self, value: ArrayLike) -> FloatArray:
         """Derivatives of the functions with respect to the value."""
         x = self._x(value)
-        made = chebyshev.chebvander(x.ravel(), self.order) @ self._derivative * (2 / (self.high - self.low))
-        return np.asarray(made.T.reshape(self.order + 1, *x.shape), dtype=np.float64)
+        slopes = chebyshev.chebvander(x.ravel(), self.order) @ self._derivative * (2 / (self.high - self.low))
+        return np.asarray(slopes.T.reshape(self.order + 1, *x.shape), dtype=np.float64)
 
     def curvatures(self, value: ArrayLike) -> FloatArray:
         """Their second derivatives."""
         x = self._x(value)
         twice = self._derivative @ self._derivative * (2 / (self.high - self.low)) ** 2
-        made = chebyshev.chebvander(x.ravel(), self.order) @ twice
-        return np.asarray(made.T.reshape(self.order + 1, *x.shape), dtype=np.float64)
+        curvatures = chebyshev.chebvander(x.ravel(), self.order) @ twice
+        return np.asarray(curvatures.T.reshape(self.order + 1, *x.shape), dtype=np.float64)
 
     @cached_property
     def _derivative(self) -> FloatArray:
@@ -98,37 +99,37 @@ class Expansion:
         return matrix
 
 
-def expansions_of(couplings: Sequence[Coupling], of: Target) -> dict[int, Expansion]:
+def expansions_of(couplings: Sequence[Coupling], target: Target) -> dict[int, Expansion]:
     """The expansions of couplings that are not linear in an amplitude, by index; `PhysicsError` for two of them."""
-    found = {number: new for number, new in enumerate(couplings) if new.range_of is not None}
-    if len(found) > 1:
-        names = " and ".join(new.name for new in found.values())
+    expanded = {number: coupling for number, coupling in enumerate(couplings) if coupling.range_of is not None}
+    if len(expanded) > 1:
+        names = " and ".join(coupling.name for coupling in expanded.values())
         raise PhysicsError(f"{names} are not linear in the amplitudes: one of them at a time")
-    made = {}
-    for number, new in found.items():
-        assert new.range_of is not None
-        low, own, high = new.range_of(of)
-        made[number] = Expansion(max(low, new.bounds[0]), min(high, new.bounds[1]), own)
-    return made
+    expansions = {}
+    for number, coupling in expanded.items():
+        assert coupling.range_of is not None
+        low, standard_model, high = coupling.range_of(target)
+        expansions[number] = Expansion(max(low, coupling.bounds[0]), min(high, coupling.bounds[1]), standard_model)
+    return expansions
 
 
 def with_expansion(
-    terms_of: Callable[[Target], Mapping[Monomial, FloatArray]], of: Target, couplings: Sequence[Coupling]
+    terms_of: Callable[[Target], Mapping[Monomial, FloatArray]], target: Target, couplings: Sequence[Coupling]
 ) -> dict[Monomial, FloatArray]:
     """Counts of every monomial, where the order of an expanded coupling stands for its function of that order.
 
     `terms_of` gives the counts of the monomials of all other couplings for a target.
     """
-    expansions = expansions_of(couplings, of)
+    expansions = expansions_of(couplings, target)
     if not expansions:
-        return dict(terms_of(of))
+        return dict(terms_of(target))
     ((number, expansion),) = expansions.items()
     rebuild = couplings[number].rebuild
     assert rebuild is not None
-    at_nodes = [terms_of(rebuild(of, float(value))) for value in expansion.nodes]
-    made: dict[Monomial, FloatArray] = {}
+    at_nodes = [terms_of(rebuild(target, float(value))) for value in expansion.nodes]
+    counts_of: dict[Monomial, FloatArray] = {}
     for monomial in at_nodes[0]:
         coefficients = expansion.coefficients(np.array([terms[monomial] for terms in at_nodes]))
         for order, counts in enumerate(coefficients):
-            made[tuple(sorted((*monomial, *(number,) * order)))] = counts
-    return made
+            counts_of[tuple(sorted((*monomial, *(number,) * order)))] = counts
+    return counts_of

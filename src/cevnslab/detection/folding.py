@@ -68,22 +68,22 @@ def _add_integrands(
     measure: FloatArray,
 ) -> None:
     """Add w_alpha(T) K_a(T) K_b(T) of one kind of target particle to the integrand of each monomial."""
-    index = {new: position for position, new in enumerate(couplings)}
+    index = {coupling: position for position, coupling in enumerate(couplings)}
     cached: dict[tuple[object, ...], Amplitudes] = {}
 
-    def amplitudes(new: Coupling | None, flavour: str) -> Amplitudes:
+    def amplitudes(coupling: Coupling | None, flavour: str) -> Amplitudes:
         # Couplings that share their kernels (all millicharges do) share the evaluation.
-        key = (None, flavour) if new is None else (new.nucleus, new.electron, new.component)
+        key = (None, flavour) if coupling is None else (coupling.nucleus, coupling.electron, coupling.component)
         if key not in cached:
-            if new is None:
+            if coupling is None:
                 cached[key] = particle.standard_model(flavour, recoil)
             else:
-                cached[key] = particle.kernel(new, recoil)
+                cached[key] = particle.kernel(coupling, recoil)
                 if not all(np.all(np.isfinite(part)) for part in cached[key].values()):
-                    raise PhysicsError(f"{new.name}: its kernel is not finite on this target's particles")
+                    raise PhysicsError(f"{coupling.name}: its kernel is not finite on this target's particles")
         return cached[key]
 
-    filled, weighted = components_of(couplings), any(new.weights for new in couplings)
+    filled, weighted = components_of(couplings), any(coupling.weights for coupling in couplings)
     minimum_energy = particle.minimum_energy_mev(recoil)
     kinematics = {
         antineutrino: particle.kinematics(recoil, antineutrino, filled)
@@ -102,7 +102,7 @@ def _add_integrands(
                 product = products[ids]
                 if product is None:
                     continue
-                monomial = tuple(sorted(index[new] for new in (first, second) if new is not None))
+                monomial = tuple(sorted(index[coupling] for coupling in (first, second) if coupling is not None))
                 # theta_a theta_b and theta_b theta_a are the same product; two flavours have both orders already.
                 factor = 1.0 if first is second or alpha != beta else 2.0
                 if weighted:
@@ -119,7 +119,7 @@ def _moments_by_pair(
 
     Of mass states only where a coupling is declared for one.
     """
-    in_mass_basis = any(state in MASS_STATES for new in couplings for pair in new.flavours for state in pair)
+    in_mass_basis = any(state in MASS_STATES for coupling in couplings for pair in coupling.flavours for state in pair)
     result: dict[tuple[bool, str, str], FloatArray] = {}
     for component in components:
         moments = component.spectrum.inverse_energy_moments(minimum_energy_mev)

@@ -48,16 +48,16 @@ class ResponseMatrix:
     axes: tuple[BinAxis, ...]
 
     def __post_init__(self) -> None:
-        energy, given = frozen_array(self.energy_kev), np.asarray(self.probability, dtype=float)
+        energy, table = frozen_array(self.energy_kev), np.asarray(self.probability, dtype=float)
         shape = tuple(len(axis) for axis in self.axes)
         if energy.ndim != 1 or len(energy) < 2 or not energy[0] > 0 or not np.all(np.diff(energy) > 0):
             raise PhysicsError("response matrix: its energies must rise, from above 0")
-        if given.shape not in ((len(energy), *shape), (len(energy), int(np.prod(shape)))):
+        if table.shape not in ((len(energy), *shape), (len(energy), int(np.prod(shape)))):
             raise PhysicsError(
                 f"response matrix: {len(energy)} energies and bins of {' x '.join(map(str, shape))} need probabilities "
-                f"of that shape, got {given.shape}"
+                f"of that shape, got {table.shape}"
             )
-        probability = given.reshape(len(energy), -1)
+        probability = table.reshape(len(energy), -1)
         if not np.all(np.isfinite(probability)) or np.any(probability < 0):
             raise PhysicsError("response matrix: probabilities must be finite and at least 0")
         total = probability.sum(axis=1)

@@ -61,8 +61,8 @@ class _Rising:
         light = _energies(light_kev)
         some = np.where(light > 0, light, 1.0)
 
-        def difference(logarithm: FloatArray, wanted: FloatArray) -> FloatArray:
-            return np.asarray(np.log(self.light_kev(np.exp(logarithm)) / wanted))
+        def difference(logarithm: FloatArray, light_log: FloatArray) -> FloatArray:
+            return np.asarray(np.log(self.light_kev(np.exp(logarithm)) / light_log))
 
         start = np.log(some)
         bracket = elementwise.bracket_root(difference, start, xr0=start + 1.0, args=(some,)).bracket
@@ -265,11 +265,11 @@ class QuenchingTable(_Bending):
             first = np.where(linear > 0, 2 * light_kev / (linear + root), (root - linear) / (2 * square))
             second = (-linear - root) / (2 * square)
         low, high = energy[:-1], energy[1:]
-        found = []
+        energies: list[float] = []
         for roots in (first, second):
             inside = (roots >= low * (1 - ROUNDING)) & (roots <= high * (1 + ROUNDING))
-            found += np.clip(roots, low, high)[inside].tolist()
-        return tuple(_distinct(found))
+            energies += np.clip(roots, low, high)[inside].tolist()
+        return tuple(_distinct(energies))
 
 
 @dataclass(frozen=True)

@@ -151,8 +151,8 @@ def fold_channel(
 
     """
 
-    def terms_of(of: Target) -> dict[Monomial, FloatArray]:
-        particles = scatterers(of, channel, form_factor, radiative_corrections=radiative_corrections)
+    def terms_of(nuclei: Target) -> dict[Monomial, FloatArray]:
+        particles = scatterers(nuclei, channel, form_factor, radiative_corrections=radiative_corrections)
         components = [component for group in groups for component in group]
         nodes = readout.nodes(*_ends_and_kinks(particles, components))
         recoil, weight = nodes.recoil_energy_kev, nodes.weight_kev

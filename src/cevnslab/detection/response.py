@@ -148,13 +148,15 @@ class Response:
         `UnknownNameError` or `PhysicsError` for a coupling that the response does not have, a value out of its bounds
         or no finite number, and shapes that do not fit.
         """
-        own = {new.name: new for new in self.couplings}
+        declared = {each.name: each for each in self.couplings}
         arrays = dict(zip(values, arguments.broadcast(**values), strict=True))
-        given = {self.couplings.index(new := coupling(name, own)): new.check_all(arrays[name]) for name in values}
+        values_at = {
+            self.couplings.index(each := coupling(name, declared)): each.check_all(arrays[name]) for name in values
+        }
         shape = next(iter(arrays.values())).shape if arrays else ()
-        without = np.array([not set(monomial) - set(given) for monomial in self.monomials], dtype=float)
+        without = np.array([not set(monomial) - set(values_at) for monomial in self.monomials], dtype=float)
         products = np.broadcast_to(without, (*shape, len(self.monomials)))
-        for number, array in given.items():
+        for number, array in values_at.items():
             orders = np.array([monomial.count(number) for monomial in self.monomials])
             if number in self.expansions:
                 for value in array.ravel():
@@ -166,7 +168,7 @@ class Response:
 
     def __repr__(self) -> str:
         bins = " x ".join(f"{len(axis)} {axis.name}" for axis in self.axes)
-        names = ", ".join(new.name for new in self.couplings[:_MOST_NAMES]) or "none"
+        names = ", ".join(each.name for each in self.couplings[:_MOST_NAMES]) or "none"
         more = f" and {len(self.couplings) - _MOST_NAMES} more" if len(self.couplings) > _MOST_NAMES else ""
         return f"<Response of {self.name}: {self.channel_label}, bins {bins}, couplings {names}{more}>"
 
@@ -215,9 +217,9 @@ def response(
     """
     _check_kinds(source, detector)
     exposure = _exposure_years(source, years)
-    declared = tuple(new if isinstance(new, Coupling) else coupling(new, registry) for new in couplings)
+    declared = tuple(each if isinstance(each, Coupling) else coupling(each, registry) for each in couplings)
     if len(set(declared)) != len(declared):
-        raise PhysicsError(f"couplings must be unique, got {', '.join(new.name for new in declared)}")
+        raise PhysicsError(f"couplings must be unique, got {', '.join(each.name for each in declared)}")
     if not channels or len(set(channels)) != len(channels) or not set(channels) <= set(CHANNELS):
         raise PhysicsError(
             f"channels must be one or both of {', '.join(CHANNELS)}, got {', '.join(channels) or 'none'}"

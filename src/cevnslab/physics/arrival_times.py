@@ -78,8 +78,8 @@ def _weights(lifetimes_us: Sequence[float]) -> list[float]:
     if len(set(lifetimes_us)) != len(lifetimes_us) or not lifetimes_us or not min(lifetimes_us) > 0:
         raise PhysicsError(f"lifetimes must be positive and different, got {', '.join(map(str, lifetimes_us))}")
     return [
-        float(np.prod([own / (own - other) for other in lifetimes_us if other != own], initial=1.0))
-        for own in lifetimes_us
+        float(np.prod([lifetime / (lifetime - other) for other in lifetimes_us if other != lifetime], initial=1.0))
+        for lifetime in lifetimes_us
     ]
 
 

@@ -38,7 +38,8 @@ from cevnslab.physics.constants import (
 from cevnslab.physics.couplings import COUPLINGS, FLAVOURS, Coupling, coupling
 from cevnslab.physics.flavour import MASS_STATES, NUFIT, DensityMatrix, Oscillation, StatePair, pair_weights
 from cevnslab.physics.form_factors import FORM_FACTORS, FormFactor
-from cevnslab.physics.nuclei import Nucleus, Target, target
+from cevnslab.physics.nuclei import Nucleus, Target
+from cevnslab.physics.nuclei import target as nuclei_of
 from cevnslab.words import nearest
 
 FloatArray = NDArray[np.float64]
@@ -59,7 +60,7 @@ def components_of(couplings: Iterable[Coupling]) -> frozenset[str]:
     >>> sorted(components_of([coupling("mu_e"), coupling("q_ee")]))
     ['axial', 'magnetic', 'vector']
     """
-    return STANDARD_COMPONENTS | {new.component for new in couplings}
+    return STANDARD_COMPONENTS | {coupling.component for coupling in couplings}
 
 
 class Scatterer(Protocol):
@@ -74,7 +75,7 @@ class Scatterer(Protocol):
     def standard_model(self, flavour: str, recoil_energy_kev: FloatArray) -> Amplitudes:
         """Amplitudes for a neutrino that keeps its flavour."""
 
-    def kernel(self, new: Coupling, recoil_energy_kev: FloatArray) -> Amplitudes:
+    def kernel(self, coupling: Coupling, recoil_energy_kev: FloatArray) -> Amplitudes:
         """Amplitudes per unit of a coupling; empty where it does not act on this particle."""
 
     def kinematics(
@@ -114,13 +115,13 @@ class NuclearScatterer:
         protons, neutrons = self.form_factors(recoil_energy_kev)
         return {"vector": g_p * self.nucleus.proton_number * protons + g_n * self.nucleus.neutron_number * neutrons}
 
-    def kernel(self, new: Coupling, recoil_energy_kev: FloatArray) -> Amplitudes:
+    def kernel(self, coupling: Coupling, recoil_energy_kev: FloatArray) -> Amplitudes:
         """What a unit of the coupling's strength adds to its component, such as the weak charge."""
-        if new.nucleus is None:
+        if coupling.nucleus is None:
             return {}
         # A kernel may be a user's: it must not change what the next coupling is computed from.
         arguments = (read_only(array) for array in self.form_factors(recoil_energy_kev))
-        return {new.component: new.nucleus(read_only(recoil_energy_kev), self.nucleus, *arguments)}
+        return {coupling.component: coupling.nucleus(read_only(recoil_energy_kev), self.nucleus, *arguments)}
 
     def kinematics(
         self, recoil_energy_kev: FloatArray, antineutrino: bool, components: Collection[str] = STANDARD_COMPONENTS
@@ -174,9 +175,11 @@ class AtomicElectrons:
             "axial": (charged_current - 0.5) * one,
         }
 
-    def kernel(self, new: Coupling, recoil_energy_kev: FloatArray) -> Amplitudes:
+    def kernel(self, coupling: Coupling, recoil_energy_kev: FloatArray) -> Amplitudes:
         """What a unit of the coupling's strength adds to its component, such as g_V."""
-        return {} if new.electron is None else {new.component: new.electron(read_only(recoil_energy_kev))}
+        return (
+            {} if coupling.electron is None else {coupling.component: coupling.electron(read_only(recoil_energy_kev))}
+        )
 
     def kinematics(
         self, recoil_energy_kev: FloatArray, antineutrino: bool, components: Collection[str] = STANDARD_COMPONENTS
@@ -211,7 +214,7 @@ class AtomicElectrons:
 
 
 def scatterers(
-    of: Target, channel: str, form_factor: str = "helm", radiative_corrections: bool = False
+    target: Target, channel: str, form_factor: str = "helm", radiative_corrections: bool = False
 ) -> list[tuple[Scatterer, float]]:
     """The scatterers of a target in a channel, each with its number per formula unit.
 
@@ -228,15 +231,16 @@ def scatterers(
     if form_factor not in FORM_FACTORS:
         raise UnknownNameError(f"no form factor '{form_factor}'; {nearest(form_factor, FORM_FACTORS)}")
     if channel == "cevns":
-        chosen = FORM_FACTORS[form_factor]
+        density = FORM_FACTORS[form_factor]
         return [
-            (NuclearScatterer(c.nucleus, chosen, radiative_corrections), c.per_formula_unit) for c in of.constituents
+            (NuclearScatterer(c.nucleus, density, radiative_corrections), c.per_formula_unit)
+            for c in target.constituents
         ]
     if channel == "electron":
         if radiative_corrections:
             raise PhysicsError("radiative_corrections: corrected couplings are available for nuclei, not for electrons")
         atoms: dict[str, float] = {}
-        for c in of.constituents:
+        for c in target.constituents:
             atoms[c.nucleus.symbol] = atoms.get(c.nucleus.symbol, 0.0) + c.per_formula_unit
         return [(AtomicElectrons(symbol), count) for symbol, count in atoms.items()]
     raise UnknownNameError(f"no channel '{channel}'; {nearest(channel, ['cevns', 'electron'])}")
@@ -253,7 +257,7 @@ def outgoing_basis(incoming: str, couplings: list[Coupling]) -> list[tuple[str, 
     rows: list[tuple[str, list[Coupling | None]]] = []
     for outgoing in FLAVOURS if incoming in FLAVOURS else MASS_STATES:
         basis: list[Coupling | None] = [None] if outgoing == incoming and incoming in FLAVOURS else []
-        basis += [new for new in couplings if new.joins(incoming, outgoing)]
+        basis += [coupling for coupling in couplings if coupling.joins(incoming, outgoing)]
         if basis:
             rows.append((outgoing, basis))
     return rows
@@ -276,12 +280,12 @@ def _cross_section(
         by_outgoing: dict[str, Amplitudes] = {}
         for outgoing, basis in outgoing_basis(incoming, list(strengths)):
             amplitude = by_outgoing.setdefault(outgoing, {})
-            for new in basis:
-                if new is None:
+            for each in basis:
+                if each is None:
                     parts, factor = scatterer.standard_model(incoming, recoil_energy_kev), 1.0
                 else:
-                    parts = scatterer.kernel(new, recoil_energy_kev)
-                    factor = strengths[new] * new.weight(incoming, outgoing)
+                    parts = scatterer.kernel(each, recoil_energy_kev)
+                    factor = strengths[each] * each.weight(incoming, outgoing)
                 for component, part in parts.items():
                     amplitude[component] = amplitude.get(component, 0.0) + factor * part
         return by_outgoing
@@ -303,7 +307,7 @@ def differential(
     channel: str,
     recoil_energy_kev: ArrayLike,
     neutrino_energy_mev: ArrayLike,
-    of: Target | str,
+    target: Target | str,
     *,
     couplings: CouplingValues | None = None,
     incoming: str | DensityMatrix = "e",
@@ -324,15 +328,15 @@ def differential(
     >>> round(states[1] / states[0], 3)  # interference between flavours
     0.376
     """
-    resolved = of if isinstance(of, Target) else target(of)
+    resolved = target if isinstance(target, Target) else nuclei_of(target)
     strengths: dict[Coupling, float] = {}
     for key, value in (couplings or {}).items():
-        new = key if isinstance(key, Coupling) else coupling(key, registry)
-        checked = new.check(value)
-        if new.rebuild is not None:
-            resolved = new.rebuild(resolved, checked)
+        declared = key if isinstance(key, Coupling) else coupling(key, registry)
+        checked = declared.check(value)
+        if declared.rebuild is not None:
+            resolved = declared.rebuild(resolved, checked)
         else:
-            strengths[new] = new.strength(checked)
+            strengths[declared] = declared.strength(checked)
     recoil, energy = broadcast(recoil_energy_kev=recoil_energy_kev, neutrino_energy_mev=neutrino_energy_mev)
     if not np.all(recoil > 0) or not np.all(energy > 0):
         raise PhysicsError("recoil energies and neutrino energies must be above 0")
@@ -346,7 +350,7 @@ def differential(
 def cevns(
     recoil_energy_kev: ArrayLike,
     neutrino_energy_mev: ArrayLike,
-    of: Target | str,
+    target: Target | str,
     *,
     couplings: CouplingValues | None = None,
     incoming: str | DensityMatrix = "e",
@@ -389,7 +393,7 @@ def cevns(
         "cevns",
         recoil_energy_kev,
         neutrino_energy_mev,
-        of,
+        target,
         couplings=couplings,
         incoming=incoming,
         form_factor=form_factor,
@@ -401,7 +405,7 @@ def cevns(
 def electron_scattering(
     recoil_energy_kev: ArrayLike,
     neutrino_energy_mev: ArrayLike,
-    of: Target | str,
+    target: Target | str,
     *,
     couplings: CouplingValues | None = None,
     incoming: str | DensityMatrix = "e",
@@ -422,7 +426,7 @@ def electron_scattering(
         "electron",
         recoil_energy_kev,
         neutrino_energy_mev,
-        of,
+        target,
         couplings=couplings,
         incoming=incoming,
         antineutrino=antineutrino,

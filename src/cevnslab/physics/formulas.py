@@ -248,9 +248,9 @@ def _refuse_names(text: str) -> None:
         raise UnknownNameError(
             f"'{text}' names a dopant, {element_of}, of which there is too little to count; write {dopant['host']}"
         )
-    meant = _MEANT.get(text) or _element_named(text)
-    if meant is not None:
-        raise UnknownNameError(f"'{text}' is a name; write the formula {meant}")
+    formula = _MEANT.get(text) or _element_named(text)
+    if formula is not None:
+        raise UnknownNameError(f"'{text}' is a name; write the formula {formula}")
 
 
 def _element_named(text: str) -> str | None:

@@ -185,7 +185,7 @@ def _radii(option: str, value: RadiusInput, atoms: Mapping[Species, float]) -> d
         return {}
     if not isinstance(value, Mapping):
         return {species: number(option, value) for species in atoms}
-    chosen: dict[Species, float] = {}
+    radii_of: dict[Species, float] = {}
     for name, radius in value.items():
         named = [
             species
@@ -194,5 +194,5 @@ def _radii(option: str, value: RadiusInput, atoms: Mapping[Species, float]) -> d
         ]
         if not named:
             raise PhysicsError(f"{option} names {name}, which is not in {', '.join(map(str, atoms))}")
-        chosen |= {species: number(f"{option} of {name}", radius) for species in named}
-    return chosen
+        radii_of |= {species: number(f"{option} of {name}", radius) for species in named}
+    return radii_of

@@ -157,13 +157,13 @@ def bends(energy: FloatArray, values: FloatArray, scale: Callable[..., FloatArra
     A distance from the line between the neighbours counts relative to the largest of the three values where `scale` is
     `numpy.maximum`, absolutely (as for logarithms) where it is None.
     """
-    found = np.zeros(len(energy), dtype=bool)
-    found[0] = True
+    bent = np.zeros(len(energy), dtype=bool)
+    bent[0] = True
     share = np.diff(energy)[:-1] / (energy[2:] - energy[:-2])
     off = np.abs(values[1:-1] - values[:-2] - share * (values[2:] - values[:-2]))
     size = 1.0 if scale is None else scale(scale(values[:-2], values[2:]), values[1:-1])
-    found[1:-1] = off > SMALLEST_BEND * size
-    return found
+    bent[1:-1] = off > SMALLEST_BEND * size
+    return bent
 
 
 @dataclass(frozen=True)
@@ -301,8 +301,8 @@ class LogLinearSpectrum:
     def kinks_mev(self) -> tuple[float, ...]:
         """The first energy of the table, and those at which the slope of a column's logarithm changes (`bends`)."""
         energy, columns = self._points
-        found = np.any([bends(energy, log) for log in np.log(columns)], axis=0)
-        return tuple(energy[found].tolist())
+        bent = np.any([bends(energy, log) for log in np.log(columns)], axis=0)
+        return tuple(energy[bent].tolist())
 
     @property
     def integral(self) -> float:

@@ -25,18 +25,18 @@ def weak_mixing_on_electron(recoil_energy_kev: FloatArray) -> FloatArray:
     return np.full_like(recoil_energy_kev, 2.0)
 
 
-def neutron_radius_of(of: Target) -> float:
+def neutron_radius_of(target: Target) -> float:
     """The mean neutron rms radius of a target's nuclei, in fm.
 
     >>> from cevnslab.physics.nuclei import target
     >>> round(neutron_radius_of(target("CsI", rms_radius_fm=4.8, neutron_radius_fm={"Cs": 5.09, "I": 5.03})), 6)
     5.06
     """
-    count = sum(c.per_formula_unit for c in of.constituents)
-    return sum(c.per_formula_unit * c.nucleus.neutron_radius_fm for c in of.constituents) / count
+    count = sum(c.per_formula_unit for c in target.constituents)
+    return sum(c.per_formula_unit * c.nucleus.neutron_radius_fm for c in target.constituents) / count
 
 
-def with_neutron_radius(of: Target, neutron_radius_fm: float) -> Target:
+def with_neutron_radius(target: Target, neutron_radius_fm: float) -> Target:
     """The target with its mean neutron rms radius at a value: the radii of all its nuclei are shifted alike.
 
     Raises `PhysicsError` unless every radius stays above sqrt(3) s, s = 0.9 fm, the surface of the Helm form factor.
@@ -46,25 +46,25 @@ def with_neutron_radius(of: Target, neutron_radius_fm: float) -> Target:
     >>> [round(c.nucleus.neutron_radius_fm, 6) for c in with_neutron_radius(csi, 5.5).constituents]
     [5.53, 5.47]
     """
-    shift = neutron_radius_fm - neutron_radius_of(of)
-    lowest = neutron_radius_range(of)[0]
+    shift = neutron_radius_fm - neutron_radius_of(target)
+    lowest = neutron_radius_range(target)[0]
     if not neutron_radius_fm >= lowest:
         raise PhysicsError(
-            f"the neutron radius of {of.formula} must be at least {lowest:.4g} fm, got {neutron_radius_fm:g}"
+            f"the neutron radius of {target.formula} must be at least {lowest:.4g} fm, got {neutron_radius_fm:g}"
         )
     changed = tuple(
         replace(c, nucleus=replace(c.nucleus, neutron_radius_fm=c.nucleus.neutron_radius_fm + shift))
-        for c in of.constituents
+        for c in target.constituents
     )
-    return replace(of, constituents=changed)
+    return replace(target, constituents=changed)
 
 
-def neutron_radius_range(of: Target) -> tuple[float, float, float]:
+def neutron_radius_range(target: Target) -> tuple[float, float, float]:
     """The lowest mean radius that leaves every nucleus its surface, the target's own, and the highest of sense."""
-    own = neutron_radius_of(of)
-    smallest = min(c.nucleus.neutron_radius_fm for c in of.constituents)
+    standard_model = neutron_radius_of(target)
+    smallest = min(c.nucleus.neutron_radius_fm for c in target.constituents)
     surface = SMALLEST_NEUTRON_RADIUS_FM * (1 + 1e-9)
-    return own - smallest + surface, own, LARGEST_NEUTRON_RADIUS_FM
+    return standard_model - smallest + surface, standard_model, LARGEST_NEUTRON_RADIUS_FM
 
 
 SMALLEST_NEUTRON_RADIUS_FM = float(np.sqrt(3)) * SURFACE_THICKNESS_FM

@@ -33,8 +33,8 @@ def to_plain(value: Any) -> Any:
 
 def from_plain(kind: type[T], content: Any) -> T:
     """What `to_plain` made of an object of this class; `ResultError` says where anything else is not of it."""
-    made: T = _read(kind, content, "")
-    return made
+    record: T = _read(kind, content, "")
+    return record
 
 
 def _read(kind: Any, content: Any, path: str) -> Any:

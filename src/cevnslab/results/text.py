@@ -34,10 +34,10 @@ def limit_exponent(limit: Limit, info: CouplingInfo | None = None) -> int:
     natural = natural_exponent(info.scale)
     if not sizes:
         return natural
-    own = math.floor(math.log10(max(sizes)))
-    if natural == 0 and -3 <= own <= 2:
+    exponent = math.floor(math.log10(max(sizes)))
+    if natural == 0 and -3 <= exponent <= 2:
         return 0
-    return natural if 0 <= own - natural <= 2 else own
+    return natural if 0 <= exponent - natural <= 2 else exponent
 
 
 def pieces_text(limit: Limit, exponent: int) -> str:

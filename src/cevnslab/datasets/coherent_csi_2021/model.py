@@ -261,7 +261,7 @@ def pulls(setup: Setup, couplings: Sequence[Coupling]) -> tuple[str, ...]:
     """The pulls of the signal's shape; a radius that is fitted has none besides."""
     if setup.nuisances != "shape":
         return ()
-    return tuple(name for name in PULLS if name not in {new.name for new in couplings})
+    return tuple(name for name in PULLS if name not in {coupling.name for coupling in couplings})
 
 
 def _central(times: Shift) -> FloatArray:
