@@ -12,7 +12,7 @@ import dataclasses
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,7 +69,7 @@ class Column:
     """The variable's name in an archive, from the record where it has fields in braces; the column's unless given."""
 
 
-def _as_they_are(records: Sequence[Any]) -> Sequence[Any]:
+def _as_they_are(records: Sequence[Record]) -> Sequence[Record]:
     return records
 
 
@@ -83,6 +83,14 @@ class Record:
     def block(self) -> Block:
         """The rows by column: the declared fields, unless a kind of record has rows of another shape."""
         return {column.name: getattr(self, column.name) for column in columns_of(type(self))}
+
+
+R = TypeVar("R", bound=Record)
+
+
+def of_kind(kind: type[R], records: Sequence[Record]) -> list[R]:
+    """The records of one kind, which those of one table all are."""
+    return [record for record in records if isinstance(record, kind)]
 
 
 def columns_of(kind: type[Record]) -> tuple[Column, ...]:
@@ -102,7 +110,7 @@ class Further:
     name: str
     """How the manual writes them, such as <background>."""
     meaning: str
-    columns: Callable[[Sequence[Any]], tuple[Column, ...]]
+    columns: Callable[[Sequence[Record]], tuple[Column, ...]]
     unit: str = ""
 
 
@@ -115,7 +123,7 @@ class Archive:
     description: str
     observable: str
     """What is measured, in a word."""
-    records: Callable[[Sequence[Any]], Sequence[Any]] = _as_they_are
+    records: Callable[[Sequence[Record]], Sequence[Record]] = _as_they_are
     """The records that are archived."""
 
 
@@ -140,12 +148,12 @@ class Table:
         """The name of the CSV file."""
         return f"{self.name}.csv"
 
-    def columns(self, records: Sequence[Any] = ()) -> tuple[Column, ...]:
+    def columns(self, records: Sequence[Record] = ()) -> tuple[Column, ...]:
         """The columns of a table of these records; those that are always there, of none."""
         groups = ((each,) if isinstance(each, Column) else each.columns(records) for each in self.described)
         return tuple(column for group in groups for column in group)
 
-    def blocks(self, records: Sequence[Any], study: str = "") -> Iterator[dict[str, object]]:
+    def blocks(self, records: Sequence[Record], study: str = "") -> Iterator[dict[str, object]]:
         """The rows of every record by column; `study` is the study's name.
 
         Raises `ResultError` for a record with a column that the table does not have.
@@ -159,7 +167,7 @@ class Table:
             block = {"study": study, **block}
             yield {column.name: block.get(column.name, column.absent) for column in columns}
 
-    def rows(self, records: Sequence[Any], study: str = "") -> Iterator[tuple[object, ...]]:
+    def rows(self, records: Sequence[Record], study: str = "") -> Iterator[tuple[object, ...]]:
         """The rows of all records, as plain numbers and words."""
         for block in self.blocks(records, study):
             yield from block_rows(block)

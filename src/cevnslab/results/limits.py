@@ -8,7 +8,17 @@ from dataclasses import dataclass, replace
 from typing import Annotated
 
 from cevnslab.rendering import rendered
-from cevnslab.results.description import OF_COUPLING, OF_KEY, Archive, Block, Column, Record, Table, columns_of
+from cevnslab.results.description import (
+    OF_COUPLING,
+    OF_KEY,
+    Archive,
+    Block,
+    Column,
+    Record,
+    Table,
+    columns_of,
+    of_kind,
+)
 
 Segment = tuple[float, float]
 """One piece of an interval."""
@@ -130,8 +140,9 @@ UPPER_KIND = Column("the same of the upper end", name="upper_kind", label="Upper
 BEST_FIT = Column("best fit of the coupling", OF_COUPLING, name="best_fit")
 
 
-def _with_both_methods(limits: Sequence[Limit]) -> list[Limit]:
+def _with_both_methods(records: Sequence[Record]) -> list[Limit]:
     """The limits, and with Feldman-Cousins those by delta chi^2 after them."""
+    limits = of_kind(Limit, records)
     return [*limits, *(limit.by_delta_chi2 for limit in limits if limit.delta_chi2_segments is not None)]
 
 

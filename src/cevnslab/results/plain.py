@@ -6,7 +6,7 @@ import dataclasses
 import types
 import typing
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar, cast
 
 import numpy as np
 
@@ -14,9 +14,11 @@ from cevnslab.errors import ResultError
 from cevnslab.words import shown
 
 T = TypeVar("T")
+Plain: TypeAlias = Any
+"""What JSON or a study file holds: words, numbers, lists and mappings of any depth, whose shape the schema checks."""
 
 
-def to_plain(value: Any) -> Any:
+def to_plain(value: object) -> Plain:
     """Lists, mappings, numbers and words; what is not finite is the word inf, -inf or nan."""
     if isinstance(value, np.ndarray):
         return value.tolist() if np.isfinite(value).all() else to_plain(value.tolist())
@@ -31,13 +33,12 @@ def to_plain(value: Any) -> Any:
     return value
 
 
-def from_plain(kind: type[T], content: Any) -> T:
+def from_plain(kind: type[T], content: Plain) -> T:
     """What `to_plain` made of an object of this class; `ResultError` says where anything else is not of it."""
-    record: T = _read(kind, content, "")
-    return record
+    return cast(T, _read(kind, content, ""))
 
 
-def _read(kind: Any, content: Any, path: str) -> Any:
+def _read(kind: type, content: Plain, path: str) -> object:
     origin, parameters = typing.get_origin(kind), typing.get_args(kind)
     if origin is typing.Annotated:
         return _read(parameters[0], content, path)
@@ -62,7 +63,7 @@ def _read(kind: Any, content: Any, path: str) -> Any:
     return _leaf(kind, content, path)
 
 
-def _record(kind: Any, content: Any, path: str) -> Any:
+def _record(kind: type, content: Plain, path: str) -> object:
     _require(isinstance(content, Mapping), path, "keys and values", content)
     hints = typing.get_type_hints(kind, include_extras=True)
     nothing = dataclasses.MISSING
@@ -72,7 +73,7 @@ def _record(kind: Any, content: Any, path: str) -> Any:
     return kind(**{name: _read(hints[name], item, f"{path}.{name}") for name, item in content.items()})
 
 
-def _numbers(content: Any, path: str) -> Any:
+def _numbers(content: Plain, path: str) -> object:
     _require(isinstance(content, list), path, "a list of numbers", content)
     try:
         return np.array(content, dtype=float)
@@ -83,7 +84,7 @@ def _numbers(content: Any, path: str) -> Any:
 _LEAVES = {float: "a number", int: "a whole number", str: "a word", bool: "true or false"}
 
 
-def _leaf(kind: Any, content: Any, path: str) -> Any:
+def _leaf(kind: type, content: Plain, path: str) -> object:
     """A number, a word or a truth value of the type that its field has; what is not finite is a word."""
     if kind is float and (type(content) in (int, float) or content in ("inf", "-inf", "nan")):
         return float(content)
@@ -91,7 +92,7 @@ def _leaf(kind: Any, content: Any, path: str) -> Any:
     return content
 
 
-def _require(right: bool, path: str, what: str, content: Any) -> None:
+def _require(right: bool, path: str, what: str, content: Plain) -> None:
     if not right:
         raise ResultError(f"{_place(path)}: must be {what}, got {shown(content)}")
 

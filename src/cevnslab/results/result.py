@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from cevnslab.frozen import frozen
 from cevnslab.rendering import rendered
@@ -14,6 +13,7 @@ from cevnslab.results.curves import ContourLines, CriticalMap, CriticalValues, P
 from cevnslab.results.description import Record, Table
 from cevnslab.results.fits import Band, Covariance, FitParameter, Pull, Strength
 from cevnslab.results.limits import CouplingInfo, DetectorInfo, Limit, ScanPoint
+from cevnslab.results.plain import Plain
 from cevnslab.results.plans import DesignAnswer, GoalCurve, Lever, LimitMap
 from cevnslab.results.spectra import (
     CrossSectionCurve,
@@ -30,7 +30,7 @@ class Result:
     """Everything that a study gave. Prints as a table; `save` writes the files of the contract."""
 
     name: str
-    study: Mapping[str, Any]
+    study: Mapping[str, Plain]
     """The study file that gives this result, presets filled in."""
     couplings: Mapping[str, CouplingInfo]
     detectors: Mapping[str, DetectorInfo]
@@ -47,7 +47,7 @@ class Result:
     references: tuple[ContourLines, ...]
     """Stored regions of real data that figures show beside."""
     reference_labels: Mapping[str, str]
-    provenance: Mapping[str, Any]
+    provenance: Mapping[str, Plain]
     pulls: tuple[Pull, ...] = ()
     covariances: tuple[Covariance, ...] = ()
     bands: tuple[Band, ...] = ()

@@ -20,6 +20,7 @@ from cevnslab.results.description import (
     Table,
     UnitOf,
     columns_of,
+    of_kind,
 )
 from cevnslab.results.limits import CouplingName, Detector
 from cevnslab.units import words_and_unit
@@ -77,12 +78,12 @@ _LIGHT = (
 )
 
 
-def _light(spectra: Sequence[Spectrum]) -> tuple[Column, ...]:
-    return _LIGHT if any(spectrum.bin_edges_kevee is not None for spectrum in spectra) else ()
+def _light(records: Sequence[Record]) -> tuple[Column, ...]:
+    return _LIGHT if any(spectrum.bin_edges_kevee is not None for spectrum in of_kind(Spectrum, records)) else ()
 
 
-def _named_backgrounds(spectra: Sequence[Spectrum]) -> tuple[Column, ...]:
-    names = dict.fromkeys(name for spectrum in spectra for name in spectrum.backgrounds)
+def _named_backgrounds(records: Sequence[Record]) -> tuple[Column, ...]:
+    names = dict.fromkeys(name for spectrum in of_kind(Spectrum, records) for name in spectrum.backgrounds)
     return tuple(Column(f"counts of {name}", COUNTS, name, 0.0, label=f"Counts, {name}") for name in names)
 
 
@@ -208,9 +209,9 @@ _COMPONENTS = tuple(
 )
 
 
-def _other_components(spectra: Sequence[DataSpectrum]) -> tuple[Column, ...]:
+def _other_components(records: Sequence[Record]) -> tuple[Column, ...]:
     listed = {column.name for column in _COMPONENTS}
-    names = dict.fromkeys(name for spectrum in spectra for name in spectrum.components)
+    names = dict.fromkeys(name for spectrum in of_kind(DataSpectrum, records) for name in spectrum.components)
     return tuple(Column(f"counts of {name}", COUNTS, name, absent=0.0) for name in names if name not in listed)
 
 
