@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +18,10 @@ from cevnslab.cli import main
 
 settings.register_profile("cevnslab", max_examples=12, deadline=None, derandomize=True)
 settings.load_profile("cevnslab")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+    # Begun in the background (nohup, some CI): the command would ignore Ctrl-C as it should, and its tests would fail.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass(frozen=True)
