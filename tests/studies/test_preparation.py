@@ -241,3 +241,11 @@ def test_memory_is_that_of_the_machine(monkeypatch):
     monkeypatch.setattr(sizes, "memory_bytes", lambda: 1000.0)
     with pytest.raises(StudyError, match=r"detectors\.my-ge\.bins: 8 bins of 6 products of couplings take"):
         study.run()
+
+
+def test_levels_and_years_are_said_as_they_are(command, write_study):
+    keys = changed({"intervals": {"confidence_level": 0.9999999}, "exposure_years": 1})
+    ran = command("check", write_study(keys))
+    assert "at 99.99999 % CL" in ran.out
+    assert "1 year," in ran.out
+    assert "1 years" not in ran.out

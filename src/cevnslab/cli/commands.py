@@ -90,7 +90,7 @@ def reproduce(
     fast: Fast = False,
     data: Data = None,
 ) -> None:
-    """Run a built-in study and print its limits beside the published ones."""
+    """Run a built-in study; where its limits were published, print both side by side."""
     from cevnslab.errors import UnknownNameError
     from cevnslab.studies import presets
     from cevnslab.words import nearest

@@ -21,7 +21,7 @@ def describe(study: Study) -> str:
         f"{study.name}: {file.title}" if file.title else study.name,
         f"  {_count(len(study.setups), 'detector')}, {_count(len(file.combinations), 'combination')}, "
         f"{_count(len(study.couplings), 'coupling')}: {_count(analysed * len(study.couplings), 'interval')} at "
-        f"{', '.join(f'{100 * level:g}' for level in file.intervals.levels)} % CL "
+        f"{', '.join(f'{100 * level:.10g}' for level in file.intervals.levels)} % CL "
         f"({file.intervals.method}, {file.intervals.minimum} minimum)",
     ]
     if file.intervals.method == "feldman-cousins":
@@ -180,7 +180,7 @@ def _describe_exposure(setup: Setup) -> str:
             f"{source.protons_per_year:g} protons on target, {source.neutrinos_per_proton:g} neutrinos of each flavour "
             "per proton"
         )
-    return f"{source.name}, {setup.exposure_years:g} years"
+    return f"{source.name}, {_count(setup.exposure_years, 'year')}"
 
 
 def _describe_experiment(measured: ExperimentSetup) -> list[str]:

@@ -292,7 +292,7 @@ def strengths_grid(result: Result) -> Grid:
             f"{row.expected_significance:.2f}",
             f"{row.p_no_cevns:.2g}",
             f"{row.p_standard_model:.2g}",
-            f"{row.upper_limit:.3g} at {100 * row.confidence_level:g} %",
+            f"{row.upper_limit:.3g} at {100 * row.confidence_level:.10g} %",
         )
         for row in result.significances
     )
