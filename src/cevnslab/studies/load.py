@@ -136,6 +136,8 @@ def load_study(
     if presets.is_path(name_or_path) or (text not in presets.names("studies") and Path(text).is_file()):
         path = Path(text)
         return study_from_dict(read_yaml(path), where=str(path), base=path.parent, data=data, announce=announce)
+    if Path(text or ".").is_dir():
+        raise StudyError(f"{text or 'an empty name'}: a study file or a built-in study is needed, this is a folder")
     return _built_in(text, None if data is None else os.fspath(data))
 
 
