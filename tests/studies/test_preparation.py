@@ -191,6 +191,16 @@ def test_check_refuses_what_run_refuses(case, command, write_study, tmp_path):
     assert not output.exists()
 
 
+def test_coverage_refuses_counts_that_cannot_be_drawn(command, write_study, tmp_path):
+    changes, words = REFUSED["toys of too many counts"]
+    study, output = write_study(changed(changes)), tmp_path / "out"
+    options = ["--detector", "my-ge", "--coupling", "q_ee", "--at", "0", "--toys", "100"]
+    ran = command("coverage", study, *options, "-o", output)
+    assert (ran.status, ran.out) == (2, "")
+    assert all(word in ran.err for word in words)
+    assert not output.exists()
+
+
 def test_bins_above_the_end_of_cevns_measure_electrons():
     keys = {
         "couplings": ["mu_e", "neutron_radius"],

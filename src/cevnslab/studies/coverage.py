@@ -20,6 +20,7 @@ from cevnslab.progress import notice
 from cevnslab.studies import blocks
 from cevnslab.studies.analysis import Analysis, analyses
 from cevnslab.studies.feldman_cousins import convention
+from cevnslab.studies.preparation import check_toy_counts
 from cevnslab.studies.provenance import provenance
 from cevnslab.studies.setups import ExperimentSetup, sparse_bins
 from cevnslab.studies.study import Study
@@ -196,6 +197,7 @@ def check_request(
                 raise PhysicsError(f"a true value must be a finite number, got {value}")
             study.registry[name].check(value)
     analysis = analyses(study)[detector]
+    check_toy_counts(analysis)
     chosen_statistic = statistic or analysis.statistic_name
     chosen_minimum: Minimum = minimum or study.file.intervals.minimum
     if chosen_statistic == "poisson" and fast:

@@ -89,13 +89,18 @@ def _check_simulated(study: Study, made: dict[str, Analysis]) -> None:
     for analysis in made.values():
         for asked in [*((name,) for name in names), *pairs]:
             analysis.experiment(*asked)
-        for setup in analysis.setups:
-            largest = float((setup.response.signal[0] + setup.response.background).max())
-            if largest > LARGEST_TOY_COUNTS:
-                raise StudyError(
-                    f"detectors.{setup.name}: {largest:.3g} counts in a bin are more than pseudo-experiments draw "
-                    f"({LARGEST_TOY_COUNTS:g}); lower mass_kg, the exposure or the background"
-                )
+        check_toy_counts(analysis)
+
+
+def check_toy_counts(analysis: Analysis) -> None:
+    """Raise `StudyError` for more counts in a bin than random numbers can be drawn of."""
+    for setup in analysis.setups:
+        largest = float((setup.response.signal[0] + setup.response.background).max())
+        if largest > LARGEST_TOY_COUNTS:
+            raise StudyError(
+                f"detectors.{setup.name}: {largest:.3g} counts in a bin are more than pseudo-experiments draw "
+                f"({LARGEST_TOY_COUNTS:g}); lower mass_kg, the exposure or the background"
+            )
 
 
 def _check_data_panels(study: Study) -> None:
