@@ -212,7 +212,7 @@ def response(
     A channel whose recoils do not reach the bins counts nothing there.
 
     Raises `PhysicsError` where no recoil of any channel reaches the bins, a table does not cover the energies needed,
-    or a channel is not one of the two.
+    a channel is not one of the two, or counts overflow.
 
     """
     _check_kinds(source, detector)
@@ -254,6 +254,11 @@ def response(
     ).ravel()
     names = tuple(dict.fromkeys(group.part for group in groups))
     by_part = {channel: _by_part(terms, monomials, groups, names) for channel, terms in folded.items()}
+    # An overflow is said where it arises, not where its nan is met.
+    if not all(np.all(np.isfinite(counts)) for counts in (background, *by_part.values())):
+        raise PhysicsError(
+            f"detector {detector.name}: its counts are too large for a number; lower its mass, flux or background"
+        )
     nuisances = {f"{source.name}.{nuisance.name}": nuisance for nuisance in source.nuisances}
     return Response(
         detector.name,
