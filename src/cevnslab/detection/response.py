@@ -229,29 +229,32 @@ def response(
     luminosity = luminosity_per_cm2(source, detector.target, detector.mass_kg, detector.distance_m, exposure)
     folded: dict[str, dict[Monomial, FloatArray]] = {}
     unreached: dict[str, UnreachedBinsError] = {}
-    for channel in channels:
-        try:
-            folded[channel] = fold_channel(
-                [group.components for group in groups],
-                detector.target,
-                channel,
-                declared,
-                detector.readout(channel),
-                luminosity,
-                form_factor=form_factor,
-                radiative_corrections=radiative_corrections,
-            )
-        except UnreachedBinsError as fault:
-            unreached[channel] = fault
+    # Numbers that are not finite are looked for below: numpy need not warn of each.
+    with np.errstate(over="ignore", invalid="ignore"):
+        for channel in channels:
+            try:
+                folded[channel] = fold_channel(
+                    [group.components for group in groups],
+                    detector.target,
+                    channel,
+                    declared,
+                    detector.readout(channel),
+                    luminosity,
+                    form_factor=form_factor,
+                    radiative_corrections=radiative_corrections,
+                )
+            except UnreachedBinsError as fault:
+                unreached[channel] = fault
     if not folded:
         raise unreached[channels[0]]
     # Bins above the end of one channel measure the other.
     nothing = np.zeros((len(groups), next(iter(folded.values()))[()].shape[1]))
     folded |= {channel: with_factors({(): nothing}, channel, declared) for channel in unreached}
     monomials = sorted_monomials(list(folded.values()))
-    background = np.outer(
-        detector.background_per_kg_day * detector.mass_kg, days_with_beam(source, detector, exposure)
-    ).ravel()
+    with np.errstate(over="ignore", invalid="ignore"):
+        background = np.outer(
+            detector.background_per_kg_day * detector.mass_kg, days_with_beam(source, detector, exposure)
+        ).ravel()
     names = tuple(dict.fromkeys(group.part for group in groups))
     by_part = {channel: _by_part(terms, monomials, groups, names) for channel, terms in folded.items()}
     # An overflow is said where it arises, not where its nan is met.
