@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import errno
 
 import numpy as np
 import pytest
+from support import changed
 
 import cevnslab as cl
 from cevnslab.errors import StudyError
@@ -318,3 +320,26 @@ def test_the_command_levers(command, write_study, tmp_path):
     with (folder / "levers.csv").open() as file:
         assert next(csv.reader(file)) == ["key", "detector", "coupling", "quantity", "elasticity", "reason", "change"]
     assert (folder / "figures" / "levers.png").stat().st_size > 5000
+
+
+def test_levers_that_cannot_be_drawn_are_in_the_table(command, write_study, tmp_path, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("no ink")
+
+    monkeypatch.setattr("cevnslab.reports.levers.levers_sheet", fail)
+    keys = changed({"couplings": ["q_ee"], "detectors.0.bins": 4})
+    ran = command("levers", write_study(keys), "-o", tmp_path / "out")
+    assert (ran.status, ran.err) == (1, "cevnslab: the figure levers cannot be drawn: no ink\n")
+    assert [path.name for path in (tmp_path / "out" / "my-study-levers").iterdir()] == ["levers.csv"]
+
+
+def test_a_folder_to_which_nothing_came_does_not_stay(command, write_study, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tempfile.mkdtemp", full)
+    keys = changed({"couplings": ["q_ee"], "detectors.0.bins": 4})
+    ran = command("levers", write_study(keys), "-o", tmp_path / "out")
+    assert ran.status == 1
+    assert "No space left on device" in ran.err
+    assert not list((tmp_path / "out").iterdir())

@@ -11,7 +11,8 @@ from cevnslab.figures.levers import levers_sheet
 from cevnslab.figures.style import settings, styled
 from cevnslab.reports.drawing import drawing_errors, formats
 from cevnslab.reports.grid import Grid
-from cevnslab.reports.storage import prepare, staged
+from cevnslab.reports.locks import locked
+from cevnslab.reports.storage import prepare, writing
 from cevnslab.results import Lever
 from cevnslab.results.plans import LEVERS
 
@@ -20,20 +21,28 @@ FOLDER_SUFFIX = "-levers"
 
 
 def save_levers(name: str, levers: Sequence[Lever], directory: Path, style: str | Path | None = None) -> Path:
-    """Write `levers.csv` and `figures/levers.*` under `directory`/<study>-levers/ and return that folder."""
+    """Write `levers.csv` and `figures/levers.*` under `directory`/<study>-levers/ and return that folder.
+
+    The table comes first: a fault while the figure is drawn (`FigureError`) leaves it.
+    """
     chosen = settings(style)
     folder = prepare(directory, f"{name}{FOLDER_SUFFIX}")
-    with staged(folder) as staging:
+    with writing(folder) as work:
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow([column.name for column in LEVERS.columns(levers)])
         writer.writerows(LEVERS.rows(levers, name))
-        (staging / "levers.csv").write_text(text.getvalue(), encoding="utf-8")
-        (staging / "figures").mkdir()
+        (work.part("table") / "levers.csv").write_text(text.getvalue(), encoding="utf-8")
+        with locked(folder):
+            work.commit("table")
+        figures = work.part("drawn") / "figures"
+        figures.mkdir()
         with styled(chosen), drawing_errors("levers"):
             sheet = levers_sheet(levers)
             for ending in formats(chosen):
-                sheet.save(staging / "figures" / f"levers.{ending}")
+                sheet.save(figures / f"levers.{ending}")
+        with locked(folder):
+            work.commit("drawn")
     return folder
 
 

@@ -199,11 +199,12 @@ def _is_ours(folder: Path, name: str) -> bool:
 
 @contextmanager
 def writing(folder: Path) -> Iterator[Writing]:
-    """Files on their way into a folder; what was not renamed by the end is dropped.
+    """Files on their way into a folder; what was not renamed by the end is dropped, and a folder that stays empty.
 
     Raises `OutputError` or `StorageError` for faults of the file system.
     """
     with system_errors(f"cannot write results to {folder}"), ExitStack() as marks:
+        marks.callback(_remove_if_empty, folder)
         with locked(folder):
             for left in folder.glob(f"{WRITING}*"):
                 if not left.is_symlink() and abandoned(left):
@@ -212,6 +213,11 @@ def writing(folder: Path) -> Iterator[Writing]:
             marks.callback(shutil.rmtree, staging, ignore_errors=True)
             marks.enter_context(marked(staging))
         yield Writing(folder, staging)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()
 
 
 @contextmanager
