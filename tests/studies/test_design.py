@@ -334,7 +334,7 @@ def test_levers_that_cannot_be_drawn_are_in_the_table(command, write_study, tmp_
 
 
 def test_a_folder_to_which_nothing_came_does_not_stay(command, write_study, tmp_path, monkeypatch):
-    def full(*_):
+    def full(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("tempfile.mkdtemp", full)
