@@ -22,6 +22,9 @@ def test_the_names_are_these():
         "couplings",
         "cross_sections",
         "delta_chi2",
+        "draw",
+        "expected_limit",
+        "figure_specs",
         "form_factors",
         "likelihood",
         "limit",
@@ -32,8 +35,11 @@ def test_the_names_are_these():
         "load_study",
         "nuclei",
         "response",
+        "significance",
+        "simulated_significance",
         "sources",
         "study_from_dict",
+        "toys",
     ]
     assert set(dir(cl)) == set(cl.__all__)
 

@@ -3,6 +3,8 @@
 from .detection.detector import Detector as Detector
 from .detection.response import Response as Response
 from .errors import CevnslabError as CevnslabError
+from .figures.catalogue import draw as draw
+from .figures.catalogue import figure_specs as figure_specs
 from .likelihood.likelihood import Likelihood as Likelihood
 from .physics import atoms as atoms
 from .physics import constants as constants
@@ -15,9 +17,13 @@ from .physics.couplings import Coupling as Coupling
 from .reports.files import load_result as load_result
 from .results import Result as Result
 from .studies.interface import delta_chi2 as delta_chi2
+from .studies.interface import expected_limit as expected_limit
 from .studies.interface import likelihood as likelihood
 from .studies.interface import limit as limit
 from .studies.interface import load_dataset as load_dataset
+from .studies.interface import significance as significance
+from .studies.interface import simulated_significance as simulated_significance
+from .studies.interface import toys as toys
 from .studies.load import load_detector as load_detector
 from .studies.load import load_source as load_source
 from .studies.load import load_study as load_study

@@ -266,6 +266,22 @@ def test_redrawn_in_a_style_of_ones_own(command, plain, tmp_path):
     assert (folder / "figures" / "profiles.png").read_bytes() != before
 
 
+def test_redrawn_into_another_folder(command, plain, tmp_path):
+    folder = plain.save(tmp_path / "out")
+    drawn = {path.name: path.read_bytes() for path in (folder / "figures").iterdir()}
+    provenance = (folder / "provenance.json").read_bytes()
+    own = tmp_path / "vector.mplstyle"
+    own.write_text("savefig.format: svg\nfont.size: 16\n", encoding="utf-8")
+    ran = command("figures", folder, "-o", tmp_path / "talk", "--style", own)
+    assert (ran.status, ran.err) == (0, "")
+    names = {path.name for path in (tmp_path / "talk").iterdir()}
+    assert names == set(drawn) | {name.replace(".png", ".svg") for name in drawn if name.endswith(".png")}
+    assert {path.name: path.read_bytes() for path in (folder / "figures").iterdir()} == drawn
+    assert (folder / "provenance.json").read_bytes() == provenance
+    refused = command("figures", folder, "-o", "-")
+    assert (refused.status, "which takes a folder" in refused.err) == (2, True)
+
+
 def test_drawing_leaves_matplotlib_alone(plain):
     before = dict(matplotlib.rcParams)
     for spec in catalogue.figure_specs(plain):

@@ -13,7 +13,7 @@ from support import changed
 import cevnslab as cl
 from cevnslab.figures import catalogue, texts
 from cevnslab.figures.panels import DRAWINGS
-from cevnslab.results import CriticalMap, CriticalValues, DataSpectrum, Pull
+from cevnslab.results import Band, CriticalMap, CriticalValues, DataSpectrum, Pull, ScanBand
 from cevnslab.studies.schema.figures import PANELS
 
 LONG = "detector-with-thirty-letters-b"
@@ -136,18 +136,42 @@ def everything():
                 ("time_offset", np.inf, 1e-9),
             )
         ),
+        bands=tuple(_band(name, end) for name in (LONG, UNBROKEN, "csi") for end in ("lower", "upper")),
+        scan_bands=tuple(
+            ScanBand("years", "exposure_years", years, _band("csi", end))
+            for years in (1.0, 3.0, 30.0)
+            for end in ("lower", "upper")
+        ),
     )
+
+
+def _band(detector, end):
+    middle = 2e-8 if end == "upper" else -1e-8
+    quantiles = [middle + shift for shift in (0.0, -5e-9, 4e-9, -1.5e-8, 1e-8)]
+    return Band(detector, "cevns", "poisson", "q_ee", 0.9, end, *quantiles, 0.1, 1000, 1)
 
 
 @pytest.fixture(scope="module")
 def specs(everything):
     more = [
         {"name": "data", "panels": [{"data": LONG, "axis": "time_us", "below": "pulls"}]},
+        {"name": "scan-bands", "panels": [{"scan": "years", "coupling": "q_ee", "detectors": ["csi"]}]},
     ]
     return {spec.name: spec for spec in (*catalogue.figure_specs(everything), *map(catalogue.FigureSpec.read, more))}
 
 
-FIGURES = ("spectra", "limits", "regions", "plans", "critical-values", "critical-maps", f"pulls-{LONG}", "data")
+FIGURES = (
+    "spectra",
+    "limits",
+    "regions",
+    "plans",
+    "critical-values",
+    "critical-maps",
+    f"pulls-{LONG}",
+    "data",
+    "bands",
+    "scan-bands",
+)
 
 
 def styled(tmp_path, size):

@@ -18,7 +18,7 @@ from cevnslab.quadratic import Polynomial, Variable
 SHAPE = 3, 2
 """Energy and time bins."""
 EVERY_BIN, ENERGIES, TIMES = np.arange(6), np.repeat(np.arange(3), 2), np.tile(np.arange(2), 3)
-STRENGTH = Polynomial((Variable("s", 1.0, (-2.0, 20.0)),), ((), (0,)))
+STRENGTH = Polynomial((Variable("s", 1.0, (0.0, 20.0)),), ((), (0,)))
 SIGNAL = np.array([np.zeros(6), [6.0, 2.0, 4.0, 1.0, 2.0, 0.5]])
 OBSERVED = np.array([19.0, 12.0, 14.0, 9.0, 6.0, 7.0])
 
@@ -81,7 +81,7 @@ def test_two_runs_of_one_ratio_are_one_run():
     one, other = np.array([12, 8, 9, 6, 4, 5]), np.array([3, 0, 5, 2, 1, 0])
     both = likelihood(off_beam("beam", one, EVERY_BIN), off_beam("veto", other, EVERY_BIN))
     together = likelihood(off_beam("beam", one + other, EVERY_BIN))
-    points = np.linspace(-1, 4, 11)[:, None]
+    points = np.linspace(0, 4, 11)[:, None]
     assert both.minimised(points).chi2 == pytest.approx(together.minimised(points).chi2, rel=1e-10)
 
 
@@ -90,7 +90,7 @@ def test_many_counts_of_one_are_a_known_background():
     beam = off_beam("beam", [12, 8, 9, 6, 4, 5], EVERY_BIN)
     both = likelihood(beam, off_beam("veto", rate * many, EVERY_BIN, 1 / many))
     known = likelihood(beam, Sample("veto", rate[None, :]))
-    points = np.linspace(-1, 4, 11)[:, None]
+    points = np.linspace(0, 4, 11)[:, None]
     assert both.minimised(points).chi2 == pytest.approx(known.minimised(points).chi2, abs=1e-6)
 
 
@@ -100,7 +100,7 @@ def test_no_off_counts_at_all(ratios):
     names = zip(("beam", "veto"), ratios, strict=True)
     both = likelihood(*(off_beam(name, np.zeros(6), EVERY_BIN, ratio) for name, ratio in names))
     alone = likelihood(off_beam("beam", np.zeros(6), EVERY_BIN, max(ratios)))
-    points = np.linspace(-1, 4, 11)[:, None]
+    points = np.linspace(0, 4, 11)[:, None]
     assert both.minimised(points).chi2 == pytest.approx(alone.minimised(points).chi2, rel=1e-9)
     components = both.expected(np.array([1.0]), np.zeros(3))["d"]
     expected = alone.expected(np.array([1.0]), np.zeros(2))["d"]["beam"]

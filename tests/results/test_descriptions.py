@@ -32,6 +32,10 @@ CONTRACT = {
         "detector,channels,statistic,coupling,confidence_level,end,median,low_68,high_68,low_95,high_95,"
         "disjoint_share,toys,seed"
     ),
+    "scan_bands": (
+        "scan,key,value,detector,channels,statistic,coupling,confidence_level,end,median,low_68,high_68,low_95,high_95,"
+        "disjoint_share,toys,seed"
+    ),
     "profiles": "detector,channels,coupling,value,delta_chi2",
     "contours": "detector,channels,coupling_x,coupling_y,confidence_level,polygon,point,x,y",
     "critical_values": (

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+import cevnslab as cl
 from cevnslab.detection.axes import BinAxis
 from cevnslab.errors import CevnslabError
 from cevnslab.likelihood.likelihood import Dataset, Likelihood
@@ -171,3 +172,30 @@ def test_two_backgrounds_of_one_name():
 def test_models_are_frozen():
     with pytest.raises(ValidationError):
         validated(schema.Background, {"name": "b", "ckd": 1, "uncertainty": 0}).name = "c"
+
+
+@pytest.mark.parametrize(
+    ("text", "detector", "words"),
+    [
+        ("kevee rate\n0.3 1\n5 1\n", LIGHT, "covers 0.3 to 5 keVee, but the bins reach from 0.2 to 0.8 keVee"),
+        (
+            "kev rate\n1.5 1\n5 1\n",
+            LIGHT,
+            "covers 1.5 to 5 keV of nuclear recoil, but the bins reach from 1 to 4 keV",
+        ),
+        ("kev rate\n1.5 1\n5 1\n", KEYS, "covers 1.5 to 5 keV, but the bins reach from 1 to 4 keV; extend"),
+    ],
+)
+def test_a_table_that_is_too_short_says_which_kev(text, detector, words, tmp_path):
+    (tmp_path / "short.dat").write_text(text, encoding="utf-8")
+    axis = LIGHT_AXIS if detector is LIGHT else ENERGY
+    with pytest.raises(CevnslabError, match=words):
+        made({"name": "b", "file": "short.dat", "uncertainty": 0.1}, tmp_path, detector, [axis])
+
+
+def test_an_efficiency_of_light_is_in_kevee(tmp_path):
+    (tmp_path / "short.dat").write_text("kevee efficiency\n0.3 0.5\n5 0.9\n", encoding="utf-8")
+    keys = {**LIGHT, "efficiency": {"file": "short.dat", "axis": "reconstructed"}}
+    built = build_detector(validated(schema.Detector, keys, tmp_path), tmp_path)
+    with pytest.raises(CevnslabError, match=r"covers 0.3 to 5 keVee, but reconstructed energies from 0.2 to 0.8 keVee"):
+        cl.response("reactor", built, years=1)

@@ -165,6 +165,9 @@ def coverage(
 def figures(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="A study's folder of results.")],
     style: Style = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Folder for the figures; DIR/figures unless given.")
+    ] = None,
 ) -> None:
     """Redraw a study's figures from its saved results, computing nothing."""
     from cevnslab.reports.drawing import helper
@@ -172,7 +175,7 @@ def figures(
     with helper() as drawing_helper:
         from cevnslab.reports.files import redraw
 
-        for path in redraw(directory, style, drawing_helper):
+        for path in redraw(directory, style, drawing_helper, output):
             say(path)
 
 

@@ -17,6 +17,7 @@ from cevnslab.detection.response import Response
 from cevnslab.likelihood.fit import Fit, fit
 from cevnslab.likelihood.likelihood import Likelihood
 from cevnslab.likelihood.parameters import Parameter
+from cevnslab.likelihood.toys import Truth
 
 FloatArray = NDArray[np.float64]
 
@@ -96,10 +97,10 @@ def fit_standard_model(
 def _larger_chi2(likelihood: Likelihood, best: Fit, components: Mapping[str, FloatArray]) -> float:
     """The share of pseudo-experiments of the best fit whose own fit is worse."""
     expected = np.sum(list(components.values()), axis=0)
-    toys = np.random.default_rng(SEED).poisson(expected, (TOYS, len(expected))).astype(float)
-    data = likelihood.observation_of(
-        [toys], list(likelihood.observation.off), np.zeros((1, len(likelihood.parameters)))
-    )
+    rng = np.random.default_rng(SEED)
+    toys = rng.poisson(expected, (TOYS, len(expected))).astype(float)
+    off = [rng.poisson(tau, (TOYS, len(tau))).astype(float) for tau in Truth.of(likelihood, best.point).tau]
+    data = likelihood.observation_of([toys], off, np.zeros((1, len(likelihood.parameters))))
     starts = np.tile(best.pulls, (TOYS, 1))
     fitted = likelihood.minimised(np.zeros((TOYS, 0)), starts=starts, observation=data)
     return float(np.mean(fitted.chi2 > best.chi2))

@@ -146,7 +146,9 @@ def flat_background(bin_edges_kev: FloatArray, counts_per_kev_kg_day: float) -> 
     return np.asarray(counts_per_kev_kg_day * np.diff(bin_edges_kev))
 
 
-def tabulated_background(bin_edges_kev: FloatArray, energy_kev: ArrayLike, rate: ArrayLike) -> FloatArray:
+def tabulated_background(
+    bin_edges_kev: FloatArray, energy_kev: ArrayLike, rate: ArrayLike, unit: str = "keV"
+) -> FloatArray:
     """Counts per kg and day in each bin of a background given point by point (counts/keV/kg/day).
 
     The exact integral of the linear interpolation; `PhysicsError` where the table does not cover the bins.
@@ -155,8 +157,8 @@ def tabulated_background(bin_edges_kev: FloatArray, energy_kev: ArrayLike, rate:
     _require_energies(bin_edges_kev)
     if bin_edges_kev[0] < energy[0] or bin_edges_kev[-1] > energy[-1]:
         raise PhysicsError(
-            f"the background table covers {energy[0]:g} to {energy[-1]:g} keV, but the bins reach from "
-            f"{bin_edges_kev[0]:g} to {bin_edges_kev[-1]:g} keV; extend the table"
+            f"the background table covers {energy[0]:g} to {energy[-1]:g} {unit}, but the bins reach from "
+            f"{bin_edges_kev[0]:g} to {bin_edges_kev[-1]:g} {unit}; extend the table"
         )
     knots = np.union1d(energy, bin_edges_kev)
     heights = np.interp(knots, energy, values)

@@ -33,14 +33,16 @@ class EfficiencyTable:
     energy_kev: tuple[float, ...]
     efficiency: tuple[float, ...]
     axis: EnergyAxis
+    unit: str = "keV"
+    """Of its energies, for messages: keVee where the bins are in it."""
 
     def require(self, low_kev: float, high_kev: float) -> None:
         """Raise `PhysicsError` unless the table covers the interval: energies outside it are never guessed."""
         if low_kev < self.energy_kev[0] or high_kev > self.energy_kev[-1]:
             raise PhysicsError(
-                f"the efficiency table covers {self.energy_kev[0]:g} to {self.energy_kev[-1]:g} keV, but "
-                f"{self.axis} energies from {low_kev:.4g} to {high_kev:.4g} keV are needed (true recoils reach the "
-                "bins through the resolution); extend the table, with 0 where nothing is seen"
+                f"the efficiency table covers {self.energy_kev[0]:g} to {self.energy_kev[-1]:g} {self.unit}, but "
+                f"{self.axis} energies from {low_kev:.4g} to {high_kev:.4g} {self.unit} are needed (true recoils reach "
+                "the bins through the resolution); extend the table, with 0 where nothing is seen"
             )
 
     def __call__(self, energy_kev: ArrayLike) -> FloatArray:

@@ -53,7 +53,7 @@ def _spec(name: str, panels: Sequence[schema.Panel]) -> FigureSpec:
 
 
 def _always(result: Result) -> list[FigureSpec]:
-    """What is drawn unless the study lists panels of this kind: critical values, pulls, scans, goals, maps."""
+    """Drawn unless the study lists panels of this kind: critical values, pulls, expected limits, scans, goals, maps."""
     simulated = dict.fromkeys(c.coupling for c in result.critical_values)
     kinds: dict[str, list[schema.Panel]] = {
         "critical-values": [_panel(schema.CriticalValuesPanel, critical_values=name) for name in simulated],
@@ -65,6 +65,8 @@ def _always(result: Result) -> list[FigureSpec]:
     for detector in dict.fromkeys(p.detector for p in result.pulls):
         fitted = dict.fromkeys(p.coupling for p in result.pulls if p.detector == detector)
         kinds[f"pulls-{detector}"] = [_panel(schema.PullsPanel, pulls=detector, coupling=name) for name in fitted]
+    expected = dict.fromkeys(band.coupling for band in result.bands)
+    kinds["bands"] = [_panel(schema.BandsPanel, bands=name) for name in expected]
     for name in dict.fromkeys(point.scan for point in result.scans):
         scanned = dict.fromkeys(point.limit.coupling for point in result.scans if point.scan == name)
         kinds[f"scan-{name}"] = [_panel(schema.ScanPanel, scan=name, coupling=coupling) for coupling in scanned]

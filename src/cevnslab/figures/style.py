@@ -39,6 +39,8 @@ VALUE_COLOURS = ("#c1272d", "#0b4f9e", "#000000", "#5a8f29", "#8e3fa8", "#7a5230
 CHANNEL_COLOURS = {"cevns": "#e07b00", "electron": "#0b4f9e"}
 BACKGROUND_COLOURS = ("#b8b8b8", "#7a9a5f", "#b5c99a", "#8e3fa8", "#c9a66b", "#7a5230")
 """Of backgrounds that bring no colour, in their order."""
+BAND_COLOURS = ("#f6d55c", "#7fbf7b")
+"""Of expected limits: the band of 95 %, and that of 68 % on it."""
 REFERENCE_COLOUR = "#c1272d"
 
 

@@ -62,16 +62,22 @@ class AnchoredFit:
 
     @classmethod
     def of(
-        cls, plain: Likelihood, coordinates: Coordinates, truth: Truth, names: Sequence[str], against: Comparison
+        cls,
+        plain: Likelihood,
+        coordinates: Coordinates,
+        truth: Truth,
+        names: Sequence[str],
+        against: Comparison,
+        step: float = STEP,
     ) -> AnchoredFit:
-        """Place the anchors of a truth."""
+        """Place the anchors of a truth, so many standard deviations from each other along one coupling."""
         likelihood = coordinates.likelihood(plain)
         data = asimov(plain, truth)
         at = coordinates.of(truth.couplings[None, :])
         tested = tuple(likelihood.couplings.index(name) for name in names)
         hidden = tuple(likelihood.couplings.index(name) for name in truth.hidden)
         search = Search(likelihood, coordinates, at[0], truth.pulls, tested, hidden, data)
-        grid = toy_grids.line(search, STEP) if len(tested) == 1 else toy_grids.plane(search)
+        grid = toy_grids.line(search, step) if len(tested) == 1 else toy_grids.plane(search)
         points = np.repeat(at, len(grid.points), axis=0)
         points[:, tested] = grid.points
         minimum, place = search.minima(points)
@@ -94,7 +100,7 @@ class AnchoredFit:
 
     def _block(self, toys: Observation) -> FloatArray:
         at_truth = self._at_truth(toys)
-        return np.asarray(at_truth - np.minimum(self._lowest(toys), at_truth))
+        return np.asarray(at_truth - np.minimum(self.lowest(toys), at_truth))
 
     def _at_truth(self, toys: Observation) -> FloatArray:
         """chi^2 at the truth, hidden couplings and nuisances minimised over."""
@@ -104,7 +110,7 @@ class AnchoredFit:
         pulls, couplings = anchors.moved(whitened, toy, anchor)
         return self._finished(toys, toy, pulls, couplings, self.hidden)
 
-    def _lowest(self, toys: Observation) -> FloatArray:
+    def lowest(self, toys: Observation) -> FloatArray:
         """chi^2 of the lowest minimum."""
         anchors = self.everywhere
         chi2, whitened = anchors.approximate(toys)

@@ -5,6 +5,11 @@ from __future__ import annotations
 import math
 from statistics import NormalDist
 
+BAND_CONTENTS = (0.68, 0.95)
+"""Of the inner and the outer band of an expected limit."""
+FEWEST_BAND_TOYS = 400
+"""Of pseudo-experiments ten then lie beyond each edge of the outer band (`toy_tasks.fewest_toys`)."""
+
 
 def delta_chi2_level(confidence_level: float, parameters: int) -> float:
     """Delta chi^2 that a chi^2 variable with `parameters` degrees of freedom exceeds with probability 1 - CL.

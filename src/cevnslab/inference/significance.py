@@ -7,27 +7,38 @@ The strength s multiplies the signal's samples, 1 in the Standard Model and neve
     upper limit       the s > s^ at which chi^2(s) - chi^2(s^) = Phi^-1(CL)^2, one-sided: 1.642 for 90 %
 
 Cowan, Cranmer, Gross, Vitells, Eur. Phys. J. C 71 (2011) 1554, Eqs. (12) and (14). Asymptotic: with few counts
-pseudo-experiments are needed.
+pseudo-experiments are needed. Those without a signal say how often q0 is as large as observed, those of the Standard
+Model what Z was to be expected.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from statistics import NormalDist
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cevnslab.errors import StatisticsError
+from cevnslab.inference.toy_tasks import TOYS_PER_BLOCK, generator
 from cevnslab.likelihood.fit import fit
 from cevnslab.likelihood.likelihood import Likelihood
 from cevnslab.likelihood.parameters import Parameter
 from cevnslab.likelihood.samples import Scale
+from cevnslab.likelihood.toys import Truth, draw
+from cevnslab.parallel.digests import content_digest
+from cevnslab.parallel.tasks import Mapper, in_turn, joined, run_tasks
+
+FloatArray = NDArray[np.float64]
 
 STRENGTH = "cevns_strength"
 """The name of the strength among the parameters."""
 LARGEST_STRENGTH = 1e6
+SAME_CHI2 = 1e-8
+"""Two chi^2 that differ by less are one, as of toys with the observed counts."""
 
 
 @dataclass(frozen=True)
@@ -61,10 +72,14 @@ def with_strength(likelihood: Likelihood, samples: Sequence[str] = ("cevns",)) -
     return fixed.modified(samples, lambda _: scale)
 
 
+def _held(likelihood: Likelihood, strength: float) -> Likelihood:
+    """A likelihood with a free strength, with the strength at a value."""
+    return likelihood.with_parameters({STRENGTH: Parameter(STRENGTH, 0.0, centre=strength - 1, low=-1.0)})
+
+
 def chi2_at(likelihood: Likelihood, strength: float) -> float:
     """chi^2 with the strength held at a value."""
-    held = likelihood.with_parameters({STRENGTH: Parameter(STRENGTH, 0.0, centre=strength - 1, low=-1.0)})
-    return float(held.minimised(np.zeros((1, 0))).chi2[0])
+    return float(_held(likelihood, strength).minimised(np.zeros((1, 0))).chi2[0])
 
 
 def significance(
@@ -120,3 +135,101 @@ def upper_limit(likelihood: Likelihood, samples: Sequence[str] = ("cevns",), con
         if high > LARGEST_STRENGTH:
             return math.inf
     return float(brentq(lambda strength: chi2_at(free, strength) - best.chi2 - level, low, high, rtol=1e-10))
+
+
+# by pseudo-experiments ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class SimulatedSignificance:
+    """What pseudo-experiments say of a significance."""
+
+    p_no_signal: float
+    """Share of toys without a signal whose q0 is at least the observed one; 0 where there is none among them."""
+    p_error: float
+    """One binomial standard deviation; 1/toys where the share is 0."""
+    discovery: float | None
+    """The Z that this share has, one-sided; None where no toy reaches the observed q0."""
+    expected: float
+    """Median Z of toys of the Standard Model."""
+    expected_low_68: float
+    expected_high_68: float
+    """The band that holds 68 % of them."""
+    toys: int
+    seed: int
+
+
+@dataclass(frozen=True, eq=False)
+class DiscoveryTask:
+    """q0 of toys with a signal of some strength."""
+
+    likelihood: Likelihood
+    """With a free strength."""
+    strength: float
+    """That toys are drawn with: what has no prior has its fitted value given it."""
+    toys: int
+    seed: int
+    stream: tuple[str, ...] = ()
+    """Declared words that random numbers belong to."""
+
+    @property
+    def blocks(self) -> int:
+        """Number of blocks."""
+        return -(-self.toys // TOYS_PER_BLOCK)
+
+    def digest(self) -> str:
+        """A name for the kept blocks that no other task has."""
+        datasets = [
+            (each.name, each.shape, each.samples, each.observed, each.statistic, each.errors, each.variance)
+            for each in self.likelihood.datasets
+        ]
+        asked = (self.strength, self.toys, self.seed, self.stream)
+        return content_digest(TOYS_PER_BLOCK, "discovery", datasets, *asked)
+
+    def run(self, block: int) -> dict[str, NDArray[np.generic]]:
+        """``q0`` of the toys of one block, shape (toys,)."""
+        count = min(TOYS_PER_BLOCK, self.toys - block * TOYS_PER_BLOCK)
+        rng = generator(self.seed, ["discovery", *self.stream, f"strength {self.strength:g}"], block)
+        truth, nothing = _held(self.likelihood, self.strength), _held(self.likelihood, 0.0)
+        toys = draw(truth, Truth.of(truth, np.zeros(0)), count, rng, "drawn")
+        points = np.zeros((count, 0))
+        without = nothing.minimised(points, observation=toys).chi2
+        best = self.likelihood.minimised(points, observation=toys).chi2
+        # No signal is one of the strengths: where it is the best one q0 is zero.
+        return {"q0": np.maximum(without - best, 0.0)}
+
+
+def simulated_significance(
+    likelihood: Likelihood,
+    observed: Significance,
+    *,
+    toys: int,
+    seed: int = 1,
+    stream: Sequence[str] = (),
+    samples: Sequence[str] = ("cevns",),
+    store: Path | None = None,
+    mapper: Mapper = in_turn,
+) -> SimulatedSignificance:
+    """The significance of a signal from pseudo-experiments, beside an asymptotic one of the same likelihood.
+
+    Raises `StatisticsError` where there is no such sample.
+    """
+    datasets = tuple(replace(dataset, bin_name="bin {}".format) for dataset in likelihood.datasets)
+    free = with_strength(Likelihood(datasets, likelihood.priors), samples)
+    tasks = [DiscoveryTask(free, strength, toys, seed, tuple(stream)) for strength in (0.0, 1.0)]
+    nothing, standard_model = (
+        np.asarray(joined(blocks)["q0"]) for blocks in run_tasks(tasks, store, mapper, "significance")
+    )
+    # Where no signal is best q0 is zero, for the data as for toys: all of them are as significant.
+    share = float(np.mean(nothing >= observed.discovery**2 - SAME_CHI2))
+    low, median, high = np.sqrt(np.quantile(standard_model, [0.16, 0.5, 0.84]))
+    return SimulatedSignificance(
+        p_no_signal=share,
+        p_error=max(math.sqrt(share * (1 - share) / toys), 1 / toys),
+        discovery=None if share in (0.0, 1.0) else NormalDist().inv_cdf(1 - share),
+        expected=float(median),
+        expected_low_68=float(low),
+        expected_high_68=float(high),
+        toys=toys,
+        seed=seed,
+    )

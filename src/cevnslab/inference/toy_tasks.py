@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from cevnslab.errors import StatisticsError
 from cevnslab.inference.chi2 import Chi2
 from cevnslab.inference.intervals import Minimum, intervals
+from cevnslab.inference.levels import delta_chi2_level
+from cevnslab.inference.outer_ends import OuterEndsFit
 from cevnslab.inference.toy_fits import ToyFit
 from cevnslab.likelihood.likelihood import Likelihood
 from cevnslab.likelihood.toys import Ensemble, Truth, as_data, draw
@@ -114,7 +116,7 @@ class ToyTask(_Toys):
 class _Once:
     """A task that is known by its digest: what its blocks share is computed once in a process."""
 
-    task: ToyTask
+    task: ToyTask | OuterEndsTask
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Once) and self._digest == other._digest
@@ -130,7 +132,39 @@ class _Once:
 @functools.lru_cache(maxsize=2)
 def _fit(once: _Once) -> ToyFit:
     task = once.task
+    assert isinstance(task, ToyTask)
     return ToyFit.of(task.likelihood, task.names, task.truth, task.hidden, task.minimum)
+
+
+@dataclass(frozen=True, eq=False)
+class OuterEndsTask(_Toys):
+    """Toys of one truth in the place of the data: the outer ends of the intervals of one coupling, all at once."""
+
+    confidence_levels: tuple[float, ...] = (0.90,)
+
+    @property
+    def blocks(self) -> int:
+        """Number of blocks."""
+        return -(-self.toys // TOYS_PER_BLOCK)
+
+    def digest(self) -> str:
+        """A name for the kept blocks that no other task has."""
+        return content_digest(TOYS_PER_BLOCK, "outer ends", *self._content(), self.confidence_levels)
+
+    def run(self, block: int) -> dict[str, NDArray[np.generic]]:
+        """The toys of one block, shape (toys, levels) each: ``low``, ``high``, and whether they are ``disjoint``."""
+        count = min(TOYS_PER_BLOCK, self.toys - block * TOYS_PER_BLOCK)
+        rng = generator(self.seed, self._words("outer ends"), block)
+        fit = _outer_ends(_Once(self))
+        return dict(fit.ends(draw(fit.likelihood, fit.truth, count, rng, "drawn"))._asdict())
+
+
+@functools.lru_cache(maxsize=2)
+def _outer_ends(once: _Once) -> OuterEndsFit:
+    task = once.task
+    assert isinstance(task, OuterEndsTask)
+    rises = np.array([delta_chi2_level(level, 1) for level in task.confidence_levels])
+    return OuterEndsFit.of(task.likelihood, task.names[0], task.truth[0], rises, task.hidden, task.minimum)
 
 
 @dataclass(frozen=True, eq=False)

@@ -181,7 +181,7 @@ def summed(values: FloatArray, groups: IntArray, size: int) -> FloatArray:
 
 def _positive_root(square: FloatArray, linear: FloatArray, constant: FloatArray) -> FloatArray:
     """The root >= 0 of square x^2 + linear x - constant, which is stable for either sign of `linear`."""
-    root = np.sqrt(linear**2 + 4 * square * constant)
+    root = np.sqrt(np.maximum(linear**2 + 4 * square * constant, 0.0))  # never negative but by rounding
     with np.errstate(divide="ignore", invalid="ignore"):
         below = 2 * constant / (linear + root)
         above = (root - linear) / (2 * square)
@@ -202,8 +202,9 @@ def best_taus(
     """
     if templates.single:
         return best_tau(counts, others, unit[:, 0], off, templates.groups[0])
-    tau = np.zeros((len(others), templates.size))
-    places = np.arange(len(others))
+    # Below zero the other counts are beyond their model, and nothing is to be made up for.
+    others = np.maximum(others, 0.0)
+    tau, places = np.zeros((len(others), templates.size)), np.arange(len(others))
     for _ in range(MOST_TURNS):
         before = tau[places]
         now = before.copy()

@@ -7,10 +7,13 @@ from cevnslab.detection.smearing import Perfect
 from cevnslab.physics.nuclei import Target
 from cevnslab.physics.sources import PionDecayAtRest, Source, neutrinos_per_cm2, total_flux_per_cm2_s
 from cevnslab.reports.assumptions import assumptions
+from cevnslab.studies.cautions import cautions
 from cevnslab.studies.feldman_cousins import Options
-from cevnslab.studies.setups import AnySetup, DetectorSetup, ExperimentSetup, sparse_bins
+from cevnslab.studies.setups import DetectorSetup, ExperimentSetup
 from cevnslab.studies.sizes import bytes_text, sizes
 from cevnslab.studies.study import Study
+
+CHANNEL_NAMES = {"cevns": "CEvNS", "electron": "electron"}
 
 
 def describe(study: Study) -> str:
@@ -42,7 +45,7 @@ def describe(study: Study) -> str:
             lines += _describe_experiment(setup)
         else:
             lines += _describe_detector(setup)
-    lines += [f"  warning: {sparse}" for setup in study.setups if (sparse := _sparse(setup))]
+    lines += [f"  warning: {caution}" for caution in cautions(study)]
     for combination in file.combinations:
         lines.append(
             f"  combination {combination.name}: {', '.join(combination.detectors)} with {combination.signal} signal "
@@ -51,6 +54,11 @@ def describe(study: Study) -> str:
     for scan in file.scans:
         values = ", ".join(f"{value:g}" for value in scan.points)
         lines.append(f"  scan {scan.name}: delta chi^2 limits with {scan.key} = {values}")
+    if file.bands is not None:
+        lines.append(
+            f"  expected limits with bands from {file.bands.toys} pseudo-experiments of the Standard Model each, seed "
+            f"{file.bands.seed}"
+        )
     for x, y in file.contours:
         lines.append(f"  contours of {x} and {y}, every detector and combination")
     for profile in file.profiles:
@@ -99,11 +107,6 @@ def _describe_sizes(study: Study) -> list[str]:
     return [*lines, *([f"  {_count(again, 'point')} of scans and maps, a study each"] if again else [])]
 
 
-def _sparse(setup: AnySetup) -> str | None:
-    """What is to be said of few counts in a bin; nothing of data, which are not read for this."""
-    return None if isinstance(setup, ExperimentSetup) else sparse_bins(setup)
-
-
 def _count(number: float, what: str) -> str:
     """A number of things.
 
@@ -129,9 +132,8 @@ def _describe_detector(setup: DetectorSetup) -> list[str]:
         f"    {_describe_flux(source, detector.distance_m)}",
         f"    {len(edges) - 1} bins from {edges[0]:g} to {edges[-1]:g} {unit}, {width}, "
         f"efficiency {efficiency}{quenching}",
-        f"    background {float(detector.background_per_kg_day.sum()):.4g} counts/kg/day before the duty factor "
-        f"{source.duty_factor:g}; uncertainties: signal {100 * setup.signal_uncertainty:g} %, background "
-        f"{100 * setup.background_uncertainty:g} %",
+        f"    {_describe_backgrounds(setup)}",
+        f"    {_describe_counts(setup)}",
         *([f"    light: {detector.quenching}"] if detector.quenching is not None else []),
         *([f"    shape uncertainties: {bent}"] if (bent := _describe_shapes(setup)) else []),
         *([_describe_times(setup)] if detector.time_bin_edges_us is not None else []),
@@ -149,6 +151,35 @@ def _describe_flux(source: Source, distance_m: float | None) -> str:
         f"{source.name}.{each.name} {1 + each.centre:g} +- {each.width:g}" for each in source.nuisances if each.width
     ]
     return "; ".join([amount, *([f"factors {', '.join(nuisances)}"] if nuisances else [])])
+
+
+def _describe_backgrounds(setup: DetectorSetup) -> str:
+    """What is known of them, and how well."""
+    signal = f"uncertainties: signal {100 * setup.signal_uncertainty:g} %"
+    if setup.backgrounds is None:
+        rate = float(setup.detector.background_per_kg_day.sum())
+        return (
+            f"background {rate:.4g} counts/kg/day before the duty factor {setup.source.duty_factor:g}; {signal}, "
+            f"background {100 * setup.background_uncertainty:g} %"
+        )
+    known = []
+    for background in setup.backgrounds:
+        width = f"{100 * background.uncertainty:g} %"
+        if background.off is not None:
+            width = f"from {background.off.off.sum():.0f} counts of an off-beam run, ratio {background.off.ratio:g}"
+        known.append(f"{background.name} {background.counts.sum():.0f} ({width})")
+    return f"backgrounds in counts: {', '.join(known)}; {signal}"
+
+
+def _describe_counts(setup: DetectorSetup) -> str:
+    """The counts of the exposure."""
+    response = setup.response
+    channels = {channel: float(response.standard_model(channel).sum()) for channel in response.channels}
+    background = float(response.background.sum())
+    parts = [f"{CHANNEL_NAMES[channel]} {counts:.4g}" for channel, counts in channels.items()]
+    ratio = f", S/B {sum(channels.values()) / background:.3g}" if background else ""
+    observed = "" if setup.observed is None else f"; observed {setup.observed.counts.sum():.6g}"
+    return f"counts expected: {', '.join(parts)}, background {background:.6g}{ratio}{observed}"
 
 
 def _describe_shapes(setup: DetectorSetup) -> str:

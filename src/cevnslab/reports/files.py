@@ -170,29 +170,37 @@ def _parsed(path: Path, text: str) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def redraw(folder: Path, style: str | Path | None = None, by: Helper | None = None) -> list[Path]:
-    """Redraw the figures of saved results, computing nothing; returns the files."""
+def redraw(
+    folder: Path, style: str | Path | None = None, by: Helper | None = None, output: Path | None = None
+) -> list[Path]:
+    """Redraw the figures of saved results, computing nothing; returns the files.
+
+    They take the place of the figures of the results, or go into the folder `output`.
+    """
     from cevnslab.reports.coverage import draw_coverage_into, load_coverage
 
     settings(style)
     covered = load_coverage(folder)
     result = None if covered is not None and not (folder / RESULT).exists() else load_result(folder)
-    prepare(folder.parent, folder.name)
-    with writing(folder) as work, showing(folder):
-        figures = work.part("drawn") / "figures"
-        figures.mkdir()
+    target = folder if output is None else output
+    prepare(target.parent, target.name)
+    with writing(target) as work, showing(folder):
+        figures = work.part("drawn")
+        if output is None:
+            figures = figures / "figures"
+            figures.mkdir()
         with located(f"with the style {style}") if style else nullcontext():
             if result is not None:
                 Drawing.begin(result, figures, style, by).finish()
             if covered is not None:
                 draw_coverage_into(covered, figures, style)
-        with locked(folder):
-            if result is not None:
+        with locked(target):
+            if result is not None and output is None:
                 _list_figures(
                     folder / PROVENANCE, work.part("drawn") / PROVENANCE, figure_files(result, settings(style))
                 )
             names = work.commit("drawn")
-    return [folder / name for name in names if name != PROVENANCE]
+    return [target / name for name in names if name != PROVENANCE]
 
 
 def _list_figures(present: Path, updated: Path, names: set[str]) -> None:

@@ -11,7 +11,7 @@ from cevnslab.reports.assumptions import assumptions
 from cevnslab.reports.grid import Amount, Cell, Grid, grid_text
 from cevnslab.reports.improvement import Improvement, improvements
 from cevnslab.reports.published import Comparison, compare, published_fits, published_for
-from cevnslab.results import TABLES, Column, Limit, Result, Table
+from cevnslab.results import TABLES, Column, Limit, Result, Strength, Table
 from cevnslab.results.description import UnitOf
 from cevnslab.results.text import (
     end_sizes,
@@ -118,13 +118,13 @@ def fit_grid(result: Result) -> Grid:
         theirs = published.rows.get((parameter.detector, parameter.parameter))
         shown = "" if theirs is None else measured_text(theirs.value, theirs.error)
         ours = measured_text(parameter.value, parameter.error)
-        rows.append((parameter.detector, parameter.parameter, ours, shown))
+        rows.append((parameter.detector, parameter.parameter, ours, *([shown] if published.rows else [])))
     notes = [
         "Normalisation of CEvNS free, backgrounds constrained, shapes nominal; p_value from 1000 pseudo-experiments.",
     ]
     if published.rows:
         notes.append(f"Published: {published.source}; significances as quoted by later papers.")
-    columns = ("detector", "parameter", "ours", "published")
+    columns = ("detector", "parameter", "ours", *(["published"] if published.rows else []))
     return Grid("Standard Model fit", columns, tuple(rows), frozenset({"ours", "published"}), tuple(notes))
 
 
@@ -284,6 +284,7 @@ def design_grid(result: Result) -> Grid:
 
 def strengths_grid(result: Result) -> Grid:
     """Strength of CEvNS and its significance, for every detector with counts."""
+    simulated = any(row.toys is not None for row in result.significances)
     rows = tuple(
         (
             row.detector,
@@ -291,20 +292,61 @@ def strengths_grid(result: Result) -> Grid:
             f"{row.significance:.2f}",
             f"{row.expected_significance:.2f}",
             f"{row.p_no_cevns:.2g}",
+            *([_share_text(row)] if simulated else []),
             f"{row.p_standard_model:.2g}",
             f"{row.upper_limit:.3g} at {100 * row.confidence_level:.10g} %",
         )
         for row in result.significances
     )
-    columns = ("detector", "strength", "sigma", "expected", "p of no CEvNS", "p of Standard Model", "upper limit")
-    notes = ("Strength 1 is the Standard Model; from the likelihood ratio, with every systematic of the study.",)
-    return Grid("Strength of CEvNS", columns, rows, frozenset(columns[1:]), notes)
+    columns = ["detector", "strength", "sigma", "expected", "p of no CEvNS", *["by toys"] * simulated]
+    columns += ["p of Standard Model", "upper limit"]
+    notes = ["Strength 1 is the Standard Model; from the likelihood ratio, with every systematic of the study."]
+    if simulated:
+        notes.append("p by toys: share of pseudo-experiments without CEvNS whose likelihood ratio is as large.")
+    return Grid("Strength of CEvNS", tuple(columns), rows, frozenset(columns[1:]), tuple(notes))
+
+
+def _share_text(row: Strength) -> str:
+    """A share of pseudo-experiments with its error; one without a pseudo-experiment is an upper bound."""
+    if row.toys is None or row.p_no_cevns_toys is None:
+        return ""
+    if row.p_no_cevns_toys == 0:
+        return f"< {1 / row.toys:.2g}"
+    return measured_text(row.p_no_cevns_toys, row.p_no_cevns_toys_error)
+
+
+def bands_grid(result: Result) -> Grid:
+    """The ends of every interval beside what pseudo-experiments of the Standard Model expect of them."""
+    several = len({band.confidence_level for band in result.bands}) > 1
+    columns = ["detector", "coupling", *["level"] * several, "end", "interval", "median", "68 %", "95 %", "disjoint"]
+    rows: list[tuple[Cell, ...]] = []
+    for band in result.bands:
+        limit = result.limit(band.detector, band.coupling, band.confidence_level)
+        exponent = limit_exponent(limit, result.couplings[band.coupling])
+
+        def amount(*ends: float, limit: Limit = limit, exponent: int = exponent) -> Amount:
+            text = ", ".join(number_text(end, exponent) for end in ends)
+            return Amount(f"[{text}]" if len(ends) > 1 else text, exponent, limit.unit)
+
+        level = [f"{100 * band.confidence_level:.10g} %"] * several
+        outer = limit.segments[0][0] if band.end == "lower" else limit.segments[-1][1]
+        bands = (amount(band.low_68, band.high_68), amount(band.low_95, band.high_95))
+        share = f"{100 * band.disjoint_share:.3g} %"
+        rows.append((band.detector, band.coupling, *level, band.end, amount(outer), amount(band.median), *bands, share))
+    first = result.bands[0]
+    notes = (
+        f"From {first.toys} pseudo-experiments of the Standard Model a limit, seed {first.seed}.",
+        "Ends are the outer ones, whatever lies between; disjoint: share of intervals with several pieces.",
+    )
+    grid = Grid("Expected limits", tuple(columns), tuple(rows), frozenset({"disjoint"}), notes)
+    return grid.condensed("detector", "coupling", "disjoint")
 
 
 GRIDS: Mapping[str, Callable[[Result], Grid]] = {
     "summary": summary_grid,
     "design": design_grid,
     "significances": strengths_grid,
+    "bands": bands_grid,
 }
 """Tables that are read in a shape of their own, by name; any other that is short enough goes by its description."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cevnslab.results.catalogue import TABLES
 from cevnslab.results.curves import ContourLines, CriticalMap, CriticalValues, Profile
 from cevnslab.results.description import Column, Record, Table
-from cevnslab.results.fits import Band, Covariance, FitParameter, Pull, Strength
+from cevnslab.results.fits import Band, Covariance, FitParameter, Pull, ScanBand, Strength
 from cevnslab.results.limits import CROSSINGS, CouplingInfo, DetectorInfo, Limit, ScanPoint, natural_exponent
 from cevnslab.results.plans import DesignAnswer, GoalCurve, Lever, LimitMap
 from cevnslab.results.result import Result
@@ -41,6 +41,7 @@ __all__ = [
     "Pull",
     "Record",
     "Result",
+    "ScanBand",
     "ScanPoint",
     "SignalSpectrum",
     "Spectrum",

@@ -20,6 +20,7 @@ TABLES: dict[str, Table] = {
         curves.CONTOURS,
         curves.CRITICAL_VALUES,
         limits.SCANS,
+        fits.SCAN_BANDS,
         plans.DESIGN,
         plans.MAPS,
         plans.LEVERS,

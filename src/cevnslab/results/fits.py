@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
-from cevnslab.results.description import OF_COUPLING, Archive, Column, FloatArray, Record, Table, UnitOf, columns_of
+from cevnslab.results.description import (
+    OF_COUPLING,
+    OF_KEY,
+    Archive,
+    Block,
+    Column,
+    FloatArray,
+    Record,
+    Table,
+    UnitOf,
+    columns_of,
+)
 from cevnslab.results.limits import Channels, ConfidenceLevel, CouplingName, Detector, Statistic
 
 OF_PARAMETER = UnitOf("of the parameter")
@@ -108,6 +119,40 @@ BANDS = Table(
 
 
 @dataclass(frozen=True)
+class ScanBand(Record):
+    """The same of one outer end at one value of a scanned key."""
+
+    scan: Annotated[str, Column("name of the scan", role="group", label="Scan")]
+    key: Annotated[str, Column("path of the varied key", role="group", label="Key")]
+    value: Annotated[float, Column("value of that key", OF_KEY, role="along", label="{key}")]
+    band: Band
+
+    def block(self) -> Block:
+        """One row."""
+        return {**super().block(), **self.band.block()}
+
+
+SCAN_BANDS = Table(
+    "scan_bands",
+    "Expected limits of scans",
+    "one outer end of the interval that is expected at one value of the scanned key",
+    (
+        *columns_of(ScanBand),
+        *(
+            replace(column, role="group") if column.name in ("end", "confidence_level") else column
+            for column in columns_of(Band)
+        ),
+    ),
+    Archive(
+        "Expected limits of {band.coupling} in the scan {scan}, {band.detector}",
+        "The {band.end} end of the interval of {band.coupling} from pseudo-experiments of the Standard Model as {key} "
+        "of the study varies: median and bands.",
+        "Limit",
+    ),
+)
+
+
+@dataclass(frozen=True)
 class Strength(Record):
     """What the counts of one detector say about the strength of CEvNS, 1 in the Standard Model."""
 
@@ -123,6 +168,20 @@ class Strength(Record):
     p_standard_model: Annotated[float, Column("two-sided, asymptotic")]
     upper_limit: Annotated[float, Column("one-sided: 1.642 in chi2 above the best fit for 90 %; inf where it has none")]
     confidence_level: Annotated[float, Column("of the upper limit")]
+    p_no_cevns_toys: Annotated[
+        float | None,
+        Column(
+            "share of pseudo-experiments without CEvNS that are as significant; with `bands`, 0 where there is none"
+        ),
+    ] = None
+    p_no_cevns_toys_error: Annotated[float | None, Column("its binomial error, 1/toys where it is 0")] = None
+    significance_toys: Annotated[
+        float | None, Column("of that share, one-sided; empty where it is 0 or 1", "sigma")
+    ] = None
+    expected_significance_toys: Annotated[
+        float | None, Column("median of pseudo-experiments of the Standard Model", "sigma")
+    ] = None
+    toys: Annotated[int | None, Column("number of pseudo-experiments")] = None
 
 
 SIGNIFICANCES = Table(

@@ -11,7 +11,7 @@ from cevnslab.rendering import rendered
 from cevnslab.results.catalogue import TABLES
 from cevnslab.results.curves import ContourLines, CriticalMap, CriticalValues, Profile
 from cevnslab.results.description import Record, Table
-from cevnslab.results.fits import Band, Covariance, FitParameter, Pull, Strength
+from cevnslab.results.fits import Band, Covariance, FitParameter, Pull, ScanBand, Strength
 from cevnslab.results.limits import CouplingInfo, DetectorInfo, Limit, ScanPoint
 from cevnslab.results.plain import Plain
 from cevnslab.results.plans import DesignAnswer, GoalCurve, Lever, LimitMap
@@ -51,6 +51,7 @@ class Result:
     pulls: tuple[Pull, ...] = ()
     covariances: tuple[Covariance, ...] = ()
     bands: tuple[Band, ...] = ()
+    scan_bands: tuple[ScanBand, ...] = ()
     design: tuple[DesignAnswer, ...] = ()
     goal_curves: tuple[GoalCurve, ...] = ()
     maps: tuple[LimitMap, ...] = ()

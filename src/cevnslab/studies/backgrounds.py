@@ -63,7 +63,8 @@ def rates_per_kg_day(
     curve = read_curve(base / spec.file, "background file", "rate", highest=schema.LARGEST_RATE)
     if not quenched:
         curve.require_unit("keV")
-    return detection.tabulated_background(edges if curve.unit == "keVee" else recoil_edges, curve.energy, curve.value)
+    bins = edges if curve.unit == "keVee" else recoil_edges
+    return detection.tabulated_background(bins, curve.energy, curve.value, curve.energies(quenched))
 
 
 def background_of(

@@ -168,9 +168,9 @@ def _background(spec: schema.Detector, edges: FloatArray, recoil_edges: FloatArr
         curve = read_curve(base / spec.background_file, "background file", "rate", highest=schema.LARGEST_RATE)
         if curve.unit == "keVee" and spec.quenching is None:
             curve.require_unit("keV")
-        return detection.tabulated_background(
-            edges if curve.unit == "keVee" else recoil_edges, curve.energy, curve.value
-        )
+        bins = edges if curve.unit == "keVee" else recoil_edges
+        text = curve.energies(spec.quenching is not None)
+        return detection.tabulated_background(bins, curve.energy, curve.value, text)
 
 
 def _target(spec: schema.Detector | schema.Experiment, nuclei: NucleiConvention) -> Target:
@@ -264,9 +264,10 @@ def build_detector(
     if isinstance(spec.efficiency, schema.EfficiencyFile):
         with located(f"{path}.efficiency"):
             curve = read_curve(base / spec.efficiency.file, "efficiency file", "efficiency", highest=1.0)
-            curve.require_unit("keV" if quenching is None else "keVee")
+            unit = "keV" if quenching is None else "keVee"
+            curve.require_unit(unit)
             efficiency = EfficiencyTable(
-                tuple(curve.energy.tolist()), tuple(curve.value.tolist()), spec.efficiency.axis
+                tuple(curve.energy.tolist()), tuple(curve.value.tolist()), spec.efficiency.axis, unit
             )
     else:
         efficiency = spec.efficiency

@@ -12,6 +12,7 @@ from cevnslab.physics.cross_sections import differential
 from cevnslab.physics.nuclei import target
 from cevnslab.studies import schema
 from cevnslab.studies.analysis import Analysis
+from cevnslab.studies.bands import bands
 from cevnslab.studies.rules import recoil_range
 from cevnslab.studies.scans import scanned
 from cevnslab.studies.study import Study
@@ -71,6 +72,14 @@ def scan_points(study: Study, scan: str, key: str, value: float) -> list[results
         for coupling in study.file.scanned_couplings(key)
         for limit in limits(varied, analysis, coupling)
     ]
+
+
+def scan_bands(study: Study, scan: str, key: str, value: float) -> list[results.ScanBand]:
+    """The expected limits beside `scan_points`."""
+    _, made, changed = scanned(study, scan, key, value)
+    couplings = study.file.scanned_couplings(key)
+    asked = [(analysis, coupling) for name, analysis in made.items() if name in changed for coupling in couplings]
+    return [results.ScanBand(scan, key, value, band) for band in bands(study, asked)]
 
 
 def cross_sections(study: Study, asked: schema.CrossSection) -> list[results.CrossSectionCurve]:

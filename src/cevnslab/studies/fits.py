@@ -4,18 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from cevnslab import results
 from cevnslab.datasets.fit import fit_standard_model
 from cevnslab.inference.pulls import impacts
-from cevnslab.inference.significance import STRENGTH, significance, upper_limit
-from cevnslab.likelihood.fit import Fit, fit
+from cevnslab.inference.significance import (
+    STRENGTH,
+    Significance,
+    significance,
+    simulated_significance,
+    upper_limit,
+)
+from cevnslab.likelihood.fit import Fit, FittedParameter, fit
+from cevnslab.parallel.tasks import Mapper, in_turn
 from cevnslab.physics.sources import total_flux_per_cm2_s
 from cevnslab.progress import track
 from cevnslab.studies import counts
 from cevnslab.studies.analysis import Analysis
-from cevnslab.studies.setups import AnySetup, DetectorSetup, ExperimentSetup, sparse_bins
+from cevnslab.studies.cautions import cautions
+from cevnslab.studies.setups import AnySetup, DetectorSetup, ExperimentSetup
 from cevnslab.studies.study import Study
+
+KNOWN = 1e-6
+"""Of a nuisance's width: chi^2 is minimised to 1e-10, which a pull of 1e-5 changes it by."""
 
 
 @dataclass
@@ -36,10 +49,7 @@ def fits(study: Study, analyses: dict[str, Analysis], limits: Iterable[results.L
     data follow, and with the study's key `pulls` those of projections.
     """
     collected = Fits()
-    for setup in study.setups:
-        sparse = sparse_bins(setup)
-        if sparse is not None:
-            collected.remarks.append(sparse)
+    collected.remarks += cautions(study)
     best = {(limit.detector, limit.coupling): limit.best_fit for limit in limits}
     asked = [a for a in analyses.values() if a.real or study.file.pulls or any(map(_measured, a.setups))]
     for analysis in track(asked, "fits"):
@@ -86,7 +96,7 @@ def _couplings(collected: Fits, study: Study, analysis: Analysis, best: dict[tup
                     coupling=name,
                     parameter=parameter.name,
                     prior_width=parameter.prior_width if parameter.prior_width is not None else 0.0,
-                    best_fit=parameter.value,
+                    best_fit=_known_digits(parameter),
                     error=parameter.error,
                     impact_up=impact.up,
                     impact_down=impact.down,
@@ -98,6 +108,13 @@ def _couplings(collected: Fits, study: Study, analysis: Analysis, best: dict[tup
     collected.covariances.append(_covariance(detector, "", nuisances))
     moving = [row for row in nuisances.parameters if row.prior_width]
     collected.rows += [results.FitParameter(detector, row.name, row.value, row.error) for row in moving]
+
+
+def _known_digits(parameter: FittedParameter) -> float:
+    """A nuisance's best fit; zero where it is less than the minimiser knows of it, and only rounding is left."""
+    width = parameter.prior_width
+    unit = 1.0 if width is None or width == 0 else min(width, 1.0)
+    return 0.0 if abs(parameter.value) < KNOWN * unit else parameter.value
 
 
 def _covariance(detector: str, coupling: str, fitted: Fit) -> results.Covariance:
@@ -131,8 +148,13 @@ def summary(analyses: dict[str, Analysis]) -> tuple[results.Summary, ...]:
     return tuple(rows)
 
 
-def strengths(study: Study, analyses: dict[str, Analysis]) -> tuple[results.Strength, ...]:
-    """Strength and significance of CEvNS: of detectors with counts, and of all where the study fits the strength."""
+def strengths(
+    study: Study, analyses: dict[str, Analysis], store: Path | None = None, mapper: Mapper = in_turn
+) -> tuple[results.Strength, ...]:
+    """Strength and significance of CEvNS: of detectors with counts, and of all where the study fits the strength.
+
+    With the study's key `bands` from pseudo-experiments too.
+    """
     asked = any(coupling.name == STRENGTH for coupling in study.couplings)
     level = study.file.intervals.levels[0]
     rows = []
@@ -155,9 +177,28 @@ def strengths(study: Study, analyses: dict[str, Analysis]) -> tuple[results.Stre
                 p_standard_model=observed.p_standard_model,
                 upper_limit=upper_limit(likelihood, confidence_level=level),
                 confidence_level=level,
+                **_by_toys(study, analysis, observed, store, mapper),
             )
         )
     return tuple(rows)
+
+
+def _by_toys(
+    study: Study, analysis: Analysis, observed: Significance, store: Path | None, mapper: Mapper
+) -> dict[str, Any]:
+    """The columns that need pseudo-experiments."""
+    options = study.file.bands
+    if options is None:
+        return {}
+    asked: Any = {"toys": options.toys, "seed": options.seed, "stream": (analysis.name,)}
+    simulated = simulated_significance(analysis.likelihood, observed, **asked, store=store, mapper=mapper)
+    return {
+        "p_no_cevns_toys": simulated.p_no_signal,
+        "p_no_cevns_toys_error": simulated.p_error,
+        "significance_toys": simulated.discovery,
+        "expected_significance_toys": simulated.expected,
+        "toys": simulated.toys,
+    }
 
 
 def _flux(setup: AnySetup) -> float | None:

@@ -10,7 +10,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +22,17 @@ from numpy.typing import ArrayLike, NDArray
 from cevnslab.datasets.likelihoods import dataset_of, samples_of
 from cevnslab.detection.response import Response
 from cevnslab.errors import StatisticsError, UnknownNameError
+from cevnslab.inference import significance as strength
 from cevnslab.inference.chi2 import Chi2
+from cevnslab.inference.expected_limits import ExpectedLimit, expected_limits, task_of
 from cevnslab.inference.intervals import Interval, best_fit, interval
 from cevnslab.likelihood.likelihood import Likelihood, Prior
 from cevnslab.likelihood.parameters import Parameter
+from cevnslab.likelihood.samples import PerBin, Sample
 from cevnslab.likelihood.statistics import Statistic
+from cevnslab.likelihood.toys import Truth, as_data, draw
 from cevnslab.studies.analysis import analyses
+from cevnslab.studies.cautions import WIDEST, percentage_text
 from cevnslab.studies.load import study_from_dict
 from cevnslab.words import nearest
 
@@ -40,6 +48,7 @@ def likelihood(
     errors: ArrayLike | tuple[ArrayLike, ArrayLike] | None = None,
     statistic: Statistic | None = None,
     priors: Mapping[str, tuple[float, float]] | None = None,
+    off_beam: Mapping[str, tuple[ArrayLike, float]] | None = None,
 ) -> Likelihood:
     """The likelihood of one detector's counts; `a + b` joins two.
 
@@ -58,11 +67,18 @@ def likelihood(
         counts, least squares for Asimov data.
     priors
         Centre and width of Gaussian constraints on couplings, by name.
+    off_beam
+        Backgrounds that are known from counts of an off-beam run alone, by name: counts per bin, and the ratio of live
+        times, on over off. One of the response's backgrounds, which it takes the place of, or one of its own.
 
     Raises `StatisticsError` for counts that do not fit the bins or the statistic, `UnknownNameError` for a background
     or coupling that the response does not have.
 
     """
+    runs = {name: (_numbers(counts, f"off_beam.{name}"), ratio) for name, (counts, ratio) in (off_beam or {}).items()}
+    response = replace(
+        response, backgrounds={name: each for name, each in response.backgrounds.items() if name not in runs}
+    )
     widths = background if isinstance(background, Mapping) else dict.fromkeys(response.backgrounds, background)
     for name in widths:
         if name not in response.backgrounds:
@@ -71,7 +87,17 @@ def likelihood(
     if missing:
         raise StatisticsError(f"background: the width of '{missing[0]}' is required")
     nuisances = {name: [Parameter(f"{response.name}.{name}", float(width))] for name, width in widths.items()}
-    samples = samples_of(response, [Parameter(f"{response.name}.signal", float(signal))], nuisances)
+    bins = np.arange(response.signal.shape[1])
+    samples = (
+        *samples_of(response, [Parameter(f"{response.name}.signal", float(signal))], nuisances),
+        *(
+            Sample(name, np.ones((1, len(bins))), modifiers=[PerBin(counts, float(ratio), bins)])
+            for name, (counts, ratio) in runs.items()
+        ),
+    )
+    if runs and observed is None:
+        raise StatisticsError("off_beam: counts of an off-beam run go with observed counts")
+    _warn_of_percentages({"signal": signal, **{f"background {name}": width for name, width in widths.items()}})
     counts = None if observed is None else _numbers(observed, "observed")
     sides = None
     if errors is not None:
@@ -84,6 +110,12 @@ def likelihood(
     for name in priors:
         _known(joint, name)
     return Likelihood(joint.datasets, {name: Prior(*pair) for name, pair in priors.items()})
+
+
+def _warn_of_percentages(widths: Mapping[str, float]) -> None:
+    for name, width in widths.items():
+        if math.isfinite(width) and width > WIDEST:
+            warnings.warn(percentage_text(f"width of {name}", width), stacklevel=3)
 
 
 def _numbers(values: ArrayLike, name: str) -> FloatArray:
@@ -174,3 +206,59 @@ def delta_chi2(
     surface = curve.on_grid(first.ravel(), np.asarray(y, dtype=float).ravel())
     there = curve.on_grid(*(np.array([axis.standard_model]) for axis in curve.axes))
     return np.asarray(surface - min(float(surface.min()), float(there[0, 0])))
+
+
+def toys(fit: Likelihood, number: int, *, seed: int = 1, at: Mapping[str, float] | None = None) -> Iterator[Likelihood]:
+    """Pseudo-experiments, each a likelihood with its own counts in the place of the data.
+
+    Counts are Poisson's, off-counts too, or normal with Gaussian errors; true values of constrained nuisances are drawn
+    from their priors, free ones have their fitted value.
+
+    Parameters
+    ----------
+    at
+        Values of couplings that they are drawn at; as in the Standard Model unless given.
+
+    """
+    point = fit.polynomial.standard_model.copy()
+    for name, value in (at or {}).items():
+        point[fit.couplings.index(_known(fit, name))] = value
+    drawn = draw(fit, Truth.of(fit, point), number, np.random.default_rng(seed), "drawn")
+    return (as_data(fit, drawn, toy) for toy in range(number))
+
+
+def expected_limit(
+    fit: Likelihood,
+    coupling: str,
+    *,
+    confidence_level: float = 0.90,
+    at: float | None = None,
+    minimise_over: Sequence[str] = (),
+    toys: int = 10_000,
+    seed: int = 1,
+) -> ExpectedLimit:
+    """The limit that is expected, from pseudo-experiments: medians and bands of the interval's outer ends.
+
+    Parameters
+    ----------
+    at
+        True value of the coupling; the Standard Model's unless given.
+    toys
+        At least 400.
+
+    """
+    for name in (coupling, *minimise_over):
+        _known(fit, name)
+    task = task_of(fit, coupling, [confidence_level], toys=toys, seed=seed, truth=at, hidden=minimise_over)
+    ((limits,),) = expected_limits([task])
+    return limits
+
+
+def significance(fit: Likelihood) -> strength.Significance:
+    """Strength of CEvNS, its error, and its significance over none: asymptotic; see `simulated_significance`."""
+    return strength.significance(fit, [p.name for p in fit.parameters if p.name.endswith(".signal")])
+
+
+def simulated_significance(fit: Likelihood, *, toys: int = 10_000, seed: int = 1) -> strength.SimulatedSignificance:
+    """The significance of CEvNS from pseudo-experiments: without CEvNS, and of the Standard Model."""
+    return strength.simulated_significance(fit, significance(fit), toys=toys, seed=seed)

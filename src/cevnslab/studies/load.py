@@ -18,6 +18,7 @@ from cevnslab.physics.sources import Source
 from cevnslab.results import Result
 from cevnslab.studies import presets, schema
 from cevnslab.studies.build import build_detector, merge_preset
+from cevnslab.studies.objects import with_keys
 from cevnslab.studies.scans import check_scans
 from cevnslab.studies.sources import build_source, validated_source
 from cevnslab.studies.study import Study, build_study
@@ -155,7 +156,13 @@ def study_from_dict(
     data: str | os.PathLike[str] | None = None,
     announce: Callable[[str], None] | None = None,
 ) -> Study:
-    """A study from its keys; file names in it are relative to `base`. Raises as `load_study`."""
+    """A study from its keys; file names in it are relative to `base`. Raises as `load_study`.
+
+    Under `detectors` an entry may be a `Detector`, or keys with one under `detector`.
+    """
+    if isinstance(content, Mapping):
+        with located(where):
+            content = with_keys(dict(content))
     folder = None if data is None else Path(data)
     study = build_study(content, _run, where=where, base=base, data=folder, announce=announce)
     with located(where):

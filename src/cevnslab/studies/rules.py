@@ -84,7 +84,8 @@ def check_across_keys(file: StudyFile, registry: Mapping[str, Coupling]) -> None
     for figure in file.figures or []:
         figure.check(_computed(file, registry))
     require_unique("figures", [figure.name for figure in file.figures or []])
-    drawn_anyway = {"coverage", "critical-values", "critical-maps", *(f"scan-{scan.name}" for scan in file.scans)}
+    drawn_anyway = {"coverage", "critical-values", "critical-maps", "bands"}
+    drawn_anyway |= {f"scan-{scan.name}" for scan in file.scans}
     drawn_anyway |= {f"goal-{question.name}" for question in file.design} | {f"map-{entry.name}" for entry in file.maps}
     drawn_anyway |= {f"pulls-{spec.name}" for spec in (*file.detectors, *file.combinations)}
     for figure in file.figures or []:
@@ -116,6 +117,7 @@ def _computed(file: StudyFile, registry: Mapping[str, Coupling]) -> Computed:
         goals=tuple(question.name for question in file.design),
         maps=tuple(entry.name for entry in file.maps),
         scanned={s.name: (file.scanned_couplings(s.key), file.scanned_detectors(s.key)) for s in file.scans},
+        expected=file.bands is not None,
         simulated=file.intervals.method == "feldman-cousins",
         data_axes={
             spec.name: tuple(dataset(spec.dataset).description.axes)
@@ -166,6 +168,8 @@ def _check_intervals(file: StudyFile) -> None:
     levels = file.intervals.levels
     if len(set(levels)) < len(levels):
         raise StudyError("intervals.confidence_level: a level is given twice")
+    if file.bands is not None and file.intervals.method == "feldman-cousins":
+        raise StudyError("bands: expected limits are those of delta-chi2; feldman-cousins has none yet")
     if len(levels) > 1 and file.intervals.method == "feldman-cousins":
         raise StudyError("intervals.confidence_level: feldman-cousins takes one level; run the study once for each")
     if file.intervals.method == "delta-chi2":

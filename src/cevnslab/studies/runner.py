@@ -11,6 +11,7 @@ from cevnslab.parallel.backends import backend
 from cevnslab.physics.couplings import Coupling
 from cevnslab.progress import track
 from cevnslab.studies import counts, curves, design, references, schema
+from cevnslab.studies.bands import bands
 from cevnslab.studies.fits import fits, strengths, summary
 from cevnslab.studies.preparation import prepare
 from cevnslab.studies.provenance import provenance
@@ -62,6 +63,9 @@ def run(
         else:
             contours = curve.contours(made)
         profiles = curve.profiles(made)
+        asked = [(analysis, coupling.name) for analysis in made.values() for coupling in study.couplings]
+        expected, scan_bands = bands(study, asked, store, mapper), curve.scan_bands()
+        strength = strengths(study, made, store, mapper)
     fitted = fits(study, made, limits)
     labels = counts.labels(study)
     return results.Result(
@@ -87,7 +91,9 @@ def run(
         pulls=tuple(fitted.pulls),
         covariances=tuple(fitted.covariances),
         summary=summary(made),
-        significances=strengths(study, made),
+        bands=tuple(expected),
+        scan_bands=tuple(scan_bands),
+        significances=strength,
         remarks=tuple(fitted.remarks),
         design=tuple(answer for solution in solutions for answer in solution.answers),
         goal_curves=tuple(solution.curve for solution in solutions),

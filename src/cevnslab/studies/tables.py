@@ -24,6 +24,12 @@ class Curve:
     """keV or keVee where the file's first line says so."""
     where: str
 
+    def energies(self, quenched: bool) -> str:
+        """What its energies are, for messages about a detector with or without quenching."""
+        if self.unit == "keVee":
+            return "keVee"
+        return "keV of nuclear recoil" if quenched else "keV"
+
     def require_unit(self, unit: str) -> None:
         """Raise `InputFileError` where the file says that its energies are in another unit."""
         if self.unit not in (None, unit):

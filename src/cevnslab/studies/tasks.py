@@ -24,8 +24,10 @@ from cevnslab.studies import curves, maps
 from cevnslab.studies.analysis import Analysis, analyses
 from cevnslab.studies.study import Study, build_study
 
-RecordType = TypeVar("RecordType", results.Profile, results.ContourLines, results.ScanPoint, results.LimitMap)
-Kind = Literal["limit", "profile", "contour", "scan", "map"]
+RecordType = TypeVar(
+    "RecordType", results.Profile, results.ContourLines, results.ScanPoint, results.ScanBand, results.LimitMap
+)
+Kind = Literal["limit", "profile", "contour", "scan", "scan-bands", "map"]
 
 
 def _no_runner(*_: object, **__: object) -> results.Result:
@@ -80,8 +82,9 @@ class CurveTask:
             asked = next(entry for entry in study.file.maps if entry.name == name)
             records = [maps.limit_map(study, asked, (int(first), int(last)))]
         else:
-            scan, key, at = self.subject
-            records = curves.scan_points(study, str(scan), str(key), float(at))
+            scan, key, value = self.subject
+            points = curves.scan_points if self.kind == "scan" else curves.scan_bands
+            records = points(study, str(scan), str(key), float(value))
         return {"records": np.array(json.dumps(to_plain(list(records))))}
 
 
@@ -147,3 +150,14 @@ class Curves:
             tasks = [self._task("map", asked.name, first, last) for first, last in maps.strips(asked)]
             planes.append(maps.joined([strip for (strip,) in self._records(results.LimitMap, tasks, "map")]))
         return planes
+
+    def scan_bands(self) -> list[results.ScanBand]:
+        """The expected limits at every scanned value, where the study asks for bands."""
+        if self.study.file.bands is None:
+            return []
+        tasks = [
+            self._task("scan-bands", scan.name, scan.key, value)
+            for scan in self.study.file.scans
+            for value in scan.points
+        ]
+        return [band for each in self._records(results.ScanBand, tasks, "expected limits of scans") for band in each]

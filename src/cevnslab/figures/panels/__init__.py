@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from cevnslab.figures.layout import Cell
-from cevnslab.figures.panels import counts, curves, limits, plans, pulls, regions
+from cevnslab.figures.panels import bands, counts, curves, limits, plans, pulls, regions
 from cevnslab.results import Result
 from cevnslab.studies.schema import figures as kinds
 
@@ -25,6 +25,7 @@ DRAWINGS: dict[type[kinds.Panel], Drawing] = {
     kinds.ScanPanel: limits.scan,
     kinds.GoalPanel: plans.goal,
     kinds.MapPanel: plans.plane,
+    kinds.BandsPanel: bands.bands,
     kinds.PullsPanel: pulls.pulls,
     kinds.CriticalValuesPanel: curves.critical_values,
     kinds.CriticalMapPanel: regions.critical_map,

@@ -8,6 +8,7 @@ import numpy as np
 
 from cevnslab.figures.labels import axis_scale, detector_styles, detector_text
 from cevnslab.figures.layout import Cell
+from cevnslab.figures.panels import bands
 from cevnslab.figures.texts import wrapped
 from cevnslab.results import CROSSINGS, CouplingInfo, Limit, Result, ScanPoint
 from cevnslab.results.text import level_text, pieces_text
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 LONGEST_NAME = 20
 """Letters of a line in the names of bars."""
+INNER_WIDTH = 0.5
+"""Of a line's, for levels below the highest."""
 ROOM = 0.15
 """Of the horizontal axis, beyond the crossings of all."""
 
@@ -108,15 +111,33 @@ def scan(cell: Cell, result: Result, panel: ScanPanel) -> None:
     elif info.standard_model == 0:
         axes.axhline(0, color="0.6", linewidth=0.8)
     styles = detector_styles(result)
-    for detector in dict.fromkeys(p.limit.detector for p in points):
-        own = [p for p in points if p.limit.detector == detector]
-        _ends(axes, own, factor, info, styles[detector], detector_text(result, detector))
+    levels = list(dict.fromkeys(p.limit.confidence_level for p in points))
+    detectors = list(dict.fromkeys(p.limit.detector for p in points))
+    if len(detectors) == 1:
+        _bands(axes, result, panel, detectors[0], max(levels), factor)
+    for detector in detectors:
+        for level in levels:
+            shown = [p for p in points if (p.limit.detector, p.limit.confidence_level) == (detector, level)]
+            text = detector_text(result, detector)
+            text = f"{text}, {100 * level:.10g}%" if len(levels) > 1 else text
+            _ends(axes, shown, factor, info, styles[detector], text, 1.0 if level == max(levels) else INNER_WIDTH)
     axes.set_xlabel(key_label(points[0].key))
     axes.set_ylabel(label)
-    levels = {p.limit.confidence_level for p in points}
-    shown = level_text(levels, "%") if len(levels) <= 2 else f"{min(levels):.3%} to {max(levels):.3%} CL"
-    axes.set_title(panel.title or f"{shown}, \u0394\u03c7\u00b2")
+    said = level_text(set(levels), "%") if len(levels) <= 2 else f"{min(levels):.3%} to {max(levels):.3%} CL"
+    axes.set_title(panel.title or f"{said}, \u0394\u03c7\u00b2")
     cell.legend(panel.legend)
+
+
+def _bands(axes: Axes, result: Result, panel: ScanPanel, detector: str, level: float, factor: float) -> None:
+    """The bands of one detector's expected limits at one level: those of several would hide each other."""
+    asked = (panel.scan, panel.coupling, detector, level)
+    own = [
+        each
+        for each in result.scan_bands
+        if (each.scan, each.band.coupling, each.band.detector, each.band.confidence_level) == asked
+    ]
+    if own:
+        bands.scanned(axes, own, factor)
 
 
 def _ends(
@@ -126,9 +147,13 @@ def _ends(
     info: CouplingInfo,
     look: tuple[str, object],
     label: str | None,
+    width: float,
 ) -> None:
-    """The lines of one detector: an end of a piece each."""
+    """The lines of one detector at one level: an end of a piece each, so much of the usual width."""
+    import matplotlib
+
     colour, line = look
+    width *= matplotlib.rcParams["lines.linewidth"]
     for rank in range(max(len(p.limit.segments) for p in points)):
         shown = [p for p in points if len(p.limit.segments) > rank]
         keys = np.array([p.value for p in shown])
@@ -137,9 +162,8 @@ def _ends(
             heights = np.array([p.limit.segments[rank][end] * factor for p in shown])
             crossing = np.isin(kinds, CROSSINGS)
             if crossing.any():
-                axes.plot(
-                    keys, np.where(crossing, heights, np.nan), color=colour, linestyle=line, marker=".", label=label
-                )
+                shown_ends = np.where(crossing, heights, np.nan)
+                axes.plot(keys, shown_ends, color=colour, linestyle=line, linewidth=width, marker=".", label=label)
                 label = None
             resting = np.array(kinds) == "hidden-bound"
             axes.plot(keys[resting], heights[resting], "o", color=colour, markerfacecolor="white")

@@ -10,6 +10,7 @@ from cevnslab.studies.schema.couplings import Mediator
 from cevnslab.studies.schema.datasets import Experiment
 from cevnslab.studies.schema.detectors import Detector, EfficiencyFile, Lindhard, QuenchingFile, Resolution
 from cevnslab.studies.schema.figures import (
+    BandsPanel,
     ContourPanel,
     CriticalMapPanel,
     CriticalValuesPanel,
@@ -44,7 +45,7 @@ from cevnslab.studies.schema.sources import (
     UniformPulse,
     source_type_fault,
 )
-from cevnslab.studies.schema.statistics import Intervals, Uncertainties
+from cevnslab.studies.schema.statistics import Bands, Intervals, Uncertainties
 from cevnslab.studies.schema.study import StudyFile
 from cevnslab.studies.schema.systematics import Prior, Systematic
 
@@ -52,6 +53,8 @@ __all__ = [
     "LARGEST_RATE",
     "SOURCES",
     "Background",
+    "Bands",
+    "BandsPanel",
     "Combination",
     "ContourPanel",
     "CountsFile",

@@ -47,6 +47,8 @@ class Computed:
     maps: tuple[str, ...]
     simulated: bool
     """Whether critical values are simulated (Feldman-Cousins)."""
+    expected: bool
+    """Whether expected limits are simulated (`bands`)."""
     profiles: tuple[Profile, ...]
     contours: tuple[tuple[str, str], ...]
     cross_sections: tuple[CrossSection, ...]
@@ -255,7 +257,7 @@ class LimitsPanel(Panel):
 
 
 class ScanPanel(PanelWithLegend):
-    """Ends of one coupling's intervals against the key of a scan."""
+    """Ends of one coupling's intervals against the key of a scan, with the bands of expected ones."""
 
     kind = "scan"
     scan: str = Field(description="one under `scans`")
@@ -307,6 +309,25 @@ class MapPanel(Panel):
     def words(self, detectors: Sequence[str]) -> str:
         """Map and end."""
         return f"Lines of equal {self.end} limits in the map {self.map}"
+
+
+class BandsPanel(PanelWithLegend):
+    """Expected ends of one coupling's interval with bands of 68 % and 95 %, the interval beside them."""
+
+    kind = "bands"
+    bands: str = Field(description="a coupling of the study, with `bands`")
+    detectors: list[str] | None = Field(None, description="detectors and combinations; all unless given")
+
+    def check(self, computed: Computed, path: str) -> None:
+        """Coupling and detectors are the study's, and bands are simulated."""
+        require_known(f"{path}.bands", [self.bands], computed.couplings, "coupling of this study")
+        require_known(f"{path}.detectors", self.detectors or [], computed.analysed, "detector of this study")
+        if not computed.expected:
+            raise StudyError(f"{path}: expected limits are simulated with the study's key `bands` only")
+
+    def words(self, detectors: Sequence[str]) -> str:
+        """The coupling."""
+        return f"Expected limits on {self.bands} with their bands: {', '.join(self.detectors or detectors)}"
 
 
 class PullsPanel(PanelWithLegend):
@@ -378,6 +399,7 @@ PANELS: tuple[type[Panel], ...] = (
     ScanPanel,
     GoalPanel,
     MapPanel,
+    BandsPanel,
     PullsPanel,
     CriticalValuesPanel,
     CriticalMapPanel,

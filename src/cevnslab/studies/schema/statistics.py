@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, Tag
 
+from cevnslab.inference.levels import FEWEST_BAND_TOYS
 from cevnslab.studies.schema.base import Model, Width, either
 
 Statistic = Literal["least-squares", "poisson", "gaussian"]
@@ -20,6 +21,15 @@ class Uncertainties(Model):
     )
     energy_scale: Annotated[float, Field(ge=0, lt=0.3)] = Field(0.0, description="of the reconstructed energy")
     quenching: Annotated[float, Field(ge=0, lt=0.3)] = Field(0.0, description="of a detector's quenching model")
+
+
+class Bands(Model):
+    """Expected limits with their bands, from pseudo-experiments of the Standard Model."""
+
+    toys: Annotated[int, Field(ge=FEWEST_BAND_TOYS, le=10_000_000)] = Field(
+        10_000, description="pseudo-experiments per limit"
+    )
+    seed: Annotated[int, Field(ge=0)] = Field(1, description="of their random numbers")
 
 
 Probability = Annotated[float, Field(ge=0.01, le=0.9999999)]

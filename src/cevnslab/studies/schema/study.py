@@ -13,7 +13,7 @@ from cevnslab.studies.schema.figures import Figure
 from cevnslab.studies.schema.outputs import Combination, CrossSection, Profile, Scan
 from cevnslab.studies.schema.planning import DesignQuestion, LimitMap
 from cevnslab.studies.schema.sources import SourceOrPreset
-from cevnslab.studies.schema.statistics import Intervals, Statistic, Uncertainties
+from cevnslab.studies.schema.statistics import Bands, Intervals, Statistic, Uncertainties
 from cevnslab.studies.schema.systematics import Prior, Systematic
 
 
@@ -60,6 +60,9 @@ class StudyFile(Model):
     )
     intervals: Intervals = Field(
         default_factory=lambda: Intervals.model_validate({}), description="confidence level and method"
+    )
+    bands: Bands | None = Field(
+        None, description="expected limits with bands of 68 % and 95 %, of every limit and every scanned value"
     )
     detectors: Annotated[list[DetectorOrExperiment], Field(min_length=1)] = Field(
         description="presets, presets with keys changed, or detectors of your own; names must differ"
