@@ -48,7 +48,8 @@ CONTRACT = {
     "maps": "map,x,y,detector,coupling,lower,upper,lower_kind,upper_kind",
     "significances": (
         "detector,strength,error,error_without_normalisation,significance,expected_significance,p_no_cevns,"
-        "p_standard_model,upper_limit,confidence_level"
+        "p_standard_model,upper_limit,confidence_level,p_no_cevns_toys,p_no_cevns_toys_error,significance_toys,"
+        "expected_significance_toys,toys"
     ),
     "levers": "key,detector,coupling,quantity,elasticity,reason,change",
     "cross_sections": "target,channel,energy_mev,coupling,value,recoil_kev,dsigma_dt_cm2_per_kev",

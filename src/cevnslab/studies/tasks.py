@@ -82,9 +82,9 @@ class CurveTask:
             asked = next(entry for entry in study.file.maps if entry.name == name)
             records = [maps.limit_map(study, asked, (int(first), int(last)))]
         else:
-            scan, key, value = self.subject
-            points = curves.scan_points if self.kind == "scan" else curves.scan_bands
-            records = points(study, str(scan), str(key), float(value))
+            scan, key, at = self.subject
+            of_scan = curves.scan_points if self.kind == "scan" else curves.scan_bands
+            records = of_scan(study, str(scan), str(key), float(at))
         return {"records": np.array(json.dumps(to_plain(list(records))))}
 
 
