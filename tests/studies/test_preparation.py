@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+import tracemalloc
+
 import numpy as np
 import pytest
 from support import REMOVED, STUDY, changed
@@ -10,6 +13,7 @@ import cevnslab as cl
 from cevnslab.errors import StudyError
 from cevnslab.figures.catalogue import draw
 from cevnslab.studies import sizes
+from cevnslab.studies.preparation import prepare
 
 SHORT = "# keV efficiency\n0 0.2\n2 0.5\n10 0.9\n"
 FELDMAN_COUSINS = {"intervals": {"method": "feldman-cousins", "toys": 1000}}
@@ -230,7 +234,7 @@ def test_check_says_what_a_run_takes(command, write_study):
             changed({**FELDMAN_COUSINS, "scans": [{"name": "t", "key": "exposure_years", "values": [1, 2, 3]}]})
         ),
     )
-    assert "memory: 1.2 kB of counts in fits, most for my-ge, 8 bins of 6 products of couplings" in ran.out
+    assert "memory: 2.4 kB of counts in fits, most for my-ge, 8 bins of 6 products of couplings" in ran.out
     assert "memory: 256 kB for 1000 pseudo-experiments at once" in ran.out
     assert "3 points of scans and maps, a study each" in ran.out
 
@@ -243,6 +247,33 @@ def test_the_size_of_a_response_is_foreseen():
     # Couplings of different flavours have no product: at most so many are there.
     assert len(response.monomials) <= size.products <= 2 * len(response.monomials)
     assert size.response_bytes == 8 * size.bins * size.products
+
+
+def test_the_memory_of_fits_is_foreseen(monkeypatch):
+    module = importlib.import_module("cevnslab.likelihood.likelihood")
+    monkeypatch.setattr(module, "LARGEST_BATCH", 1)  # a point at a time, as of many bins
+    keys = changed(
+        {
+            "couplings": ["q_ee", "q_mumu", "q_emu", "q_etau", "q_mutau"],
+            "statistic": "poisson",
+            "detectors.0.bins": 200,
+            "detectors.0.time_bin_edges_us": list(range(0, 2001, 100)),
+            "systematics": [
+                {"name": f"s{number}", "on": "signal", "kind": "energy_scale", "width": 0.01} for number in range(5)
+            ],
+        }
+    )
+    study = cl.study_from_dict(keys)
+    (size,) = sizes.sizes(study)
+    tracemalloc.start()
+    try:
+        likelihood = prepare(study).analyses["my-ge"].likelihood
+        likelihood.minimised(np.full((1, 5), 1e-9))
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (size.bins, size.products, size.bends) == (4000, 21, 5)
+    assert 0.5 * size.likelihood_bytes < most < 2 * size.likelihood_bytes
 
 
 def test_memory_is_that_of_the_machine(monkeypatch):

@@ -1,7 +1,7 @@
 """How much memory a study takes, foreseen from its keys: nothing is folded for it.
 
 Counts per bin and product of couplings are the bulk: of the response, and of every nuisance parameter that bends it at
-plus and minus one standard deviation. A minimiser works on as many again.
+plus and minus one standard deviation. A minimiser works on a few slopes per bin and parameter besides.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ from cevnslab.studies.study import Study
 
 NUMBER = 8
 """Bytes of a number in double precision."""
-WORK = 2.0
-"""Times the counts themselves that folding and fitting take beside them (measured: tests/studies/test_sizes.py)."""
+WORK = 4
+"""Arrays of the slopes of a point that a minimiser has at once (measured, as a test does again)."""
+NORMALISATIONS = 2
+"""Parameters that no study is without: of the signal and of a background."""
 TOY_ARRAYS = 4
 """Arrays of the counts of a block of pseudo-experiments that live at once."""
 LARGEST_SHARE = 0.8
@@ -52,8 +54,9 @@ class Size:
 
     @property
     def likelihood_bytes(self) -> float:
-        """Of the response, what bends it, and the arrays that fits work on."""
-        return self.response_bytes * (1 + 2 * self.bends) * (1 + WORK)
+        """Of the response, what bends it, and the arrays that fits work on: a number per bin, two per parameter."""
+        parameters = self.bends + NORMALISATIONS
+        return self.response_bytes * (1 + 2 * self.bends) + float(NUMBER) * WORK * self.bins * (4 + 2 * parameters)
 
     @property
     def toy_bytes(self) -> float:
