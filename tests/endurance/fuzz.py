@@ -249,9 +249,28 @@ def run(case: Case, root: Path) -> Verdict:
     if outcome.status == 2:
         written = sorted(name for name, content in tree(out).items() if content is not None) if out.exists() else []
         require(written == [], f"refused, and files are there: {written[:5]}: {outcome.err[:300]}")
+        _check_foreseen(os_folder, path.name, outcome)
         return Verdict(case, "refused", "", outcome.megabytes, outcome.seconds)
     _check_results(out)
     return Verdict(case, "ran", "", outcome.megabytes, outcome.seconds)
+
+
+OF_A_FIT = re.compile(r"is not resolved|do not close|too long to be followed|reaches the end of the simulated map")
+"""What only a fit can meet."""
+
+
+def _check_foreseen(folder: Path, name: str, refused: Outcome) -> None:
+    """What a run refuses without a fit, `check` refuses in the same words."""
+    if OF_A_FIT.search(refused.err):
+        return
+
+    def inside() -> None:
+        os.chdir(folder)
+        command("check", name)
+
+    checked = forked(inside, SECONDS["run"])
+    require(checked.status == 2, f"run refuses and check does not: {refused.err[:600]}")
+    require(checked.err == refused.err, f"run says {refused.err[:400]} check says {checked.err[:400]}")
 
 
 def _check_results(out: Path) -> None:

@@ -144,6 +144,66 @@ BASES: dict[str, Keys] = {
         "uncertainties": {"signal": 0.1, "background": 0.01},
         "detectors": [{**GE, "threshold_kev": 0.1, "maximum_kev": 1.5, "bins": 3}],
     },
+    "counts": {
+        "name": "counts",
+        **COMMON,
+        "couplings": ["q_ee", "cevns_strength"],
+        "intervals": {"confidence_level": [0.6827, 0.95]},
+        "detectors": [
+            {
+                "name": "mine",
+                "target": "Ge",
+                "mass_kg": 5,
+                "distance_m": 15,
+                "threshold_kev": 1.0,
+                "maximum_kev": 40.0,
+                "bins": 3,
+                "resolution": {"sigma_kev": 0.2, "at_kev": 1.0},
+                "efficiency": 0.7,
+                "observed": [41000, 32500, 31000],
+                "backgrounds": [
+                    {"name": "dark", "off": {"file": "off.dat", "ratio": 1.0}},
+                    {"name": "flat", "ckkd": 1, "uncertainty": 0.1},
+                ],
+                "uncertainties": {"signal": 0.1},
+            },
+            GE,
+        ],
+        "systematics": [
+            {"name": "scale", "on": "signal", "kind": "energy_scale", "width": 0.02},
+            {"name": "flux", "on": ["cevns"], "kind": "normalisation", "width": 0.05, "replaces": ["ge.signal"]},
+        ],
+        "priors": {"q_ee": {"centre": 0, "width": 1e-8}},
+        "combinations": [{"name": "both", "detectors": ["mine", "ge"], "signal": "independent"}],
+        "figures": [{"name": "data", "panels": [{"data": "mine", "axis": "recoil_energy_kev", "below": "pulls"}]}],
+    },
+    "plan": {
+        "name": "plan",
+        **COMMON,
+        "couplings": ["q_ee"],
+        "pulls": True,
+        "detectors": [GE],
+        "design": [
+            {
+                "name": "quiet",
+                "key": "detectors.ge.background_ckkd",
+                "from": 0.5,
+                "to": 20,
+                "detector": "ge",
+                "goal": {"coupling": "q_ee", "upper": 8e-9},
+            }
+        ],
+        "maps": [
+            {
+                "name": "plane",
+                "x": {"key": "exposure_years", "from": 1, "to": 4, "points": 3},
+                "y": {"key": "detectors.ge.distance_m", "from": 10, "to": 20, "points": 3, "scale": "log"},
+                "detector": "ge",
+                "coupling": "q_ee",
+            }
+        ],
+        "scans": [{"name": "t", "key": "detectors.ge.threshold_kev", "values": [0.5, 2.0]}],
+    },
     "sky": {
         "name": "sky",
         "source": "solar-8b",
@@ -172,6 +232,7 @@ FILES = {
     "background.dat": "0.5 3\n10 2\n50 1\n",
     "quenching.dat": "0.01 0.05\n1 0.15\n10 0.2\n100 0.3\n2000 0.3\n",
     "spectrum.dat": "energy_mev nu_e anti_nu_mu\n1 2e12 1e12\n3 3e12 1e12\n6 1e12 2e11\n8 0 0\n",
+    "off.dat": "counts\n30000\n28000\n29000\n",
     "plugin.py": (
         "import cevnslab as cl\n\n\n"
         "def kernel(T, nucleus, F_p, F_n):\n    return nucleus.proton_number * F_p / (T + 0.1)\n\n\n"
