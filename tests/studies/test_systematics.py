@@ -465,3 +465,13 @@ def test_data_come_with_their_own_shapes(coherent_data):
     }
     with pytest.raises(cl.CevnslabError, match=r"systematics.yield.detectors.*come with their own quenching.*replaces"):
         analyses(cl.study_from_dict(keys, data=coherent_data))
+
+
+def test_a_signal_whose_normalisation_has_another_name_is_as_significant():
+    keys = changed({"couplings": ["q_ee", "cevns_strength"]})
+    flux = {"name": "flux", "on": "signal", "kind": "normalisation", "width": 0.10, "replaces": ["my-ge.signal"]}
+    own, renamed = (cl.study_from_dict(keys | extra).run() for extra in ({}, {"systematics": [flux]}))
+    for table in ("summary", "significances"):
+        (first,), (second,) = getattr(own, table), getattr(renamed, table)
+        assert second == first
+    assert own.limit("my-ge", "q_ee").segments == renamed.limit("my-ge", "q_ee").segments

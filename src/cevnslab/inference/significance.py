@@ -77,6 +77,19 @@ def _held(likelihood: Likelihood, strength: float) -> Likelihood:
     return likelihood.with_parameters({STRENGTH: Parameter(STRENGTH, 0.0, centre=strength - 1, low=-1.0)})
 
 
+def signal_normalisations(likelihood: Likelihood, samples: Sequence[str] = ("cevns",)) -> list[str]:
+    """The parameters that scale all of a signal in a data set: whatever they are called, and whoever shares them."""
+    names: list[str] = []
+    for dataset in likelihood.datasets:
+        scales = [
+            {modifier.parameter.name for modifier in sample.modifiers if isinstance(modifier, Scale)}
+            for sample in dataset.samples
+            if sample.name in samples
+        ]
+        names += sorted(set.intersection(*scales)) if scales else []
+    return list(dict.fromkeys(names))
+
+
 def chi2_at(likelihood: Likelihood, strength: float) -> float:
     """chi^2 with the strength held at a value."""
     return float(_held(likelihood, strength).minimised(np.zeros((1, 0))).chi2[0])

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from cevnslab import results
 from cevnslab.errors import CevnslabError, StudyError, located
 from cevnslab.inference.intervals import interval
-from cevnslab.inference.significance import significance
+from cevnslab.inference.significance import signal_normalisations, significance
 from cevnslab.studies.analysis import Analysis
 from cevnslab.studies.scans import present_value
 from cevnslab.studies.schema.planning import DesignQuestion, Goal
@@ -52,7 +52,7 @@ class Solution:
 def quantity(analysis: Analysis, goal: Goal, confidence_level: float) -> float:
     """The quantity of a goal: an end or the width of a limit, the significance of CEvNS; nan where it is not there."""
     if goal.quantity == "significance":
-        return significance(analysis.likelihood, [f"{setup.name}.signal" for setup in analysis.setups]).discovery
+        return significance(analysis.likelihood, signal_normalisations(analysis.likelihood)).discovery
     assert goal.coupling is not None
     return quantities(analysis, goal.coupling, confidence_level)[goal.quantity]
 

@@ -13,6 +13,7 @@ from cevnslab.inference.pulls import impacts
 from cevnslab.inference.significance import (
     STRENGTH,
     Significance,
+    signal_normalisations,
     significance,
     simulated_significance,
     upper_limit,
@@ -131,7 +132,7 @@ def summary(analyses: dict[str, Analysis]) -> tuple[results.Summary, ...]:
         setup, response = analysis.setups[0], analysis.setups[0].response
         strength = None
         if "cevns" in response.channels:
-            strength = significance(analysis.likelihood, [f"{setup.name}.signal"])
+            strength = significance(analysis.likelihood, signal_normalisations(analysis.likelihood))
         observed = float(analysis.likelihood.datasets[0].observed.sum()) if analysis.real else None
         rows.append(
             results.Summary(
@@ -162,7 +163,7 @@ def strengths(
         if not (analysis.real or asked) or "cevns" not in analysis.channels.split("+"):
             continue
         likelihood = analysis.likelihood
-        normalisations = [p.name for p in likelihood.parameters if p.name.endswith(".signal")]
+        normalisations = signal_normalisations(likelihood)
         observed = significance(likelihood, normalisations)
         expected = observed if not analysis.real else significance(likelihood.restricted(()).asimov(), normalisations)
         rows.append(
