@@ -26,11 +26,9 @@ import numpy as np
 import cevnslab as cl
 from cevnslab.figures import style
 from cevnslab.figures.layout import Sheet
-from cevnslab.figures.panels import curves, regions
-from cevnslab.figures.panels.limits import scan
+from cevnslab.figures.panels import ContourPanel, CrossSectionPanel, ScanPanel
 from cevnslab.physics.couplings import COUPLINGS
 from cevnslab.results import Result
-from cevnslab.studies import schema
 
 DOCS = Path(__file__).resolve().parent
 PAGE, DATA, FIGURES = DOCS / "couplings.md", DOCS / "data" / "couplings.json", DOCS / "figures"
@@ -143,7 +141,7 @@ def gallery() -> None:
             what = "on electrons" if channel == "electron" else "on nuclei"
             title = f"{label}: {keys['target']}, {what}"
             spec = {"cross_section": keys["target"], "energy_mev": 40.0, "channels": [channel], "title": title}
-            curves.cross_section(cell, result, schema.CrossSectionPanel.model_validate(spec))
+            CrossSectionPanel.model_validate(spec).draw(cell, result)
         save(sheet, name)
 
 
@@ -155,7 +153,7 @@ def mass_scans() -> None:
     sheet = Sheet(len(DRAWN_SCANS), 2)
     for cell, (name, coupling) in zip(sheet.cells, DRAWN_SCANS.items(), strict=True):
         spec = {"scan": name, "coupling": coupling, "title": f"{name}: 90% CL"}
-        scan(cell, result, schema.ScanPanel.model_validate(spec))
+        ScanPanel.model_validate(spec).draw(cell, result)
     save(sheet, "coupling-masses")
 
 
@@ -182,7 +180,7 @@ def degeneracies() -> None:
     drawn = (["ess-xe"], ["ess-xe", "ess-si"], ["ess-xe", "ess-si", SIX])
     sheet = Sheet(len(drawn), len(drawn))
     for cell, names in zip(sheet.cells, drawn, strict=True):
-        regions.contour(cell, result, schema.ContourPanel(contour=list(pair), detectors=names))
+        ContourPanel(contour=list(pair), detectors=names).draw(cell, result)
         cell.axes.set_xlim(*PLANE)
         cell.axes.set_ylim(*PLANE)
     save(sheet, "coupling-nsi-plane")

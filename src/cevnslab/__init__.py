@@ -23,13 +23,14 @@ __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 def _printer(module: str, name: str) -> Renderer:
     """A function that prints, imported when it is first called."""
-    return lambda shown, **options: getattr(importlib.import_module(module), name)(shown, **options)
+    return lambda *shown, **options: getattr(importlib.import_module(module), name)(*shown, **options)
 
 
 register("Result", "text", _printer("cevnslab.reports.tables", "limits_text"))
 register("Result", "html", _printer("cevnslab.reports.html.notebook", "result_html"))
 register("Result", "files", _printer("cevnslab.reports.files", "save"))
 register("Limit", "html", _printer("cevnslab.reports.html.notebook", "limit_html"))
+register("Panel", "kinds", _printer("cevnslab.figures.panels", "kinds"))
 register("Study", "html", _printer("cevnslab.reports.html.notebook", "study_html"))
 register("Study", "explorer", _printer("cevnslab.explorer.page", "notebook"))
 

@@ -11,7 +11,7 @@ from typing import Any
 Renderer = Callable[..., Any]
 
 RENDERERS: dict[tuple[str, str], Renderer] = {}
-"""Printers by the class of what they show and the form: ``text``, ``html``, ``files``, ``explorer``."""
+"""By the class of what is shown and the form, ``text``, ``html``, ``files``, ``explorer``; of panels, ``kinds``."""
 
 
 def register(kind: str, form: str, renderer: Renderer) -> None:
@@ -19,9 +19,14 @@ def register(kind: str, form: str, renderer: Renderer) -> None:
     RENDERERS[kind, form] = renderer
 
 
-def rendered(shown: object, form: str, **options: Any) -> Any:
+def registered(kind: str, form: str) -> Renderer:
+    """What is registered for a class (by name) in a form; `LookupError` if nothing is."""
+    if (kind, form) not in RENDERERS:
+        raise LookupError(f"nothing shows {kind} as {form}")
+    return RENDERERS[kind, form]
+
+
+def rendered(instance: object, form: str, **options: Any) -> Any:
     """An object in a form, by the printer of its class or of the nearest class above; `LookupError` without one."""
-    for kind in type(shown).__mro__:
-        if (kind.__name__, form) in RENDERERS:
-            return RENDERERS[kind.__name__, form](shown, **options)
-    raise LookupError(f"nothing shows {type(shown).__name__} as {form}")
+    names = [kind.__name__ for kind in type(instance).__mro__]
+    return registered(next((name for name in names if (name, form) in RENDERERS), names[0]), form)(instance, **options)

@@ -9,7 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 from cevnslab.figures import style
 from cevnslab.figures.layout import Sheet
-from cevnslab.figures.panels import DRAWINGS
+from cevnslab.figures.panels import (
+    BandsPanel,
+    ContourPanel,
+    CriticalMapPanel,
+    CriticalValuesPanel,
+    CrossSectionPanel,
+    DataPanel,
+    DrawnPanel,
+    GoalPanel,
+    LimitsPanel,
+    MapPanel,
+    ProfilePanel,
+    PullsPanel,
+    ScanPanel,
+    SpectrumPanel,
+)
 from cevnslab.results import Result
 from cevnslab.studies import schema
 from cevnslab.studies.validation import validated
@@ -26,14 +41,15 @@ class FigureSpec:
     """A figure: the name of its files, and its panels row by row."""
 
     name: str
-    panels: tuple[schema.Panel, ...]
+    panels: tuple[DrawnPanel, ...]
     columns: int
 
     @classmethod
     def read(cls, content: Mapping[str, Any]) -> FigureSpec:
         """A figure as a study file describes it under `figures`; `StudyError` for what it cannot be."""
         figure = validated(schema.Figure, content)
-        return cls(figure.name, tuple(figure.panels), figure.columns or len(figure.panels))
+        panels = tuple(panel for panel in figure.panels if isinstance(panel, DrawnPanel))
+        return cls(figure.name, panels, figure.columns or len(panels))
 
 
 def figure_specs(result: Result) -> list[FigureSpec]:
@@ -44,36 +60,36 @@ def figure_specs(result: Result) -> list[FigureSpec]:
     return specs + [spec for spec in _always(result) if not {panel.kind for panel in spec.panels} & shown]
 
 
-def _panel(kind: type[schema.Panel], **keys: Any) -> schema.Panel:
+def _panel(kind: type[DrawnPanel], **keys: Any) -> DrawnPanel:
     return kind.model_validate(keys)
 
 
-def _spec(name: str, panels: Sequence[schema.Panel]) -> FigureSpec:
+def _spec(name: str, panels: Sequence[DrawnPanel]) -> FigureSpec:
     return FigureSpec(name, tuple(panels), min(MOST_COLUMNS, len(panels)))
 
 
 def _always(result: Result) -> list[FigureSpec]:
     """Drawn unless the study lists panels of this kind: critical values, pulls, expected limits, scans, goals, maps."""
     simulated = dict.fromkeys(c.coupling for c in result.critical_values)
-    kinds: dict[str, list[schema.Panel]] = {
-        "critical-values": [_panel(schema.CriticalValuesPanel, critical_values=name) for name in simulated],
+    kinds: dict[str, list[DrawnPanel]] = {
+        "critical-values": [_panel(CriticalValuesPanel, critical_values=name) for name in simulated],
         "critical-maps": [
-            _panel(schema.CriticalMapPanel, critical_map=m.detector, couplings=[m.coupling_x, m.coupling_y])
+            _panel(CriticalMapPanel, critical_map=m.detector, couplings=[m.coupling_x, m.coupling_y])
             for m in result.critical_maps
         ],
     }
     for detector in dict.fromkeys(p.detector for p in result.pulls):
         fitted = dict.fromkeys(p.coupling for p in result.pulls if p.detector == detector)
-        kinds[f"pulls-{detector}"] = [_panel(schema.PullsPanel, pulls=detector, coupling=name) for name in fitted]
+        kinds[f"pulls-{detector}"] = [_panel(PullsPanel, pulls=detector, coupling=name) for name in fitted]
     expected = dict.fromkeys(band.coupling for band in result.bands)
-    kinds["bands"] = [_panel(schema.BandsPanel, bands=name) for name in expected]
+    kinds["bands"] = [_panel(BandsPanel, bands=name) for name in expected]
     for name in dict.fromkeys(point.scan for point in result.scans):
         scanned = dict.fromkeys(point.limit.coupling for point in result.scans if point.scan == name)
-        kinds[f"scan-{name}"] = [_panel(schema.ScanPanel, scan=name, coupling=coupling) for coupling in scanned]
+        kinds[f"scan-{name}"] = [_panel(ScanPanel, scan=name, coupling=coupling) for coupling in scanned]
     for curve in result.goal_curves:
-        kinds[f"goal-{curve.name}"] = [_panel(schema.GoalPanel, goal=curve.name)]
+        kinds[f"goal-{curve.name}"] = [_panel(GoalPanel, goal=curve.name)]
     for plane in result.maps:
-        kinds[f"map-{plane.map}"] = [_panel(schema.MapPanel, map=plane.map, end=end) for end in ("upper", "lower")]
+        kinds[f"map-{plane.map}"] = [_panel(MapPanel, map=plane.map, end=end) for end in ("upper", "lower")]
     return [_spec(name, panels) for name, panels in kinds.items() if panels]
 
 
@@ -82,15 +98,15 @@ def _one_of_each_kind(result: Result) -> list[FigureSpec]:
     profiled = dict.fromkeys(p.coupling for p in result.profiles)
     pairs = dict.fromkeys((c.coupling_x, c.coupling_y) for c in result.contours)
     curves = dict.fromkeys((c.target, c.energy_mev, c.channel) for c in result.cross_sections)
-    kinds: dict[str, list[schema.Panel]] = {
-        "spectra": [_panel(schema.SpectrumPanel, spectrum=s.detector) for s in result.spectra],
-        "arrival-times": [_panel(schema.SpectrumPanel, spectrum=s.detector, axis="time") for s in result.time_spectra],
-        "data": [_panel(schema.DataPanel, data=s.detector, axis=s.axis) for s in result.data_spectra],
-        "limits": [_panel(schema.LimitsPanel, limits=name) for name in limited],
-        "profiles": [_panel(schema.ProfilePanel, profile=[name]) for name in profiled],
-        "contours": [_panel(schema.ContourPanel, contour=list(pair)) for pair in pairs],
+    kinds: dict[str, list[DrawnPanel]] = {
+        "spectra": [_panel(SpectrumPanel, spectrum=s.detector) for s in result.spectra],
+        "arrival-times": [_panel(SpectrumPanel, spectrum=s.detector, axis="time") for s in result.time_spectra],
+        "data": [_panel(DataPanel, data=s.detector, axis=s.axis) for s in result.data_spectra],
+        "limits": [_panel(LimitsPanel, limits=name) for name in limited],
+        "profiles": [_panel(ProfilePanel, profile=[name]) for name in profiled],
+        "contours": [_panel(ContourPanel, contour=list(pair)) for pair in pairs],
         "cross-sections": [
-            _panel(schema.CrossSectionPanel, cross_section=target, energy_mev=energy, channels=[channel])
+            _panel(CrossSectionPanel, cross_section=target, energy_mev=energy, channels=[channel])
             for target, energy, channel in curves
         ],
     }
@@ -104,7 +120,7 @@ def sheet(result: Result, spec: FigureSpec, explained: set[tuple[str, ...]] | No
     """
     made = Sheet(len(spec.panels), spec.columns, explained)
     for cell, panel in zip(made.cells, spec.panels, strict=True):
-        DRAWINGS[type(panel)](cell, result, panel)
+        panel.draw(cell, result)
     made.finish()
     return made
 

@@ -13,6 +13,7 @@ from cevnslab.datasets import registry as datasets
 from cevnslab.physics.couplings import COUPLINGS
 from cevnslab.studies import presets
 from cevnslab.studies.schema import SOURCES, StudyFile
+from cevnslab.studies.schema.figures import panel_kinds
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -22,15 +23,8 @@ COUPLING_KEYS = {
     "StudyFile": ("profile", "contours"),
     "Profile": ("coupling",),
     "CrossSection": ("coupling",),
-    "ProfilePanel": ("profile",),
-    "ContourPanel": ("contour",),
-    "LimitsPanel": ("limits",),
-    "ScanPanel": ("coupling",),
-    "PullsPanel": ("coupling",),
-    "CriticalValuesPanel": ("critical_values",),
-    "CriticalMapPanel": ("couplings",),
 }
-"""Where couplings are named, by model."""
+"""Where couplings are named, by model; panels say so themselves."""
 
 
 def study_schema() -> Schema:
@@ -66,7 +60,8 @@ def _name_couplings(models: Mapping[str, Schema]) -> None:
         ]
     }
     named = {"$ref": "#/$defs/CouplingName"}
-    for model, keys in COUPLING_KEYS.items():
+    of_panels = {kind.__name__: kind.coupling_keys for kind in panel_kinds()}
+    for model, keys in {**COUPLING_KEYS, **of_panels}.items():
         for key in keys:
             properties = models[model]["properties"]
             properties[key] = _replaced(properties[key], {"type": "string"}, named)

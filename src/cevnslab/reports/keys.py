@@ -1,7 +1,8 @@
 """The reference of the study file's keys, made of the schema: for the terminal here, for the site in `docs/_ext`.
 
 A chapter is a module of `cevnslab.studies.schema`, its title the start of the module's first line, its mappings the
-module's models. Each key has the value that it takes, its default, what is allowed, and its meaning.
+module's models, and the kinds of panel with the figures. Each key has the value that it takes, its default, what is
+allowed, and its meaning.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pydantic import BaseModel
 
 from cevnslab.errors import UnknownNameError
 from cevnslab.studies import schema as models
+from cevnslab.studies.schema.figures import panel_kinds
 from cevnslab.words import nearest
 
 Schema = Mapping[str, Any]
@@ -122,6 +124,8 @@ def chapters() -> dict[str, list[KeyMapping]]:
             if inspect.isclass(model) and issubclass(model, BaseModel) and model.__module__ == module.__name__
             if model.__name__ in definitions
         ]
+        if name == "figures":
+            declared += panel_kinds()
         title = (module.__doc__ or name).splitlines()[0].rstrip(".").partition(":")[0]
         if declared:
             parts[title] = [_mapping(model.__name__, definitions[model.__name__]) for model in declared]

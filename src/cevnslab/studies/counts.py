@@ -12,7 +12,6 @@ from cevnslab.datasets.registry import dataset
 from cevnslab.detection.response import Response
 from cevnslab.likelihood.likelihood import Dataset
 from cevnslab.results.description import FloatArray
-from cevnslab.studies import schema
 from cevnslab.studies.setups import AnySetup, DetectorSetup, ExperimentSetup
 from cevnslab.studies.study import Study
 
@@ -54,21 +53,15 @@ def _projected(response: Response, axis: int) -> dict[str, Any]:
 
 
 def signals(study: Study, setups: Sequence[DetectorSetup]) -> tuple[results.SignalSpectrum, ...]:
-    """The counts with new physics that the study's spectrum panels show."""
+    """The counts with new physics that the study's panels show."""
     by_name = {setup.name: setup for setup in setups}
     panels = [panel for figure in study.file.figures or [] for panel in figure.panels]
-    asked: dict[tuple[str, str, tuple[tuple[str, float], ...]], FloatArray] = {}
-    for panel in panels:
-        if isinstance(panel, schema.SpectrumPanel):
-            response = by_name[panel.spectrum].response
-            axis = ENERGY if panel.axis == "energy" else TIME
-            for values in panel.values or []:
-                counts = response.projected(response.counts(**values), axis)
-                asked[panel.spectrum, panel.axis, tuple(values.items())] = counts
-    return tuple(
-        results.SignalSpectrum(detector, axis, dict(values), counts)
-        for (detector, axis, values), counts in asked.items()
-    )
+    spectra = []
+    for signal in dict.fromkeys(signal for panel in panels for signal in panel.signals()):
+        response, values = by_name[signal.detector].response, dict(signal.values)
+        counts = response.projected(response.counts(**values), ENERGY if signal.axis == "energy" else TIME)
+        spectra.append(results.SignalSpectrum(signal.detector, signal.axis, values, counts))
+    return tuple(spectra)
 
 
 def data_spectra(

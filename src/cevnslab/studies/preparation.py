@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from cevnslab import results
 from cevnslab.datasets.release import VARIABLE
 from cevnslab.errors import StudyError, located
-from cevnslab.studies import counts, curves, schema
+from cevnslab.studies import counts, curves
 from cevnslab.studies.analysis import Analysis, analyses
 from cevnslab.studies.scans import present_value, scanned
-from cevnslab.studies.schema.base import require_known
 from cevnslab.studies.setups import DetectorSetup, ExperimentSetup
 from cevnslab.studies.sizes import check_sizes
 from cevnslab.studies.study import Study
@@ -112,9 +111,7 @@ def _check_data_panels(study: Study) -> None:
     }
     for figure in study.file.figures or []:
         for number, panel in enumerate(figure.panels, start=1):
-            if isinstance(panel, schema.DataPanel) and panel.data in axes:
-                path = f"figures.{figure.name}.panels.{number}.axis"
-                require_known(path, [panel.axis], axes[panel.data], f"axis of {panel.data}")
+            panel.check_axes(axes, f"figures.{figure.name}.panels.{number}")
 
 
 def _check_maps(study: Study, data: bool) -> None:

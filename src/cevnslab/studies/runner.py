@@ -10,7 +10,7 @@ from cevnslab.errors import located
 from cevnslab.parallel.backends import backend
 from cevnslab.physics.couplings import Coupling
 from cevnslab.progress import track
-from cevnslab.studies import counts, curves, design, references, schema
+from cevnslab.studies import counts, curves, design, references
 from cevnslab.studies.bands import bands
 from cevnslab.studies.fits import fits, strengths, summary
 from cevnslab.studies.preparation import prepare
@@ -106,14 +106,10 @@ def run(
 def _references(study: Study) -> dict[str, Any]:
     """The stored regions that the study's figures show."""
     panels = [panel for figure in study.file.figures or [] for panel in figure.panels]
-    wanted = {
-        (panel.reference, tuple(panel.contour)): None
-        for panel in panels
-        if isinstance(panel, schema.ContourPanel) and panel.reference is not None
-    }
-    found = tuple(references.reference_contour(name, pair) for name, pair in wanted)
-    labels = {contour.detector: references.stored()["labels"][contour.detector] for contour in found}
-    return {"references": found, "reference_labels": labels}
+    regions = dict.fromkeys(region for panel in panels for region in panel.stored_regions())
+    contours = tuple(references.reference_contour(region.reference, region.couplings) for region in regions)
+    labels = {contour.detector: references.stored()["labels"][contour.detector] for contour in contours}
+    return {"references": contours, "reference_labels": labels}
 
 
 def coupling_info(new: Coupling) -> results.CouplingInfo:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Tag, ValidationError
 from pydantic.fields import FieldInfo
 
 from cevnslab.errors import StudyError
-from cevnslab.studies.schema.figures import PANELS
+from cevnslab.studies.schema.figures import Panel, panel_kinds
 from cevnslab.words import nearest, shown
 
 _MOST_MESSAGES = 5
@@ -85,7 +85,7 @@ def _message(model: type[BaseModel], content: Mapping[str, Any], error: Any) -> 
         entries = "entry" if bound.endswith(" 1") else "entries"
         return f"{path}: needs {bound} {entries}, got {context.get('actual_length', 'more')}"
     if kind == "panel_kind":
-        kinds = [panel.kind for panel in PANELS if isinstance(value, dict) and value.get(panel.kind) is not None]
+        kinds = [panel.kind for panel in panel_kinds() if isinstance(value, dict) and value.get(panel.kind) is not None]
         return f"{path}: {error['msg']}, got {' and '.join(kinds) or 'none'}"
     if kind in _BOUNDS:
         rule = _BOUNDS[kind].format(**context)
@@ -109,8 +109,8 @@ def _message(model: type[BaseModel], content: Mapping[str, Any], error: Any) -> 
 def _unknown_key(key: str, model: type[BaseModel]) -> str:
     """What to say of a key that a mapping does not have."""
     known = _keys(model)
-    others = [panel.kind for panel in PANELS if key in _keys(panel)]
-    if issubclass(model, PANELS) and others:
+    others = [panel.kind for panel in panel_kinds() if key in _keys(panel)]
+    if issubclass(model, Panel) and others:
         return f"not a key of a {model.kind} panel; it goes with {' or '.join(others)}"
     return f"unknown key; {nearest(key, known)}"
 
@@ -158,6 +158,9 @@ def _model_at(model: type[BaseModel], location: Sequence[Any]) -> type[BaseModel
 
 def _members(annotation: Any, tag: str | None) -> Iterator[tuple[str | None, type[BaseModel]]]:
     """The models inside an annotation such as list[Detector] or Detector | None, each with its union's tag."""
+    if annotation is Panel:
+        yield from ((f"<{kind.kind}>", kind) for kind in panel_kinds())
+        return
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield tag, annotation
         return

@@ -1,33 +1,53 @@
-"""The kinds of panel, each drawing saved results into its cell; their keys stand in `cevnslab.studies.schema.figures`.
-
-A kind is a model there, and a function of (cell, result, model) here, listed in `DRAWINGS`.
-"""
+"""The kinds of panel: each one class with its keys, their check against the study, its words and its drawing."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from cevnslab.figures.panels.bands import BandsPanel
+from cevnslab.figures.panels.counts import DataPanel, SpectrumPanel
+from cevnslab.figures.panels.curves import CriticalValuesPanel, CrossSectionPanel, ProfilePanel
+from cevnslab.figures.panels.limits import LimitsPanel, ScanPanel
+from cevnslab.figures.panels.panel import DrawnPanel
+from cevnslab.figures.panels.plans import GoalPanel, MapPanel
+from cevnslab.figures.panels.pulls import PullsPanel
+from cevnslab.figures.panels.regions import ContourPanel, CriticalMapPanel
 
-from cevnslab.figures.layout import Cell
-from cevnslab.figures.panels import bands, counts, curves, limits, plans, pulls, regions
-from cevnslab.results import Result
-from cevnslab.studies.schema import figures as kinds
+__all__ = [
+    "KINDS",
+    "BandsPanel",
+    "ContourPanel",
+    "CriticalMapPanel",
+    "CriticalValuesPanel",
+    "CrossSectionPanel",
+    "DataPanel",
+    "DrawnPanel",
+    "GoalPanel",
+    "LimitsPanel",
+    "MapPanel",
+    "ProfilePanel",
+    "PullsPanel",
+    "ScanPanel",
+    "SpectrumPanel",
+    "kinds",
+]
 
-Drawing = Callable[[Cell, Result, Any], None]
+KINDS: tuple[type[DrawnPanel], ...] = (
+    ProfilePanel,
+    ContourPanel,
+    CrossSectionPanel,
+    SpectrumPanel,
+    DataPanel,
+    LimitsPanel,
+    ScanPanel,
+    GoalPanel,
+    MapPanel,
+    BandsPanel,
+    PullsPanel,
+    CriticalValuesPanel,
+    CriticalMapPanel,
+)
+"""Those that a study file may list."""
 
-DRAWINGS: dict[type[kinds.Panel], Drawing] = {
-    kinds.ProfilePanel: curves.profile,
-    kinds.ContourPanel: regions.contour,
-    kinds.CrossSectionPanel: curves.cross_section,
-    kinds.SpectrumPanel: counts.spectrum,
-    kinds.DataPanel: counts.data,
-    kinds.LimitsPanel: limits.limits,
-    kinds.ScanPanel: limits.scan,
-    kinds.GoalPanel: plans.goal,
-    kinds.MapPanel: plans.plane,
-    kinds.BandsPanel: bands.bands,
-    kinds.PullsPanel: pulls.pulls,
-    kinds.CriticalValuesPanel: curves.critical_values,
-    kinds.CriticalMapPanel: regions.critical_map,
-}
-"""What draws each kind."""
+
+def kinds() -> tuple[type[DrawnPanel], ...]:
+    """All kinds, for the schema of the study file."""
+    return KINDS

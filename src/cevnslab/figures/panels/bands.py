@@ -6,14 +6,18 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from pydantic import Field
 
+from cevnslab.errors import StudyError
 from cevnslab.figures.labels import axis_scale, detector_text
 from cevnslab.figures.layout import Cell
+from cevnslab.figures.panels.panel import PanelWithLegend
 from cevnslab.figures.style import BAND_COLOURS
 from cevnslab.figures.texts import wrapped
 from cevnslab.results import Band, Result, ScanBand
 from cevnslab.results.text import level_text
-from cevnslab.studies.schema.figures import BandsPanel
+from cevnslab.studies.schema.base import require_known
+from cevnslab.studies.schema.figures import Computed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,43 +28,62 @@ HALF = 0.34
 TEXTS = ("expected, 95 %", "expected, 68 %")
 
 
-def bands(cell: Cell, result: Result, panel: BandsPanel) -> None:
-    """A row per detector and level: bands and median of both outer ends, and the interval's own as a black bar.
+class BandsPanel(PanelWithLegend):
+    """Expected ends of one coupling's interval with bands of 68 % and 95 %, the interval beside them."""
 
-    The bands of the lower end stand in the upper half of a row, those of the upper end in its lower half: they overlap.
-    """
-    axes, detectors = cell.axes, panel.detectors or list(result.detectors)
-    drawn = [band for band in result.bands if band.coupling == panel.bands and band.detector in detectors]
-    info = result.couplings[panel.bands]
-    rows = list(dict.fromkeys((band.detector, band.confidence_level) for band in drawn))
-    limits = [result.limit(detector, panel.bands, level) for detector, level in rows]
-    ends = [end for band in drawn for end in (band.low_95, band.high_95)]
-    ends += [end for limit in limits for end in limit.crossings]
-    factor, label = axis_scale(info, max(map(abs, ends), default=0.0))
-    for band in drawn:
-        row = rows.index((band.detector, band.confidence_level))
-        height = row - HALF / 2 if band.end == "lower" else row + HALF / 2
-        _row(axes, band, factor, height)
-    label_of_bars = "observed" if any(row.observed is not None for row in result.summary) else "of Asimov data"
-    frame = (min(ends) * factor, max(ends) * factor)
-    for row, limit in enumerate(limits):
-        for piece in limit.segments:
-            axes.plot(np.clip(np.array(piece) * factor, *frame), [row, row], color="black", linewidth=2.2)
-    axes.plot([], [], color="black", linewidth=2.2, label=label_of_bars)
-    if info.standard_model is not None:
-        axes.axvline(info.standard_model * factor, color="0.4", linewidth=0.8)
-    axes.use_sticky_edges = False
-    levels = {level for _, level in rows}
-    names = [wrapped(detector_text(result, detector), LONGEST_NAME) for detector, _ in rows]
-    if len(levels) > 1:
-        names = [f"{name}, {100 * level:.10g}%" for name, (_, level) in zip(names, rows, strict=True)]
-    axes.set_yticks(range(len(rows)), names)
-    axes.set_ylim(len(rows) - 0.5, -0.5)
-    axes.tick_params(axis="y", which="minor", left=False, right=False)
-    axes.set_xlabel(label)
-    axes.set_title(panel.title or level_text(levels, "%"))
-    _explain(axes)
-    cell.legend(panel.legend)
+    kind = "bands"
+    bands: str = Field(description="a coupling of the study, with `bands`")
+    detectors: list[str] | None = Field(None, description="detectors and combinations; all unless given")
+
+    def check(self, computed: Computed, path: str) -> None:
+        """Coupling and detectors are the study's, and bands are simulated."""
+        require_known(f"{path}.bands", [self.bands], computed.couplings, "coupling of this study")
+        require_known(f"{path}.detectors", self.detectors or [], computed.analysed, "detector of this study")
+        if not computed.expected:
+            raise StudyError(f"{path}: expected limits are simulated with the study's key `bands` only")
+
+    def words(self, detectors: Sequence[str]) -> str:
+        """The coupling."""
+        return f"Expected limits on {self.bands} with their bands: {', '.join(self.detectors or detectors)}"
+
+    def draw(self, cell: Cell, result: Result) -> None:
+        """A row per detector and level: bands and median of both outer ends, and the interval's own as a black bar.
+
+        The bands of the lower end stand in the upper half of a row, those of the upper end in its lower half, since
+        they overlap.
+        """
+        axes, detectors = cell.axes, self.detectors or list(result.detectors)
+        drawn = [band for band in result.bands if band.coupling == self.bands and band.detector in detectors]
+        info = result.couplings[self.bands]
+        rows = list(dict.fromkeys((band.detector, band.confidence_level) for band in drawn))
+        limits = [result.limit(detector, self.bands, level) for detector, level in rows]
+        ends = [end for band in drawn for end in (band.low_95, band.high_95)]
+        ends += [end for limit in limits for end in limit.crossings]
+        factor, label = axis_scale(info, max(map(abs, ends), default=0.0))
+        for band in drawn:
+            row = rows.index((band.detector, band.confidence_level))
+            height = row - HALF / 2 if band.end == "lower" else row + HALF / 2
+            _row(axes, band, factor, height)
+        label_of_bars = "observed" if any(row.observed is not None for row in result.summary) else "of Asimov data"
+        frame = (min(ends) * factor, max(ends) * factor)
+        for row, limit in enumerate(limits):
+            for piece in limit.segments:
+                axes.plot(np.clip(np.array(piece) * factor, *frame), [row, row], color="black", linewidth=2.2)
+        axes.plot([], [], color="black", linewidth=2.2, label=label_of_bars)
+        if info.standard_model is not None:
+            axes.axvline(info.standard_model * factor, color="0.4", linewidth=0.8)
+        axes.use_sticky_edges = False
+        levels = {level for _, level in rows}
+        names = [wrapped(detector_text(result, detector), LONGEST_NAME) for detector, _ in rows]
+        if len(levels) > 1:
+            names = [f"{name}, {100 * level:.10g}%" for name, (_, level) in zip(names, rows, strict=True)]
+        axes.set_yticks(range(len(rows)), names)
+        axes.set_ylim(len(rows) - 0.5, -0.5)
+        axes.tick_params(axis="y", which="minor", left=False, right=False)
+        axes.set_xlabel(label)
+        axes.set_title(self.title or level_text(levels, "%"))
+        _explain(axes)
+        cell.legend(self.legend)
 
 
 def _row(axes: Axes, band: Band, factor: float, height: float) -> None:

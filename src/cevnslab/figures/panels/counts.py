@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
+from pydantic import Field
 
+from cevnslab.errors import StudyError, located
 from cevnslab.figures import style
 from cevnslab.figures.labels import CHANNEL_LABELS, detector_text, value_text
 from cevnslab.figures.layout import Cell
+from cevnslab.figures.panels.panel import PanelWithLegend
 from cevnslab.results import DataSpectrum, Result
 from cevnslab.results.description import FloatArray
 from cevnslab.results.spectra import AXIS_WORDS
-from cevnslab.studies.schema.figures import DataPanel, SpectrumPanel
+from cevnslab.studies.schema.base import require_known
+from cevnslab.studies.schema.figures import Computed, CouplingValues, Scale, Signal
 from cevnslab.units import unit
 
 if TYPE_CHECKING:
@@ -25,25 +29,63 @@ DECADES_BELOW_SMALLEST = 0.3
 """How far a logarithmic axis reaches below the smallest bin of the top of the stack."""
 
 
-def spectrum(cell: Cell, result: Result, panel: SpectrumPanel) -> None:
-    """Standard Model counts on top of the backgrounds, bin by bin; with new physics in its place as lines."""
-    axes = cell.axes
-    edges, axis_label, axis_unit, layers = _expected(result, panel)
-    width = np.diff(edges)
-    background = np.sum([counts for label, _, counts in layers if label not in CHANNEL_LABELS.values()], axis=0)
-    total = np.sum([counts for _, _, counts in layers], axis=0)
-    _stack(axes, edges, layers)
-    lines = list(_new_physics(result, panel))
-    for label, colour, signal in lines:
-        axes.stairs((background + signal) / width, edges, color=colour, label=label, linewidth=1.4, baseline=None)
-    tops = [total / width, *((background + signal) / width for _, _, signal in lines)]
-    _vertical(axes, panel.scale, tops)
-    _horizontal(cell, edges, axis_label)
-    axes.set_ylabel(f"counts / {axis_unit}")
-    axes.set_title(panel.title or detector_text(result, panel.spectrum))
-    if panel.below is not None:
-        _strip(cell, panel.below, edges, background, total - background, lines)
-    cell.legend(panel.legend, headroom=True)
+class SpectrumPanel(PanelWithLegend):
+    """Counts of a projected detector, bin by bin: the Standard Model on the backgrounds, and new physics as lines."""
+
+    kind = "spectrum"
+    spectrum: str = Field(description="a projected detector")
+    axis: Literal["energy", "time"] = Field("energy", description="energy, or arrival time where the detector bins it")
+    values: Annotated[list[CouplingValues], Field(min_length=1, max_length=6)] | None = Field(
+        None, description="a line each: values of couplings in their units, such as {q_ee: 3e-9}"
+    )
+    scale: Scale = Field("linear", description="of the vertical axis")
+    below: Literal["ratio", "s-over-sqrt-b"] | None = Field(
+        None,
+        description="a strip below: counts over the Standard Model's, or signal over the root of the background",
+    )
+
+    def check(self, computed: Computed, path: str) -> None:
+        """The detector is a projected one of the study, its axis there, the couplings known."""
+        require_known(f"{path}.spectrum", [self.spectrum], computed.projected, "projected detector of this study")
+        if self.axis == "time" and self.spectrum not in computed.timed:
+            raise StudyError(f"{path}.axis: {self.spectrum} has no time_bin_edges_us")
+        for number, values in enumerate(self.values or [], start=1):
+            require_known(f"{path}.values.{number}", list(values), computed.couplings, "coupling of this study")
+            for name, value in values.items():
+                with located(f"{path}.values.{number}"):
+                    computed.couplings[name].check(value)
+        if self.below == "ratio" and not self.values:
+            raise StudyError(f"{path}.below: a ratio to the Standard Model needs `values` of couplings")
+
+    def signals(self) -> list[Signal]:
+        """One of each line."""
+        return [Signal(self.spectrum, self.axis, tuple(values.items())) for values in self.values or []]
+
+    def words(self, detectors: Sequence[str]) -> str:
+        """Detector, axis and new physics."""
+        along = "arrival time" if self.axis == "time" else "energy"
+        beside = [", ".join(f"{name} = {value:g}" for name, value in values.items()) for values in self.values or []]
+        return f"Expected counts of {self.spectrum} against {along}" + "".join(f", with {text}" for text in beside)
+
+    def draw(self, cell: Cell, result: Result) -> None:
+        """Standard Model counts on top of the backgrounds, bin by bin; with new physics in its place as lines."""
+        axes = cell.axes
+        edges, axis_label, axis_unit, layers = _expected(result, self)
+        width = np.diff(edges)
+        background = np.sum([counts for label, _, counts in layers if label not in CHANNEL_LABELS.values()], axis=0)
+        total = np.sum([counts for _, _, counts in layers], axis=0)
+        _stack(axes, edges, layers)
+        lines = list(_new_physics(result, self))
+        for label, colour, signal in lines:
+            axes.stairs((background + signal) / width, edges, color=colour, label=label, linewidth=1.4, baseline=None)
+        tops = [total / width, *((background + signal) / width for _, _, signal in lines)]
+        _vertical(axes, self.scale, tops)
+        _horizontal(cell, edges, axis_label)
+        axes.set_ylabel(f"counts / {axis_unit}")
+        axes.set_title(self.title or detector_text(result, self.spectrum))
+        if self.below is not None:
+            _strip(cell, self.below, edges, background, total - background, lines)
+        cell.legend(self.legend, headroom=True)
 
 
 def _expected(result: Result, panel: SpectrumPanel) -> tuple[FloatArray, str, str, list[Layer]]:
@@ -139,40 +181,64 @@ def _strip_axes(cell: Cell) -> Axes:
     return strip
 
 
-def data(cell: Cell, result: Result, panel: DataPanel) -> None:
-    """Observed counts per unit of one axis, on top of the components of the best fit."""
-    axes = cell.axes
-    shown = next(s for s in result.data_spectra if (s.detector, s.axis) == (panel.data, panel.axis))
-    width = np.diff(shown.edges)
-    layers = _components(shown)
-    _stack(axes, shown.edges, layers)
-    low, high = shown.error_bars
-    points: dict[str, Any] = {"fmt": ".", "color": "black", "linewidth": 0.9}
-    axes.errorbar(
-        (shown.edges[1:] + shown.edges[:-1]) / 2,
-        shown.observed / width,
-        xerr=width / 2,
-        yerr=(low / width, high / width),
-        label="data" if shown.measured else "expected",
-        **points,
-    )
-    fitted = np.sum([counts for _, _, counts in layers], axis=0)
-    _vertical(axes, panel.scale, [(shown.observed + high) / width, fitted / width])
-    label, symbol = shown.axis_label, unit(shown.axis_unit).symbol
-    _horizontal(cell, shown.edges, f"{label} ({symbol})" if symbol else label)
-    axes.set_ylabel(f"counts / {symbol or 'unit'}")
-    axes.set_title(panel.title or detector_text(result, shown.detector))
-    if panel.below == "pulls":
-        strip = _strip_axes(cell)
-        errors = np.where(shown.observed > fitted, low, high)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            pulls = np.where(errors > 0, (shown.observed - fitted) / errors, np.nan)
-        strip.axhline(0, color="0.5", linewidth=0.8)
-        strip.plot((shown.edges[1:] + shown.edges[:-1]) / 2, pulls, ".", color="black")
-        largest = max(3.0, float(np.nanmax(np.abs(pulls), initial=0.0)) * 1.1)
-        strip.set_ylim(-largest, largest)
-        strip.set_ylabel("pull")
-    cell.legend(panel.legend, headroom=True)
+class DataPanel(PanelWithLegend):
+    """Observed counts along one axis, on top of the components of the best fit."""
+
+    kind = "data"
+    data: str = Field(description="a data set among the detectors, or a detector with `observed` counts")
+    axis: str = Field(description="one that it bins, such as energy_pe, recoil_energy_kev or time_us")
+    scale: Scale = Field("linear", description="of the vertical axis")
+    below: Literal["pulls"] | None = Field(None, description="a strip below: (observed - fitted)/error of every bin")
+
+    def check(self, computed: Computed, path: str) -> None:
+        """It has observed counts, and the axis; those of a detector are known once its response is."""
+        require_known(f"{path}.data", [self.data], computed.observed, "detector of this study with observed counts")
+        if self.data in computed.data_axes:
+            require_known(f"{path}.axis", [self.axis], computed.data_axes[self.data], f"axis of {self.data}")
+
+    def check_axes(self, axes: Mapping[str, Sequence[str]], path: str) -> None:
+        """The axis is one of the detector's."""
+        if self.data in axes:
+            require_known(f"{path}.axis", [self.axis], axes[self.data], f"axis of {self.data}")
+
+    def words(self, detectors: Sequence[str]) -> str:
+        """Detector and axis."""
+        return f"Counts of {self.data} against {self.axis}"
+
+    def draw(self, cell: Cell, result: Result) -> None:
+        """Observed counts per unit of one axis, on top of the components of the best fit."""
+        axes = cell.axes
+        shown = next(s for s in result.data_spectra if (s.detector, s.axis) == (self.data, self.axis))
+        width = np.diff(shown.edges)
+        layers = _components(shown)
+        _stack(axes, shown.edges, layers)
+        low, high = shown.error_bars
+        points: dict[str, Any] = {"fmt": ".", "color": "black", "linewidth": 0.9}
+        axes.errorbar(
+            (shown.edges[1:] + shown.edges[:-1]) / 2,
+            shown.observed / width,
+            xerr=width / 2,
+            yerr=(low / width, high / width),
+            label="data" if shown.measured else "expected",
+            **points,
+        )
+        fitted = np.sum([counts for _, _, counts in layers], axis=0)
+        _vertical(axes, self.scale, [(shown.observed + high) / width, fitted / width])
+        label, symbol = shown.axis_label, unit(shown.axis_unit).symbol
+        _horizontal(cell, shown.edges, f"{label} ({symbol})" if symbol else label)
+        axes.set_ylabel(f"counts / {symbol or 'unit'}")
+        axes.set_title(self.title or detector_text(result, shown.detector))
+        if self.below == "pulls":
+            strip = _strip_axes(cell)
+            errors = np.where(shown.observed > fitted, low, high)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                pulls = np.where(errors > 0, (shown.observed - fitted) / errors, np.nan)
+            strip.axhline(0, color="0.5", linewidth=0.8)
+            strip.plot((shown.edges[1:] + shown.edges[:-1]) / 2, pulls, ".", color="black")
+            largest = max(3.0, float(np.nanmax(np.abs(pulls), initial=0.0)) * 1.1)
+            strip.set_ylim(-largest, largest)
+            strip.set_ylabel("pull")
+        cell.legend(self.legend, headroom=True)
 
 
 def _components(shown: DataSpectrum) -> list[Layer]:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from pydantic import Field
 
 from cevnslab.figures.labels import axis_scale, detector_styles, detector_text
 from cevnslab.figures.layout import Cell
 from cevnslab.figures.panels import bands
+from cevnslab.figures.panels.panel import DrawnPanel, PanelWithLegend
 from cevnslab.figures.texts import wrapped
 from cevnslab.results import CROSSINGS, CouplingInfo, Limit, Result, ScanPoint
 from cevnslab.results.text import level_text, pieces_text
-from cevnslab.studies.schema.figures import LimitsPanel, ScanPanel
+from cevnslab.studies.schema.base import require_known
+from cevnslab.studies.schema.figures import Computed
 from cevnslab.units import key_label
 
 if TYPE_CHECKING:
@@ -26,43 +30,62 @@ ROOM = 0.15
 """Of the horizontal axis, beyond the crossings of all."""
 
 
-def limits(cell: Cell, result: Result, panel: LimitsPanel) -> None:
-    """The pieces of one coupling's interval, a bar per detector and level.
+class LimitsPanel(DrawnPanel):
+    """Intervals of one coupling, a bar per detector."""
 
-    An arrow marks an end at the coupling's own bound, a circle one at which a hidden coupling rests on its bound; a
-    coupling that the data leave unconstrained has a pale bar. What lies beyond the crossings of all runs to the frame.
-    """
-    axes, detectors = cell.axes, panel.detectors or list(result.detectors)
-    drawn = [limit for limit in result.limits if limit.coupling == panel.limits and limit.detector in detectors]
-    info = result.couplings[panel.limits]
-    ends = [end for limit in drawn for end in limit.crossings]
-    factor, label = axis_scale(info, max((abs(end) for end in ends), default=0.0))
-    shown = np.array([*ends, *([] if info.standard_model is None else [info.standard_model])] or [0.0]) * factor
-    room = ROOM * float(np.ptp(shown)) or 1.0
-    # A coupling that cannot be negative starts at its wall.
-    frame = (0.0 if info.power % 2 == 0 else float(shown.min()) - room, float(shown.max()) + room)
-    styles = detector_styles(result)
-    for row, limit in enumerate(drawn):
-        _bar(axes, row, limit, info, factor, frame, styles[limit.detector][0])
-    if info.standard_model is not None:
-        axes.axvline(info.standard_model * factor, color="0.4", linewidth=0.8)
-    axes.set_xlim(*frame)
-    axes.set_ylim(len(drawn) - 0.5, -0.5)
-    levels = {limit.confidence_level for limit in drawn}
-    axes.set_yticks(range(len(drawn)), [_row_text(result, limit, len(levels) > 1) for limit in drawn])
-    axes.tick_params(axis="y", which="minor", left=False, right=False)
-    if panel.numbers:
-        exponent = round(-np.log10(factor))
+    kind = "limits"
+    coupling_keys = ("limits",)
+    limits: str = Field(description="a coupling of the study")
+    detectors: list[str] | None = Field(None, description="detectors and combinations; all unless given")
+    numbers: bool = Field(False, description="whether every interval stands beside its bar in numbers")
+
+    def check(self, computed: Computed, path: str) -> None:
+        """Coupling and detectors are the study's."""
+        require_known(f"{path}.limits", [self.limits], computed.couplings, "coupling of this study")
+        require_known(f"{path}.detectors", self.detectors or [], computed.analysed, "detector of this study")
+
+    def words(self, detectors: Sequence[str]) -> str:
+        """The coupling."""
+        return f"Intervals of {self.limits}, a bar per detector: {', '.join(self.detectors or detectors)}"
+
+    def draw(self, cell: Cell, result: Result) -> None:
+        """The pieces of one coupling's interval, a bar per detector and level.
+
+        An arrow marks an end at the coupling's own bound, a circle one at which a hidden coupling rests on its bound; a
+        coupling that the data leave unconstrained has a pale bar. What lies beyond the crossings of all runs to the
+        frame.
+        """
+        axes, detectors = cell.axes, self.detectors or list(result.detectors)
+        drawn = [limit for limit in result.limits if limit.coupling == self.limits and limit.detector in detectors]
+        info = result.couplings[self.limits]
+        ends = [end for limit in drawn for end in limit.crossings]
+        factor, label = axis_scale(info, max((abs(end) for end in ends), default=0.0))
+        shown = np.array([*ends, *([] if info.standard_model is None else [info.standard_model])] or [0.0]) * factor
+        room = ROOM * float(np.ptp(shown)) or 1.0
+        # A coupling that cannot be negative starts at its wall.
+        frame = (0.0 if info.power % 2 == 0 else float(shown.min()) - room, float(shown.max()) + room)
+        styles = detector_styles(result)
         for row, limit in enumerate(drawn):
-            axes.annotate(
-                pieces_text(limit, exponent).replace(" or ", "\nor ").replace("-", "\u2212"),
-                (1.03, row),
-                xycoords=("axes fraction", "data"),
-                verticalalignment="center",
-                fontsize="small",
-            )
-    axes.set_xlabel(label)
-    axes.set_title(panel.title or level_text(levels, "%"))
+            _bar(axes, row, limit, info, factor, frame, styles[limit.detector][0])
+        if info.standard_model is not None:
+            axes.axvline(info.standard_model * factor, color="0.4", linewidth=0.8)
+        axes.set_xlim(*frame)
+        axes.set_ylim(len(drawn) - 0.5, -0.5)
+        levels = {limit.confidence_level for limit in drawn}
+        axes.set_yticks(range(len(drawn)), [_row_text(result, limit, len(levels) > 1) for limit in drawn])
+        axes.tick_params(axis="y", which="minor", left=False, right=False)
+        if self.numbers:
+            exponent = round(-np.log10(factor))
+            for row, limit in enumerate(drawn):
+                axes.annotate(
+                    pieces_text(limit, exponent).replace(" or ", "\nor ").replace("-", "\u2212"),
+                    (1.03, row),
+                    xycoords=("axes fraction", "data"),
+                    verticalalignment="center",
+                    fontsize="small",
+                )
+        axes.set_xlabel(label)
+        axes.set_title(self.title or level_text(levels, "%"))
 
 
 def _row_text(result: Result, limit: Limit, several_levels: bool) -> str:
@@ -83,49 +106,73 @@ def _bar(
                 axes.plot(end, row, marker=marker, color=colour, markerfacecolor="white", clip_on=False)
 
 
-def scan(cell: Cell, result: Result, panel: ScanPanel) -> None:
-    """The ends of every piece of one coupling's interval against the scanned key.
+class ScanPanel(PanelWithLegend):
+    """Ends of one coupling's intervals against the key of a scan, with the bands of expected ones."""
 
-    An end at a bound of the coupling is no limit: an arrow at the frame says where one is missing; a circle is an end
-    at which a hidden coupling rests on its bound.
-    """
-    axes = cell.axes
-    points = [
-        p
-        for p in result.scans
-        if p.scan == panel.scan
-        and p.limit.coupling == panel.coupling
-        and (panel.detectors is None or p.limit.detector in panel.detectors)
-    ]
-    info = result.couplings[panel.coupling]
-    ends = [abs(end) for p in points for end in p.limit.crossings]
-    factor, label = axis_scale(info, max(ends, default=0.0))
-    one_sided = info.power % 2 == 0
-    if one_sided:
-        factor, label = 1.0, f"${info.symbol}$"
-    values = [p.value for p in points]
-    if min(values) > 0 and max(values) > 10 * min(values):
-        axes.set_xscale("log")
-    if one_sided and ends:
-        axes.set_yscale("log")
-    elif info.standard_model == 0:
-        axes.axhline(0, color="0.6", linewidth=0.8)
-    styles = detector_styles(result)
-    levels = list(dict.fromkeys(p.limit.confidence_level for p in points))
-    detectors = list(dict.fromkeys(p.limit.detector for p in points))
-    if len(detectors) == 1:
-        _bands(axes, result, panel, detectors[0], max(levels), factor)
-    for detector in detectors:
-        for level in levels:
-            shown = [p for p in points if (p.limit.detector, p.limit.confidence_level) == (detector, level)]
-            text = detector_text(result, detector)
-            text = f"{text}, {100 * level:.10g}%" if len(levels) > 1 else text
-            _ends(axes, shown, factor, info, styles[detector], text, 1.0 if level == max(levels) else INNER_WIDTH)
-    axes.set_xlabel(key_label(points[0].key))
-    axes.set_ylabel(label)
-    said = level_text(set(levels), "%") if len(levels) <= 2 else f"{min(levels):.3%} to {max(levels):.3%} CL"
-    axes.set_title(panel.title or f"{said}, \u0394\u03c7\u00b2")
-    cell.legend(panel.legend)
+    kind = "scan"
+    coupling_keys = ("coupling",)
+    scan: str = Field(description="one under `scans`")
+    coupling: str = Field(description="of the study")
+    detectors: list[str] | None = Field(None, description="detectors and combinations; all unless given")
+
+    def check(self, computed: Computed, path: str) -> None:
+        """Scan, coupling and detectors are the study's."""
+        require_known(f"{path}.scan", [self.scan], computed.scanned, "scan of this study")
+        require_known(f"{path}.coupling", [self.coupling], computed.couplings, "coupling of this study")
+        require_known(f"{path}.detectors", self.detectors or [], computed.analysed, "detector of this study")
+        couplings, detectors = computed.scanned[self.scan]
+        require_known(f"{path}.coupling", [self.coupling], couplings, f"coupling that the scan {self.scan} changes")
+        require_known(
+            f"{path}.detectors", self.detectors or [], detectors, f"detector that the scan {self.scan} changes"
+        )
+
+    def words(self, detectors: Sequence[str]) -> str:
+        """Scan and coupling."""
+        return f"Limits on {self.coupling} in the scan {self.scan}"
+
+    def draw(self, cell: Cell, result: Result) -> None:
+        """The ends of every piece of one coupling's interval against the scanned key.
+
+        An end at a bound of the coupling is no limit: an arrow at the frame says where one is missing; a circle is an
+        end at which a hidden coupling rests on its bound.
+        """
+        axes = cell.axes
+        points = [
+            p
+            for p in result.scans
+            if p.scan == self.scan
+            and p.limit.coupling == self.coupling
+            and (self.detectors is None or p.limit.detector in self.detectors)
+        ]
+        info = result.couplings[self.coupling]
+        ends = [abs(end) for p in points for end in p.limit.crossings]
+        factor, label = axis_scale(info, max(ends, default=0.0))
+        one_sided = info.power % 2 == 0
+        if one_sided:
+            factor, label = 1.0, f"${info.symbol}$"
+        values = [p.value for p in points]
+        if min(values) > 0 and max(values) > 10 * min(values):
+            axes.set_xscale("log")
+        if one_sided and ends:
+            axes.set_yscale("log")
+        elif info.standard_model == 0:
+            axes.axhline(0, color="0.6", linewidth=0.8)
+        styles = detector_styles(result)
+        levels = list(dict.fromkeys(p.limit.confidence_level for p in points))
+        detectors = list(dict.fromkeys(p.limit.detector for p in points))
+        if len(detectors) == 1:
+            _bands(axes, result, self, detectors[0], max(levels), factor)
+        for detector in detectors:
+            for level in levels:
+                shown = [p for p in points if (p.limit.detector, p.limit.confidence_level) == (detector, level)]
+                text = detector_text(result, detector)
+                text = f"{text}, {100 * level:.10g}%" if len(levels) > 1 else text
+                _ends(axes, shown, factor, info, styles[detector], text, 1.0 if level == max(levels) else INNER_WIDTH)
+        axes.set_xlabel(key_label(points[0].key))
+        axes.set_ylabel(label)
+        said = level_text(set(levels), "%") if len(levels) <= 2 else f"{min(levels):.3%} to {max(levels):.3%} CL"
+        axes.set_title(self.title or f"{said}, \u0394\u03c7\u00b2")
+        cell.legend(self.legend)
 
 
 def _bands(axes: Axes, result: Result, panel: ScanPanel, detector: str, level: float, factor: float) -> None:

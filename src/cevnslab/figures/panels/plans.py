@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from cevnslab.figures import style
 from cevnslab.figures.labels import axis_scale, detector_text
 from cevnslab.figures.layout import Cell
+from cevnslab.figures.panels.panel import DrawnPanel, PanelWithLegend
 from cevnslab.results import CROSSINGS, Result
 from cevnslab.results.text import level_text
-from cevnslab.studies.schema.figures import GoalPanel, MapPanel
+from cevnslab.studies.schema.base import require_known
+from cevnslab.studies.schema.figures import Computed
 from cevnslab.units import key_label
 
 if TYPE_CHECKING:
@@ -28,37 +32,52 @@ ROOM = 0.12
 """Of the vertical axis, beyond what is drawn."""
 
 
-def goal(cell: Cell, result: Result, panel: GoalPanel) -> None:
-    """The quantity along the key, the goal as a line, every answer as a point: open where the quantity only jumps."""
-    axes = cell.axes
-    curve = next(c for c in result.goal_curves if c.name == panel.goal)
-    answers = [answer for answer in result.design if answer.name == panel.goal and answer.value is not None]
-    factor, label = 1.0, "significance of CE\u03bdNS (\u03c3)"
-    if curve.coupling:
-        sizes = [abs(each) for each in (curve.goal, *(answer.reached for answer in answers))]
-        factor, label = axis_scale(result.couplings[curve.coupling], max(sizes))
-        label += f", {curve.quantity}"
-    axes.plot(curve.value, curve.reached * factor, color=style.DETECTOR_COLOURS[0], label=curve.quantity)
-    axes.axhline(curve.goal * factor, color=style.REFERENCE_COLOUR, linewidth=1.0, linestyle=(0, (4, 2)), label="goal")
-    for text, kinds, face in (
-        ("met", ("crossing",), style.REFERENCE_COLOUR),
-        ("on both sides of it", ("below", "above"), style.REFERENCE_COLOUR),
-        ("jumps past it", ("jump",), "white"),
-    ):
-        points = [answer for answer in answers if answer.kind in kinds]
-        if points:
-            places = np.array([(answer.value, answer.reached * factor) for answer in points]).T
-            look: dict[str, Any] = {"color": style.REFERENCE_COLOUR, "markerfacecolor": face, "linestyle": "none"}
-            axes.plot(*places, marker="o", label=text, **look)
-    _logarithmic(axes, "x", curve.value)
-    axes.set_xlim(float(curve.value[0]), float(curve.value[-1]))
-    axes.set_ylim(*_around(curve.goal * factor, curve.reached[np.isfinite(curve.reached)] * factor))
-    axes.set_xlabel(key_label(curve.key))
-    axes.set_ylabel(label)
-    title = detector_text(result, curve.detector)
-    level = f", {level_text({curve.confidence_level}, '%')}" if curve.coupling else ""
-    axes.set_title(panel.title or f"{title}{level}")
-    cell.legend(panel.legend)
+class GoalPanel(PanelWithLegend):
+    """The quantity of a goal along the key that is searched, with the goal and the answers."""
+
+    kind = "goal"
+    goal: str = Field(description="one under `design`")
+
+    def check(self, computed: Computed, path: str) -> None:
+        """The goal is the study's."""
+        require_known(f"{path}.goal", [self.goal], computed.goals, "goal of this study")
+
+    def words(self, detectors: Sequence[str]) -> str:
+        """The goal."""
+        return f"The goal {self.goal}: what is reached along its key, and the values that meet it"
+
+    def draw(self, cell: Cell, result: Result) -> None:
+        """The quantity along the key, the goal as a line, answers as points: open where the quantity only jumps."""
+        axes = cell.axes
+        curve = next(c for c in result.goal_curves if c.name == self.goal)
+        answers = [answer for answer in result.design if answer.name == self.goal and answer.value is not None]
+        factor, label = 1.0, "significance of CE\u03bdNS (\u03c3)"
+        if curve.coupling:
+            sizes = [abs(each) for each in (curve.goal, *(answer.reached for answer in answers))]
+            factor, label = axis_scale(result.couplings[curve.coupling], max(sizes))
+            label += f", {curve.quantity}"
+        axes.plot(curve.value, curve.reached * factor, color=style.DETECTOR_COLOURS[0], label=curve.quantity)
+        dashed: dict[str, Any] = {"linestyle": (0, (4, 2)), "linewidth": 1.0, "color": style.REFERENCE_COLOUR}
+        axes.axhline(curve.goal * factor, label="goal", **dashed)
+        for text, kinds, face in (
+            ("met", ("crossing",), style.REFERENCE_COLOUR),
+            ("on both sides of it", ("below", "above"), style.REFERENCE_COLOUR),
+            ("jumps past it", ("jump",), "white"),
+        ):
+            points = [answer for answer in answers if answer.kind in kinds]
+            if points:
+                places = np.array([(answer.value, answer.reached * factor) for answer in points]).T
+                look: dict[str, Any] = {"color": style.REFERENCE_COLOUR, "markerfacecolor": face, "linestyle": "none"}
+                axes.plot(*places, marker="o", label=text, **look)
+        _logarithmic(axes, "x", curve.value)
+        axes.set_xlim(float(curve.value[0]), float(curve.value[-1]))
+        axes.set_ylim(*_around(curve.goal * factor, curve.reached[np.isfinite(curve.reached)] * factor))
+        axes.set_xlabel(key_label(curve.key))
+        axes.set_ylabel(label)
+        title = detector_text(result, curve.detector)
+        level = f", {level_text({curve.confidence_level}, '%')}" if curve.coupling else ""
+        axes.set_title(self.title or f"{title}{level}")
+        cell.legend(self.legend)
 
 
 def _around(goal: float, reached: NDArray[np.float64]) -> tuple[float, float]:
@@ -70,26 +89,42 @@ def _around(goal: float, reached: NDArray[np.float64]) -> tuple[float, float]:
     return low - room, high + room
 
 
-def plane(cell: Cell, result: Result, panel: MapPanel) -> None:
-    """Lines of equal limits over two keys, each with its value; nothing where the end is no limit of the data."""
-    axes = cell.axes
-    values = next(m for m in result.maps if m.map == panel.map)
-    ends, kinds = (values.upper, values.upper_kind) if panel.end == "upper" else (values.lower, values.lower_kind)
-    limits = np.where(np.isin(np.array(kinds), CROSSINGS), ends, np.nan)
-    known = limits[np.isfinite(limits)]
-    factor, label = axis_scale(result.couplings[values.coupling], float(np.abs(known).max()) if len(known) else 0.0)
-    _logarithmic(axes, "x", values.x)
-    _logarithmic(axes, "y", values.y)
-    axes.set_xlim(float(values.x[0]), float(values.x[-1]))
-    axes.set_ylim(float(values.y[0]), float(values.y[-1]))
-    if len(known) and np.ptp(known) > 0:
-        surface, levels = np.ma.masked_invalid(limits * factor), _levels(known * factor)
-        axes.contourf(values.x, values.y, surface, levels=levels, cmap="cividis", alpha=0.35, extend="both")
-        lines = axes.contour(values.x, values.y, surface, levels=levels, colors="0.2", linewidths=1.0, linestyles="-")
-        axes.clabel(lines, fmt=lambda level: f"{level:.4g}".replace("-", "\u2212"), fontsize="small")
-    axes.set_xlabel(key_label(values.x_key))
-    axes.set_ylabel(key_label(values.y_key))
-    axes.set_title(panel.title or f"{detector_text(result, values.detector)}: {panel.end} end of {label}")
+class MapPanel(DrawnPanel):
+    """Lines of equal limits in the plane of two keys."""
+
+    kind = "map"
+    map: str = Field(description="one under `maps`")
+    end: Literal["upper", "lower"] = Field("upper", description="which outer end of the interval")
+
+    def check(self, computed: Computed, path: str) -> None:
+        """The map is the study's."""
+        require_known(f"{path}.map", [self.map], computed.maps, "map of this study")
+
+    def words(self, detectors: Sequence[str]) -> str:
+        """Map and end."""
+        return f"Lines of equal {self.end} limits in the map {self.map}"
+
+    def draw(self, cell: Cell, result: Result) -> None:
+        """Lines of equal limits over two keys, each with its value; nothing where the end is no limit of the data."""
+        axes = cell.axes
+        values = next(m for m in result.maps if m.map == self.map)
+        ends, kinds = (values.upper, values.upper_kind) if self.end == "upper" else (values.lower, values.lower_kind)
+        limits = np.where(np.isin(np.array(kinds), CROSSINGS), ends, np.nan)
+        known = limits[np.isfinite(limits)]
+        factor, label = axis_scale(result.couplings[values.coupling], float(np.abs(known).max()) if len(known) else 0.0)
+        _logarithmic(axes, "x", values.x)
+        _logarithmic(axes, "y", values.y)
+        axes.set_xlim(float(values.x[0]), float(values.x[-1]))
+        axes.set_ylim(float(values.y[0]), float(values.y[-1]))
+        if len(known) and np.ptp(known) > 0:
+            surface, levels = np.ma.masked_invalid(limits * factor), _levels(known * factor)
+            axes.contourf(values.x, values.y, surface, levels=levels, cmap="cividis", alpha=0.35, extend="both")
+            thin: dict[str, Any] = {"colors": "0.2", "linewidths": 1.0, "linestyles": "-"}
+            lines = axes.contour(values.x, values.y, surface, levels=levels, **thin)
+            axes.clabel(lines, fmt=lambda level: f"{level:.4g}".replace("-", "\u2212"), fontsize="small")
+        axes.set_xlabel(key_label(values.x_key))
+        axes.set_ylabel(key_label(values.y_key))
+        axes.set_title(self.title or f"{detector_text(result, values.detector)}: {self.end} end of {label}")
 
 
 def _levels(values: NDArray[np.float64]) -> NDArray[np.float64]:

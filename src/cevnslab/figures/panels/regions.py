@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from pydantic import Field
 
+from cevnslab.errors import StudyError, located
 from cevnslab.figures import style
 from cevnslab.figures.labels import axis_scale, detector_styles, detector_text
 from cevnslab.figures.layout import Cell
+from cevnslab.figures.panels.panel import DrawnPanel, PanelWithLegend
 from cevnslab.figures.texts import Obstacles
 from cevnslab.inference.levels import delta_chi2_level
 from cevnslab.results import ContourLines, Result
 from cevnslab.results.text import level_text
-from cevnslab.studies.schema.figures import ContourPanel, CriticalMapPanel
+from cevnslab.studies import references
+from cevnslab.studies.schema.base import Name, require_known
+from cevnslab.studies.schema.figures import Computed, Pair, Range, StoredRegion, require_rising, require_simulated
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,40 +33,73 @@ SCALE_OF_LINES = 0.72
 """Of the stored region's lines."""
 
 
-def contour(cell: Cell, result: Result, panel: ContourPanel) -> None:
-    """The regions of two couplings, one per detector and level, and the Standard Model's point."""
-    axes, (x, y) = cell.axes, panel.contour
-    detectors = panel.detectors or list(result.detectors)
-    drawn = [c for c in result.contours if (c.coupling_x, c.coupling_y) == (x, y) and c.detector in detectors]
-    points = [polygon for c in drawn for polygon in c.polygons]
-    largest = [max((float(np.abs(p[:, axis]).max()) for p in points), default=0.0) for axis in (0, 1)]
-    factor_x, label_x = axis_scale(result.couplings[x], largest[0])
-    factor_y, label_y = axis_scale(result.couplings[y], largest[1])
-    styles, shown = detector_styles(result), list(dict.fromkeys(c.detector for c in drawn))
-    named: set[str] = set()
-    for c in drawn:
-        colour, line = styles[c.detector] if len(shown) > 1 else (style.DETECTOR_COLOURS[0], "-")
-        # Regions at several levels have one entry in the legend.
-        text = None if c.detector in named else detector_text(result, c.detector)
-        named.add(c.detector)
-        _region(axes, c, (factor_x, factor_y), colour, line, text)
-    origin = [result.couplings[name].standard_model for name in (x, y)]
-    if origin[0] is not None and origin[1] is not None:
-        place = origin[0] * factor_x, origin[1] * factor_y
-        axes.plot(*place, marker="+", color="black", markersize=7, linestyle="none")
-    axes.set_xlabel(label_x)
-    axes.set_ylabel(label_y)
-    axes.margins(0.08)
-    if panel.reference:
-        _reference(axes, result, panel, (factor_x, factor_y))
-    if panel.range:
-        _ranged(axes, panel.range, points, (factor_x, factor_y))
-    title = level_text({c.confidence_level for c in drawn}, "%")
-    if len(shown) == 1:
-        title = f"{detector_text(result, drawn[0].detector)}, {title}"
-    if len(shown) > 1 or panel.reference:
-        cell.legend(panel.legend, headroom=True)
-    axes.set_title(panel.title or title)
+class ContourPanel(PanelWithLegend):
+    """Regions of two couplings, one per detector."""
+
+    kind = "contour"
+    coupling_keys = ("contour",)
+    contour: Pair = Field(description="a pair of couplings under `contours`")
+    detectors: list[str] | None = Field(None, description="detectors and combinations; all unless given")
+    range: Range | None = Field(None, description="of the first coupling, in its unit; all unless given")
+    reference: Name | None = Field(None, description="a stored result that is drawn dashed, such as coherent-csi-lar")
+
+    def check(self, computed: Computed, path: str) -> None:
+        """The pair is one of the study's, the reference a stored one."""
+        require_known(f"{path}.detectors", self.detectors or [], computed.analysed, "detector of this study")
+        if tuple(self.contour) not in computed.contours:
+            raise StudyError(f"{path}.contour: [{', '.join(self.contour)}] is not among the study's contours")
+        require_rising(f"{path}.range", self.range)
+        if self.reference is not None:
+            with located(f"{path}.reference"):
+                references.reference_contour(self.reference, self.contour)
+        self._check_legend(
+            path, [*(self.detectors or computed.analysed), *([self.reference] if self.reference else [])]
+        )
+
+    def stored_regions(self) -> list[StoredRegion]:
+        """That of the reference, if there is one."""
+        first, second = self.contour
+        return [] if self.reference is None else [StoredRegion(self.reference, (first, second))]
+
+    def words(self, detectors: Sequence[str]) -> str:
+        """Couplings, detectors, and what is drawn beside them."""
+        beside = f", beside {self.reference}" if self.reference else ""
+        return f"Regions of {' and '.join(self.contour)}: {', '.join(self.detectors or detectors)}{beside}"
+
+    def draw(self, cell: Cell, result: Result) -> None:
+        """The regions of two couplings, one per detector and level, and the Standard Model's point."""
+        axes, (x, y) = cell.axes, self.contour
+        detectors = self.detectors or list(result.detectors)
+        drawn = [c for c in result.contours if (c.coupling_x, c.coupling_y) == (x, y) and c.detector in detectors]
+        points = [polygon for c in drawn for polygon in c.polygons]
+        largest = [max((float(np.abs(p[:, axis]).max()) for p in points), default=0.0) for axis in (0, 1)]
+        factor_x, label_x = axis_scale(result.couplings[x], largest[0])
+        factor_y, label_y = axis_scale(result.couplings[y], largest[1])
+        styles, shown = detector_styles(result), list(dict.fromkeys(c.detector for c in drawn))
+        named: set[str] = set()
+        for c in drawn:
+            colour, line = styles[c.detector] if len(shown) > 1 else (style.DETECTOR_COLOURS[0], "-")
+            # Regions at several levels have one entry in the legend.
+            text = None if c.detector in named else detector_text(result, c.detector)
+            named.add(c.detector)
+            _region(axes, c, (factor_x, factor_y), colour, line, text)
+        origin = [result.couplings[name].standard_model for name in (x, y)]
+        if origin[0] is not None and origin[1] is not None:
+            place = origin[0] * factor_x, origin[1] * factor_y
+            axes.plot(*place, marker="+", color="black", markersize=7, linestyle="none")
+        axes.set_xlabel(label_x)
+        axes.set_ylabel(label_y)
+        axes.margins(0.08)
+        if self.reference:
+            _reference(axes, result, self, (factor_x, factor_y))
+        if self.range:
+            _ranged(axes, self.range, points, (factor_x, factor_y))
+        title = level_text({c.confidence_level for c in drawn}, "%")
+        if len(shown) == 1:
+            title = f"{detector_text(result, drawn[0].detector)}, {title}"
+        if len(shown) > 1 or self.reference:
+            cell.legend(self.legend, headroom=True)
+        axes.set_title(self.title or title)
 
 
 def _region(
@@ -140,28 +179,47 @@ def _free_corner(axes: Axes) -> tuple[float, float]:
         margin *= 1.3
 
 
-def critical_map(cell: Cell, result: Result, panel: CriticalMapPanel) -> None:
+class CriticalMapPanel(DrawnPanel):
     """Simulated critical values in the plane of two couplings, and the region that they give."""
-    axes, (x, y) = cell.axes, panel.couplings
-    detector = panel.critical_map
-    values = next(m for m in result.critical_maps if (m.detector, m.coupling_x, m.coupling_y) == (detector, x, y))
-    factor_x, label_x = axis_scale(result.couplings[x], float(np.abs(values.x).max()))
-    factor_y, label_y = axis_scale(result.couplings[y], float(np.abs(values.y).max()))
-    drawn = axes.pcolormesh(
-        values.x * factor_x,
-        values.y * factor_y,
-        values.critical_value,
-        cmap="cividis",
-        shading="gouraud",
-        rasterized=True,
-    )
-    axes.figure.colorbar(drawn, cax=cell.beside(), label="critical \u0394\u03c7\u00b2")
-    for c in result.contours:
-        if (c.detector, c.coupling_x, c.coupling_y) == (detector, x, y):
-            for polygon in c.polygons:
-                axes.plot(polygon[:, 0] * factor_x, polygon[:, 1] * factor_y, color="white")
-    wilks = delta_chi2_level(values.confidence_level, 2)
-    level = level_text({values.confidence_level}, "%")
-    axes.set_title(panel.title or f"{detector_text(result, detector)}, {level}, Wilks {wilks:.2f}")
-    axes.set_xlabel(label_x)
-    axes.set_ylabel(label_y)
+
+    kind = "critical_map"
+    coupling_keys = ("couplings",)
+    critical_map: str = Field(description="a detector or combination, with Feldman-Cousins")
+    couplings: Pair = Field(description="a pair under `contours`")
+
+    def check(self, computed: Computed, path: str) -> None:
+        """They are simulated for this pair."""
+        require_known(f"{path}.critical_map", [self.critical_map], computed.analysed, "detector of this study")
+        require_simulated(computed, f"{path}.critical_map")
+        if tuple(self.couplings) not in computed.contours:
+            raise StudyError(f"{path}.couplings: [{', '.join(self.couplings)}] is not among the study's contours")
+
+    def words(self, detectors: Sequence[str]) -> str:
+        """Detector and couplings."""
+        return f"Critical values of {self.critical_map} in the plane of {' and '.join(self.couplings)}"
+
+    def draw(self, cell: Cell, result: Result) -> None:
+        """Simulated critical values in the plane of two couplings, and the region that they give."""
+        axes, (x, y) = cell.axes, self.couplings
+        detector = self.critical_map
+        values = next(m for m in result.critical_maps if (m.detector, m.coupling_x, m.coupling_y) == (detector, x, y))
+        factor_x, label_x = axis_scale(result.couplings[x], float(np.abs(values.x).max()))
+        factor_y, label_y = axis_scale(result.couplings[y], float(np.abs(values.y).max()))
+        drawn = axes.pcolormesh(
+            values.x * factor_x,
+            values.y * factor_y,
+            values.critical_value,
+            cmap="cividis",
+            shading="gouraud",
+            rasterized=True,
+        )
+        axes.figure.colorbar(drawn, cax=cell.beside(), label="critical \u0394\u03c7\u00b2")
+        for c in result.contours:
+            if (c.detector, c.coupling_x, c.coupling_y) == (detector, x, y):
+                for polygon in c.polygons:
+                    axes.plot(polygon[:, 0] * factor_x, polygon[:, 1] * factor_y, color="white")
+        wilks = delta_chi2_level(values.confidence_level, 2)
+        level = level_text({values.confidence_level}, "%")
+        axes.set_title(self.title or f"{detector_text(result, detector)}, {level}, Wilks {wilks:.2f}")
+        axes.set_xlabel(label_x)
+        axes.set_ylabel(label_y)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from cevnslab.studies.schema.base import Channels, FilePath, Model, Name, Positive, Text, Years
 from cevnslab.studies.schema.couplings import CouplingName
@@ -19,6 +19,9 @@ from cevnslab.studies.schema.systematics import Prior, Systematic
 
 class StudyFile(Model):
     """The whole file."""
+
+    # Built when a study is first read, as the figures are.
+    model_config = ConfigDict(defer_build=True)
 
     name: Name = Field(description="safe as a file name")
     title: Text | None = Field(None, description="one line of words, for tables and figures")
