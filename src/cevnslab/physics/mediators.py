@@ -202,6 +202,11 @@ class _ScalarOnElectron:
         return propagator(ELECTRON_MASS_MEV, self.mass_mev, recoil)
 
 
+SYMBOLS = {"universal": "g_{Z'}", "b-l": "g_{B-L}", "lmu-ltau": r"g_{L_\mu-L_\tau}"}
+"""Of the couplings of vector mediators, by their charges."""
+SCALAR_SYMBOL = r"g_{\phi}"
+
+
 def light_vector(charges: str | None = None, mass_mev: float | None = None, label: str | None = None) -> Coupling:
     """A vector mediator of a given mass; the coupling g >= 0 is named by the label.
 
@@ -235,7 +240,7 @@ def light_vector(charges: str | None = None, mass_mev: float | None = None, labe
     )
     return Coupling(
         name=name,
-        symbol=_symbol(name),
+        symbol=SYMBOLS[charges],
         unit="1",
         # A charge that comes from a loop needs a larger g.
         scale=_natural_coupling(mass) / (math.sqrt(float(loop_charge(0.0))) if mixed else 1.0),
@@ -262,7 +267,7 @@ def light_scalar(mass_mev: float | None = None, label: str | None = None) -> Cou
     mass, name = _parameters("light_scalar", mass_mev, label)
     return Coupling(
         name=name,
-        symbol=_symbol(name),
+        symbol=SCALAR_SYMBOL,
         unit="1",
         scale=_natural_coupling(mass),
         bounds=(0.0, LARGEST_COUPLING),
@@ -295,7 +300,12 @@ def _natural_coupling(mass_mev: float) -> float:
     return math.sqrt(1e-2 * math.sqrt(2) * FERMI_CONSTANT * (_TYPICAL_TRANSFER_MEV**2 + mass_mev**2))
 
 
-def _symbol(label: str) -> str:
+def labelled_symbol(label: str) -> str:
+    r"""The symbol of a mediator that shares its kind with another of the same study.
+
+    >>> print(labelled_symbol("heavy_one"))
+    g_{\mathrm{heavy\_one}}
+    """
     escaped = label.replace("_", r"\_")
     return rf"g_{{\mathrm{{{escaped}}}}}"
 

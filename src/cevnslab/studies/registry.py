@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from cevnslab.errors import StudyError, located
 from cevnslab.physics.couplings import COUPLINGS, FAMILIES, Coupling
+from cevnslab.physics.mediators import labelled_symbol
 from cevnslab.studies import plugins
 from cevnslab.studies.schema import Mediator, StudyFile
 
@@ -36,8 +38,18 @@ def study_registry(file: StudyFile, announce: Callable[[str], None] | None = Non
         if new.name in COUPLINGS or new.name in FAMILIES or new.name in own:
             raise StudyError(f"{path}.label: '{new.name}' is the name of another coupling; choose another label")
         own[new.name] = new
+    own = _told_apart(own)
     known = {**COUPLINGS, **own}
     wanted = [*file.coupling_names, *file.profile, *(curve.coupling for curve in file.cross_sections)]
     if any(name not in known and name not in FAMILIES for name in wanted):
         known = {**plugins.from_entry_points(), **known}
     return known
+
+
+def _told_apart(couplings: Mapping[str, Coupling]) -> dict[str, Coupling]:
+    """Couplings of one symbol, such as mediators of two masses, by their labels instead."""
+    symbols = [each.symbol for each in couplings.values()]
+    return {
+        name: each if symbols.count(each.symbol) == 1 else replace(each, symbol=labelled_symbol(name))
+        for name, each in couplings.items()
+    }

@@ -14,7 +14,7 @@ from cevnslab.figures.layout import Cell
 from cevnslab.figures.panels.panel import PanelWithLegend
 from cevnslab.figures.style import BAND_COLOURS
 from cevnslab.figures.texts import wrapped
-from cevnslab.results import Band, Result, ScanBand
+from cevnslab.results import Band, CouplingInfo, Result, ScanBand
 from cevnslab.results.text import level_text
 from cevnslab.studies.schema.base import require_known
 from cevnslab.studies.schema.figures import Computed
@@ -22,7 +22,8 @@ from cevnslab.studies.schema.figures import Computed
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-LONGEST_NAME = 20
+LONGEST_NAME, MOST_WRAPPED, LONGEST_LABEL = 20, 4, 120
+"""Letters of a line in the names of rows; where there are more rows no name takes two lines."""
 HALF = 0.34
 """Of the height of a row that its bands take."""
 TEXTS = ("expected, 95 %", "expected, 68 %")
@@ -53,9 +54,10 @@ class BandsPanel(PanelWithLegend):
         they overlap.
         """
         axes, detectors = cell.axes, self.detectors or list(result.detectors)
-        drawn = [band for band in result.bands if band.coupling == self.bands and band.detector in detectors]
         info = result.couplings[self.bands]
-        rows = list(dict.fromkeys((band.detector, band.confidence_level) for band in drawn))
+        asked = [band for band in result.bands if band.coupling == self.bands and band.detector in detectors]
+        drawn = [band for band in asked if not _at_wall(band, info)]
+        rows = list(dict.fromkeys((band.detector, band.confidence_level) for band in asked))
         limits = [result.limit(detector, self.bands, level) for detector, level in rows]
         ends = [end for band in drawn for end in (band.low_95, band.high_95)]
         ends += [end for limit in limits for end in limit.crossings]
@@ -74,7 +76,8 @@ class BandsPanel(PanelWithLegend):
             axes.axvline(info.standard_model * factor, color="0.4", linewidth=0.8)
         axes.use_sticky_edges = False
         levels = {level for _, level in rows}
-        names = [wrapped(detector_text(result, detector), LONGEST_NAME) for detector, _ in rows]
+        letters = LONGEST_NAME if len(rows) <= MOST_WRAPPED else LONGEST_LABEL
+        names = [wrapped(detector_text(result, detector), letters) for detector, _ in rows]
         if len(levels) > 1:
             names = [f"{name}, {100 * level:.10g}%" for name, (_, level) in zip(names, rows, strict=True)]
         axes.set_yticks(range(len(rows)), names)
@@ -84,6 +87,11 @@ class BandsPanel(PanelWithLegend):
         axes.set_title(self.title or level_text(levels, "%"))
         _explain(axes)
         cell.legend(self.legend)
+
+
+def _at_wall(band: Band, info: CouplingInfo) -> bool:
+    """Whether no limit is expected at an end: the interval of a coupling that cannot be negative begins at zero."""
+    return info.power % 2 == 0 and band.median == 0
 
 
 def _row(axes: Axes, band: Band, factor: float, height: float) -> None:
@@ -101,10 +109,12 @@ def _explain(axes: Axes) -> None:
     axes.plot([], [], color="black", linestyle=(0, (2, 1)), label="expected, median")
 
 
-def scanned(axes: Axes, bands: Sequence[ScanBand], factor: float) -> None:
+def scanned(axes: Axes, bands: Sequence[ScanBand], factor: float, info: CouplingInfo) -> None:
     """The bands of one detector at one level against a scanned key, below the lines of its limits."""
     for end in ("lower", "upper"):
         own = sorted((each for each in bands if each.band.end == end), key=lambda each: each.value)
+        if all(_at_wall(each.band, info) for each in own):
+            continue
         keys = [each.value for each in own]
         for colour, inner in zip(BAND_COLOURS, ("95", "68"), strict=True):
             low, high = ([getattr(each.band, f"{side}_{inner}") * factor for each in own] for side in ("low", "high"))

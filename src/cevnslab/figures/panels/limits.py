@@ -26,6 +26,8 @@ LONGEST_NAME = 20
 """Letters of a line in the names of bars."""
 INNER_WIDTH = 0.5
 """Of a line's, for levels below the highest."""
+MOST_WRAPPED, LONGEST_LABEL = 4, 120
+"""Rows whose names may take two lines, and the longest label that there is."""
 ROOM = 0.15
 """Of the horizontal axis, beyond the crossings of all."""
 
@@ -72,7 +74,8 @@ class LimitsPanel(DrawnPanel):
         axes.set_xlim(*frame)
         axes.set_ylim(len(drawn) - 0.5, -0.5)
         levels = {limit.confidence_level for limit in drawn}
-        axes.set_yticks(range(len(drawn)), [_row_text(result, limit, len(levels) > 1) for limit in drawn])
+        letters = row_letters(len(drawn))
+        axes.set_yticks(range(len(drawn)), [_row_text(result, limit, len(levels) > 1, letters) for limit in drawn])
         axes.tick_params(axis="y", which="minor", left=False, right=False)
         if self.numbers:
             exponent = round(-np.log10(factor))
@@ -88,8 +91,13 @@ class LimitsPanel(DrawnPanel):
         axes.set_title(self.title or level_text(levels, "%"))
 
 
-def _row_text(result: Result, limit: Limit, several_levels: bool) -> str:
-    name = wrapped(detector_text(result, limit.detector), LONGEST_NAME)
+def row_letters(rows: int) -> int:
+    """Letters of a line in the names of rows: where there are many, no name takes two lines."""
+    return LONGEST_NAME if rows <= MOST_WRAPPED else LONGEST_LABEL
+
+
+def _row_text(result: Result, limit: Limit, several_levels: bool, letters: int) -> str:
+    name = wrapped(detector_text(result, limit.detector), letters)
     return f"{name}, {100 * limit.confidence_level:.10g}%" if several_levels else name
 
 
@@ -184,7 +192,7 @@ def _bands(axes: Axes, result: Result, panel: ScanPanel, detector: str, level: f
         if (each.scan, each.band.coupling, each.band.detector, each.band.confidence_level) == asked
     ]
     if own:
-        bands.scanned(axes, own, factor)
+        bands.scanned(axes, own, factor, result.couplings[panel.coupling])
 
 
 def _ends(
