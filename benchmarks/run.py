@@ -49,6 +49,7 @@ SIGNAL, BACKGROUND, LEVEL = 0.10, 0.01, 0.90
 GRID_POINTS, PEER_ROWS = 400, 20
 TOYS, TOYS_PER_POINT = 5000, 1000
 EXACT_PER_SECOND, COMPRESSED_PER_SECOND = 1e5, 1e6
+BAND_TOYS, BANDS_PER_SECOND = 10_000, 1e4
 
 BARE_PROCESS = """
 import sys
@@ -289,6 +290,23 @@ def pseudo_experiments(name: str, repeats: int) -> list[Row]:
     return rows
 
 
+def bands(repeats: int) -> list[Row]:
+    """Expected limits: the outer ends of the intervals of toys of germanium, each with a fit of its own."""
+    response = cl.response(SOURCE, cl.load_detector("ess-ge"), couplings=["q_ee"], years=3)
+    expected, rows = response.counts() + response.background, []
+    rng = np.random.default_rng(1)
+    floor = median_time(lambda: rng.poisson(expected, (BAND_TOYS, len(expected))).astype(float), repeats)
+    for statistic in ("poisson", "least-squares"):
+        fit = cl.likelihood(response, signal=SIGNAL, background=BACKGROUND, statistic=statistic)
+        mine = median_time(lambda fit=fit: cl.expected_limit(fit, "q_ee", toys=BAND_TOYS), max(3, repeats // 8))
+        text = f"bands of a limit, {statistic}, {BAND_TOYS} toys ({BAND_TOYS / mine:.2g} per second)"
+        beside = f"floor: numpy's Poisson counts of {len(expected)} bins"
+        rows.append(
+            Row(text, mine, beside, floor, f"{BANDS_PER_SECOND:.0e} per second", BAND_TOYS / mine > BANDS_PER_SECOND)
+        )
+    return rows
+
+
 def region_map() -> Row:
     """A map of Feldman-Cousins critical values of two couplings, once."""
     analysis, names = analyses(cl.load_study("parada2024"))["ess-ge"], ("q_ee", "q_mumu")
@@ -318,7 +336,12 @@ def main() -> None:
     quick = parser.parse_args().quick
     repeats = 5 if quick else 25
     rows = [reproduce(1 if quick else 7), responses(repeats), many_couplings(repeats), limit(repeats), *scan(repeats)]
-    rows += [*pseudo_experiments("ess-ge", repeats), *pseudo_experiments("ess-csi", repeats), region_map()]
+    rows += [
+        *pseudo_experiments("ess-ge", repeats),
+        *pseudo_experiments("ess-csi", repeats),
+        *bands(repeats),
+        region_map(),
+    ]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     table = Table(
         title=f"{platform.machine()}, {cores} cores, Python {platform.python_version()}", title_justify="left"

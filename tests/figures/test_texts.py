@@ -185,6 +185,42 @@ def test_every_kind_of_panel_is_drawn_here(specs):
     assert {type(panel) for spec in specs.values() for panel in spec.panels} == set(KINDS)
 
 
+@pytest.fixture(scope="module")
+def levels():
+    """Six rows: three detectors at two levels."""
+    keys = changed(
+        {
+            "couplings": ["q_ee"],
+            "intervals": {"confidence_level": [0.6827, 0.9]},
+            "detectors": [
+                {"preset": "ess-ge", "name": LONG},
+                {"preset": "ess-ge", "name": UNBROKEN, "mass_kg": 1},
+                {"preset": "ess-csi", "name": "csi"},
+            ],
+            "profiles": [{"coupling": "q_ee", "from": -3e-8, "to": 5e-8}],
+        }
+    )
+    result = cl.study_from_dict(keys).run()
+    bands = [
+        replace(_band(name, end), confidence_level=level)
+        for name in (LONG, UNBROKEN, "csi")
+        for level in (0.6827, 0.9)
+        for end in ("lower", "upper")
+    ]
+    return replace(result, bands=tuple(bands))
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    "panel", [{"limits": "q_ee", "numbers": True}, {"profile": ["q_ee"]}, {"bands": "q_ee"}], ids=str
+)
+def test_several_levels_have_a_row_each(panel, size, levels, tmp_path):
+    figure = catalogue.draw(levels, {"panels": [panel]}, style_file=styled(tmp_path, size))
+    assert outside(figure) == []
+    assert over_curves(figure) == []
+    assert over_texts(figure) == []
+
+
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("name", FIGURES)
 def test_texts_are_whole_and_cover_nothing(name, size, everything, specs, tmp_path):

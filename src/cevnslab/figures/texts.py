@@ -274,10 +274,13 @@ class Note:
         self.axes.get_xlim(), self.axes.get_ylim()
         line = [each for each in self.axes.lines if set(np.ravel(np.asarray(each.get_ydata()))) == {self.height}]
         obstacles = Obstacles(self.axes, [self.text, *line])
+        frame = self.axes.get_window_extent(renderer)
         for x, alignment in ((0.98, "right"), (0.02, "left"), (0.5, "center")):
             for offset, vertical in ((2, "baseline"), (-3, "top")):
                 self._put(x, alignment, offset, vertical)
-                if not obstacles.under(self.text.get_window_extent(renderer)):
+                box = self.text.get_window_extent(renderer)
+                # Below a line that is low in the panel stand the labels of its ticks.
+                if frame.y0 <= box.y0 and box.y1 <= frame.y1 and not obstacles.under(box):
                     return
         self._put(1.01, "left", 0, "center")
 
