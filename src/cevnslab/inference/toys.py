@@ -113,7 +113,7 @@ def draw(
     Raises `StatisticsError` for an uncertainty with which drawn normalisations would be negative.
 
     """
-    _check_widths(experiment, ensemble)
+    check_widths(experiment, ensemble)
     widths = np.array([experiment.signal_uncertainty, *experiment.background_uncertainties])
     pulls = rng.standard_normal((toys, len(widths))) * widths
     normalisations = 1 + pulls if ensemble == "drawn" else np.ones_like(pulls)
@@ -122,7 +122,8 @@ def draw(
     return Toys(counts, pulls if ensemble == "centres" else np.zeros_like(pulls))
 
 
-def _check_widths(experiment: Experiment, ensemble: Ensemble) -> None:
+def check_widths(experiment: Experiment, ensemble: Ensemble) -> None:
+    """Raise `StatisticsError` for an uncertainty so large that normalisations below 0 would be drawn."""
     widest = max(experiment.signal_uncertainty, *experiment.background_uncertainties)
     if ensemble == "drawn" and widest > LARGEST_DRAWN_UNCERTAINTY:
         raise StatisticsError(
@@ -201,7 +202,7 @@ def draw_compressed(
 
     <C_m, y> is linear in the counts; its mean and covariance follow from the Poisson law and the normalisations.
     """
-    _check_widths(experiment, ensemble)
+    check_widths(experiment, ensemble)
     monomials = len(experiment.signal)
     weighted = np.vstack([experiment.signal, experiment.backgrounds]) / variance
     products = weighted @ np.vstack([experiment.signal, experiment.backgrounds]).T
