@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy.stats import norm
+from support import STUDY, changed
 
 import cevnslab as cl
 from cevnslab.errors import StatisticsError, StudyError, UnknownNameError
@@ -311,3 +313,31 @@ def test_what_a_goal_asks_and_gets_is_shown():
     (answer,) = result.design
     assert (answer.kind, answer.value) == ("crossing", pytest.approx(18.0, rel=1e-6))
     assert "near" in result_text(result)
+
+
+def test_counts_far_from_all_that_is_expected_still_have_an_upper_limit(tmp_path):
+    # 41000 counts where a hundred are expected: several minima, the signal's normalisation pulled by tens of sigma.
+    mine = {
+        **STUDY["detectors"][0],
+        "name": "mine",
+        "bins": 3,
+        "observed": [41000, 32500, 31000],
+        "backgrounds": [
+            {"name": "dark", "off": {"file": "off.dat", "ratio": 1e-3}},
+            {"name": "flat", "ckkd": 1, "uncertainty": 0.1},
+        ],
+        "uncertainties": {"signal": 0.1},
+    }
+    del mine["background_ckkd"]
+    systematics = [
+        {"name": "scale", "on": "signal", "kind": "energy_scale", "width": 0.02},
+        {"name": "flux", "on": ["cevns"], "kind": "normalisation", "width": 0.05, "replaces": ["my-ge.signal"]},
+    ]
+    combined = [{"name": "both", "detectors": ["mine", "my-ge"], "signal": "independent"}]
+    keys = changed({"couplings": ["cevns_strength"], "detectors": [mine, STUDY["detectors"][0]]})
+    keys |= {"systematics": systematics, "combinations": combined}
+    (tmp_path / "off.dat").write_text("counts\n30000\n28000\n29000\n", encoding="utf-8")
+    result = cl.study_from_dict(keys, base=tmp_path).run()
+    for row in result.significances:
+        assert math.isfinite(row.upper_limit)
+        assert row.upper_limit > 0

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from cevnslab.errors import StatisticsError
 from cevnslab.inference.toy_tasks import TOYS_PER_BLOCK, generator
-from cevnslab.likelihood.fit import fit
+from cevnslab.likelihood.fit import Fit, fit
 from cevnslab.likelihood.likelihood import Likelihood
 from cevnslab.likelihood.parameters import Parameter
 from cevnslab.likelihood.samples import Scale
@@ -90,9 +90,18 @@ def signal_normalisations(likelihood: Likelihood, samples: Sequence[str] = ("cev
     return list(dict.fromkeys(names))
 
 
-def chi2_at(likelihood: Likelihood, strength: float) -> float:
-    """chi^2 with the strength held at a value."""
-    return float(_held(likelihood, strength).minimised(np.zeros((1, 0))).chi2[0])
+def chi2_at(likelihood: Likelihood, strength: float, best: Fit | None = None) -> float:
+    """chi^2 with the strength held at a value; from the nuisances of the best fit too, where these are known.
+
+    Data far from all that is expected have several minima, of which the one around the best fit may be missed.
+    """
+    held = _held(likelihood, strength)
+    lowest = float(held.minimised(np.zeros((1, 0))).chi2[0])
+    if best is None:
+        return lowest
+    values = {parameter.name: parameter.value for parameter in best.parameters if parameter.name != STRENGTH}
+    starts = [(values.get(each.name, each.centre) - each.centre) / each.unit for each in held.parameters]
+    return min(lowest, float(held.minimised(np.zeros((1, 0)), starts=np.array([starts])).chi2[0]))
 
 
 def significance(
@@ -143,11 +152,11 @@ def upper_limit(likelihood: Likelihood, samples: Sequence[str] = ("cevns",), con
     level = NormalDist().inv_cdf(confidence_level) ** 2
     low = 1 + best.parameter(STRENGTH).value
     high = max(2 * low, 1.0)
-    while chi2_at(free, high) - best.chi2 < level:
+    while chi2_at(free, high, best) - best.chi2 < level:
         high *= 2
         if high > LARGEST_STRENGTH:
             return math.inf
-    return float(brentq(lambda strength: chi2_at(free, strength) - best.chi2 - level, low, high, rtol=1e-10))
+    return float(brentq(lambda strength: chi2_at(free, strength, best) - best.chi2 - level, low, high, rtol=1e-10))
 
 
 # by pseudo-experiments ------------------------------------------------------------------------------------------------

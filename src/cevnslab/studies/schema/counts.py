@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag
 
 from cevnslab.errors import StudyError
-from cevnslab.studies.schema.base import BackgroundRate, FilePath, Model, Name, Positive, Width, kind_of, require_unique
+from cevnslab.studies.schema.base import BackgroundRate, FilePath, Model, Name, Width, kind_of, require_unique
 
 RESERVED = ("signal", "cevns", "electron")
 """Names of what is no background."""
@@ -48,7 +48,7 @@ class OffCounts(Model):
     """Counts of a run without the beam, from which a background is known bin by bin."""
 
     file: FilePath = Field(description="columns as in a file of observed counts, of the axes named here")
-    ratio: Positive = Field(description="live time with the beam over that of this run")
+    ratio: Annotated[float, Field(ge=1e-6, le=1e6)] = Field(description="live time with the beam over that of this run")
     axes: Annotated[list[str], Field(min_length=1)] | None = Field(
         None, description="those on which the counts are known, flat along the others; all unless given"
     )
