@@ -23,7 +23,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 def _printer(module: str, name: str) -> Renderer:
     """A function that prints, imported when it is first called."""
-    return lambda *shown, **options: getattr(importlib.import_module(module), name)(*shown, **options)
+    return lambda *arguments, **options: getattr(importlib.import_module(module), name)(*arguments, **options)
 
 
 register("Result", "text", _printer("cevnslab.reports.tables", "limits_text"))

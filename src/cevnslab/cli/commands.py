@@ -241,8 +241,8 @@ def export(
     """Export results or a study: HEPData tables, a pyhf workspace, BibTeX of what to cite."""
     from cevnslab.reports.exports import export as write
 
-    made = write(source, form.value, output, detectors=detector or [], at=at or [], check=check, data=data)
-    say(made, end="")
+    written = write(source, form.value, output, detectors=detector or [], at=at or [], check=check, data=data)
+    say(written, end="")
 
 
 @app.command()

@@ -39,8 +39,8 @@ class StandardModelFit:
 
 def free_signal(name: str, likelihood: Likelihood, response: Response) -> Likelihood:
     """The likelihood of a detector with a free normalisation of the signal and nominal shapes."""
-    kept = {f"{name}.{short}" for short in (SIGNAL, OFFSET, *response.backgrounds)}
-    fixed = [parameter.name for parameter in likelihood.parameters if parameter.name not in kept]
+    free = {f"{name}.{short}" for short in (SIGNAL, OFFSET, *response.backgrounds)}
+    fixed = [parameter.name for parameter in likelihood.parameters if parameter.name not in free]
     return likelihood.with_widths({**dict.fromkeys(fixed, 0.0), f"{name}.{SIGNAL}": np.inf})
 
 

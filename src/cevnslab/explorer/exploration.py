@@ -125,10 +125,10 @@ class Exploration:
         values = {**self.values, key: slider.check(value)}
         if value == slider.value:
             del values[key]
-        moved, analyses = self._variations.at(values)
+        study, analyses = self._variations.at(values)
         for analysis in analyses.values():  # a response that cannot be folded is refused before anything is drawn
             _ = analysis.likelihood
-        self._moved, self.analyses, self.values = moved, analyses, values
+        self._moved, self.analyses, self.values = study, analyses, values
 
     def value(self, key: str) -> float:
         """Where a slider stands."""

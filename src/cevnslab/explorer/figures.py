@@ -63,7 +63,7 @@ def _figure(title: str, y_label: str, **options: Any) -> Any:
     """An empty figure without tools: they would be tab stops without a name, and catch the finger that scrolls."""
     from bokeh.plotting import figure
 
-    made = figure(
+    plot = figure(
         title=title,
         y_axis_label=y_label,
         sizing_mode="stretch_both",
@@ -73,22 +73,22 @@ def _figure(title: str, y_label: str, **options: Any) -> Any:
         output_backend="canvas",
         **options,
     )
-    made.title.text_font_size = "13px"
-    made.background_fill_alpha = made.border_fill_alpha = 0.0
-    return made
+    plot.title.text_font_size = "13px"
+    plot.background_fill_alpha = plot.border_fill_alpha = 0.0
+    return plot
 
 
-def _legend_below(made: Any, columns: int) -> None:
+def _legend_below(plot: Any, columns: int) -> None:
     from bokeh.models import Legend
 
     legend = Legend(
-        items=[item for each in made.legend for item in each.items], orientation="horizontal", ncols=columns
+        items=[item for each in plot.legend for item in each.items], orientation="horizontal", ncols=columns
     )
-    for each in list(made.legend):
-        made.center.remove(each)
+    for each in list(plot.legend):
+        plot.center.remove(each)
     legend.update(click_policy="hide", location="left", label_text_font_size="11px", label_height=14, glyph_height=14)
     legend.update(background_fill_alpha=0.0, border_line_alpha=0.0, margin=0, padding=2, spacing=2, label_standoff=3)
-    made.add_layout(legend, "below")
+    plot.add_layout(legend, "below")
 
 
 LONGEST_LABEL = 20
@@ -116,12 +116,12 @@ class _Fed:
     def __init__(self) -> None:
         self._last: dict[str, tuple[object, ...]] = {}
 
-    def changed(self, name: str, *drawn: object) -> bool:
+    def changed(self, name: str, *content: object) -> bool:
         """Whether something else is to be drawn, which is remembered; arrays and records by identity."""
         known = self._last.get(name, ())
-        self._last[name] = drawn
-        return len(known) != len(drawn) or not all(
-            a == b if isinstance(b, float) else a is b for a, b in zip(known, drawn, strict=True)
+        self._last[name] = content
+        return len(known) != len(content) or not all(
+            a == b if isinstance(b, float) else a is b for a, b in zip(known, content, strict=True)
         )
 
 
@@ -254,8 +254,8 @@ class _Spectrum:
         for name, values in sums.items():
             self.steps[name].data = _stairs(counts.edges, values)
         centres = (counts.edges[1:] + counts.edges[:-1]) / 2
-        seen = np.empty(0) if counts.observed is None else _positive(counts.observed)
-        self.observed.data = {"x": centres[: len(seen)], "y": seen}
+        observed = np.empty(0) if counts.observed is None else _positive(counts.observed)
+        self.observed.data = {"x": centres[: len(observed)], "y": observed}
         for label in ("observed", "all, Standard Model"):
             self.items[label].visible = counts.observed is not None
         highest = max(float(np.max(values)) for values in [*sums.values(), counts.observed] if values is not None)

@@ -45,9 +45,9 @@ def toolkit() -> tuple[Any, Any]:
 class KeyControl:
     """One key: a number to type and a slider to move, which follow each other."""
 
-    def __init__(self, slider: Slider, value: float, moved: Callable[[str, float], None]) -> None:
+    def __init__(self, slider: Slider, value: float, on_move: Callable[[str, float], None]) -> None:
         _, material = toolkit()
-        self.slider, self._moved, self._following = slider, moved, False
+        self.slider, self._moved, self._following = slider, on_move, False
         self.number = material.FloatInput(
             label=slider.label,
             value=value,

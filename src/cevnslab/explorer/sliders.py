@@ -112,11 +112,11 @@ def sliders(study: Study) -> tuple[Slider, ...]:
     whole = {key: value for key, value in content.items() if key in ("exposure_years", "exposure_hours")}
     if "uncertainties" in content:
         whole["uncertainties"] = content["uncertainties"]
-    made = list(_of(whole, "", ""))
+    sliders = list(_of(whole, "", ""))
     for name, detector in detectors.items():
         if "dataset" not in detector:
-            made += _of(detector, name, f"detectors.{name}.")
-    return tuple(made)
+            sliders += _of(detector, name, f"detectors.{name}.")
+    return tuple(sliders)
 
 
 def _of(content: Mapping[str, Any], owner: str, prefix: str) -> Iterator[Slider]:

@@ -56,8 +56,8 @@ def figure_specs(result: Result) -> list[FigureSpec]:
     """The figures of a result: those that its study lists, or one of each kind that it computed."""
     listed = result.study.get("figures")
     specs = _one_of_each_kind(result) if listed is None else [FigureSpec.read(content) for content in listed]
-    shown = {panel.kind for spec in specs for panel in spec.panels}
-    return specs + [spec for spec in _always(result) if not {panel.kind for panel in spec.panels} & shown]
+    listed_kinds = {panel.kind for spec in specs for panel in spec.panels}
+    return specs + [spec for spec in _always(result) if not {panel.kind for panel in spec.panels} & listed_kinds]
 
 
 def _panel(kind: type[DrawnPanel], **keys: Any) -> DrawnPanel:
@@ -118,11 +118,11 @@ def sheet(result: Result, spec: FigureSpec, explained: set[tuple[str, ...]] | No
 
     `explained` holds the labels of legends that stand elsewhere: they are not repeated, and this sheet's are added.
     """
-    made = Sheet(len(spec.panels), spec.columns, explained)
-    for cell, panel in zip(made.cells, spec.panels, strict=True):
+    drawing = Sheet(len(spec.panels), spec.columns, explained)
+    for cell, panel in zip(drawing.cells, spec.panels, strict=True):
         panel.draw(cell, result)
-    made.finish()
-    return made
+    drawing.finish()
+    return drawing
 
 
 def draw(result: Result, spec: FigureSpec | Mapping[str, Any], *, style_file: str | Path | None = None) -> Figure:
@@ -135,6 +135,6 @@ def draw(result: Result, spec: FigureSpec | Mapping[str, Any], *, style_file: st
 
     figure = spec if isinstance(spec, FigureSpec) else FigureSpec.read({"name": "figure", **spec})
     with style.styled(style.settings(style_file)):
-        drawn = sheet(result, figure).figure
-        drawn.set_dpi(matplotlib.rcParams["figure.dpi"])
-    return drawn
+        drawing = sheet(result, figure).figure
+        drawing.set_dpi(matplotlib.rcParams["figure.dpi"])
+    return drawing

@@ -13,8 +13,8 @@ from cevnslab.studies.coverage import Coverage
 def coverage_sheet(coverage: Coverage) -> Sheet:
     """One panel per coupling, a line per detector, statistic and convention; settings come from the rcParams."""
     names = list(dict.fromkeys(point.coupling for point in coverage.points))
-    made = Sheet(len(names), 3)
-    for cell, name in zip(made.cells, names, strict=True):
+    sheet = Sheet(len(names), 3)
+    for cell, name in zip(sheet.cells, names, strict=True):
         axes = cell.axes
         points = [point for point in coverage.points if point.coupling == name]
         info = CouplingInfo(**coverage.couplings[name])
@@ -22,13 +22,13 @@ def coverage_sheet(coverage: Coverage) -> Sheet:
         lines = dict.fromkeys((p.detector, p.channels, p.statistic, p.convention) for p in points)
         several = len({line[2:] for line in lines}) > 1
         for number, line in enumerate(lines):
-            own = [p for p in points if (p.detector, p.channels, p.statistic, p.convention) == line]
-            own.sort(key=lambda p: p.true_value)
+            line_points = [p for p in points if (p.detector, p.channels, p.statistic, p.convention) == line]
+            line_points.sort(key=lambda p: p.true_value)
             text = formula_text(coverage.labels.get(line[0], line[0]))
             axes.errorbar(
-                [p.true_value * factor for p in own],
-                [100 * p.coverage for p in own],
-                yerr=[100 * p.coverage_error for p in own],
+                [p.true_value * factor for p in line_points],
+                [100 * p.coverage for p in line_points],
+                yerr=[100 * p.coverage_error for p in line_points],
                 color=style.DETECTOR_COLOURS[number % len(style.DETECTOR_COLOURS)],
                 linestyle=style.LINE_STYLES[number % len(style.LINE_STYLES)],
                 marker=".",
@@ -41,5 +41,5 @@ def coverage_sheet(coverage: Coverage) -> Sheet:
         axes.set_ylabel(f"coverage of the {level_text({points[0].confidence_level}, '%')} interval (%)")
         axes.set_title("; ".join(dict.fromkeys(p.convention for p in points)) if not several else "")
         cell.legend(None)
-    made.finish()
-    return made
+    sheet.finish()
+    return sheet

@@ -48,10 +48,10 @@ def power_of_ten(largest: float, natural: int) -> int:
     """
     if not largest > 0:
         return natural
-    own = math.floor(math.log10(largest) + 1e-9)
-    if natural == 0 and -2 <= own <= 2:
+    exponent = math.floor(math.log10(largest) + 1e-9)
+    if natural == 0 and -2 <= exponent <= 2:
         return 0
-    return natural if 0 <= own - natural <= 2 else own
+    return natural if 0 <= exponent - natural <= 2 else exponent
 
 
 def axis_scale(info: CouplingInfo, largest: float) -> tuple[float, str]:

@@ -177,7 +177,7 @@ class Sheet:
         for number, cell in enumerate(self.cells):
             box, whole = self._box(number), extent(cell.all_axes(), renderer)
             over = (box.left - whole.left, whole.right - box.right, box.bottom - whole.bottom, whole.top - box.top)
-            needed = [max(old, new) for old, new in zip(needed, over, strict=True)]
+            needed = [max(old, wider) for old, wider in zip(needed, over, strict=True)]
         if max(needed) <= NOTHING_IN:
             return False
         self.margins = [

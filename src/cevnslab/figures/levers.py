@@ -21,8 +21,8 @@ def levers_sheet(levers: Sequence[Lever], quantity: str = "upper") -> Sheet:
     Settings come from the rcParams.
     """
     panels = list(dict.fromkeys((lever.detector, lever.coupling) for lever in levers))
-    made = Sheet(len(panels), 3)
-    for cell, (detector, coupling) in zip(made.cells, panels, strict=True):
+    sheet = Sheet(len(panels), 3)
+    for cell, (detector, coupling) in zip(sheet.cells, panels, strict=True):
         bars = [
             (lever.key.removeprefix(f"detectors.{detector}."), lever.elasticity)
             for lever in levers
@@ -38,5 +38,5 @@ def levers_sheet(levers: Sequence[Lever], quantity: str = "upper") -> Sheet:
         cell.axes.axvline(0, color="0.3", linewidth=0.8)
         cell.axes.set_xlabel(f"d ln({quantity} end)/d ln(key)" if quantity != "width" else "d ln(width)/d ln(key)")
         cell.axes.set_title(f"{detector}, {coupling}")
-    made.finish()
-    return made
+    sheet.finish()
+    return sheet

@@ -67,17 +67,17 @@ def run_tasks(
     the order in which blocks end, or on what was kept. `what` stands before the bar. Raises `StorageError` where a
     block cannot be kept, and what the mapper and the tasks raise.
     """
-    kept = BlockStore(store)
+    blocks = BlockStore(store)
     names = [task.digest() for task in tasks]
     jobs = [(task, name, block) for task, name in zip(tasks, names, strict=True) for block in range(task.blocks)]
-    results: list[Arrays | None] = [kept.read(name, block) for _, name, block in jobs]
+    results: list[Arrays | None] = [blocks.read(name, block) for _, name, block in jobs]
     missing = [position for position, result in enumerate(results) if result is None]
     with progress_bar(what, len(jobs), always=True) as advance:
         advance(len(jobs) - len(missing))
         for index, result in mapper([(jobs[position][0], jobs[position][2]) for position in missing]):
             _, name, block = jobs[missing[index]]
             results[missing[index]] = result
-            kept.keep(name, block, result)
+            blocks.keep(name, block, result)
             advance(1)
     finished = iter([result for result in results if result is not None])
     return [[next(finished) for _ in range(task.blocks)] for task in tasks]

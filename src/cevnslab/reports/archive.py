@@ -111,17 +111,17 @@ def _independent(rows: Sequence[_Rows], result: Result) -> tuple[Variable, ...]:
     """What runs along the rows: variables and bins first, then numbers that are not always the same."""
     first = rows[0]
     columns = [column for column in first.columns if column.role == "along"]
-    made = [Variable(_label(c, first), _unit(c, first, result), _joined(rows, c)) for c in columns]
+    variables = [Variable(_label(c, first), _unit(c, first, result), _joined(rows, c)) for c in columns]
     ends = [[column for column in first.columns if column.role == role] for role in ("low", "high")]
     for low, high in zip(*ends, strict=True):
         bins = list(zip(_joined(rows, low), _joined(rows, high), strict=True))
         if all(end is not None for pair in bins for end in pair):
-            made.append(Variable(_label(low, first), _unit(low, first, result), bins))
+            variables.append(Variable(_label(low, first), _unit(low, first, result), bins))
     for column in (column for column in first.columns if column.role == "number"):
         numbers = _joined(rows, column)
         if len(set(numbers)) > 1:
-            made.append(Variable(_label(column, first), "", numbers))
-    return tuple(made)
+            variables.append(Variable(_label(column, first), "", numbers))
+    return tuple(variables)
 
 
 def _dependent(rows: Sequence[_Rows], series: Column | None, result: Result) -> Iterator[Variable]:

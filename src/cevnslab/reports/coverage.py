@@ -39,13 +39,13 @@ def save_coverage(coverage: Coverage, directory: Path) -> tuple[Path, int]:
         earlier = load_coverage(folder)
     except InputFileError as fault:
         notice(f"{fault}; it is replaced")
-    kept: tuple[CoveragePoint, ...] = ()
+    earlier_points: tuple[CoveragePoint, ...] = ()
     if earlier is not None and all(
         earlier.provenance.get(key) == coverage.provenance[key] for key in ("study_sha256", "cevnslab")
     ):
-        kept = earlier.points
-    made = {_identity(point): point for point in (*kept, *coverage.points)}
-    points = sorted(made.values(), key=lambda p: (p.detector, p.channels, p.coupling, p.true_value))
+        earlier_points = earlier.points
+    by_identity = {_identity(point): point for point in (*earlier_points, *coverage.points)}
+    points = sorted(by_identity.values(), key=lambda p: (p.detector, p.channels, p.coupling, p.true_value))
     merged = dataclasses.replace(coverage, points=tuple(points))
     with staged(folder) as staging:
         text = io.StringIO()
@@ -58,16 +58,16 @@ def save_coverage(coverage: Coverage, directory: Path) -> tuple[Path, int]:
         )
         (staging / "figures").mkdir()
         draw_coverage_into(merged, staging / "figures")
-    return folder, 0 if earlier is None or kept else len(earlier.points)
+    return folder, 0 if earlier is None or earlier_points else len(earlier.points)
 
 
 def draw_coverage_into(coverage: Coverage, folder: Path, style: str | Path | None = None) -> list[str]:
     """Draw the figure of a coverage study into a folder and return the file names."""
     from cevnslab.figures.coverage import coverage_sheet
 
-    chosen = settings(style)
-    names = [f"coverage.{ending}" for ending in formats(chosen)]
-    with styled(chosen), drawing_errors("coverage"):
+    rc = settings(style)
+    names = [f"coverage.{ending}" for ending in formats(rc)]
+    with styled(rc), drawing_errors("coverage"):
         sheet = coverage_sheet(coverage)
         for name in names:
             sheet.save(folder / name)

@@ -33,7 +33,7 @@ def describe(study: Study) -> str:
             f"  critical values from {options.toys} pseudo-experiments per true value, seed {options.seed}; "
             f"{options.convention}"
         )
-    lines += [f"  coupling {new.name} ({new.unit}): {new.description}" for new in study.couplings]
+    lines += [f"  coupling {coupling.name} ({coupling.unit}): {coupling.description}" for coupling in study.couplings]
     for name in file.plugins:
         lines.append(f"  plugin {name}: Python code that every run of this study executes (and this check did)")
     if file.profile:
@@ -103,7 +103,7 @@ def _describe_sizes(study: Study) -> list[str]:
         most = max(size.toy_bytes for size in each)
         lines.append(f"  memory: {bytes_text(most)} for {toys} pseudo-experiments at once in each process")
     again = sum(len(scan.points) for scan in study.file.scans)
-    again += sum(asked.x.points * asked.y.points for asked in study.file.maps)
+    again += sum(plane.x.points * plane.y.points for plane in study.file.maps)
     return [*lines, *([f"  {_count(again, 'point')} of scans and maps, a study each"] if again else [])]
 
 

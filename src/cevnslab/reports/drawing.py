@@ -107,12 +107,12 @@ def _draw_what_is_sent(pipe: Any, counter: Any) -> None:
     from cevnslab.figures.style import styled
 
     result, specs, folder, settings = pipe.recv()
-    drawn = set()
+    done = set()
     with suppress(Exception), styled(settings):
         for position in _take(counter, len(specs)):
             draw_one(result, specs[position], folder)
-            drawn.add(position)
-    pipe.send(drawn)
+            done.add(position)
+    pipe.send(done)
 
 
 @contextmanager
@@ -121,11 +121,11 @@ def helper() -> Iterator[Helper | None]:
     if sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2 or threading.active_count() > 1:
         yield None
         return
-    made = Helper()
+    helper = Helper()
     try:
-        yield made
+        yield helper
     finally:
-        made.close()
+        helper.close()
 
 
 def draw_one(result: Result, spec: FigureSpec, folder: Path) -> None:
@@ -135,9 +135,9 @@ def draw_one(result: Result, spec: FigureSpec, folder: Path) -> None:
     from cevnslab.figures.catalogue import sheet
 
     with drawing_errors(spec.name):
-        drawn = sheet(result, spec)
+        page = sheet(result, spec)
         for ending in formats(matplotlib.rcParams):
-            drawn.save(folder / f"{spec.name}.{ending}")
+            page.save(folder / f"{spec.name}.{ending}")
 
 
 @contextmanager

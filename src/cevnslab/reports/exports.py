@@ -117,14 +117,14 @@ def _workspace(source: str, detectors: Sequence[str], at: Sequence[str], check: 
     return json.dumps(workspace, indent=1, allow_nan=False) + "\n"
 
 
-def parse_couplings(given: Sequence[str]) -> Mapping[str, float]:
+def parse_couplings(texts: Sequence[str]) -> Mapping[str, float]:
     """Couplings and values from texts such as ``q_ee=3e-9``; `StudyError` for anything else.
 
     >>> parse_couplings(["q_ee=3e-9", "q_mumu=0"])
     {'q_ee': 3e-09, 'q_mumu': 0.0}
     """
     values: dict[str, float] = {}
-    for text in given:
+    for text in texts:
         name, sign, number = text.partition("=")
         try:
             value = float(number)

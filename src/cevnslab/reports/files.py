@@ -37,13 +37,13 @@ def save(result: Result, directory: Path, *, style: str | Path | None = None, dr
     Tables come first: a fault while figures are drawn (`FigureError`) leaves them, and `redraw` draws from them later.
     Files of the result that stood in the folder go before.
     """
-    chosen = settings(style)
+    rc = settings(style)
     folder = prepare(directory, result.name)
     check_places(folder, FILES)
     with writing(folder) as work:
         # The helper draws while the tables are written here.
         drawing = Drawing.begin(result, work.part("drawn") / "figures", style, drawn_by)
-        _write_tables(result, work.part("tables"), figure_files(result, chosen))
+        _write_tables(result, work.part("tables"), figure_files(result, rc))
         with locked(folder):
             work.commit("tables", last=RESULT, stale=_earlier_files(folder))
             # Whatever happens to the figures, the numbers are safe from here on.
@@ -87,10 +87,10 @@ def announce_replacement(folder: Path, sha256: str) -> None:
     with suppress(InputFileError):
         record = _read_json(folder / PROVENANCE)
     if record.get("study_sha256") != sha256:
-        made = ""
+        origin = ""
         with suppress(ValueError):
-            made = f" of {datetime.date.fromisoformat(str(record.get('date'))[:10])}"
-        notice(f"the results{made} in {folder} are of other keys or files; this run replaces them")
+            origin = f" of {datetime.date.fromisoformat(str(record.get('date'))[:10])}"
+        notice(f"the results{origin} in {folder} are of other keys or files; this run replaces them")
 
 
 def csv_texts(result: Result) -> Iterator[tuple[str, str]]:

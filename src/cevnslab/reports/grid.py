@@ -74,12 +74,12 @@ class Grid:
         if len(dropped) == len(self.columns):
             del dropped[0]
         kept = [number for number in range(len(self.columns)) if number not in dropped]
-        said = tuple(f"{self.columns[number]}: {value}" for number, value in dropped.items() if value)
+        constants = tuple(f"{self.columns[number]}: {value}" for number, value in dropped.items() if value)
         return replace(
             self,
             columns=tuple(self.columns[number] for number in kept),
             rows=tuple(tuple(row[number] for number in kept) for row in self.rows),
-            constant=(*self.constant, *said),
+            constant=(*self.constant, *constants),
         )
 
 
@@ -95,8 +95,8 @@ def grid_text(grid: Grid, width: int | None = None) -> str:
     lines = _table_lines(grid, folded_to=None)
     if width is not None and max(map(len, lines)) > width:
         lines = _table_lines(grid, folded_to=width)
-    said = [f"({'; '.join(grid.constant)})"] if grid.constant else []
-    above, below = [grid.title, *said], list(grid.notes)
+    constants = [f"({'; '.join(grid.constant)})"] if grid.constant else []
+    above, below = [grid.title, *constants], list(grid.notes)
     if width is not None:
         above, below = ([line for text in texts for line in textwrap.wrap(text, width)] for texts in (above, below))
     return "\n".join([*above, *lines, *below])

@@ -54,18 +54,18 @@ def _variable(column: Variable, dependent: bool) -> dict[str, Any]:
         if error:  # the archive refuses an error of zero
             cell["errors"] = [{"symerror": float(error)}]
         values.append(cell)
-    made: dict[str, Any] = {"header": header, "values": values}
+    variable: dict[str, Any] = {"header": header, "values": values}
     if dependent and column.qualifiers:
-        made["qualifiers"] = [{"name": name, "value": _number(value)} for name, value in column.qualifiers.items()]
-    return made
+        variable["qualifiers"] = [{"name": name, "value": _number(value)} for name, value in column.qualifiers.items()]
+    return variable
 
 
-def _unique(name: str, number: int, taken: set[str]) -> str:
+def _unique(name: str, number: int, names: set[str]) -> str:
     """A name that is short enough and not taken; the number of the table makes one that is."""
     short = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 6]}... {number}"
-    if len(short) > LONGEST_NAME or short in taken:
+    if len(short) > LONGEST_NAME or short in names:
         short = f"{name[: LONGEST_NAME - 10]} #{number}"
-    taken.add(short)
+    names.add(short)
     return short
 
 
@@ -79,14 +79,14 @@ def _documents(result: Result) -> dict[str, list[Any]]:
         + (f" Based on {', '.join(papers)}." if papers else "")
     )
     files: dict[str, list[Any]] = {SUBMISSION: [{"comment": comment}]}
-    taken: set[str] = set()
+    names: set[str] = set()
     for number, table in enumerate(archive_tables(result), start=1):
         slug = re.sub(r"[^a-z0-9]+", "-", table.name.lower()).strip("-")[:60]
         data_file = f"{number:03d}-{slug}.yaml"
         keywords = {"observables": [table.observable], "phrases": PHRASES}
         files[SUBMISSION].append(
             {
-                "name": _unique(table.name, number, taken),
+                "name": _unique(table.name, number, names),
                 "description": table.description,
                 "keywords": [
                     {"name": name, "values": [value[:LONGEST_KEYWORD] for value in values]}

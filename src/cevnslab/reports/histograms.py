@@ -27,15 +27,15 @@ def _library() -> Any:
 
 def _histogram(name: str, axis: tuple[str, str], edges: NDArray[np.float64], rows: Mapping[str, Any]) -> Histogram:
     hist = _library()
-    made = hist.Hist(
+    histogram = hist.Hist(
         hist.axis.StrCategory(list(rows), name="component", label="component"),
         hist.axis.Variable(edges, name=axis[0], label=axis[1], underflow=False, overflow=False),
         storage=hist.storage.Double(),
         name=name,
         label="counts",
     )
-    made.view()[...] = np.array(list(rows.values()))
-    return made
+    histogram.view()[...] = np.array(list(rows.values()))
+    return histogram
 
 
 def spectra(result: Result) -> dict[str, Histogram]:
@@ -46,12 +46,12 @@ def spectra(result: Result) -> dict[str, Histogram]:
     Raises `MissingExtraError` where the library is not installed.
     """
     axis = ("recoil_energy_kev", "reconstructed recoil energy (keV)")
-    found = {}
+    histograms = {}
     for s in result.spectra:
         channels = result.detectors[s.detector].channels.split("+")
         rows = {**{channel: getattr(s, channel) for channel in channels}, "background": s.background}
-        found[s.detector] = _histogram(s.detector, axis, s.bin_edges_kev, rows)
-    return found
+        histograms[s.detector] = _histogram(s.detector, axis, s.bin_edges_kev, rows)
+    return histograms
 
 
 def data_spectra(result: Result) -> dict[tuple[str, str], Histogram]:

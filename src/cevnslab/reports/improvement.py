@@ -53,7 +53,7 @@ def reach(segments: Segments) -> float:
 def improvements(result: Result) -> list[Improvement]:
     """Every claim that the result can be held against; none for a result without the paper's detectors."""
     entry: Mapping[str, Any] = published("improvement") or {"claims": []}
-    kept = {
+    limits = {
         (row["detector"], row["coupling"]): tuple((float(low), float(high)) for low, high in row["segments"])
         for row in stored()["limits"]
     }
@@ -63,7 +63,7 @@ def improvements(result: Result) -> list[Improvement]:
             found = [
                 x for x in result.limits if x.coupling == name and x.detector in claim["detectors"] and x.has_limits
             ]
-            if not found or (claim["reference"], name) not in kept:
+            if not found or (claim["reference"], name) not in limits:
                 continue
             best = min(found, key=lambda limit: reach(limit.segments))
             rows.append(
@@ -73,7 +73,7 @@ def improvements(result: Result) -> list[Improvement]:
                     best.detector,
                     best.segments,
                     claim["reference"],
-                    kept[claim["reference"], name],
+                    limits[claim["reference"], name],
                     claim["claim"],
                     (claim["agrees"][0], claim["agrees"][1]),
                 )

@@ -36,15 +36,15 @@ def study_schema() -> Schema:
     >>> "ess-ge" in schema["$defs"]["Detector"]["properties"]["preset"]["enum"]
     True
     """
-    made: Schema = StudyFile.model_json_schema(by_alias=True)
-    definitions: Schema = made["$defs"]
-    models = {**definitions, "StudyFile": made}
+    whole: Schema = StudyFile.model_json_schema(by_alias=True)
+    definitions: Schema = whole["$defs"]
+    models = {**definitions, "StudyFile": whole}
     _name_couplings(models)
     _name_sources(models)
     _name_detectors(models)
     return {
         "$schema": DIALECT,
-        **made,
+        **whole,
         "title": "cevnslab study",
         "description": "A study file of cevnslab: what to compute.",
     }
@@ -52,7 +52,10 @@ def study_schema() -> Schema:
 
 def _name_couplings(models: Mapping[str, Schema]) -> None:
     """Offer the couplings' names; others are allowed, since plugins and mediators' labels bring their own."""
-    described = [{"const": new.name, "description": f"{new.description} ({new.unit})"} for new in COUPLINGS.values()]
+    described = [
+        {"const": coupling.name, "description": f"{coupling.description} ({coupling.unit})"}
+        for coupling in COUPLINGS.values()
+    ]
     models["StudyFile"]["$defs"]["CouplingName"] = {
         "anyOf": [
             {"title": "a coupling of cevnslab", "oneOf": described},
@@ -69,14 +72,14 @@ def _name_couplings(models: Mapping[str, Schema]) -> None:
     listed["items"] = {"anyOf": [named, {"$ref": "#/$defs/Mediator"}]}
 
 
-def _replaced(found: Any, old: Schema, new: Schema) -> Any:
+def _replaced(part: Any, old: Schema, new: Schema) -> Any:
     """A schema with every part that is a plain `old` made `new`."""
-    if isinstance(found, dict):
-        plain = {key: value for key, value in found.items() if key not in ("title", "description")}
+    if isinstance(part, dict):
+        plain = {key: value for key, value in part.items() if key not in ("title", "description")}
         if plain == old:
-            return {**found, **new} if plain != found else dict(new)
-        return {key: _replaced(value, old, new) for key, value in found.items()}
-    return [_replaced(value, old, new) for value in found] if isinstance(found, list) else found
+            return {**part, **new} if plain != part else dict(new)
+        return {key: _replaced(value, old, new) for key, value in part.items()}
+    return [_replaced(value, old, new) for value in part] if isinstance(part, list) else part
 
 
 def _preset_names(kind: presets.Kind) -> Schema:
@@ -91,20 +94,20 @@ def _name_sources(models: Mapping[str, Schema]) -> None:
     by_type: list[Schema] = []
     for kind, model in SOURCES.items():
         entry = models[model.__name__]
-        said = {key: value for key, value in entry["properties"]["preset"].items() if key == "description"}
-        entry["properties"]["preset"] = {**said, "type": "string", "enum": of_type[kind]}
+        description = {key: value for key, value in entry["properties"]["preset"].items() if key == "description"}
+        entry["properties"]["preset"] = {**description, "type": "string", "enum": of_type[kind]}
         entry["anyOf"] = [{"required": ["preset"]}, {"required": entry.pop("required")}]
         typed = {"properties": {"type": entry["properties"]["type"]}, "required": ["type"]}
         preset = {"properties": {"preset": {"enum": of_type[kind]}}, "required": ["preset"]}
         by_type.append({"if": {"anyOf": [typed, preset]}, "then": {"$ref": f"#/$defs/{model.__name__}"}})
     kinds: Schema = {"properties": {"type": {"enum": list(SOURCES)}, "preset": _preset_names("sources")}}
     either = [{"required": ["type"]}, {"required": ["preset"]}]
-    own = {"type": "object", **kinds, "anyOf": either, "allOf": by_type}
-    models["StudyFile"]["$defs"]["Source"] = {"anyOf": [_preset_names("sources"), own]}
+    by_keys = {"type": "object", **kinds, "anyOf": either, "allOf": by_type}
+    models["StudyFile"]["$defs"]["Source"] = {"anyOf": [_preset_names("sources"), by_keys]}
     for name in ("StudyFile", "Detector"):
         properties = models[name]["properties"]
-        said = {key: value for key, value in properties["source"].items() if key == "description"}
-        properties["source"] = {**said, "$ref": "#/$defs/Source"}
+        description = {key: value for key, value in properties["source"].items() if key == "description"}
+        properties["source"] = {**description, "$ref": "#/$defs/Source"}
 
 
 def _name_detectors(models: Mapping[str, Schema]) -> None:
@@ -114,8 +117,8 @@ def _name_detectors(models: Mapping[str, Schema]) -> None:
     projected = [name for name in presets.names("detectors") if name not in measured]
     for model, names in (("Detector", projected), ("Experiment", measured)):
         entry = models[model]
-        said = {key: value for key, value in entry["properties"]["preset"].items() if key == "description"}
-        entry["properties"]["preset"] = {**said, "type": "string", "enum": names}
+        description = {key: value for key, value in entry["properties"]["preset"].items() if key == "description"}
+        entry["properties"]["preset"] = {**description, "type": "string", "enum": names}
         entry["anyOf"] = [{"required": ["preset"]}, {"required": entry.pop("required")}]
     # One branch or the other: an editor then speaks of the right one alone.
     data = {"properties": {"preset": {"enum": measured}}, "required": ["preset"]}

@@ -246,21 +246,21 @@ def keys_text(name: str | None = None) -> str:
                 lines.append("")
         return "\n".join(lines)
     known = paths()
-    asked = name.split(".")
-    chosen = [path for path in known if path == name or path.endswith(f".{name}")]
-    if not chosen and len(asked) > 1:
-        chosen = [path for path in known if path.startswith(f"{asked[0]}.") and path.endswith(f".{asked[-1]}")]
-    if not chosen:
-        raise UnknownNameError(f"no key '{name}'; {nearest(asked[-1], {path.split('.')[-1] for path in known})}")
-    below = [path for path in known if any(path.startswith(f"{each}.") for each in chosen)]
-    shown = [path for path in known if path in chosen or path in below]
-    return "\n".join(line for path in shown for key in known[path] for line in _lines(path, key, width)) + "\n"
+    parts = name.split(".")
+    matches = [path for path in known if path == name or path.endswith(f".{name}")]
+    if not matches and len(parts) > 1:
+        matches = [path for path in known if path.startswith(f"{parts[0]}.") and path.endswith(f".{parts[-1]}")]
+    if not matches:
+        raise UnknownNameError(f"no key '{name}'; {nearest(parts[-1], {path.split('.')[-1] for path in known})}")
+    below = [path for path in known if any(path.startswith(f"{each}.") for each in matches)]
+    listed = [path for path in known if path in matches or path in below]
+    return "\n".join(line for path in listed for key in known[path] for line in _lines(path, key, width)) + "\n"
 
 
 def _lines(name: str, key: Key, width: int) -> list[str]:
     """A key as an entry: its name and value, then its meaning."""
     value = key.value(lambda model: f"{{{words(model)}}}")
     default = f"default {key.default}" if key.default not in ("", "required") else key.default
-    said = "; ".join(part for part in (value, key.allowed, default) if part)
-    head = textwrap.wrap(f"{name}: {said}", width, initial_indent="  ", subsequent_indent="      ")
+    notes = "; ".join(part for part in (value, key.allowed, default) if part)
+    head = textwrap.wrap(f"{name}: {notes}", width, initial_indent="  ", subsequent_indent="      ")
     return [*head, *textwrap.wrap(key.meaning, width, initial_indent="      ", subsequent_indent="      ")]

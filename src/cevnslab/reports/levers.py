@@ -25,7 +25,7 @@ def save_levers(name: str, levers: Sequence[Lever], directory: Path, style: str 
 
     The table comes first: a fault while the figure is drawn (`FigureError`) leaves it.
     """
-    chosen = settings(style)
+    rc = settings(style)
     folder = prepare(directory, f"{name}{FOLDER_SUFFIX}")
     with writing(folder) as work:
         text = io.StringIO()
@@ -37,9 +37,9 @@ def save_levers(name: str, levers: Sequence[Lever], directory: Path, style: str 
             work.commit("table")
         figures = work.part("drawn") / "figures"
         figures.mkdir()
-        with styled(chosen), drawing_errors("levers"):
+        with styled(rc), drawing_errors("levers"):
             sheet = levers_sheet(levers)
-            for ending in formats(chosen):
+            for ending in formats(rc):
                 sheet.save(figures / f"levers.{ending}")
         with locked(folder):
             work.commit("drawn")

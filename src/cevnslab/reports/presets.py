@@ -19,7 +19,10 @@ def list_presets() -> str:
     lines = []
     for kind in presets.KINDS:
         lines += [f"{kind}:", *(_entry(name, _first_sentence(kind, name)) for name in presets.names(kind))]
-    lines += ["couplings:", *(_entry(new.name, f"({new.unit}) {new.description}") for new in COUPLINGS.values())]
+    lines += [
+        "couplings:",
+        *(_entry(coupling.name, f"({coupling.unit}) {coupling.description}") for coupling in COUPLINGS.values()),
+    ]
     lines += ["couplings with parameters:"]
     lines += [
         "  {name: light_vector, charges: universal, mass_mev: 10, label: g10}    (1) or charges b-l, lmu-ltau",
@@ -49,15 +52,15 @@ def show_preset(name: str) -> str:
         if name in presets.names(kind):
             return presets.text(kind, name)
     if name in COUPLINGS:
-        new = COUPLINGS[name]
+        coupling = COUPLINGS[name]
         # With any YAML parser a mass state is a word, too.
-        words = [[f'"{state}"' if state.isdigit() else state for state in pair] for pair in new.flavours]
+        words = [[f'"{state}"' if state.isdigit() else state for state in pair] for pair in coupling.flavours]
         joined = ", ".join(f"[{alpha}, {beta}]" for alpha, beta in words)
         return (
-            f"# {new.description}; list it under `couplings` of a study\n"
-            f'name: {new.name}\nunit: "{new.unit}"\n'
-            f"scale: {new.scale:g}\n"
-            f"bounds: [{new.bounds[0]:g}, {new.bounds[1]:g}]\nflavours: [{joined}]\n"
+            f"# {coupling.description}; list it under `couplings` of a study\n"
+            f'name: {coupling.name}\nunit: "{coupling.unit}"\n'
+            f"scale: {coupling.scale:g}\n"
+            f"bounds: [{coupling.bounds[0]:g}, {coupling.bounds[1]:g}]\nflavours: [{joined}]\n"
         )
     known = [preset for kind in presets.KINDS for preset in presets.names(kind)] + list(COUPLINGS)
     raise UnknownNameError(f"no preset '{name}'; {nearest(name, known)}")

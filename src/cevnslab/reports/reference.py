@@ -16,10 +16,10 @@ DIGITS = 5
 """Significant digits of polygon vertices: a thousandth of a line's width, a third of the file."""
 
 
-def reference_content(result: Result, kept: Sequence[str] = KEPT) -> dict[str, Any]:
+def reference_content(result: Result, kinds: Sequence[str] = KEPT) -> dict[str, Any]:
     """What is stored of a result of the study `coherent`."""
     plain = to_plain(result)
-    contours = [row for row in plain["contours"] if row["detector"] in kept]
+    contours = [row for row in plain["contours"] if row["detector"] in kinds]
     for row in contours:
         row["polygons"] = [
             [[float(f"{end:.{DIGITS}g}") for end in point] for point in polygon] for polygon in row["polygons"]
@@ -28,8 +28,8 @@ def reference_content(result: Result, kept: Sequence[str] = KEPT) -> dict[str, A
     return {
         "about": "Limits and contours of the study `coherent` (cevnslab reproduce coherent); never edited by hand.",
         "provenance": provenance,
-        "labels": {name: plain["detectors"][name]["label"] for name in kept},
-        "limits": [row for row in plain["limits"] if row["detector"] in kept],
+        "labels": {name: plain["detectors"][name]["label"] for name in kinds},
+        "limits": [row for row in plain["limits"] if row["detector"] in kinds],
         "contours": contours,
     }
 

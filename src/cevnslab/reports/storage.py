@@ -96,13 +96,13 @@ def result_folder(
     """
     missing = _missing(directory / name)
     folder = prepare(directory, name)
-    kept = folder / BLOCKS
-    store = kept / f"{command}-{hashlib.sha256(task.encode()).hexdigest()[:16]}"
+    blocks = folder / BLOCKS
+    store = blocks / f"{command}-{hashlib.sha256(task.encode()).hexdigest()[:16]}"
     try:
         check_places(folder, files)
-        others = _unfinished(kept, command) - {store} if alone else set()
+        others = _unfinished(blocks, command) - {store} if alone else set()
         if others:
-            notice(f"{kept} holds blocks of a run of other keys that did not end; they go when this one ends well")
+            notice(f"{blocks} holds blocks of a run of other keys that did not end; they go when this one ends well")
         with _store(store) as usable:
             try:
                 yield store if usable else None
@@ -115,16 +115,16 @@ def result_folder(
             if abandoned(other):
                 shutil.rmtree(other, ignore_errors=True)
     finally:
-        for place in (store, kept, *missing):
+        for place in (store, blocks, *missing):
             with suppress(OSError):  # not there, or in use
                 place.rmdir()
 
 
-def _unfinished(kept: Path, command: str) -> set[Path]:
+def _unfinished(blocks: Path, command: str) -> set[Path]:
     """The folders of blocks of a kind of command whose processes live no more."""
-    if kept.is_symlink():
+    if blocks.is_symlink():
         return set()
-    return {store for store in kept.glob(f"{command}-*") if not store.is_symlink() and abandoned(store)}
+    return {store for store in blocks.glob(f"{command}-*") if not store.is_symlink() and abandoned(store)}
 
 
 def _missing(folder: Path) -> list[Path]:

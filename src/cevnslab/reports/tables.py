@@ -274,9 +274,9 @@ def design_grid(result: Result) -> Grid:
     """The values of keys that meet the study's goals, and how: a crossing, a jump, or none."""
     rows = []
     for answer in result.design:
-        found = "none" if answer.value is None else f"{answer.value:.4g}"
+        value = "none" if answer.value is None else f"{answer.value:.4g}"
         goal = f"{f'{answer.quantity} {answer.coupling}'.rstrip()} = {answer.goal:.4g}"
-        rows.append((answer.name, answer.key, found, answer.detector, goal, f"{answer.reached:.4g}", answer.kind))
+        rows.append((answer.name, answer.key, value, answer.detector, goal, f"{answer.reached:.4g}", answer.kind))
     notes = ("jump: the goal is passed between two neighbouring values, not met; none: the nearest is shown.",)
     columns = ("goal", "key", "value", "detector", "asked", "reached", "kind")
     return Grid("Design", columns, tuple(rows), frozenset({"value", "reached"}), notes)
@@ -353,10 +353,10 @@ GRIDS: Mapping[str, Callable[[Result], Grid]] = {
 
 def read_in_rows(result: Result) -> dict[str, Grid]:
     """By name, every table with rows that is read row by row; limits and fits are apart."""
-    shown = [table for table in TABLES.values() if (table.on_page or table.name in GRIDS) and result.held(table)]
+    tables = [table for table in TABLES.values() if (table.on_page or table.name in GRIDS) and result.held(table)]
     return {
         table.name: GRIDS[table.name](result) if table.name in GRIDS else described_grid(table, result)
-        for table in shown
+        for table in tables
     }
 
 

@@ -51,122 +51,132 @@ def from_file(path: Path) -> list[Coupling]:
 
 def from_entry_points() -> dict[str, Coupling]:
     """The couplings that installed packages offer, by name."""
-    found: dict[str, Coupling] = {}
+    couplings_by_name: dict[str, Coupling] = {}
     for entry in importlib.metadata.entry_points(group=ENTRY_POINTS):
         where = f"entry point {entry.name} ({entry.value})"
         with users_code(f"{where}:", "does not import"):
             offered = entry.load()
-        for new in _declared({"offered": offered} if isinstance(offered, Coupling) else vars(offered), where):
-            add(found, new, where)
-    return found
+        for coupling in _declared({"offered": offered} if isinstance(offered, Coupling) else vars(offered), where):
+            add(couplings_by_name, coupling, where)
+    return couplings_by_name
 
 
 def _declared(names: Mapping[str, Any], where: str, file: Path | None = None) -> list[Coupling]:
     couplings = list(dict.fromkeys(value for value in names.values() if isinstance(value, Coupling)))
     if not couplings:
         raise PluginError(f"{where}: declares no coupling; a cevnslab.Coupling at its top level is needed")
-    for new in couplings:
-        try_out(new, where, file)
+    for coupling in couplings:
+        try_out(coupling, where, file)
     return couplings
 
 
-def add(registry: dict[str, Coupling], new: Coupling, where: str) -> None:
+def add(registry: dict[str, Coupling], coupling: Coupling, where: str) -> None:
     """Put a coupling into a registry; `PluginError` for a name that is taken."""
-    if new.name in COUPLINGS or new.name in FAMILIES or new.name in registry:
-        raise PluginError(f"{where}: the name '{new.name}' is taken; choose another")
-    registry[new.name] = new
+    if coupling.name in COUPLINGS or coupling.name in FAMILIES or coupling.name in registry:
+        raise PluginError(f"{where}: the name '{coupling.name}' is taken; choose another")
+    registry[coupling.name] = coupling
 
 
-def try_out(new: Coupling, where: str, file: Path | None = None) -> None:
+def try_out(coupling: Coupling, where: str, file: Path | None = None) -> None:
     """Look at a declaration, and evaluate its kernels on a few nuclei; `PluginError` for what cannot be used."""
-    said = f"{where}: coupling {shown(new.name)}"
-    _check_numbers(new, said)
-    _check_words(new, said)
-    _check_flavours(new, said)
-    _check_symbol(new, said)
-    if new.rebuild is None and new.nucleus is None and new.electron is None:
-        raise PluginError(f"{said} has no kernel: give nucleus, electron or both")
+    prefix = f"{where}: coupling {shown(coupling.name)}"
+    _check_numbers(coupling, prefix)
+    _check_words(coupling, prefix)
+    _check_flavours(coupling, prefix)
+    _check_symbol(coupling, prefix)
+    if coupling.rebuild is None and coupling.nucleus is None and coupling.electron is None:
+        raise PluginError(f"{prefix} has no kernel: give nucleus, electron or both")
     targets = [target(formula) for formula in TRIED_ON]
-    if new.rebuild is not None and new.range_of is not None:
+    if coupling.rebuild is not None and coupling.range_of is not None:
         for of in targets:
-            _check_rebuild(new, of, said, file)
+            _check_rebuild(coupling, of, prefix, file)
     recoil = TRIED_AT_KEV
-    if new.nucleus is not None:
+    if coupling.nucleus is not None:
         # Form factors between their ends, with the zeros and signs that they have.
         factors = np.linspace(1.0, -0.1, len(recoil))
         factors[-2] = 0.0
         for of in targets:
             for constituent in of.constituents:
                 arguments = recoil, constituent.nucleus, read_only(factors), read_only(factors)
-                _check(new.nucleus, arguments, f"{said}: its kernel on nuclei ({constituent.nucleus.symbol})", file)
-    if new.electron is not None:
-        _check(new.electron, (recoil,), f"{said}: its kernel on electrons", file)
+                _check(
+                    coupling.nucleus, arguments, f"{prefix}: its kernel on nuclei ({constituent.nucleus.symbol})", file
+                )
+    if coupling.electron is not None:
+        _check(coupling.electron, (recoil,), f"{prefix}: its kernel on electrons", file)
 
 
-def _check_numbers(new: Coupling, said: str) -> None:
-    if not isinstance(new.name, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", new.name):
-        raise PluginError(f"{said}: the name must be letters, digits and _ after a letter")
-    if not isinstance(new.power, int):
-        raise PluginError(f"{said}: the power must be a whole number, got {new.power}")
-    numbers = (new.scale, new.reference, *(new.bounds if isinstance(new.bounds, tuple) else ("none",)))
+def _check_numbers(coupling: Coupling, prefix: str) -> None:
+    if not isinstance(coupling.name, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", coupling.name):
+        raise PluginError(f"{prefix}: the name must be letters, digits and _ after a letter")
+    if not isinstance(coupling.power, int):
+        raise PluginError(f"{prefix}: the power must be a whole number, got {coupling.power}")
+    numbers = (
+        coupling.scale,
+        coupling.reference,
+        *(coupling.bounds if isinstance(coupling.bounds, tuple) else ("none",)),
+    )
     if len(numbers) != 4 or not all(isinstance(value, int | float) and np.isfinite(value) for value in numbers):
-        raise PluginError(f"{said}: scale, reference and the two bounds must be finite numbers, got {numbers}")
-    low, high = new.bounds
-    if not (new.scale > 0 and low < high):
-        raise PluginError(f"{said}: the scale must be above 0 and the bounds must rise")
-    if new.linear and not low <= new.reference <= high:
-        raise PluginError(f"{said}: the Standard Model's value {new.reference:g} is outside the bounds")
+        raise PluginError(f"{prefix}: scale, reference and the two bounds must be finite numbers, got {numbers}")
+    low, high = coupling.bounds
+    if not (coupling.scale > 0 and low < high):
+        raise PluginError(f"{prefix}: the scale must be above 0 and the bounds must rise")
+    if coupling.linear and not low <= coupling.reference <= high:
+        raise PluginError(f"{prefix}: the Standard Model's value {coupling.reference:g} is outside the bounds")
 
 
-def _check_words(new: Coupling, said: str) -> None:
+def _check_words(coupling: Coupling, prefix: str) -> None:
     """Texts reach tables and terminals: one line without control characters, units without separators."""
     for key in ("unit", "symbol", "description", "reference_text", "formula"):
-        text = getattr(new, key)
+        text = getattr(coupling, key)
         if not isinstance(text, str) or not (text == "" or text.isprintable()):
-            raise PluginError(f"{said}: its {key} must be words of one line, got {shown(text)}")
-    if not re.fullmatch(r"[\w%][^,;\"'|]{0,29}", new.unit):
+            raise PluginError(f"{prefix}: its {key} must be words of one line, got {shown(text)}")
+    if not re.fullmatch(r"[\w%][^,;\"'|]{0,29}", coupling.unit):
         raise PluginError(
-            f"{said}: its unit must be at most 30 letters without separators, such as e or 1e-32 cm2 (1 where there is "
-            f"none), got {shown(new.unit)}"
+            f"{prefix}: its unit must be at most 30 letters without separators, such as e or 1e-32 cm2 (1 where there "
+            f"is none), got {shown(coupling.unit)}"
         )
 
 
-def _check_flavours(new: Coupling, said: str) -> None:
+def _check_flavours(coupling: Coupling, prefix: str) -> None:
     def sound(pair: Any) -> bool:
         return isinstance(pair, tuple) and len(pair) == 2 and set(pair) <= set(FLAVOURS)
 
-    if not isinstance(new.flavours, tuple) or not new.flavours or not all(sound(pair) for pair in new.flavours):
-        raise PluginError(f"{said}: flavours must be pairs of {', '.join(FLAVOURS)} such as (('e', 'e'),)")
-    if len({frozenset(pair) for pair in new.flavours}) != len(new.flavours):
-        raise PluginError(f"{said}: a pair of flavours is given twice")
+    if (
+        not isinstance(coupling.flavours, tuple)
+        or not coupling.flavours
+        or not all(sound(pair) for pair in coupling.flavours)
+    ):
+        raise PluginError(f"{prefix}: flavours must be pairs of {', '.join(FLAVOURS)} such as (('e', 'e'),)")
+    if len({frozenset(pair) for pair in coupling.flavours}) != len(coupling.flavours):
+        raise PluginError(f"{prefix}: a pair of flavours is given twice")
 
 
-def _check_symbol(new: Coupling, said: str) -> None:
+def _check_symbol(coupling: Coupling, prefix: str) -> None:
     from matplotlib.mathtext import MathTextParser
 
     try:
-        MathTextParser("path").parse(f"${new.symbol}$")
+        MathTextParser("path").parse(f"${coupling.symbol}$")
     except ValueError:
-        raise PluginError(f"{said}: the symbol '{new.symbol}' is no mathtext that matplotlib can draw") from None
+        raise PluginError(f"{prefix}: the symbol '{coupling.symbol}' is no mathtext that matplotlib can draw") from None
 
 
-def _check_rebuild(new: Coupling, of: Target, said: str, file: Path | None) -> None:
-    assert new.rebuild is not None
-    assert new.range_of is not None
-    with users_code(f"{said}: rebuild or range_of", f"fails on {of.formula}", file):
-        low, own, high = (float(value) for value in new.range_of(of))
-        made = [new.rebuild(of, value) for value in (low, own, high)]
-    if not low <= own <= high or not all(isinstance(each, Target) for each in made):
-        raise PluginError(f"{said}: range_of must give lowest, own and highest value, and rebuild a target for each")
+def _check_rebuild(coupling: Coupling, target: Target, prefix: str, file: Path | None) -> None:
+    assert coupling.rebuild is not None
+    assert coupling.range_of is not None
+    with users_code(f"{prefix}: rebuild or range_of", f"fails on {target.formula}", file):
+        low, standard_model, high = (float(value) for value in coupling.range_of(target))
+        rebuilt = [coupling.rebuild(target, value) for value in (low, standard_model, high)]
+    if not low <= standard_model <= high or not all(isinstance(each, Target) for each in rebuilt):
+        raise PluginError(f"{prefix}: range_of must give lowest, own and highest value, and rebuild a target for each")
 
 
-def _check(kernel: Any, arguments: tuple[Any, ...], said: str, file: Path | None) -> None:
-    with users_code(said, "fails", file), np.errstate(all="ignore"):
+def _check(kernel: Any, arguments: tuple[Any, ...], prefix: str, file: Path | None) -> None:
+    with users_code(prefix, "fails", file), np.errstate(all="ignore"):
         value = np.asarray(kernel(*arguments))
         if np.iscomplexobj(value):
             raise TypeError("it is complex")
         value = value.astype(float)
     if value.shape != arguments[0].shape:
-        raise PluginError(f"{said} has the shape {value.shape} for recoil energies of shape {arguments[0].shape}")
+        raise PluginError(f"{prefix} has the shape {value.shape} for recoil energies of shape {arguments[0].shape}")
     if not np.all(np.isfinite(value)):
-        raise PluginError(f"{said} is not finite at all recoil energies from 0.05 to 200 keV")
+        raise PluginError(f"{prefix} is not finite at all recoil energies from 0.05 to 200 keV")

@@ -19,29 +19,29 @@ def study_registry(file: StudyFile, announce: Callable[[str], None] | None = Non
     Installed packages are only asked where a name is not known otherwise. Raises a `CevnslabError` for a plugin or
     mediator that cannot be used, and for a label that is taken.
     """
-    own: dict[str, Coupling] = {}
+    by_name: dict[str, Coupling] = {}
     for number, name in enumerate(file.plugins, start=1):
         if announce is not None:
             announce(f"runs the plugin {name}")
         with located(f"plugins.{number}"):
-            for new in plugins.from_file(Path(name)):
-                plugins.add(own, new, f"plugin {name}")
+            for each in plugins.from_file(Path(name)):
+                plugins.add(by_name, each, f"plugin {name}")
     for number, entry in enumerate(file.couplings, start=1):
         if not isinstance(entry, Mediator):
             continue
         path = f"couplings.{entry.label or number}"
-        given = {key: value for key, value in entry.model_dump(exclude_none=True).items() if key != "name"}
-        if entry.name == "light_scalar" and "charges" in given:
+        parameters = {key: value for key, value in entry.model_dump(exclude_none=True).items() if key != "name"}
+        if entry.name == "light_scalar" and "charges" in parameters:
             raise StudyError(f"{path}.charges: only a light_vector has charges")
         with located(path):
-            new = FAMILIES[entry.name](**given)
-        if new.name in COUPLINGS or new.name in FAMILIES or new.name in own:
-            raise StudyError(f"{path}.label: '{new.name}' is the name of another coupling; choose another label")
-        own[new.name] = new
-    own = _told_apart(own)
-    known = {**COUPLINGS, **own}
-    wanted = [*file.coupling_names, *file.profile, *(curve.coupling for curve in file.cross_sections)]
-    if any(name not in known and name not in FAMILIES for name in wanted):
+            each = FAMILIES[entry.name](**parameters)
+        if each.name in COUPLINGS or each.name in FAMILIES or each.name in by_name:
+            raise StudyError(f"{path}.label: '{each.name}' is the name of another coupling; choose another label")
+        by_name[each.name] = each
+    by_name = _told_apart(by_name)
+    known = {**COUPLINGS, **by_name}
+    names = [*file.coupling_names, *file.profile, *(curve.coupling for curve in file.cross_sections)]
+    if any(name not in known and name not in FAMILIES for name in names):
         known = {**plugins.from_entry_points(), **known}
     return known
 

@@ -55,14 +55,14 @@ class BandsPanel(PanelWithLegend):
         """
         axes, detectors = cell.axes, self.detectors or list(result.detectors)
         info = result.couplings[self.bands]
-        asked = [band for band in result.bands if band.coupling == self.bands and band.detector in detectors]
-        drawn = [band for band in asked if not _at_wall(band, info)]
-        rows = list(dict.fromkeys((band.detector, band.confidence_level) for band in asked))
+        bands = [band for band in result.bands if band.coupling == self.bands and band.detector in detectors]
+        free = [band for band in bands if not _at_wall(band, info)]
+        rows = list(dict.fromkeys((band.detector, band.confidence_level) for band in bands))
         limits = [result.limit(detector, self.bands, level) for detector, level in rows]
-        ends = [end for band in drawn for end in (band.low_95, band.high_95)]
+        ends = [end for band in free for end in (band.low_95, band.high_95)]
         ends += [end for limit in limits for end in limit.crossings]
         factor, label = axis_scale(info, max(map(abs, ends), default=0.0))
-        for band in drawn:
+        for band in free:
             row = rows.index((band.detector, band.confidence_level))
             height = row - HALF / 2 if band.end == "lower" else row + HALF / 2
             _row(axes, band, factor, height)
@@ -112,12 +112,14 @@ def _explain(axes: Axes) -> None:
 def scanned(axes: Axes, bands: Sequence[ScanBand], factor: float, info: CouplingInfo) -> None:
     """The bands of one detector at one level against a scanned key, below the lines of its limits."""
     for end in ("lower", "upper"):
-        own = sorted((each for each in bands if each.band.end == end), key=lambda each: each.value)
-        if all(_at_wall(each.band, info) for each in own):
+        along = sorted((each for each in bands if each.band.end == end), key=lambda each: each.value)
+        if all(_at_wall(each.band, info) for each in along):
             continue
-        keys = [each.value for each in own]
+        keys = [each.value for each in along]
         for colour, inner in zip(BAND_COLOURS, ("95", "68"), strict=True):
-            low, high = ([getattr(each.band, f"{side}_{inner}") * factor for each in own] for side in ("low", "high"))
+            low, high = ([getattr(each.band, f"{side}_{inner}") * factor for each in along] for side in ("low", "high"))
             axes.fill_between(keys, low, high, color=colour, linewidth=0, zorder=0.5)
-        axes.plot(keys, [each.band.median * factor for each in own], color="black", linestyle=(0, (2, 1)), linewidth=1)
+        axes.plot(
+            keys, [each.band.median * factor for each in along], color="black", linestyle=(0, (2, 1)), linewidth=1
+        )
     _explain(axes)

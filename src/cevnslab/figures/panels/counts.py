@@ -208,47 +208,51 @@ class DataPanel(PanelWithLegend):
     def draw(self, cell: Cell, result: Result) -> None:
         """Observed counts per unit of one axis, on top of the components of the best fit."""
         axes = cell.axes
-        shown = next(s for s in result.data_spectra if (s.detector, s.axis) == (self.data, self.axis))
-        width = np.diff(shown.edges)
-        layers = _components(shown)
-        _stack(axes, shown.edges, layers)
-        low, high = shown.error_bars
+        spectrum = next(s for s in result.data_spectra if (s.detector, s.axis) == (self.data, self.axis))
+        width = np.diff(spectrum.edges)
+        layers = _components(spectrum)
+        _stack(axes, spectrum.edges, layers)
+        low, high = spectrum.error_bars
         points: dict[str, Any] = {"fmt": ".", "color": "black", "linewidth": 0.9}
         axes.errorbar(
-            (shown.edges[1:] + shown.edges[:-1]) / 2,
-            shown.observed / width,
+            (spectrum.edges[1:] + spectrum.edges[:-1]) / 2,
+            spectrum.observed / width,
             xerr=width / 2,
             yerr=(low / width, high / width),
-            label="data" if shown.measured else "expected",
+            label="data" if spectrum.measured else "expected",
             **points,
         )
         fitted = np.sum([counts for _, _, counts in layers], axis=0)
-        _vertical(axes, self.scale, [(shown.observed + high) / width, fitted / width])
-        label, symbol = shown.axis_label, unit(shown.axis_unit).symbol
-        _horizontal(cell, shown.edges, f"{label} ({symbol})" if symbol else label)
+        _vertical(axes, self.scale, [(spectrum.observed + high) / width, fitted / width])
+        label, symbol = spectrum.axis_label, unit(spectrum.axis_unit).symbol
+        _horizontal(cell, spectrum.edges, f"{label} ({symbol})" if symbol else label)
         axes.set_ylabel(f"counts / {symbol or 'unit'}")
-        axes.set_title(self.title or detector_text(result, shown.detector))
+        axes.set_title(self.title or detector_text(result, spectrum.detector))
         if self.below == "pulls":
             strip = _strip_axes(cell)
-            errors = np.where(shown.observed > fitted, low, high)
+            errors = np.where(spectrum.observed > fitted, low, high)
             with np.errstate(divide="ignore", invalid="ignore"):
-                pulls = np.where(errors > 0, (shown.observed - fitted) / errors, np.nan)
+                pulls = np.where(errors > 0, (spectrum.observed - fitted) / errors, np.nan)
             strip.axhline(0, color="0.5", linewidth=0.8)
-            strip.plot((shown.edges[1:] + shown.edges[:-1]) / 2, pulls, ".", color="black")
+            strip.plot((spectrum.edges[1:] + spectrum.edges[:-1]) / 2, pulls, ".", color="black")
             largest = max(3.0, float(np.nanmax(np.abs(pulls), initial=0.0)) * 1.1)
             strip.set_ylim(-largest, largest)
             strip.set_ylabel("pull")
         cell.legend(self.legend, headroom=True)
 
 
-def _components(shown: DataSpectrum) -> list[Layer]:
+def _components(spectrum: DataSpectrum) -> list[Layer]:
     """The backgrounds in their order, then the channels: the signal on top, where the eye compares it with points."""
-    names = [name for name in shown.components if name not in CHANNEL_LABELS]
-    names = sorted(names, key=list(shown.labels).index) if shown.labels else names
+    names = [name for name in spectrum.components if name not in CHANNEL_LABELS]
+    names = sorted(names, key=list(spectrum.labels).index) if spectrum.labels else names
     colours = style.BACKGROUND_COLOURS
     layers = [
-        (shown.labels.get(name, name), shown.colours.get(name, colours[n % len(colours)]), shown.components[name])
+        (
+            spectrum.labels.get(name, name),
+            spectrum.colours.get(name, colours[n % len(colours)]),
+            spectrum.components[name],
+        )
         for n, name in enumerate(names)
     ]
-    channels = [channel for channel in ("electron", "cevns") if channel in shown.components]
-    return layers + [(CHANNEL_LABELS[c], style.CHANNEL_COLOURS[c], shown.components[c]) for c in channels]
+    channels = [channel for channel in ("electron", "cevns") if channel in spectrum.components]
+    return layers + [(CHANNEL_LABELS[c], style.CHANNEL_COLOURS[c], spectrum.components[c]) for c in channels]

@@ -49,7 +49,7 @@ class ProfilePanel(PanelWithLegend):
         require_known(f"{path}.profile", self.profile, couplings, "coupling under `profiles`")
         require_rising(f"{path}.range", self.range)
         low, high = self.range or (-math.inf, math.inf)
-        drawn = []
+        with_curve = []
         for coupling in self.profile:
             for detector in self.detectors or computed.analysed:
                 curves = [
@@ -61,8 +61,8 @@ class ProfilePanel(PanelWithLegend):
                     raise StudyError(f"{path}.detectors: {detector} has no profile of {coupling} under `profiles`")
                 if curves and not any(curve.from_ < high and curve.to > low for curve in curves):
                     raise StudyError(f"{path}.range: no profile of {coupling} for {detector} reaches into it")
-                drawn += [detector] if curves else []
-        self._check_legend(path, drawn)
+                with_curve += [detector] if curves else []
+        self._check_legend(path, with_curve)
 
     def words(self, detectors: Sequence[str]) -> str:
         """Couplings and detectors."""
@@ -74,12 +74,12 @@ class ProfilePanel(PanelWithLegend):
         detectors = self.detectors or list(result.detectors)
         low, high = self.range or (-np.inf, np.inf)
         curves = [p for p in result.profiles if p.coupling in couplings and p.detector in detectors]
-        shown = [(p, (p.value >= low) & (p.value <= high)) for p in curves]
-        shown = [(p, inside) for p, inside in shown if inside.any()]
-        largest = max(float(np.abs(p.value[inside]).max()) for p, inside in shown)
+        visible = [(p, (p.value >= low) & (p.value <= high)) for p in curves]
+        visible = [(p, inside) for p, inside in visible if inside.any()]
+        largest = max(float(np.abs(p.value[inside]).max()) for p, inside in visible)
         factor, label = axis_scale(result.couplings[couplings[0]], largest)
         styles, several = detector_styles(result), len(couplings) > 1
-        for p, inside in shown:
+        for p, inside in visible:
             colour, line = styles[p.detector]
             text = detector_text(result, p.detector)
             if several:
@@ -95,9 +95,9 @@ class ProfilePanel(PanelWithLegend):
         for level, height in heights.items():
             axes.axhline(height, **LEVEL_LINE)
             cell.note(level_text({level}, "%"), height)
-        ends = [float(p.value[inside][end]) for p, inside in shown for end in (0, -1)]
+        ends = [float(p.value[inside][end]) for p, inside in visible for end in (0, -1)]
         axes.set_xlim(min(ends) * factor, max(ends) * factor)
-        highest = max(float(p.delta_chi2[inside].max()) for p, inside in shown)
+        highest = max(float(p.delta_chi2[inside].max()) for p, inside in visible)
         # A flat curve still leaves room for the levels.
         room = 1.5 * max(heights.values(), default=1.0)
         axes.set_ylim(0, self.maximum or min(max(HIGHEST, room), max(highest, room)))
@@ -106,7 +106,7 @@ class ProfilePanel(PanelWithLegend):
         axes.set_xlabel(label)
         axes.set_ylabel("\u0394\u03c7\u00b2")
         axes.set_title(self.title or "")
-        if len(shown) > 1:
+        if len(visible) > 1:
             cell.legend(self.legend, "upper center")
 
 
@@ -154,15 +154,15 @@ class CrossSectionPanel(PanelWithLegend):
             and (self.values is None or c.standard_model or c.value in self.values)
         ]
         values = list(dict.fromkeys(c.value for c in curves if not c.standard_model))
-        drawn: set[str] = set()
+        labels: set[str] = set()
         for c in curves:
             colour, line = _curve_style(c, values, channels)
             text = "SM" if c.standard_model else value_text(result.couplings[c.coupling], c.value)
             if len(channels) > 1:
                 text = f"{CHANNEL_LABELS[c.channel]}, {text}"
-            if text in drawn:  # the Standard Model of another coupling's curves
+            if text in labels:  # the Standard Model of another coupling's curves
                 continue
-            drawn.add(text)
+            labels.add(text)
             axes.plot(c.recoil_kev, c.dsigma_dt_cm2_per_kev, color=colour, linestyle=line, label=text)
         axes.set_xscale("log")
         axes.set_yscale("log")
@@ -209,20 +209,20 @@ class CriticalValuesPanel(PanelWithLegend):
     def draw(self, cell: Cell, result: Result) -> None:
         """Simulated critical values along one coupling, with their errors, against Wilks' value."""
         axes = cell.axes
-        drawn = [c for c in result.critical_values if c.coupling == self.critical_values]
-        largest = max(float(np.abs(c.value).max()) for c in drawn)
-        factor, label = axis_scale(result.couplings[drawn[0].coupling], largest)
+        critical = [c for c in result.critical_values if c.coupling == self.critical_values]
+        largest = max(float(np.abs(c.value).max()) for c in critical)
+        factor, label = axis_scale(result.couplings[critical[0].coupling], largest)
         styles = detector_styles(result)
-        for c in drawn:
+        for c in critical:
             colour, line = styles[c.detector]
             band = c.critical_value - c.critical_value_error, c.critical_value + c.critical_value_error
             axes.fill_between(c.value * factor, *band, color=colour, alpha=0.2, linewidth=0)
             text = detector_text(result, c.detector)
             axes.plot(c.value * factor, c.critical_value, color=colour, linestyle=line, label=text)
-        wilks = delta_chi2_level(drawn[0].confidence_level, 1)
+        wilks = delta_chi2_level(critical[0].confidence_level, 1)
         axes.axhline(wilks, label="Wilks", **LEVEL_LINE)
-        axes.set_ylim(0, 1.3 * max(wilks, *(float(c.critical_value.max()) for c in drawn)))
+        axes.set_ylim(0, 1.3 * max(wilks, *(float(c.critical_value.max()) for c in critical)))
         axes.set_xlabel(label)
-        axes.set_ylabel(f"critical \u0394\u03c7\u00b2, {level_text({c.confidence_level for c in drawn}, '%')}")
-        axes.set_title(self.title or drawn[0].convention.split(";")[0] + f", {drawn[0].toys} toys")
+        axes.set_ylabel(f"critical \u0394\u03c7\u00b2, {level_text({c.confidence_level for c in critical}, '%')}")
+        axes.set_title(self.title or critical[0].convention.split(";")[0] + f", {critical[0].toys} toys")
         cell.legend(self.legend, "lower left")

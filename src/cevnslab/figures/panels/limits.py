@@ -58,28 +58,28 @@ class LimitsPanel(DrawnPanel):
         frame.
         """
         axes, detectors = cell.axes, self.detectors or list(result.detectors)
-        drawn = [limit for limit in result.limits if limit.coupling == self.limits and limit.detector in detectors]
+        limits = [limit for limit in result.limits if limit.coupling == self.limits and limit.detector in detectors]
         info = result.couplings[self.limits]
-        ends = [end for limit in drawn for end in limit.crossings]
+        ends = [end for limit in limits for end in limit.crossings]
         factor, label = axis_scale(info, max((abs(end) for end in ends), default=0.0))
-        shown = np.array([*ends, *([] if info.standard_model is None else [info.standard_model])] or [0.0]) * factor
-        room = ROOM * float(np.ptp(shown)) or 1.0
+        values = np.array([*ends, *([] if info.standard_model is None else [info.standard_model])] or [0.0]) * factor
+        room = ROOM * float(np.ptp(values)) or 1.0
         # A coupling that cannot be negative starts at its wall.
-        frame = (0.0 if info.power % 2 == 0 else float(shown.min()) - room, float(shown.max()) + room)
+        frame = (0.0 if info.power % 2 == 0 else float(values.min()) - room, float(values.max()) + room)
         styles = detector_styles(result)
-        for row, limit in enumerate(drawn):
+        for row, limit in enumerate(limits):
             _bar(axes, row, limit, info, factor, frame, styles[limit.detector][0])
         if info.standard_model is not None:
             axes.axvline(info.standard_model * factor, color="0.4", linewidth=0.8)
         axes.set_xlim(*frame)
-        axes.set_ylim(len(drawn) - 0.5, -0.5)
-        levels = {limit.confidence_level for limit in drawn}
-        letters = row_letters(len(drawn))
-        axes.set_yticks(range(len(drawn)), [_row_text(result, limit, len(levels) > 1, letters) for limit in drawn])
+        axes.set_ylim(len(limits) - 0.5, -0.5)
+        levels = {limit.confidence_level for limit in limits}
+        letters = row_letters(len(limits))
+        axes.set_yticks(range(len(limits)), [_row_text(result, limit, len(levels) > 1, letters) for limit in limits])
         axes.tick_params(axis="y", which="minor", left=False, right=False)
         if self.numbers:
             exponent = round(-np.log10(factor))
-            for row, limit in enumerate(drawn):
+            for row, limit in enumerate(limits):
                 axes.annotate(
                     pieces_text(limit, exponent).replace(" or ", "\nor ").replace("-", "\u2212"),
                     (1.03, row),
@@ -172,10 +172,10 @@ class ScanPanel(PanelWithLegend):
             _bands(axes, result, self, detectors[0], max(levels), factor)
         for detector in detectors:
             for level in levels:
-                shown = [p for p in points if (p.limit.detector, p.limit.confidence_level) == (detector, level)]
+                line = [p for p in points if (p.limit.detector, p.limit.confidence_level) == (detector, level)]
                 text = detector_text(result, detector)
                 text = f"{text}, {100 * level:.10g}%" if len(levels) > 1 else text
-                _ends(axes, shown, factor, info, styles[detector], text, 1.0 if level == max(levels) else INNER_WIDTH)
+                _ends(axes, line, factor, info, styles[detector], text, 1.0 if level == max(levels) else INNER_WIDTH)
         axes.set_xlabel(key_label(points[0].key))
         axes.set_ylabel(label)
         said = level_text(set(levels), "%") if len(levels) <= 2 else f"{min(levels):.3%} to {max(levels):.3%} CL"
@@ -185,14 +185,14 @@ class ScanPanel(PanelWithLegend):
 
 def _bands(axes: Axes, result: Result, panel: ScanPanel, detector: str, level: float, factor: float) -> None:
     """The bands of one detector's expected limits at one level: those of several would hide each other."""
-    asked = (panel.scan, panel.coupling, detector, level)
-    own = [
+    line_of_scan = (panel.scan, panel.coupling, detector, level)
+    scan_bands = [
         each
         for each in result.scan_bands
-        if (each.scan, each.band.coupling, each.band.detector, each.band.confidence_level) == asked
+        if (each.scan, each.band.coupling, each.band.detector, each.band.confidence_level) == line_of_scan
     ]
-    if own:
-        bands.scanned(axes, own, factor, result.couplings[panel.coupling])
+    if scan_bands:
+        bands.scanned(axes, scan_bands, factor, result.couplings[panel.coupling])
 
 
 def _ends(
@@ -210,11 +210,11 @@ def _ends(
     colour, line = look
     width *= matplotlib.rcParams["lines.linewidth"]
     for rank in range(max(len(p.limit.segments) for p in points)):
-        shown = [p for p in points if len(p.limit.segments) > rank]
-        keys = np.array([p.value for p in shown])
+        reaching = [p for p in points if len(p.limit.segments) > rank]
+        keys = np.array([p.value for p in reaching])
         for end in (0, 1):
-            kinds = [p.limit.kinds[rank][end] for p in shown]
-            heights = np.array([p.limit.segments[rank][end] * factor for p in shown])
+            kinds = [p.limit.kinds[rank][end] for p in reaching]
+            heights = np.array([p.limit.segments[rank][end] * factor for p in reaching])
             crossing = np.isin(kinds, CROSSINGS)
             if crossing.any():
                 shown_ends = np.where(crossing, heights, np.nan)

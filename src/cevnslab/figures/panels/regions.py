@@ -70,15 +70,15 @@ class ContourPanel(PanelWithLegend):
         """The regions of two couplings, one per detector and level, and the Standard Model's point."""
         axes, (x, y) = cell.axes, self.contour
         detectors = self.detectors or list(result.detectors)
-        drawn = [c for c in result.contours if (c.coupling_x, c.coupling_y) == (x, y) and c.detector in detectors]
-        points = [polygon for c in drawn for polygon in c.polygons]
+        regions = [c for c in result.contours if (c.coupling_x, c.coupling_y) == (x, y) and c.detector in detectors]
+        points = [polygon for c in regions for polygon in c.polygons]
         largest = [max((float(np.abs(p[:, axis]).max()) for p in points), default=0.0) for axis in (0, 1)]
         factor_x, label_x = axis_scale(result.couplings[x], largest[0])
         factor_y, label_y = axis_scale(result.couplings[y], largest[1])
-        styles, shown = detector_styles(result), list(dict.fromkeys(c.detector for c in drawn))
+        styles, names = detector_styles(result), list(dict.fromkeys(c.detector for c in regions))
         named: set[str] = set()
-        for c in drawn:
-            colour, line = styles[c.detector] if len(shown) > 1 else (style.DETECTOR_COLOURS[0], "-")
+        for c in regions:
+            colour, line = styles[c.detector] if len(names) > 1 else (style.DETECTOR_COLOURS[0], "-")
             # Regions at several levels have one entry in the legend.
             text = None if c.detector in named else detector_text(result, c.detector)
             named.add(c.detector)
@@ -94,10 +94,10 @@ class ContourPanel(PanelWithLegend):
             _reference(axes, result, self, (factor_x, factor_y))
         if self.range:
             _ranged(axes, self.range, points, (factor_x, factor_y))
-        title = level_text({c.confidence_level for c in drawn}, "%")
-        if len(shown) == 1:
-            title = f"{detector_text(result, drawn[0].detector)}, {title}"
-        if len(shown) > 1 or self.reference:
+        title = level_text({c.confidence_level for c in regions}, "%")
+        if len(names) == 1:
+            title = f"{detector_text(result, regions[0].detector)}, {title}"
+        if len(names) > 1 or self.reference:
             cell.legend(self.legend, headroom=True)
         axes.set_title(self.title or title)
 
@@ -137,19 +137,19 @@ def _reference(axes: Axes, result: Result, panel: ContourPanel, factors: tuple[f
     stored = next(
         r for r in result.references if (r.detector, r.coupling_x, r.coupling_y) == (panel.reference, *panel.contour)
     )
-    own = axes.dataLim.frozen()
+    extent = axes.dataLim.frozen()
     width = SCALE_OF_LINES * float(matplotlib.rcParams["lines.linewidth"])
     text: str | None = result.reference_labels[stored.detector]
-    drawn = list(axes.lines)
+    artists = list(axes.lines)
     for polygon in stored.polygons:
         points = polygon * np.array(factors)
         axes.plot(*points.T, color=style.REFERENCE_COLOUR, linestyle=(0, (4, 2)), linewidth=width, label=text)
         text = None
-    if axes.dataLim.width < MAGNIFIED_BEYOND * own.width:
+    if axes.dataLim.width < MAGNIFIED_BEYOND * extent.width:
         return
     corner = _free_corner(axes)
     inset = axes.inset_axes((*corner, INSET, INSET))
-    for line in drawn:
+    for line in artists:
         inset.plot(
             *line.get_data(),
             color=line.get_color(),
@@ -157,8 +157,8 @@ def _reference(axes: Axes, result: Result, panel: ContourPanel, factors: tuple[f
             marker=line.get_marker(),
             linewidth=0.55 * float(matplotlib.rcParams["lines.linewidth"]),
         )
-    inset.set_xlim(own.x0 - 0.1 * own.width, own.x1 + 0.1 * own.width)
-    inset.set_ylim(own.y0 - 0.1 * own.height, own.y1 + 0.1 * own.height)
+    inset.set_xlim(extent.x0 - 0.1 * extent.width, extent.x1 + 0.1 * extent.width)
+    inset.set_ylim(extent.y0 - 0.1 * extent.height, extent.y1 + 0.1 * extent.height)
     inset.tick_params(labelbottom=False, labelleft=False)
     axes.indicate_inset_zoom(inset, edgecolor="0.5")
 
@@ -205,7 +205,7 @@ class CriticalMapPanel(DrawnPanel):
         values = next(m for m in result.critical_maps if (m.detector, m.coupling_x, m.coupling_y) == (detector, x, y))
         factor_x, label_x = axis_scale(result.couplings[x], float(np.abs(values.x).max()))
         factor_y, label_y = axis_scale(result.couplings[y], float(np.abs(values.y).max()))
-        drawn = axes.pcolormesh(
+        mesh = axes.pcolormesh(
             values.x * factor_x,
             values.y * factor_y,
             values.critical_value,
@@ -213,7 +213,7 @@ class CriticalMapPanel(DrawnPanel):
             shading="gouraud",
             rasterized=True,
         )
-        axes.figure.colorbar(drawn, cax=cell.beside(), label="critical \u0394\u03c7\u00b2")
+        axes.figure.colorbar(mesh, cax=cell.beside(), label="critical \u0394\u03c7\u00b2")
         for c in result.contours:
             if (c.detector, c.coupling_x, c.coupling_y) == (detector, x, y):
                 for polygon in c.polygons:

@@ -105,9 +105,9 @@ def formula_html(formula: Formula) -> Markup:
 @functools.cache
 def environment() -> Environment:
     """The templates; an unknown name in them is an error."""
-    made = Environment(loader=PackageLoader(__package__), autoescape=True, undefined=StrictUndefined)
-    made.filters["cell"] = cell_html
-    return made
+    templates = Environment(loader=PackageLoader(__package__), autoescape=True, undefined=StrictUndefined)
+    templates.filters["cell"] = cell_html
+    return templates
 
 
 def grid_html(grid: Grid) -> str:

@@ -63,34 +63,34 @@ def _scanned(values: Sequence[float] | Keys) -> str:
     return ", ".join(f"{value:g}" for value in values)
 
 
-def _uncertainties(given: Keys) -> str:
-    return ", ".join(f"{name.replace('_', ' ')} {100 * value:g} %" for name, value in given.items())
+def _uncertainties(keys: Keys) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {100 * value:g} %" for name, value in keys.items())
 
 
-def _source(given: Any) -> str:
-    if isinstance(given, Mapping):
-        return f"{given.get('name', 'custom')} ({given['type']})"
-    return str(given)
+def _source(keys: Any) -> str:
+    if isinstance(keys, Mapping):
+        return f"{keys.get('name', 'custom')} ({keys['type']})"
+    return str(keys)
 
 
 def _range(detector: Keys) -> tuple[str, str]:
     """Energies on the detector's axis, and the number of bins."""
-    for unit, shown in (("kevee", "keVee"), ("kev", "keV")):
+    for unit, unit_text in (("kevee", "keVee"), ("kev", "keV")):
         edges = detector.get(f"bin_edges_{unit}")
         if edges:
-            return f"{edges[0]:g} to {edges[-1]:g} {shown}", str(len(edges) - 1)
+            return f"{edges[0]:g} to {edges[-1]:g} {unit_text}", str(len(edges) - 1)
         if detector.get(f"threshold_{unit}") is not None:
             low, high = detector[f"threshold_{unit}"], detector[f"maximum_{unit}"]
-            return f"{low:g} to {high:g} {shown}", str(detector["bins"])
+            return f"{low:g} to {high:g} {unit_text}", str(detector["bins"])
     return "as released", ""
 
 
-def _resolution(given: Any) -> str:
-    if not isinstance(given, Mapping):
-        return "perfect" if given == "none" else "as released"
-    unit = "kevee" if given.get("sigma_kevee") is not None else "kev"
-    shown = "keVee" if unit == "kevee" else "keV"
-    return f"{given[f'sigma_{unit}']:g} {shown} at {given[f'at_{unit}']:g} {shown} ({given.get('law', 'sqrt')})"
+def _resolution(keys: Any) -> str:
+    if not isinstance(keys, Mapping):
+        return "perfect" if keys == "none" else "as released"
+    unit = "kevee" if keys.get("sigma_kevee") is not None else "kev"
+    unit_text = "keVee" if unit == "kevee" else "keV"
+    return f"{keys[f'sigma_{unit}']:g} {unit_text} at {keys[f'at_{unit}']:g} {unit_text} ({keys.get('law', 'sqrt')})"
 
 
 def _background(detector: Keys) -> str:
@@ -104,10 +104,10 @@ def _background(detector: Keys) -> str:
     return "from a file" if detector.get("background_file") else "as released"
 
 
-def _efficiency(given: Any) -> str:
-    if given is None:
+def _efficiency(keys: Any) -> str:
+    if keys is None:
         return "as released"
-    return "from a file" if isinstance(given, Mapping) else f"{given:g}"
+    return "from a file" if isinstance(keys, Mapping) else f"{keys:g}"
 
 
 def _exposure(detector: Keys, study: Keys) -> str:
@@ -133,7 +133,7 @@ def detector_grid(study: Keys, channels: Mapping[str, str]) -> Grid:
         whole: Keys = {**study, **detector}
         measured = "dataset" in detector
         energies, bins = _range(detector)
-        own = [f"own: {_uncertainties(detector['uncertainties'])}"] if detector.get("uncertainties") else []
+        overrides = [f"own: {_uncertainties(detector['uncertainties'])}"] if detector.get("uncertainties") else []
         rows.append(
             (
                 name,
@@ -149,7 +149,7 @@ def detector_grid(study: Keys, channels: Mapping[str, str]) -> Grid:
                 _resolution(detector.get("resolution")),
                 _efficiency(detector.get("efficiency")),
                 _background(detector),
-                ", ".join([*own, *([f"data: {detector.get('observed', 'data')}"] if measured else [])]),
+                ", ".join([*overrides, *([f"data: {detector.get('observed', 'data')}"] if measured else [])]),
             )
         )
     columns = ["detector", "target", "mass (kg)", "distance (m)", "source", "exposure", "channels", "statistic"]
@@ -166,8 +166,8 @@ def coupling_grid(result: Result) -> Grid:
     known = dict(COUPLINGS)
     for entry in result.study["couplings"]:
         if isinstance(entry, Mapping):
-            made = FAMILIES[entry["name"]](**{key: value for key, value in entry.items() if key != "name"})
-            known[made.name] = made
+            family = FAMILIES[entry["name"]](**{key: value for key, value in entry.items() if key != "name"})
+            known[family.name] = family
     rows: list[tuple[Cell, ...]] = []
     for name, info in result.couplings.items():
         declared = known.get(name)

@@ -25,6 +25,9 @@ def study_html(study: Study) -> str:
     """What a study is about: its detectors, its couplings."""
     keys = study.as_dict()
     detectors = detector_grid(keys, {setup.name: "+".join(setup.channels) for setup in study.setups})
-    rows = tuple((new.name, new.unit if new.unit != "1" else "", new.description) for new in study.couplings)
+    rows = tuple(
+        (coupling.name, coupling.unit if coupling.unit != "1" else "", coupling.description)
+        for coupling in study.couplings
+    )
     couplings = Grid("Couplings that get limits", ("coupling", "unit", "meaning"), rows)
     return "\n".join(grid_html(grid) for grid in (detectors, couplings) if grid.rows)

@@ -66,14 +66,14 @@ def _improvement(result: Result) -> Iterator[Block]:
 def _assumptions(result: Result) -> Grid:
     """The conventions that the study chose or that hold by default, and those of the provenance."""
     study = result.study
-    chosen = {
+    choices = {
         "form factor": study.get("form_factor", "helm"),
         "nuclei": study.get("nuclei", "standard-weight"),
         "radiative corrections": "yes" if study.get("radiative_corrections") else "no",
         "couplings minimised over": ", ".join(study.get("profile", [])) or "none: the others are at the Standard Model",
     }
     conventions = {key.replace("_", " "): value for key, value in result.provenance.get("conventions", {}).items()}
-    rows = tuple((key, str(value)) for key, value in {**chosen, **conventions}.items())
+    rows = tuple((key, str(value)) for key, value in {**choices, **conventions}.items())
     return Grid("Conventions", ("what", "choice"), rows)
 
 
