@@ -196,6 +196,8 @@ def response(
 ) -> Response:
     """Fold source, cross sections and detector into counts per bin.
 
+    A channel whose recoils do not reach the bins counts nothing there.
+
     Parameters
     ----------
     couplings
@@ -208,8 +210,6 @@ def response(
         A name of `cevnslab.form_factors.FORM_FACTORS`.
     radiative_corrections
         Corrected couplings on nuclei (`cevnslab.cross_sections.cevns`).
-
-    A channel whose recoils do not reach the bins counts nothing there.
 
     Raises `PhysicsError` where no recoil of any channel reaches the bins, a table does not cover the energies needed,
     a channel is not one of the two, or counts overflow.
