@@ -291,9 +291,9 @@ def strengths_grid(result: Result) -> Grid:
             measured_text(row.strength, row.error),
             f"{row.significance:.2f}",
             f"{row.expected_significance:.2f}",
-            f"{row.p_no_cevns:.2g}",
+            _probability_text(row.p_no_cevns),
             *([_share_text(row)] if simulated else []),
-            f"{row.p_standard_model:.2g}",
+            _probability_text(row.p_standard_model),
             f"{row.upper_limit:.3g} at {100 * row.confidence_level:.10g} %",
         )
         for row in result.significances
@@ -304,6 +304,15 @@ def strengths_grid(result: Result) -> Grid:
     if simulated:
         notes.append("p by toys: share of pseudo-experiments without CEvNS whose likelihood ratio is as large.")
     return Grid("Strength of CEvNS", tuple(columns), rows, frozenset(columns[1:]), tuple(notes))
+
+
+def _probability_text(probability: float) -> str:
+    """A p-value; below the smallest number there is, not 0.
+
+    >>> _probability_text(5.61e-15), _probability_text(0.0)
+    ('5.6e-15', '< 1e-300')
+    """
+    return f"{probability:.2g}" if probability > 1e-300 else "< 1e-300"
 
 
 def _share_text(row: Strength) -> str:
