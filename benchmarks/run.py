@@ -34,10 +34,13 @@ from cevnslab.inference.chi2 import Chi2
 from cevnslab.inference.global_fit import delta_chi2_at_truth, grid_for
 from cevnslab.inference.intervals import interval
 from cevnslab.inference.toys import Experiment, draw, draw_compressed, expected_variance, reduce_counts
+from cevnslab.parallel.backends import backend
 from cevnslab.parallel.tasks import in_turn
 from cevnslab.physics.couplings import light_scalar, light_vector
 from cevnslab.studies import feldman_cousins
 from cevnslab.studies.analysis import analyses
+from cevnslab.studies.scans import vary_all
+from cevnslab.studies.tasks import Curves
 
 DETECTORS = ("ess-csi", "ess-xe", "ess-ge")
 COUPLINGS = ("q_ee", "q_mumu", "q_emu", "q_mutau", "q_etau")
@@ -325,6 +328,45 @@ def region_map() -> Row:
     return Row(work, mine, "peer: as many exact counts, not fitted", peer, reach, toys / mine > COMPRESSED_PER_SECOND)
 
 
+MAP_POINTS, MAP_SAMPLES = 50, 8
+THRESHOLD = {"key": "detectors.ess-ge.threshold_kev", "from": 0.3, "to": 1.2, "points": MAP_POINTS}
+RATE = {"key": "detectors.ess-ge.background_ckkd", "from": 0.3, "to": 30, "points": MAP_POINTS, "scale": "log"}
+
+
+def map_study(statistic: str) -> cl.Study:
+    """Germanium at the ESS, with the limit over threshold and background."""
+    return cl.study_from_dict(
+        {
+            "name": "map",
+            "source": "ess",
+            "exposure_years": 3,
+            "couplings": ["q_ee"],
+            "uncertainties": {"signal": SIGNAL, "background": BACKGROUND},
+            "statistic": statistic,
+            "detectors": [{"preset": "ess-ge"}],
+            "maps": [{"name": "plane", "x": THRESHOLD, "y": RATE, "detector": "ess-ge", "coupling": "q_ee"}],
+        }
+    )
+
+
+def limit_map(statistic: str, reach: float, workers: int) -> Row:
+    """A map of limits over two keys, once, beside a study made anew at every point."""
+    study = map_study(statistic)
+    with backend(workers, None) as mapper:
+        started = time.perf_counter()
+        Curves(study, None, mapper).maps(analyses(study))
+        mine = time.perf_counter() - started
+    started = time.perf_counter()
+    for number in range(MAP_SAMPLES):
+        values = {THRESHOLD["key"]: 0.3 + 0.1 * number, RATE["key"]: 0.5 + number}
+        varied, _ = vary_all(study, values)
+        interval(analyses(varied)["ess-ge"].chi2("q_ee"), LEVEL)
+    peer = (time.perf_counter() - started) / MAP_SAMPLES * MAP_POINTS**2
+    processes = f", {workers} processes" if workers else ""
+    work = f"{MAP_POINTS} x {MAP_POINTS} map of limits, {statistic}{processes}"
+    return Row(work, mine, "peer: the study made anew at every point", peer, seconds_text(reach), mine < reach)
+
+
 def seconds_text(seconds: float) -> str:
     unit, factor = ("s", 1.0) if seconds >= 1 else ("ms", 1e3) if seconds >= 1e-3 else ("us", 1e6)
     return f"{seconds * factor:.3g} {unit}"
@@ -342,6 +384,7 @@ def main() -> None:
         *bands(repeats),
         region_map(),
     ]
+    rows += [limit_map("least-squares", 1.0, 0), limit_map("poisson", 10.0, 2)]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     table = Table(
         title=f"{platform.machine()}, {cores} cores, Python {platform.python_version()}", title_justify="left"

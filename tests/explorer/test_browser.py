@@ -147,7 +147,10 @@ def visitor(tmp_path_factory):
                 driver.quit()
         finally:
             server.terminate()
-    assert server.returncode == 143
+            try:
+                assert server.wait(timeout=30) == 143
+            finally:
+                server.kill()
 
 
 def expected_cell(content, coupling="q_ee"):

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import gc
+import re
 import socket
 import subprocess
 import sys
+import urllib.parse
+import urllib.request
 from dataclasses import replace
 
 import pytest
@@ -180,3 +183,34 @@ def test_a_study_without_couplings_is_refused():
 def test_the_module_is_imported_late():
     code = "import sys, cevnslab.cli.commands, cevnslab.explorer.page; sys.exit('panel' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_token_is_asked_for_and_opens(tmp_path):
+    token = "correct-horse-battery"
+    command = [sys.executable, "-m", "cevnslab", "explore", "--no-browser", "--token", token]
+    jar = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
+        try:
+            url = re.search(r"http://127\.0\.0\.1:\d+/", server.stdout.readline())[0]
+
+            def page(*form):
+                with jar.open(*form, timeout=30) as answer:
+                    return answer.url, answer.read().decode()
+
+            def asked(attempt):
+                return f"{url}login", urllib.parse.urlencode({"username": "explorer", "password": attempt}).encode()
+
+            where, text = page(url)
+            assert where.startswith(f"{url}login")
+            assert "Token that was given" in text
+            assert "http" not in text.replace("http-equiv", "")  # nothing from elsewhere
+            assert "Invalid" in page(*asked("wrong-horse-battery"))[1]
+            where, text = page(*asked(token))
+            assert where == url
+            assert "bokeh" in text
+        finally:
+            server.terminate()
+            try:
+                assert server.wait(timeout=30) == 143
+            finally:
+                server.kill()

@@ -167,14 +167,17 @@ def test_what_scales_counts_needs_no_folding(key, low, high, monkeypatch):
     assert limit_map(asked, asked.file.maps[0]).upper == pytest.approx(quick.upper, rel=1e-11)
 
 
-def test_maps_of_poisson_are_runs_at_their_points():
+def test_maps_of_poisson_are_runs_at_their_points(monkeypatch):
     """Continued from the corners of patches, with an island that comes and goes, in strips as they are run."""
     entry = plane(
         x={"key": "detectors.ess-ge.threshold_kev", "from": 0.05, "to": 0.3, "points": 4},
         y={"key": "exposure_years", "from": 2, "to": 3, "points": 3},
     )
+    monkeypatch.setattr("cevnslab.studies.maps.PATCH", 2)
     asked = study(statistic="poisson", maps=[entry])
     made = asked.run().maps[0]
+    whole = limit_map(asked, asked.file.maps[0])
+    assert (whole.upper == made.upper).all()
     assert made.upper.shape == (3, 4)
     for row, years in enumerate(made.y):
         for column, threshold in enumerate(made.x):

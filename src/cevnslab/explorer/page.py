@@ -16,6 +16,7 @@ from cevnslab.explorer.sliders import POSITIONS, Slider
 from cevnslab.explorer.uploads import LARGEST_FILE, uploaded_study
 from cevnslab.results import Limit
 from cevnslab.results.text import end_sizes, pieces_text
+from cevnslab.studies import references
 from cevnslab.studies.study import Study
 
 DEBOUNCE_MS = 10
@@ -161,7 +162,9 @@ class Explorer:
         self.title.object = study.file.title or study.name
         self.body[:] = [self.title, self.message, *places.values()]
         self.say(exploration.remark, "info")
-        self.draw()
+        self._drawn(at_rest=False)
+        self.editor.value = exploration.yaml()
+        self._rest_later()
 
     def _choices(self) -> None:
         """Selects of couplings, statistic, level and the detector whose spectrum is drawn."""
@@ -250,6 +253,11 @@ class Explorer:
             self.say("\n\n".join(faults))
             if not faults:
                 self._drawn(at_rest=False)
+        self._rest_later()
+
+    def _rest_later(self) -> None:
+        """What takes long follows when nothing has moved for a while; a notebook and a test do not wait."""
+        panel, _ = toolkit()
         self._moves += 1
         document = panel.state.curdoc
         if document is not None and document.session_context is not None:
@@ -275,11 +283,6 @@ class Explorer:
             if self.figures.waits(self.exploration):
                 self._drawn(at_rest=True)
             self.editor.value = self.exploration.yaml()
-
-    def draw(self) -> None:
-        """Everything, now."""
-        self._drawn(at_rest=True)
-        self.editor.value = self.exploration.yaml()
 
     def _drawn(self, *, at_rest: bool) -> None:
         try:
@@ -370,10 +373,13 @@ def limits_table(exploration: Exploration, labels: dict[str, str]) -> Any:
     stored: dict[str, dict[str, Limit]] = {}
     for limit in exploration.references():
         stored.setdefault(limit.detector, {})[limit.coupling] = limit
-    rows += [{"detector": f"{detector} (data)", **texts(limits)} for detector, limits in stored.items()]
+    known = references.stored()["labels"]
+    rows += [{"detector": f"{known[detector]} (data)", **texts(limits)} for detector, limits in stored.items()]
     return pandas.DataFrame(rows).fillna("")
 
 
 def notebook(study: Study) -> Any:
     """The explorer as the last value of a notebook's cell."""
-    return Explorer(study).body
+    explorer = Explorer(study)
+    explorer.rest()
+    return explorer.body

@@ -5,11 +5,14 @@ from __future__ import annotations
 import importlib.resources
 import ipaddress
 import secrets
+import signal
+import socket
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 from cevnslab.errors import CevnslabError, StudyError
+from cevnslab.explorer.exploration import Exploration
 from cevnslab.explorer.page import Explorer, toolkit
 from cevnslab.studies.study import Study
 
@@ -51,6 +54,45 @@ def access(address: str, token: str | None) -> dict[str, Any]:
     return {"basic_auth": token, "cookie_secret": secrets.token_hex(32), "basic_login_template": str(login)}
 
 
+def _host(address: str) -> str:
+    """How a browser calls an address; all addresses of this machine go by its name.
+
+    >>> _host("127.0.0.1"), _host("::1")
+    ('127.0.0.1', '[::1]')
+    """
+    with suppress(ValueError):
+        if ipaddress.ip_address(address).is_unspecified:
+            return socket.gethostname()
+    return f"[{address}]" if ":" in address else address
+
+
+def _run(server: Any) -> None:
+    """Serve until a signal comes, which is raised anew where the caller can see it.
+
+    An exception that a handler of signals raises while a task of the loop runs would end in that task.
+    """
+    loop, received = server.io_loop, list[int]()
+
+    def stop(number: int) -> None:
+        received.append(number)
+        loop.stop()
+
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in handlers:
+        with suppress(NotImplementedError):  # Windows has none in loops
+            loop.asyncio_loop.add_signal_handler(number, stop, number)
+    try:
+        loop.start()
+    finally:
+        for number, handler in handlers.items():
+            with suppress(NotImplementedError):
+                loop.asyncio_loop.remove_signal_handler(number)
+            signal.signal(number, handler)
+        server.stop(wait=False)
+    if received:
+        signal.raise_signal(received[0])
+
+
 def serve(
     study: Study,
     *,
@@ -66,7 +108,7 @@ def serve(
     """
     panel, _ = toolkit()
     secured = access(address, token)
-    Explorer(study)  # whatever is wrong with the study is said here, not in the browser
+    Exploration(study)  # whatever is wrong with the study is said here, not in the browser
     try:
         server = panel.serve(
             {"/": lambda: Explorer(study).page()},
@@ -80,13 +122,8 @@ def serve(
         )
     except OSError as fault:
         raise ServerError(f"cannot serve on {address}, port {port}: {fault.strerror or fault}") from None
-    host = f"[{address}]" if ":" in address else address
-    url = f"http://{host}:{server.port}/"
-    ready(url)
+    ready(f"http://{_host(address)}:{server.port}/")
     server.start()
     if show:
         server.show("/")
-    try:
-        server.io_loop.start()
-    finally:
-        server.stop(wait=False)
+    _run(server)

@@ -16,11 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cevnslab import results
-from cevnslab.inference.chi2 import Chi2, ClosedChi2
+from cevnslab.inference.chi2 import LOOSE, Chi2, ClosedChi2
 from cevnslab.inference.intervals import Minimum, Piece, interval
 from cevnslab.inference.levels import delta_chi2_level
 from cevnslab.inference.rational import RationalChi2
 from cevnslab.likelihood.closed_form import ClosedForm, profiled_gram
+from cevnslab.likelihood.compression import sketch
 from cevnslab.likelihood.sufficient import FARTHEST_WALL, normalisations
 from cevnslab.progress import progress_bar
 from cevnslab.quadratic import Polynomial
@@ -37,6 +38,10 @@ PATCH = 12
 """Steps of the map along each side of a patch; rows of a map are computed in strips as high."""
 MOST_STEPS = 8
 """Of Newton's method."""
+DEEP, NEARLY = 6.0, 2.0
+"""Of a dip of the sketch, and of chi^2 around it, in units of the level: above, there is no island."""
+AROUND_DIPS = (0.8, 0.9, 1.0, 1.1, 1.25)
+"""Where chi^2 is looked at, in units of a dip's distance from the Standard Model."""
 CONVERGED = 1e-7
 """Of the last step, relative to the distance of an end from the Standard Model; the error is its square."""
 
@@ -61,8 +66,8 @@ def limit_map(study: Study, asked: LimitMap, rows: tuple[int, int] | None = None
     if quick(study, asked, analyses[asked.detector]):
         lines = whole.closed()
     else:
-        lines = [row for low, high in strips(asked) for row in whole.strip(low - first, high - first) if low >= first]
-        lines = lines[: len(y)]
+        inside = [(low, high) for low, high in strips(asked) if first <= low and high <= last]
+        lines = [row for low, high in inside for row in whole.strip(low - first, high - first)]
     return results.LimitMap(
         map=asked.name,
         x_key=asked.x.key,
@@ -191,8 +196,9 @@ class _Map:
         # Of Asimov data without priors on couplings chi^2 is zero in the Standard Model, and nowhere lower.
         asimov = not analysis.real and not analysis.likelihood.priors and minimum == "global"
         if start is not None and asimov and _all_crossings(pattern):
-            ends = _newton(chi2, delta_chi2_level(level, 1), start)
-            if ends is not None:
+            rise = delta_chi2_level(level, 1)
+            ends = _newton(chi2, rise, start)
+            if ends is not None and not _islands(analysis, chi2, rise, ends):
                 return tuple(Piece(low, high) for low, high in ends.reshape(-1, 2).tolist())
         return interval(chi2, level, minimum).pieces
 
@@ -218,6 +224,29 @@ def _interpolated(corners: FloatArray, up: float, across: float) -> FloatArray:
     """Between four corners, shape (2, 2, numbers)."""
     left, right = corners[0] * (1 - up) + corners[1] * up
     return np.asarray(left * (1 - across) + right * across)
+
+
+def _islands(analysis: Analysis, chi2: Chi2, rise: float, ends: FloatArray) -> bool:
+    """Whether chi^2 may fall below the level beyond known pieces, which a neighbour need not show.
+
+    It can where its least-squares sketch, all of whose minima are known, has a dip: chi^2 is looked at around it.
+    """
+    (axis,) = chi2.axes
+    guide = Chi2.of(sketch(analysis.likelihood), [axis.name]).ratio
+    if guide is None:
+        return True
+    pieces = ends.reshape(-1, 2)
+    dips = [
+        value - axis.standard_model
+        for value, height in guide.minima()
+        if height < DEEP * rise and not any(low <= value <= high for low, high in pieces)
+    ]
+    around = axis.standard_model + np.multiply.outer(dips, AROUND_DIPS).ravel()
+    around = around[(around > axis.bounds[0]) & (around < axis.bounds[1])]
+    around = around[~np.any((around[:, None] >= pieces[:, 0]) & (around[:, None] <= pieces[:, 1]), axis=1)]
+    if not len(around):
+        return False
+    return bool(np.any(chi2.sample(around[:, None], tolerance=LOOSE).chi2 < NEARLY * rise))
 
 
 def _newton(chi2: Chi2, rise: float, start: FloatArray) -> FloatArray | None:
