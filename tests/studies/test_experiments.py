@@ -212,7 +212,9 @@ def test_check_needs_no_data(name, command, nowhere, tmp_path, monkeypatch):
         assert word in ran.out
     assert "R_n 5.09 fm" in ran.out
     assert "searched for" in ran.out
-    assert str(tmp_path / "copy") in command("check", name, "--data", tmp_path / "copy").out
+    # A folder that is named is read.
+    refused = command("check", name, "--data", tmp_path / "copy")
+    assert (refused.status, str(tmp_path / "copy") in refused.err) == (2, True)
     assert list(tmp_path.iterdir()) == []
 
 
