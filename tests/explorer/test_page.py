@@ -109,7 +109,7 @@ def test_choices(explorer):
     explorer.second.value = "q_etau"
     assert "q_etau (" in " ".join(explorer.table.object.columns)
     explorer.spectrum.value = "ess-csi"
-    assert explorer.figures.spectrum.title.text.startswith("ess-csi")
+    assert explorer.figures.spectrum.title.text == "ess-csi; dashed: q_mumu at the upper end of its limit"
 
 
 def test_an_upload_begins_anew_or_says_why_not(explorer):

@@ -204,8 +204,8 @@ class Exploration:
         low = min([end - centre for end in ends], default=-info.scale)
         high = max([end - centre for end in ends], default=info.scale)
         smallest = 0.1 * max(abs(low), abs(high), 1e-300)
-        left = -_round_number(WIDER * max(-low, smallest))
-        return (max(left + centre, 0.0) if info.power == 2 else left + centre), centre + _round_number(
+        left = -round_number(WIDER * max(-low, smallest))
+        return (max(left + centre, 0.0) if info.power == 2 else left + centre), centre + round_number(
             WIDER * max(high, smallest)
         )
 
@@ -354,10 +354,10 @@ def _pairs(rows: list[list[str]]) -> tuple[tuple[str, str], ...]:
     return tuple((low, high) for low, high in rows)
 
 
-def _round_number(size: float) -> float:
+def round_number(size: float) -> float:
     """The next larger round number.
 
-    >>> _round_number(4.2e-9), _round_number(0.71)
+    >>> round_number(4.2e-9), round_number(0.71)
     (5e-09, 1.0)
     """
     power = 10.0 ** math.floor(math.log10(size))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cevnslab.explorer.exploration import Counts, Exploration
-from cevnslab.figures.labels import power_of_ten, value_text
+from cevnslab.explorer.exploration import Counts, Exploration, round_number
+from cevnslab.figures.labels import power_of_ten
 from cevnslab.inference.levels import delta_chi2_level
 from cevnslab.results import CouplingInfo, natural_exponent
 from cevnslab.units import scaled
@@ -21,7 +22,7 @@ COLOURS = ("#2f7fd1", "#e07b00", "#1b9e77", "#b455c9", "#d6336c", "#7d8f00", "#0
 STANDARD_MODEL, COUPLING, GREY = "#e07b00", "#d6336c", "#8a8a8a"
 HIGHEST = 3.5
 """Of the axis of delta chi^2, in units of the level."""
-DECADES = 5.0
+DECADES = 5
 """Of the axis of counts, below the highest."""
 ROOM = 0.08
 """Of the axes of the contour, beyond the regions."""
@@ -49,7 +50,7 @@ class Figures:
         """Feed the figures; contours that take long are drawn `at_rest` alone."""
         self._curve.draw(exploration)
         self._contour.draw(exploration, at_rest)
-        self._spectrum.draw(exploration.counts(spectrum), exploration.info(exploration.couplings[0]))
+        self._spectrum.draw(exploration.counts(spectrum), exploration.couplings[0])
 
 
 def axis_of(name: str, info: CouplingInfo, largest: float) -> tuple[float, str]:
@@ -200,11 +201,15 @@ class _Contour:
         corners = np.concatenate(polygons) if polygons else np.array([[each.scale for each in info]])
         corners = np.vstack([corners, [each.standard_model or 0.0 for each in info]])
         low, high = corners.min(axis=0), corners.max(axis=0)
-        room = ROOM * np.where(high > low, high - low, 1.0)
+        centre = corners[-1]
+        for at in (0, 1):  # round ends stand still while a region moves a little
+            room = ROOM * (high[at] - low[at] or info[at].scale)
+            low[at] = centre[at] - round_number(centre[at] - low[at] + room)
+            high[at] = centre[at] + round_number(high[at] - centre[at] + room)
         sizes = np.abs(corners).max(axis=0)
         axes = [axis_of(name, each, size) for name, each, size in zip((x, y), info, sizes, strict=True)]
         self._factors = axes[0][0], axes[1][0]
-        low, high = (low - room) * self._factors, (high + room) * self._factors
+        low, high = low * self._factors, high * self._factors
         _range(self.figure.x_range, float(low[0]), float(high[0]))
         _range(self.figure.y_range, float(low[1]), float(high[1]))
         there = [(each.standard_model or 0.0) * factor for each, factor in zip(info, self._factors, strict=True)]
@@ -243,7 +248,7 @@ class _Spectrum:
         _legend_below(self.figure, 3)
         self.items = {item.label.value: item for item in self.figure.legend[0].items}
 
-    def draw(self, counts: Counts, info: CouplingInfo) -> None:
+    def draw(self, counts: Counts, coupling: str) -> None:
         """The counts of one detector."""
         sums = {
             "background": counts.background,
@@ -269,9 +274,11 @@ class _Spectrum:
         )
         highest = highest or 1.0
         _range(self.figure.x_range, float(counts.edges[0]), float(counts.edges[-1]))
-        _range(self.figure.y_range, max(0.5 * lowest, highest * 10**-DECADES), 2 * highest)
+        top = math.ceil(math.log10(2 * highest))
+        bottom = max(math.floor(math.log10(lowest or highest)), top - DECADES)
+        _range(self.figure.y_range, 10.0**bottom, 10.0**top)
         self.figure.xaxis.axis_label = counts.axis
-        self.figure.title.text = f"{counts.detector}: signal with {plain_text(value_text(info, counts.value))}"
+        self.figure.title.text = f"{counts.detector}; dashed: {coupling} at the upper end of its limit"
 
 
 def _stairs(edges: FloatArray, counts: FloatArray | None) -> dict[str, FloatArray]:
@@ -287,14 +294,3 @@ def _positive(counts: FloatArray) -> FloatArray:
 
 def _cycled(colours: Sequence[str], count: int) -> list[str]:
     return [colours[number % len(colours)] for number in range(count)]
-
-
-def plain_text(text: str) -> str:
-    r"""A formula without its signs, for texts that set none.
-
-    >>> plain_text("$q_{ee}$ = 3")
-    'q_ee = 3'
-    """
-    for sign in ("$", "{", "}", "\\mathrm", "\\"):
-        text = text.replace(sign, "")
-    return text
