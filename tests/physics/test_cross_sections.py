@@ -9,7 +9,7 @@ from support import FLAVOURS, GOLDEN, MILLICHARGES, near
 import cevnslab as cl
 from cevnslab.errors import CevnslabError, PhysicsError, UnknownNameError
 from cevnslab.physics.couplings import COUPLINGS, coupling, millicharge_strength
-from cevnslab.physics.cross_sections import cevns, differential, electron_scattering, scatterers
+from cevnslab.physics.cross_sections import NuclearScatterer, cevns, differential, electron_scattering, scatterers
 from cevnslab.physics.nuclei import target
 from cevnslab.words import nearest
 
@@ -195,3 +195,28 @@ def test_unknown_names_offer_the_nearest():
     with pytest.raises(CevnslabError, match="mu"):
         cevns(1.0, 30.0, "Ge", incoming="muu")
     assert all(name in nearest("zzz", MILLICHARGES) for name in MILLICHARGES)
+
+
+@pytest.mark.parametrize(
+    ("name", "share"),
+    {"ess-csi": 0.05, "ess-xe": 0.05, "ess-ge": 0.08, "ess-ar": 0.16, "ess-si": 0.24, "ess-c3f8": 0.40}.items(),
+)
+def test_what_the_term_takes_that_is_left_out(name, share, monkeypatch):
+    """-T/E, in per cent of all counts, as the page of the cross sections says."""
+
+    def counts():
+        return cl.response(cl.load_source("ess"), cl.load_detector(name), years=3).counts()
+
+    without, usual = counts(), NuclearScatterer.kinematics
+
+    def whole(self, recoil_energy_kev, *arguments):
+        made = usual(self, recoil_energy_kev, *arguments)
+        vector = made["vector", "vector"].copy()
+        vector[1] = -vector[0] * recoil_energy_kev * 1e-3
+        return {**made, ("vector", "vector"): vector}
+
+    monkeypatch.setattr(NuclearScatterer, "kinematics", whole)
+    with_term = counts()
+    assert 100 * (1 - with_term.sum() / without.sum()) == pytest.approx(share, abs=0.006)
+    filled = without > 1
+    assert 0.009 < np.max(1 - with_term[filled] / without[filled]) < 0.045

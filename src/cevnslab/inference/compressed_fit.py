@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cevnslab.inference.toy_grids import Grid, contenders, dips
-from cevnslab.likelihood.minimiser import damped_step
+from cevnslab.likelihood.steps import damped_step
 from cevnslab.likelihood.sufficient import Statistics
 from cevnslab.quadratic import Polynomial
 

@@ -295,14 +295,23 @@ def _split(lines: Lines, steps: _Steps, place: FloatArray, floor: float | None, 
 
 
 def _told(lines: Lines, left: IntArray, news: Sample) -> Lines:
-    """The ends of steps go on from what was found between them, should it be a lower minimum's."""
-    ends = np.concatenate([left, left + 1])
-    points = lines.points(lines.line[ends], lines.at[ends])
-    trial = lines.function.sample(points, np.concatenate([news.state, news.state]), FAIR)
-    better = trial.chi2 < lines.sample.chi2[ends]
-    exact = lines.exact.copy()
-    exact[ends[better]] = False
-    return replace(lines, sample=lines.sample.replaced(ends[better], trial.rows(better)), exact=exact)
+    """The ends of steps go on from what was found between them, should it be a lower minimum's.
+
+    As do their neighbours, as far as it is lower by as much as surprises: on a plateau a minimum can have been missed
+    over decades of the coupling.
+    """
+    ends, outwards = np.concatenate([left, left + 1]), np.repeat([-1, 1], len(left))
+    state, exact = np.concatenate([news.state, news.state]), lines.exact.copy()
+    while len(ends):
+        points = lines.points(lines.line[ends], lines.at[ends])
+        trial = lines.function.sample(points, state, FAIR)
+        fall = lines.sample.chi2[ends] - trial.chi2
+        exact[ends[fall > 0]] = False
+        lines = replace(lines, sample=lines.sample.replaced(ends[fall > 0], trial.rows(fall > 0)))
+        further = np.clip(ends + outwards, 0, len(lines.at) - 1)
+        going = (fall > SURPRISE) & (further != ends) & (lines.line[further] == lines.line[ends])
+        ends, outwards, state = further[going], outwards[going], trial.state[going]
+    return replace(lines, exact=exact)
 
 
 def between(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from cevnslab.likelihood.observation import Observation
 from cevnslab.likelihood.off_counts import TauCurvature, best_taus, off_deviance, summed
 from cevnslab.likelihood.parameters import Parameter
 from cevnslab.likelihood.statistics import Counts
+from cevnslab.likelihood.steps import Coordinates, damped_step
 from cevnslab.quadratic import Polynomial
 
 FloatArray = NDArray[np.float64]
@@ -31,10 +33,6 @@ LOOSE_SHARE = 0.1
 """Of chi^2, in units of a loose tolerance: how high a high point lies matters less."""
 TOLERANCE = 1e-10
 """Decrease of chi^2 that a step promises at which a point is done, once that step is taken."""
-MOST_WALLS = 4
-"""Times that a step is made again because another coordinate would go through a wall."""
-CUT = 1e-3
-"""Part of a coordinate's step by which walls or rounding may change it before the others take notice."""
 LARGEST_DAMPING = 1e12
 LARGEST_FALL = 0.9
 """Of the expectation of a bin with counts, in one step."""
@@ -81,6 +79,18 @@ class Model:
         """Couplings less the centres of their constraints, (points, couplings)."""
         centres = self.coupling_centres if data.coupling_centres is None else data.coupling_centres
         return np.asarray(couplings - centres)
+
+    @cached_property
+    def multiplied(self) -> NDArray[np.bool_]:
+        """Factors that multiply others on some sample, shape (parameters,)."""
+        moving = np.array([not parameter.fixed for parameter in self.parameters], dtype=bool)
+        result = np.zeros(len(moving), dtype=bool)
+        for expectation in self.expectations:
+            for part in expectation.parts:
+                factors = part.scales[moving[part.scales]]
+                if len(factors) > 1:
+                    result[factors] = True
+        return result
 
     def numbers_per_point(self) -> int:
         """How much memory a point takes, in numbers."""
@@ -282,45 +292,6 @@ def elimination(
     return Elimination(curvature, cross, exact)
 
 
-def damped_step(
-    gradient: FloatArray,
-    curvature: FloatArray,
-    at: FloatArray,
-    low: FloatArray,
-    high: FloatArray,
-    damping: FloatArray,
-    scale: FloatArray | None = None,
-) -> tuple[FloatArray, FloatArray]:
-    """The damped step and the decrease of chi^2 that it promises; what rests on a wall and is pushed out stays.
-
-    Damping is in units of `scale`, by default the curvature itself: where templates known from few counts follow every
-    step, chi^2 can be a straight line. What would go through a wall is put on it, and the others make the best of that:
-    a step that is merely cut off at a wall can lead uphill.
-    """
-    held = (low >= high) | ((at <= low) & (gradient > 0)) | ((at >= high) & (gradient < 0))
-    gradient = np.where(held, 0.0, gradient)
-    curvature = np.where(held[:, :, None] | held[:, None, :], 0.0, curvature)
-    size = np.abs(np.einsum("pii->pi", curvature)) if scale is None else scale
-    # Marquardt's damping: in units of the curvature itself, whatever the parameters' units are.
-    extra = np.where(held | (size <= 0), 1.0, damping[:, None] * size)
-    damped = curvature + extra[:, :, None] * np.eye(gradient.shape[1])
-    step = -_solved(damped, gradient)
-    ended = np.zeros(at.shape, dtype=bool)
-    for _ in range(MOST_WALLS):
-        # What a step would take through a wall ends there, as does what it would move by less than rounding.
-        possible = np.clip(at + step, low, high) - at
-        cut = np.abs(possible - step) > CUT * np.abs(step)
-        rows = np.flatnonzero(np.any(cut & ~ended, axis=1))
-        if not len(rows):
-            break
-        ended |= cut
-        step[rows] = _with_ends(gradient[rows], damped[rows], possible[rows], ended[rows])
-    step = np.clip(at + step, low, high) - at
-    # Of the quadratic model, for the step as it is taken.
-    promised = -2 * np.sum(gradient * step, axis=1) - np.einsum("pi,pij,pj->p", step, curvature, step)
-    return np.asarray(step), np.asarray(promised)
-
-
 def _safe_length(
     slopes: Sequence[tuple[IntArray, FloatArray]],
     expected: Sequence[FloatArray],
@@ -342,25 +313,6 @@ def _safe_length(
             share = np.divide(LARGEST_FALL * level, -change, out=np.ones_like(change), where=ends)
             length = np.minimum(length, share.min(axis=1))
     return length
-
-
-def _solved(matrix: FloatArray, vector: FloatArray) -> FloatArray:
-    try:
-        return np.asarray(np.linalg.solve(matrix, vector[:, :, None])[:, :, 0])
-    except np.linalg.LinAlgError:
-        size = np.abs(np.einsum("pii->pi", matrix)).max(axis=1)
-        raised = matrix + (1e-12 * size + 1e-300)[:, None, None] * np.eye(matrix.shape[1])
-        return np.asarray(np.linalg.solve(raised, vector[:, :, None])[:, :, 0])
-
-
-def _with_ends(
-    gradient: FloatArray, curvature: FloatArray, possible: FloatArray, ended: NDArray[np.bool_]
-) -> FloatArray:
-    """The step in which some coordinates move as far as they can, and the others to their best with that."""
-    ends = np.where(ended, possible, 0.0)
-    slope = gradient + (curvature @ ends[:, :, None])[:, :, 0]
-    reduced = np.where(ended[:, :, None] | ended[:, None, :], np.eye(ended.shape[1]), curvature)
-    return np.where(ended, ends, -_solved(reduced, np.where(ended, 0.0, slope)))
 
 
 def minimise(
@@ -408,17 +360,21 @@ def minimise(
     for iteration in range(MOST_LOOSE_STEPS if loose else MOST_STEPS):
         at = np.hstack([pulls[active], couplings[active][:, list(hidden)]])
         half = _derivatives(model, state, couplings[active], pulls[active], own, hidden, first=iteration == 0)
-        gradient = half.gradient
-        step, gain = damped_step(gradient, half.curvature, at, low, high, damping[active], half.scale)
+        moves = Coordinates.of(at, low, high, model.multiplied, model.unit, model.centre)
+        gradient, curvature, exact, scale = moves.derivatives(half.gradient, (half.curvature, half.exact), half.scale)
+        walls = moves.at, moves.low, moves.high
+        step, gain = damped_step(gradient, curvature, *walls, damping[active], scale)
         if iteration:
             # Where the exact curvature leads downhill it is the better one: far out most of it can be in the bending.
-            better, promise = damped_step(gradient, half.exact, at, low, high, damping[active], half.scale)
+            better, promise = damped_step(gradient, exact, *walls, damping[active], scale)
             use = (promise > 0) & (np.sum(better * gradient, axis=1) < 0)
             step, gain = np.where(use[:, None], better, step), np.where(use, promise, gain)
-        length = _safe_length(half.slopes, state.expected, own.counts, step)
+        length = np.minimum(
+            _safe_length(half.slopes, state.expected, own.counts, moves.rate * step), moves.safe_length(step)
+        )
         step, promise = length[:, None] * step, gain
         gain = length * gain
-        trial = at + step
+        trial = moves.moved(step)
         trial_couplings = couplings[active]
         if hidden:
             trial_couplings[:, list(hidden)] = trial[:, nuisances:]

@@ -128,7 +128,7 @@ class NuclearScatterer:
     ) -> Kinematics:
         """Of each component that nuclei have; none depends on neutrino or antineutrino.
 
-        * vector: (G_F^2 M/pi)(1 - M T/2E^2), Eq. (1); drops -T/E, below 1e-3, as the paper does;
+        * vector: (G_F^2 M/pi)(1 - M T/2E^2), Eq. (1); drops -T/E, below 0.5 % of all counts, as the paper does;
         * magnetic: (pi alpha^2/m_e^2)(1/T - 1/E), for moments in mu_B (Vogel, Engel, Phys. Rev. D 39 (1989) 3378);
         * scalar: M^2 T/(4 pi E^2) (Cerdeno et al., arXiv:1604.01025).
         """

@@ -127,9 +127,9 @@ CHARGE_RADII = tuple(
         ("mu", "tau"),
     )
 )
-"""<r^2> - <r^2>_SM, whatever the couplings of the Standard Model are taken to be.
+"""What is added to the radius that the prediction holds.
 
-With tree-level couplings neither data nor prediction hold a radius; with `radiative_corrections` both hold the
-Standard Model's, -0.83 (e), -0.48 (mu), -0.30 (tau) 1e-32 cm^2, which sits inside g_p of each flavour. A limit is on
-the difference in either case.
+With `radiative_corrections` that is the Standard Model's, -0.83 (e), -0.48 (mu), -0.30 (tau) 1e-32 cm^2, which sits
+inside g_p of each flavour: a limit is on <r^2> - <r^2>_SM. At tree level it is none. Asimov data then hold none either,
+and the limit is on the difference too; real data hold the Standard Model's, and it is on the whole <r^2>.
 """
