@@ -43,6 +43,17 @@ def test_every_physics_module_has_a_page_with_all_its_functions(module):
             assert f":: {home.__name__}.{name}\n" in f"{page}\n", f"{name} is not on the page of {module}"
 
 
+def test_every_source_is_on_its_page():
+    page = (DOCS / "physics" / "sources.md").read_text(encoding="utf-8")
+    home = importlib.import_module("cevnslab.physics.sources")
+    members = {name: getattr(home, name) for name in home.__all__}
+    classes = [
+        name for name, member in members.items() if inspect.isclass(member) and home.__name__ in member.__module__
+    ]
+    assert classes
+    assert not [name for name in classes if f":: cevnslab.physics.sources.{name}\n" not in f"{page}\n"]
+
+
 def test_every_key_of_the_study_file_is_in_the_reference_with_a_meaning(extensions):
     text = importlib.import_module("tables").study_keys()
     definitions = StudyFile.model_json_schema(by_alias=True)["$defs"]

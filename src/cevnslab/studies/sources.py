@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,8 @@ from cevnslab.physics.sources import (
     TotalFlux,
 )
 from cevnslab.physics.spectra import TabulatedSpectrum
-from cevnslab.studies import presets, schema
+from cevnslab.studies import presets
+from cevnslab.studies.schema import sources as schema
 from cevnslab.studies.tables import FLAVOUR_COLUMNS, read_spectra
 from cevnslab.studies.validation import validated
 from cevnslab.words import shown
@@ -66,7 +67,7 @@ def _path(where: str, key: str) -> str:
     return f"{where}.{key}" if where else key
 
 
-def validated_source(content: Mapping[str, Any], base: Path | None = None) -> schema.SourceKeys:
+def validated_source(content: Mapping[str, Any], base: Path | None = None) -> schema.SourceModel:
     """A source's keys, presets filled in, of the type that they name; `StudyError` for a type that there is not."""
     merged = merge_source(content)
     fault = schema.source_type_fault(merged.get("type"))
@@ -82,14 +83,10 @@ def says_distance(content: object) -> bool:
     if not isinstance(content, Mapping):
         return False
     kind = content.get("type")
-    return (
-        kind in ("solar", "supernova")
-        or content.get("cores") is not None
-        or content.get("reference_distance_m") == "none"
-    )
+    return kind in schema.SOURCES and schema.SOURCES[kind].says_distance(content)
 
 
-def build_source(keys: str | schema.SourceKeys, base: Path = Path(), where: str = "") -> Source:
+def build_source(keys: str | schema.SourceModel, base: Path = Path(), where: str = "") -> Source:
     """A source from a preset's name or its keys; file names are relative to `base`.
 
     Raises a `CevnslabError` whose message starts with `where`, the path of the source's keys, or with a key of it.
@@ -102,24 +99,23 @@ def build_source(keys: str | schema.SourceKeys, base: Path = Path(), where: str 
     if isinstance(keys, schema.TabulatedSource):
         _check_table(keys, where)
     with located(where) if where else nullcontext():
-        match keys:
-            case schema.Reactor():
-                return _reactor(keys, base)
-            case schema.Solar():
-                return Sun(keys.name, tuple(keys.branches), keys.flux, keys.shape_8b, _oscillation(keys.oscillation))
-            case schema.Supernova():
-                return _supernova(keys)
-            case schema.TabulatedSource():
-                return _tabulated(keys, base)
-        return PionDecayAtRest(
-            name=keys.name,
-            protons_per_year=keys.protons_per_year,
-            neutrinos_per_proton=keys.neutrinos_per_proton,
-            hours_per_year=keys.hours_per_year,
-            duty_factor=keys.duty_factor,
-            pulse=_pulse(keys.pulse),
-            repetition_hz=keys.repetition_hz,
-        )
+        return BUILDERS[type(keys)](keys, base)
+
+
+def _pions(keys: schema.PionDecayAtRest, _: Path) -> PionDecayAtRest:
+    return PionDecayAtRest(
+        name=keys.name,
+        protons_per_year=keys.protons_per_year,
+        neutrinos_per_proton=keys.neutrinos_per_proton,
+        hours_per_year=keys.hours_per_year,
+        duty_factor=keys.duty_factor,
+        pulse=_pulse(keys.pulse),
+        repetition_hz=keys.repetition_hz,
+    )
+
+
+def _solar(keys: schema.Solar, _: Path) -> Sun:
+    return Sun(keys.name, tuple(keys.branches), keys.flux, keys.shape_8b, _oscillation(keys.oscillation))
 
 
 def _pulse(keys: schema.GaussianPulse | schema.UniformPulse | None) -> Pulse | None:
@@ -185,7 +181,7 @@ def _oscillation(keys: schema.Oscillation) -> Oscillation:
     return Oscillation(**keys.model_dump())
 
 
-def _supernova(keys: schema.Supernova) -> Supernova:
+def _supernova(keys: schema.Supernova, _: Path) -> Supernova:
     def of(value: float | schema.OfSpecies, species: str) -> float:
         return float(getattr(value, species)) if isinstance(value, schema.OfSpecies) else value
 
@@ -244,3 +240,13 @@ def _tabulated_components(path: Path, oscillation: Oscillation) -> tuple[FluxCom
     if not components:
         raise StudyError(f"spectrum file {path}: no column has any neutrinos")
     return tuple(components)
+
+
+BUILDERS: dict[type[schema.SourceModel], Callable[[Any, Path], Source]] = {
+    schema.PionDecayAtRest: _pions,
+    schema.Reactor: _reactor,
+    schema.Solar: _solar,
+    schema.Supernova: _supernova,
+    schema.TabulatedSource: _tabulated,
+}
+"""From the keys of each type, and the folder of the files that they name, to the source."""

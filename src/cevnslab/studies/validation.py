@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -86,7 +87,13 @@ def _message(model: type[BaseModel], content: Mapping[str, Any], error: Any) -> 
         return f"{path}: needs {bound} {entries}, got {context.get('actual_length', 'more')}"
     if kind == "panel_kind":
         kinds = [panel.kind for panel in panel_kinds() if isinstance(value, dict) and value.get(panel.kind) is not None]
-        return f"{path}: {error['msg']}, got {' and '.join(kinds) or 'none'}"
+        if kinds or not isinstance(value, dict):
+            return f"{path}: {error['msg']}, got {' and '.join(kinds) or shown(value)}"
+        others = {key for panel in panel_kinds() for key in _keys(panel)}
+        misspelt = [str(key) for key in value if key not in others]
+        known = {panel.kind for panel in panel_kinds()}
+        close = [f"; {nearest(key, known)}" for key in misspelt if difflib.get_close_matches(key, known, n=1)]
+        return f"{path}: {error['msg']}, got none{''.join(close[:1])}"
     if kind in _BOUNDS:
         rule = _BOUNDS[kind].format(**context)
         if kind == "greater_than_equal" and 0 < context["ge"] < 1 and value <= 0:

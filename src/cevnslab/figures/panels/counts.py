@@ -70,7 +70,7 @@ class SpectrumPanel(PanelWithLegend):
     def draw(self, cell: Cell, result: Result) -> None:
         """Standard Model counts on top of the backgrounds, bin by bin; with new physics in its place as lines."""
         axes = cell.axes
-        edges, axis_label, axis_unit, layers = _expected(result, self)
+        edges, axis_label, axis_unit, layers = expected_layers(result, self.spectrum, self.axis)
         width = np.diff(edges)
         background = np.sum([counts for label, _, counts in layers if label not in CHANNEL_LABELS.values()], axis=0)
         total = np.sum([counts for _, _, counts in layers], axis=0)
@@ -88,11 +88,13 @@ class SpectrumPanel(PanelWithLegend):
         cell.legend(self.legend, headroom=True)
 
 
-def _expected(result: Result, panel: SpectrumPanel) -> tuple[FloatArray, str, str, list[Layer]]:
+def expected_layers(
+    result: Result, detector: str, axis: Literal["energy", "time"] = "energy"
+) -> tuple[FloatArray, str, str, list[Layer]]:
     """Edges, label of the axis, its unit, and the layers from the bottom up."""
-    channels = result.detectors[panel.spectrum].channels.split("+")
-    if panel.axis == "time":
-        times = next(s for s in result.time_spectra if s.detector == panel.spectrum)
+    channels = result.detectors[detector].channels.split("+")
+    if axis == "time":
+        times = next(s for s in result.time_spectra if s.detector == detector)
         layers = _layers(times.background, times.backgrounds, {"electron": times.electron, "cevns": times.cevns})
         return (
             times.edges_us,
@@ -100,7 +102,7 @@ def _expected(result: Result, panel: SpectrumPanel) -> tuple[FloatArray, str, st
             "\u03bcs",
             [x for x in layers if _counted(x[0], channels)],
         )
-    energies = next(s for s in result.spectra if s.detector == panel.spectrum)
+    energies = next(s for s in result.spectra if s.detector == detector)
     counted = {"electron": energies.electron, "cevns": energies.cevns}
     layers = [x for x in _layers(energies.background, energies.backgrounds, counted) if _counted(x[0], channels)]
     if energies.bin_edges_kevee is not None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, get_args
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args
 
 from pydantic import Discriminator, Field, Tag
 
@@ -49,14 +50,22 @@ Pulse = Annotated[
 ]
 
 
-SourcePreset = Annotated[str | None, Field(description="built-in source whose keys are the defaults")]
+class SourceModel(Model):
+    """What every source has; its `type` is the word for it in a study file."""
+
+    preset: str | None = Field(None, description="built-in source whose keys are the defaults")
+    name: Name = Field("custom", description="how outputs name it")
+    type: str
+
+    @classmethod
+    def says_distance(cls, content: Mapping[str, Any]) -> bool:
+        """Whether a source with these keys says itself how far it is from every detector."""
+        return False
 
 
-class PionDecayAtRest(Model):
+class PionDecayAtRest(SourceModel):
     """A pulsed source of pions decaying at rest."""
 
-    preset: SourcePreset = None
-    name: Name = Field("custom", description="how outputs name it")
     type: Literal["pion-decay-at-rest"] = Field(description="which kind of source this is")
     protons_per_year: Positive = Field(description="protons on target in a calendar year")
     neutrinos_per_proton: Positive = Field(description="neutrinos of each flavour per proton")
@@ -104,11 +113,9 @@ class FluxFactor(Model):
     uncertainty: NonNegative = Field(description="its standard deviation; 0 fixes it")
 
 
-class Reactor(Model):
+class Reactor(SourceModel):
     """A nuclear reactor: electron antineutrinos. Give one of thermal_power_gw, cores and total_flux_per_cm2_s."""
 
-    preset: SourcePreset = None
-    name: Name = Field("custom", description="how outputs name it")
     type: Literal["reactor"] = Field(description="which kind of source this is")
     thermal_power_gw: Positive | None = Field(None, description="thermal, not electric")
     cores: Annotated[list[ReactorCore], Field(min_length=1, max_length=100)] | None = Field(
@@ -141,6 +148,11 @@ class Reactor(Model):
     hours_per_year: HoursPerYear = Field(description="live time in a calendar year")
     duty_factor: Fraction = Field(1.0, description="share of the live time at full power")
 
+    @classmethod
+    def says_distance(cls, content: Mapping[str, Any]) -> bool:
+        """By the distances of its cores."""
+        return content.get("cores") is not None
+
 
 class Oscillation(Model):
     """Oscillation parameters; NuFIT 6.0, normal ordering, unless given."""
@@ -157,11 +169,9 @@ def _nufit() -> Oscillation:
     return Oscillation.model_validate({})
 
 
-class Solar(Model):
+class Solar(SourceModel):
     """The Sun: neutrinos of its branches, which arrive as mass states. No distance is asked."""
 
-    preset: SourcePreset = None
-    name: Name = Field("custom", description="how outputs name it")
     type: Literal["solar"] = Field(description="which kind of source this is")
     branches: Annotated[list[BranchName], Field(min_length=1)] = Field(
         default=list(get_args(BranchName)),
@@ -176,6 +186,11 @@ class Solar(Model):
         "winter", description="spectrum of 8B: Phys. Rev. C 73 (2006) 025503, or C 54 (1996) 411, 4.5 % fewer counts"
     )
     oscillation: Oscillation = Field(default_factory=_nufit, description="mixing, and conversion in the Sun")
+
+    @classmethod
+    def says_distance(cls, content: Mapping[str, Any]) -> bool:
+        """The Sun does."""
+        return True
 
 
 SpeciesNumber = Annotated[float, Field(gt=0, le=1e60)]
@@ -195,11 +210,9 @@ SpeciesValue = Annotated[
 ]
 
 
-class Supernova(Model):
+class Supernova(SourceModel):
     """A supernova: the neutrinos of one burst. No distance and no exposure are asked; counts are those of the burst."""
 
-    preset: SourcePreset = None
-    name: Name = Field("custom", description="how outputs name it")
     type: Literal["supernova"] = Field(description="which kind of source this is")
     distance_kpc: Positive = Field(description="from the Earth")
     energy_erg: SpeciesValue = Field(
@@ -215,12 +228,15 @@ class Supernova(Model):
     window_s: Positive = Field(10.0, description="seconds in which steady backgrounds count")
     oscillation: Oscillation = Field(default_factory=_nufit, description="what the mass states are made of")
 
+    @classmethod
+    def says_distance(cls, content: Mapping[str, Any]) -> bool:
+        """It does, by distance_kpc."""
+        return True
 
-class TabulatedSource(Model):
+
+class TabulatedSource(SourceModel):
     """Spectra from a file: a column of energies, one column per flavour or mass state."""
 
-    preset: SourcePreset = None
-    name: Name = Field("custom", description="how outputs name it")
     type: Literal["tabulated"] = Field(description="which kind of source this is")
     file: FilePath = Field(
         description="columns energy_mev and nu_e, anti_nu_mu ... (nu_1 ... for mass states), named in its first line; "
@@ -240,16 +256,17 @@ class TabulatedSource(Model):
     )
     oscillation: Oscillation = Field(default_factory=_nufit, description="what the mass states are made of")
 
+    @classmethod
+    def says_distance(cls, content: Mapping[str, Any]) -> bool:
+        """Where the file's flux is that at the detector."""
+        return content.get("reference_distance_m") == "none"
 
-SourceKeys = PionDecayAtRest | Reactor | Solar | Supernova | TabulatedSource
 
-SOURCES: dict[str, type[PionDecayAtRest | Reactor | Solar | Supernova | TabulatedSource]] = {
-    "pion-decay-at-rest": PionDecayAtRest,
-    "reactor": Reactor,
-    "solar": Solar,
-    "supernova": Supernova,
-    "tabulated": TabulatedSource,
-}
+KINDS: tuple[type[SourceModel], ...] = (PionDecayAtRest, Reactor, Solar, Supernova, TabulatedSource)
+"""The types of source that a study file may have; `cevnslab.studies.sources` builds each."""
+
+SOURCES: dict[str, type[SourceModel]] = {get_args(kind.model_fields["type"].annotation)[0]: kind for kind in KINDS}
+"""By the word for them."""
 
 
 def source_type_fault(kind: object) -> str | None:
@@ -264,14 +281,13 @@ def _source_kind(value: Any) -> str:
     return f"<{kind}>" if isinstance(kind, str) and kind in SOURCES else "<pion-decay-at-rest>"
 
 
-Source = Annotated[
-    Annotated[PionDecayAtRest, Tag("<pion-decay-at-rest>")]
-    | Annotated[Reactor, Tag("<reactor>")]
-    | Annotated[Solar, Tag("<solar>")]
-    | Annotated[Supernova, Tag("<supernova>")]
-    | Annotated[TabulatedSource, Tag("<tabulated>")],
-    Discriminator(_source_kind),
-]
+if TYPE_CHECKING:
+    Source = SourceModel
+else:
+    Source = Annotated[
+        Union[tuple(Annotated[kind, Tag(f"<{word}>")] for word, kind in SOURCES.items())],  # noqa: UP007  (of many)
+        Discriminator(_source_kind),
+    ]
 SourceOrPreset = Annotated[
     Annotated[str, Tag("<word>")] | Annotated[Source, Tag("<mapping>")], either("<word>", "<mapping>")
 ]
