@@ -44,6 +44,32 @@ def start(path: Path, output: Path, options: Sequence[str]) -> subprocess.Popen[
     return subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+def blocks(output: Path) -> int:
+    """How many blocks are kept."""
+    return len(list(output.glob("*/.blocks/*/*.block")))
+
+
+def watched(path: Path, output: Path, options: Sequence[str]) -> tuple[float, int]:
+    """How long a run takes, and how many blocks it keeps at the most."""
+    begun, most = time.monotonic(), 0
+    process = start(path, output, options)
+    while process.poll() is None:
+        most = max(most, blocks(output))
+        time.sleep(0.02)
+    process.communicate()
+    return time.monotonic() - begun, most
+
+
+def wait_until(process: subprocess.Popen[str], output: Path, seconds: float, kept: int | None) -> None:
+    """Wait so long; or until so many blocks are kept, which a busy machine does not put off; or until it ends."""
+    if kept is None:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+        return
+    while process.poll() is None and blocks(output) < kept:
+        time.sleep(0.005)
+
+
 def finished(path: Path, output: Path, options: Sequence[str]) -> dict[str, bytes | None]:
     """A run to its end: what it wrote, but for the file that knows the date."""
     process = start(path, output, options)
@@ -89,18 +115,18 @@ def kill_at_random(kills: int, under_workers: int, seed: int) -> Tally:
     with tempfile.TemporaryDirectory(prefix="kills-") as name:
         root = Path(name)
         path = study(root)
-        spans = {}
+        spans, most = {}, {}
         for options in ((), ("--workers", "2")):
-            begun = time.monotonic()
             expected = finished(path, root / f"whole{len(options)}", options)
-            spans[options] = time.monotonic() - begun
+            spans[options], most[options] = watched(path, root / f"watched{len(options)}", options)
         assert expected == finished(path, root / "again", ())
         for number in range(10 * kills):
             options = ("--workers", "2") if done < under_workers else ()
             output = root / f"{number}"
             process = start(path, output, options)
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(rng.uniform(0.05, 1.05) * spans[options])
+            # Half of the moments are anywhere in a run, half of them among its blocks.
+            kept = rng.randint(1, max(most[options], 1)) if rng.random() < 0.5 else None
+            wait_until(process, output, rng.uniform(0.05, 1.05) * spans[options], kept)
             if process.poll() is not None:
                 process.communicate()
                 continue  # it was too quick: another one
