@@ -107,7 +107,7 @@ def test_many_off_counts_are_a_known_background(tmp_path):
     """The limit of a long off-beam run: the likelihood of a background without uncertainty."""
     shape = np.array([[20.0, 8.0]])
     signal = Sample("cevns", shape, Polynomial((Variable("s", 1.0, (0.0, 10.0)),), ((0,),)))
-    many = 1e12
+    many = 1e6
     (tmp_path / "off.dat").write_text(f"{12 * many:.0f}\n{5 * many:.0f}\n", encoding="utf-8")
     known = made({"name": "b", "uncertainty": 0, "counts": [12, 5]}, tmp_path)
     off = made({"name": "b", "off": {"file": "off.dat", "ratio": 1 / many}}, tmp_path)
@@ -117,7 +117,8 @@ def test_many_off_counts_are_a_known_background(tmp_path):
         Likelihood((Dataset("d", (2,), (signal, each.sample([])), observed),)).minimised(points).chi2
         for each in (known, off)
     ]
-    assert chi2[1] == pytest.approx(chi2[0], rel=1e-9)
+    # What is left is the off-counts' own fluctuation, a millionth of the on-counts'.
+    assert chi2[1] == pytest.approx(chi2[0], rel=1e-5)
 
 
 def test_a_list_of_backgrounds_beside_one_another(tmp_path):

@@ -85,7 +85,7 @@ class Exploration:
     >>> exploration = Exploration(load_study("parada2024"))
     >>> exploration.move("detectors.ess-ge.threshold_kev", 0.3)
     >>> [f"{end:.3g}" for end in exploration.limit("ess-ge", "q_ee").segments[0]]
-    ['-2.54e-09', '3.22e-09']
+    ['-2.43e-09', '3.26e-09']
     """
 
     def __init__(self, study: Study) -> None:
