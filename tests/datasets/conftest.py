@@ -19,7 +19,7 @@ from cevnslab.physics.sources import PionDecayAtRest
 MILLICHARGES = ("q_ee", "q_mumu", "q_emu", "q_etau", "q_mutau")
 
 
-def csi_setup(directory, channels=("cevns",), nuisances="normalisation", observed="data"):
+def csi_setup(directory, channels=("cevns",), nuisances="normalisation", observed="data", off_counts="exact"):
     """Cesium iodide as the reference analysis takes it."""
     radii = {"rms_radius_fm": {"Cs": 4.821, "I": 4.766}, "neutron_radius_fm": {"Cs": 5.09, "I": 5.03}}
     return Setup(
@@ -34,6 +34,7 @@ def csi_setup(directory, channels=("cevns",), nuisances="normalisation", observe
         observed=observed,
         nuisances=nuisances,
         form_factor="helm",
+        off_counts=off_counts,
         directory=directory,
     )
 
@@ -58,11 +59,11 @@ def lar_setup(directory, channels=("cevns",), nuisances="normalisation", observe
 
 def _analyses(directory, releases=None):
     @functools.cache
-    def make(name, channels=("cevns",), nuisances="normalisation", observed="data"):
+    def make(name, channels=("cevns",), nuisances="normalisation", observed="data", **keys):
         folder, setup = {"csi": ("coherent-csi-2021", csi_setup), "lar": ("coherent-lar-2020", lar_setup)}[name]
         data = dataset(folder) if releases is None else with_release(dataset(folder), releases[folder])
         return data.measurement(
-            setup(directory, channels, nuisances, observed), [coupling(charge) for charge in MILLICHARGES]
+            setup(directory, channels, nuisances, observed, **keys), [coupling(charge) for charge in MILLICHARGES]
         )
 
     return make

@@ -245,6 +245,24 @@ def test_backgrounds_against_the_files(offset, shaped, files):
     assert counts_of["steady_state"] == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.parametrize("nuisances", ["normalisation", "shape"])
+def test_the_steady_state_with_its_anti_coincident_counts(nuisances, invented, files):
+    """One expectation per row of energy; as counted, bin for bin what the exact template expects."""
+    events = np.loadtxt(files["dataBeamOnAC.txt"])
+    pe = np.histogram(events[(events[:, 0] < 60) & (events[:, 1] < 6), 0], PE_EDGES)[0]
+    exact, fitted = (
+        invented("csi", ("cevns",), nuisances, off_counts=off_counts) for off_counts in ("exact", "fitted")
+    )
+    (sample,) = (s for s in fitted.likelihood.datasets[0].samples if s.name == "steady_state")
+    template = sample.per_bin
+    assert np.array_equal(template.off, pe)
+    assert np.array_equal(template.groups.reshape(9, 11), np.repeat(np.arange(9), 11).reshape(9, 11))
+    expected = exact.response.backgrounds["steady_state"]
+    assert template.ratio * pe[template.groups] * sample.coefficients[0] == pytest.approx(expected, rel=1e-12)
+    assert fitted.response.backgrounds["steady_state"] == pytest.approx(expected, rel=1e-12)
+    assert widths_of(fitted.likelihood) == widths_of(exact.likelihood)
+
+
 def test_the_response_holds_what_the_likelihood_expects(shaped, invented):
     for made in (shaped, invented("csi"), invented("csi", ("cevns", "electron"), "shape")):
         response = made.response

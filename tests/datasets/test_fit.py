@@ -10,8 +10,12 @@ from iminuit import Minuit
 from support import with_counts
 from written_out import lowest, objective
 
+from cevnslab.datasets.files import locate
 from cevnslab.datasets.fit import free_signal, standard_model_fit
 from cevnslab.datasets.measurement import OFFSET, SIGNAL
+from cevnslab.datasets.registry import dataset
+from cevnslab.inference.chi2 import Chi2
+from cevnslab.inference.intervals import interval
 
 BOTH = ["normalisation", "shape"]
 POINTS = {"standard model": {}, "q_ee": {"q_ee": 8e-8}, "q_mumu": {"q_mumu": -6e-8}}
@@ -94,6 +98,69 @@ def test_fit_of_normalisations_against_minuit(name, fluctuated):
     prior = widths_of(made)[SIGNAL]
     total = made.response.counts().sum()
     assert found["cevns_predicted"] == pytest.approx((total, prior * total), rel=1e-9)
+
+
+def written_out_with_anti_coincident_counts(made, events):
+    """Minuit's chi^2 of CsI, its steady state known from a list of events alone and a total of 1286 +- 2.1 %.
+
+    Parameters: normalisations of signal (free) and backgrounds less 1, then the expectation of every row of energy.
+    """
+    n, signal = made.observed, made.response.counts()
+    brn, nin, _ = made.response.backgrounds.values()
+    edges, times = (axis.edges for axis in made.response.axes)
+    off = np.histogram(events[events[:, 1] < times[-1], 0], edges)[0].astype(float)
+    in_time = -np.diff(np.exp(-0.0494 * times))
+    rows = np.kron(np.eye(len(off)), in_time / in_time.sum()) * 1286 / off.sum()
+
+    def deviance(counts, mu):
+        if np.any(mu <= 0):
+            return 1e9
+        return 2 * np.sum(mu - counts + counts * np.log(np.where(counts > 0, counts, mu) / mu))
+
+    def chi2(x):
+        (s, b, i, total), tau = x[:4], x[4:]
+        mu = (1 + s) * signal + (1 + b) * brn + (1 + i) * nin + (1 + total) * (tau @ rows)
+        pulls = (b / 0.25) ** 2 + (i / 0.35) ** 2 + (total / 0.021) ** 2
+        return deviance(n, mu) + deviance(off, tau) + pulls
+
+    def lowest_at(signal_factor=None):
+        minuit = Minuit(chi2, np.array([0.0, 0.0, 0.0, 0.0, *off]))
+        minuit.limits = [(-1, None)] * 4 + [(1e-3, None)] * len(off)
+        if signal_factor is not None:
+            minuit.values[0], minuit.fixed[0] = signal_factor - 1, True
+        minuit.errordef, minuit.strategy, minuit.tol = 1.0, 2, 1e-4
+        minuit.migrad()
+        minuit.hesse()
+        return minuit
+
+    return lowest_at, rows
+
+
+def test_anti_coincident_counts_against_minuit(measured, coherent_data):
+    """Chi^2, counts, their errors and the significance, of the real data, by a likelihood that stands in this file."""
+    made = measured("csi", off_counts="fitted")
+    table = {row: (value, error) for row, value, error in standard_model_fit(made).parameters}
+    events = np.loadtxt(locate(dataset("coherent-csi-2021").release, coherent_data)["dataBeamOnAC.txt"])
+    lowest_at, rows = written_out_with_anti_coincident_counts(made, events)
+    best, nothing, predicted = lowest_at(), lowest_at(0.0), lowest_at(1.0)
+    assert table["chi2"][0] == pytest.approx(best.fval, abs=1e-5)
+    assert table["significance_sigma"][0] == pytest.approx(np.sqrt(nothing.fval - best.fval), abs=1e-5)
+    total, covariance = made.response.counts().sum(), np.array(best.covariance)
+    assert table["cevns_counts"][0] == pytest.approx(total * (1 + best.values[0]), abs=0.01)
+    assert table["cevns_counts"][1] == pytest.approx(total * np.sqrt(covariance[0, 0]), rel=2e-3)
+    values = np.array(best.values)
+    steady = (1 + values[3]) * (values[4:] @ rows).sum()
+    slopes = np.array([0, 0, 0, (values[4:] @ rows).sum(), *((1 + values[3]) * rows.sum(axis=1))])
+    assert table["steady_state_counts"][0] == pytest.approx(steady, abs=0.02)
+    assert table["steady_state_counts"][1] == pytest.approx(np.sqrt(slopes @ covariance @ slopes), rel=2e-3)
+    # A prior on the signal adds its pull alone: none at the prediction.
+    at_prediction = made.likelihood.with_widths({made.parameter(SIGNAL): 0.0}).restricted([])
+    assert at_prediction.minimised(np.zeros((1, 0))).chi2[0] == pytest.approx(predicted.fval, abs=1e-5)
+
+
+@pytest.mark.parametrize("nuisances", BOTH)
+def test_own_minimiser_with_anti_coincident_counts(nuisances, measured):
+    assert_minimisers_agree(measured("csi", ("cevns",), nuisances, off_counts="fitted"), POINTS["q_ee"])
 
 
 @pytest.mark.parametrize("nuisances", BOTH)
@@ -200,6 +267,49 @@ def test_cesium_iodide_with_normalisations(measured):
     assert found["cevns_counts"] == pytest.approx((310.5, 31.8), abs=0.2)
     assert found["chi2"][0] == pytest.approx(84.2, abs=0.15)
     assert found["bins"][0] == 99
+
+
+def test_cesium_iodide_with_anti_coincident_counts(measured):
+    """What an independent analysis of the released files has."""
+    made = measured("csi", off_counts="fitted")
+    table = {row: (value, error) for row, value, error in standard_model_fit(made).parameters}
+    assert table["cevns_counts"] == pytest.approx((313, 35), abs=0.5)
+    assert table["significance_sigma"][0] == pytest.approx(9.84, abs=0.01)
+    upper = {
+        off_counts: interval(Chi2.of(measured("csi", off_counts=off_counts).likelihood, ["q_ee"]), 0.9).segments[0][1]
+        for off_counts in ("exact", "fitted")
+    }
+    assert upper["exact"] == pytest.approx(51.7e-9, abs=0.1e-9)
+    assert upper["fitted"] == pytest.approx(63.8e-9, abs=0.1e-9)
+
+
+def test_the_page_says_what_anti_coincident_counts_do(measured, pytestconfig):
+    """Every row of the table in docs/coherent.md."""
+    cells = {off_counts: off_counts_column(measured, off_counts) for off_counts in ("exact", "fitted")}
+    page = (pytestconfig.rootpath / "docs" / "coherent.md").read_text(encoding="utf-8").splitlines()
+    for row, exact in cells["exact"].items():
+        assert f"| {row} | {exact} | {cells['fitted'][row]} |" in page
+
+
+def off_counts_column(measured, off_counts):
+    """Counts, chi^2, significance and limits of CsI as the page has them, by row."""
+    table = {row: (v, e) for row, v, e in standard_model_fit(measured("csi", off_counts=off_counts)).parameters}
+    column = {
+        "CEvNS counts": "{:.0f} ± {:.0f}".format(*table["cevns_counts"]),
+        "steady-state counts": "{:.0f} ± {:.0f}".format(*table["steady_state_counts"]),
+        "χ², 99 bins and the anti-coincident counts": f"{table['chi2'][0]:.1f}",
+        "significance (sigma)": f"{table['significance_sigma'][0]:.2f}",
+    }
+    for channels, words, unit, digits in (
+        (("cevns",), "", "1e-9", 1),
+        (("cevns", "electron"), ", electrons", "1e-10", 2),
+    ):
+        likelihood = measured("csi", channels, off_counts=off_counts).likelihood
+        for charge in ("q_ee", "q_mumu"):
+            pieces = np.array(interval(Chi2.of(likelihood, [charge]), 0.9).segments) / float(unit)
+            text = " or ".join(f"[{low:.{digits}f}, {high:.{digits}f}]" for low, high in pieces)
+            column[f"{charge}{words} ({unit} e)"] = text
+    return column
 
 
 def test_cesium_iodide_with_shapes(measured):

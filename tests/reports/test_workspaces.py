@@ -139,6 +139,13 @@ def test_shape_nuisances_of_an_experiment_are_refused():
         export_workspace(cl.load_study("coherent-shape"), cl.load_study("coherent-shape").setups[0].name)
 
 
+def test_a_template_with_the_errors_of_its_counts_is_refused(coherent_data):
+    keys = {"name": "csi", "couplings": [], "detectors": [{"preset": "coherent-csi-2021", "off_counts": "fitted"}]}
+    study = cl.study_from_dict(keys, data=coherent_data)
+    with pytest.raises(StudyError, match=r"detectors\.coherent-csi-2021: .*steady_state.*off_counts: exact"):
+        export_workspace(study, "coherent-csi-2021")
+
+
 def test_negative_expectations_are_an_error(study, monkeypatch):
     from cevnslab.likelihood.likelihood import Likelihood
 

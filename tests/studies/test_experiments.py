@@ -16,6 +16,7 @@ import cevnslab as cl
 from cevnslab.datasets.coherent_csi_2021 import model as csi_2021
 from cevnslab.datasets.registry import DatasetFolder, dataset
 from cevnslab.errors import CevnslabError, MissingExtraError, StudyError
+from cevnslab.reports.describe import describe
 from cevnslab.studies import presets
 from cevnslab.studies.references import reference_contour, stored
 
@@ -78,13 +79,19 @@ def test_the_hash_knows_the_analysis_and_not_where_the_data_lie(tmp_path):
     first = cl.study_from_dict(KEYS).sha256
     assert cl.study_from_dict(KEYS, data=tmp_path).sha256 == first
     assert cl.study_from_dict(of(detectors__0__label="another")).sha256 == first
-    for key, value in (("observed", "asimov"), ("nuisances", "shape"), ("mass_kg", 14.5)):
+    changes = {"observed": "asimov", "nuisances": "shape", "off_counts": "fitted", "mass_kg": 14.5}
+    for key, value in changes.items():
         assert cl.study_from_dict(of(**{f"detectors__0__{key}": value})).sha256 != first
 
 
 REFUSED = {
     "observed": (of(ONE, detectors__0__observed="fake"), [f"detectors.{CSI}.observed", "data or asimov", "'fake'"]),
     "nuisances": (of(ONE, detectors__0__nuisances="all"), [f"detectors.{CSI}.nuisances", "normalisation or shape"]),
+    "off_counts": (of(ONE, detectors__0__off_counts="free"), [f"detectors.{CSI}.off_counts", "exact or fitted"]),
+    "off_counts without any": (
+        of(ONE, detectors=[{"preset": LAR, "off_counts": "fitted"}]),
+        [f"detectors.{LAR}.off_counts", "only exact", "'fitted'"],
+    ),
     "unknown key": (of(ONE, detectors__0__observedd="data"), [f"detectors.{CSI}.observedd", "'observed'"]),
     "key of a projected detector": (
         of(ONE, detectors__0__protons_on_targt=1),
@@ -191,6 +198,12 @@ def test_projected_detectors_beside_data_still_need_their_keys(key):
 def test_no_experiment_is_a_projected_detector(name):
     with pytest.raises(CevnslabError, match=rf"{name}: .*not a projected detector: use it in a study"):
         cl.load_detector(name)
+
+
+def test_check_says_that_off_counts_are_fitted(nowhere):
+    study = cl.study_from_dict(of(ONE, detectors__0__off_counts="fitted"))
+    assert "normalisation nuisances, off-counts fitted" in describe(study)
+    assert "off-counts" not in describe(cl.study_from_dict(ONE))
 
 
 @pytest.mark.parametrize("name", ["coherent", "coherent-shape"])

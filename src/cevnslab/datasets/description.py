@@ -11,6 +11,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from cevnslab.errors import InputFileError
+from cevnslab.words import nearest
 
 
 class _Part(BaseModel):
@@ -55,6 +56,8 @@ class Description(_Part):
     """By name, in the order of the bins, the last axis fastest."""
     backgrounds: dict[str, Background] = {}
     """By name, from the bottom of a figure up."""
+    off_counts: list[str] = []
+    """Backgrounds that `off_counts: fitted` takes with the errors of the counts that they are known from."""
     published: Published | None = None
     cite: list[str] = []
     """Keys of what a result on these data must cite."""
@@ -66,6 +69,9 @@ class Description(_Part):
         reserved = {"observed", "cevns", "electron", "signal"} & set(self.backgrounds)
         if reserved:
             raise ValueError(f"no background can be called {sorted(reserved)[0]}")
+        for name in self.off_counts:
+            if name not in self.backgrounds:
+                raise ValueError(f"off_counts: no background '{name}'; {nearest(name, self.backgrounds)}")
         return self
 
 

@@ -6,7 +6,7 @@ the nominal one; a time offset, where the analysis has one, is free too.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,12 +17,15 @@ from cevnslab.detection.response import Response
 from cevnslab.likelihood.fit import Fit, fit
 from cevnslab.likelihood.likelihood import Likelihood
 from cevnslab.likelihood.parameters import Parameter
+from cevnslab.likelihood.samples import Sample
 from cevnslab.likelihood.toys import Truth
 
 FloatArray = NDArray[np.float64]
 
 TOYS, SEED = 1000, 1
 """Pseudo-experiments for the goodness of fit."""
+SLOPE_STEP = 1e-3
+"""Of an error: the step of a numerical slope of counts."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +72,7 @@ def fit_standard_model(
     nothing = without_signal(name, free).minimised(point).chi2[0]
     components = free.expected(best.point, best.pulls)[name]
     larger = _larger_chi2(free, best, components)
+    templates = {sample.name for sample in _samples(free, name) if sample.per_bin is not None}
     signal = best.parameter(f"{name}.{SIGNAL}")
     prior = next(parameter.width for parameter in likelihood.parameters if parameter.name == signal.name)
     rows: list[tuple[str, float, float | None]] = []
@@ -82,6 +86,8 @@ def fit_standard_model(
     for background in response.backgrounds:
         counts, parameter = float(components[background].sum()), best.parameter(f"{name}.{background}")
         error = None if parameter.error is None else parameter.error * counts / (1 + parameter.value)
+        if error is not None and background in templates:
+            error = _template_error(free, best, name, background)
         rows.append((f"{background}_counts", counts, error))
     offset = [parameter for parameter in best.parameters if parameter.name == f"{name}.{OFFSET}"]
     rows += [(OFFSET, parameter.value, parameter.error) for parameter in offset]
@@ -92,6 +98,56 @@ def fit_standard_model(
         ("significance_sigma", float(np.sqrt(max(float(nothing) - best.chi2, 0.0))), None),
     ]
     return StandardModelFit(tuple(rows), components, best)
+
+
+def _samples(likelihood: Likelihood, name: str) -> Sequence[Sample]:
+    return next(dataset for dataset in likelihood.datasets if dataset.name == name).samples
+
+
+def _template_error(likelihood: Likelihood, best: Fit, name: str, background: str) -> float:
+    """One standard deviation of the total of a background whose template is known from counts of its own.
+
+    The variance with all nuisances held, and that of the nuisances, which the expectations follow, through the slopes
+    of the total.
+    """
+    units = likelihood.model.unit
+    first = len(best.parameters) - len(units)
+    covariance = best.covariance[first:, first:] / units / units[:, None]
+    errors = np.sqrt(np.diag(covariance))
+    slopes = np.zeros(len(units))
+    for place in np.flatnonzero(errors > 0):
+        step = np.zeros(len(units))
+        step[place] = SLOPE_STEP * errors[place]
+        above, below = (
+            likelihood.expected(best.point, best.pulls + side)[name][background].sum() for side in (step, -step)
+        )
+        slopes[place] = (above - below) / (2 * step[place])
+    return float(np.sqrt(slopes @ covariance @ slopes + _held_variance(likelihood, best, name, background)))
+
+
+def _held_variance(likelihood: Likelihood, best: Fit, name: str, background: str) -> float:
+    """The variance of such a background's total with all nuisances held.
+
+    In units of its best value, half the second derivative of chi^2 by the expectation of a group is M + sum c_i^2 w_i:
+    M its off-counts, c_i its counts in the bins, w_i half the second derivative of the deviance. Groups of two
+    templates meet in bins: sum c_i d_i w_i.
+    """
+    components = likelihood.expected(best.point, best.pulls)[name]
+    number = next(i for i, dataset in enumerate(likelihood.datasets) if dataset.name == name)
+    weights = likelihood.observation.counts[number].curvature(np.sum(list(components.values()), axis=0)[None, :])[0]
+    rows, off, meant = [], [], []
+    for sample in _samples(likelihood, name):
+        if sample.per_bin is None:
+            continue
+        for group, known in enumerate(sample.per_bin.off):
+            counts = components[sample.name] * (sample.per_bin.groups == group)
+            if counts.sum() > 0:
+                rows.append(counts)
+                off.append(known)
+                meant.append(sample.name == background)
+    counts = np.array(rows)
+    totals = counts.sum(axis=1) * np.array(meant)
+    return float(totals @ np.linalg.pinv((counts * weights) @ counts.T + np.diag(off), hermitian=True) @ totals)
 
 
 def _larger_chi2(likelihood: Likelihood, best: Fit, components: Mapping[str, FloatArray]) -> float:

@@ -40,6 +40,8 @@ class Setup:
     nuisances: Literal["normalisation", "shape"]
     form_factor: str
     radiative_corrections: bool = False
+    off_counts: Literal["exact", "fitted"] = "exact"
+    """Whether a template that is known from counts of its own has their errors."""
     directory: Path | None = None
     """Where the data lie; searched for unless given (`cevnslab.datasets.files`)."""
 

@@ -222,7 +222,8 @@ def _describe_experiment(measured: ExperimentSetup) -> list[str]:
     return [
         f"  detector {setup.name}: {measured.dataset}, {setup.mass_kg:g} kg of {setup.target.formula}"
         f"{place}, {_describe_exposure(setup)}",
-        f"    {counts}, channels {'+'.join(setup.channels)}, poisson, {setup.nuisances} nuisances; data: {where}",
+        f"    {counts}, channels {'+'.join(setup.channels)}, poisson, {setup.nuisances} nuisances"
+        f"{', off-counts fitted' if setup.off_counts == 'fitted' else ''}; data: {where}",
         *([f"    pulse: {setup.source.pulse}"] if setup.source.pulse is not None else []),
         f"    nuclei: {_describe_nuclei(setup.target)}; {setup.form_factor} form factor",
         "    Standard Model fit, and data beside it projected on every axis",

@@ -58,11 +58,16 @@ def _datasets(study: Study, detectors: Sequence[str]) -> Likelihood:
             moving = [parameter for parameter in sample.parameters if not parameter.fixed]
             scales = [scale.parameter for scale in sample.scales]
             bending = [parameter.name for parameter in moving if parameter not in scales]
-            if sample.per_bin is not None or bending:
+            if sample.per_bin is not None:
+                raise StudyError(
+                    f"detectors.{dataset.name}: pyhf has no template of {sample.name} that counts of its own "
+                    "(off-beam, anti-coincident) constrain in groups of bins; for real data use off_counts: exact"
+                )
+            if bending:
                 raise StudyError(
                     f"detectors.{dataset.name}: pyhf bends templates by another law than cevnslab, so that only "
                     f"normalisations can be exported; remove what bends {sample.name} "
-                    f"({', '.join(bending) or 'its off-counts'}), or use nuisances: normalisation"
+                    f"({', '.join(bending)}), or use nuisances: normalisation"
                 )
             if len(moving) > 1:
                 raise StudyError(

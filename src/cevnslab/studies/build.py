@@ -192,10 +192,15 @@ def build_experiment(
     base: Path = Path(),
 ) -> Setup:
     """How a data set is analysed, from its validated keys; no data are read, file names are relative to `base`."""
-    measured = dataset(spec.dataset).description.target
-    if spec.target != measured:
+    description = dataset(spec.dataset).description
+    if spec.target != description.target:
         raise StudyError(
-            f"detectors.{spec.name}.target: the data of {spec.dataset} are of {measured}, got '{spec.target}'"
+            f"detectors.{spec.name}.target: the data of {spec.dataset} are of {description.target}, got '{spec.target}'"
+        )
+    if spec.off_counts == "fitted" and not description.off_counts:
+        raise StudyError(
+            f"detectors.{spec.name}.off_counts: no background of {spec.dataset} is known from counts of its own; "
+            "only exact is possible, got 'fitted'"
         )
     source, years = _data_source(spec, base)
     return Setup(
@@ -209,6 +214,7 @@ def build_experiment(
         channels=channels,
         observed=spec.observed,
         nuisances=spec.nuisances,
+        off_counts=spec.off_counts,
         form_factor=file.form_factor,
         radiative_corrections=file.radiative_corrections,
         directory=directory,

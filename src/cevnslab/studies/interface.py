@@ -136,6 +136,7 @@ def load_dataset(
     *,
     couplings: Sequence[str] = (),
     nuisances: str = "normalisation",
+    off_counts: str = "exact",
     channels: Sequence[str] = ("cevns",),
     data: str | Path | None = None,
 ) -> Likelihood:
@@ -147,13 +148,15 @@ def load_dataset(
         Names of couplings that it shall know.
     nuisances
         ``"normalisation"`` or ``"shape"``.
+    off_counts
+        ``"exact"``, or ``"fitted"`` for a template with the errors of the counts that it is known from.
     data
         Folder with its files; unless given that of CEVNSLAB_DATA, or they are downloaded.
 
     Raises a `CevnslabError` for names that are not there, and for files that are missing or not the published ones.
 
     """
-    entry = {"preset": name, "nuisances": nuisances, "channels": list(channels)}
+    entry = {"preset": name, "nuisances": nuisances, "off_counts": off_counts, "channels": list(channels)}
     study = study_from_dict({"name": name, "couplings": list(couplings), "detectors": [entry]}, data=data)
     return analyses(study)[name].likelihood
 

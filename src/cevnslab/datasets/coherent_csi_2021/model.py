@@ -32,7 +32,7 @@ from cevnslab.detection.response import Response, polynomial_of
 from cevnslab.detection.smearing import GammaPhotoelectrons
 from cevnslab.errors import UnknownNameError
 from cevnslab.likelihood.parameters import Parameter
-from cevnslab.likelihood.samples import Bend, Sample, Scale, Shift
+from cevnslab.likelihood.samples import Bend, Modifier, PerBin, Sample, Scale, Shift
 from cevnslab.physics.arrival_times import arrival_density
 from cevnslab.physics.couplings import Coupling
 from cevnslab.physics.nuclei import Target
@@ -172,13 +172,42 @@ def _backgrounds(setup: Setup, files: Mapping[str, Path], offsets_us: FloatArray
         centres, density = read_histogram(files[f"{name}PE.txt"])
         pe, _ = np.histogram(centres, PE_EDGES, weights=density)
         samples.append(_background(setup, name, pe, background_times(setup, files[f"{name}Trec.txt"], offsets_us)))
-    events = read_events(files["dataBeamOnAC.txt"])
+    return [*samples, _steady_state(setup, anti_coincident_counts(files["dataBeamOnAC.txt"]))]
+
+
+def anti_coincident_counts(path: Path) -> FloatArray:
+    """Events outside the beam window by rows of photoelectrons, within the times of the fit."""
+    events = read_events(path)
     inside = events[events[:, 1] < TIME_EDGES_US[-1], 0]
-    pe, _ = np.histogram(inside[inside < PE_EDGES[-1]], PE_EDGES)
+    return np.histogram(inside[inside < PE_EDGES[-1]], PE_EDGES)[0].astype(float)
+
+
+def _steady_state(setup: Setup, off: FloatArray) -> Sample:
+    """As many counts as quoted, with the energies of the anti-coincident events, falling as the efficiency does.
+
+    With `off_counts: fitted` every row of energy has an expectation of its own, which its anti-coincident events
+    constrain beside the data; the quoted uncertainty of the total is a factor on top.
+    """
     decay = np.exp(-EFFICIENCY_DECAY_PER_US * TIME_EDGES_US)
-    steady = (decay[:-1] - decay[1:]) / (decay[0] - decay[-1])
-    times = Shift(None, TIME_AXIS, np.zeros(1), steady[None, :])
-    return [*samples, _background(setup, "steady_state", pe.astype(float), times)]
+    shares = (decay[:-1] - decay[1:]) / (decay[0] - decay[-1])
+    if setup.off_counts == "exact":
+        return _background(setup, "steady_state", off, Shift(None, TIME_AXIS, np.zeros(1), shares[None, :]))
+    counts, width = BACKGROUNDS["steady_state"]
+    rows = np.repeat(np.arange(len(off)), len(shares))
+    modifiers: list[Modifier] = [
+        Scale(Parameter(f"{setup.name}.steady_state", width)),
+        PerBin(off, counts / off.sum(), rows),
+    ]
+    return Sample("steady_state", np.tile(shares, len(off))[None, :], modifiers=modifiers)
+
+
+def _nominal_counts(sample: Sample) -> FloatArray:
+    """Counts of a background in all bins, nothing pulled."""
+    template = sample.per_bin
+    if template is not None:
+        return np.asarray(template.ratio * template.off[template.groups] * sample.coefficients[0])
+    assert sample.shift is not None
+    return np.outer(sample.coefficients[0], _central(sample.shift)).ravel()
 
 
 def _neutron_radii(target: Target, factor: float) -> Target:
@@ -276,11 +305,7 @@ def analyse(setup: Setup, couplings: Sequence[Coupling], files: Mapping[str, Pat
     offsets = np.linspace(low, high, round((high - low) / OFFSET_STEP_US) + 1) if shaped else np.zeros(1)
     signal = _signal(setup, tuple(couplings), files, offsets)
     backgrounds = _backgrounds(setup, files, offsets)
-    expected = {
-        sample.name: np.outer(sample.coefficients[0], _central(sample.shift)).ravel()
-        for sample in backgrounds
-        if sample.shift is not None
-    }
+    expected = {sample.name: _nominal_counts(sample) for sample in backgrounds}
     response = Response(
         setup.name,
         (BinAxis("energy_pe", PE_EDGES), BinAxis("time_us", TIME_EDGES_US)),

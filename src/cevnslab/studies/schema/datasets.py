@@ -22,6 +22,11 @@ class Experiment(Model):
     nuisances: Literal["normalisation", "shape"] = Field(
         "normalisation", description="normalisations alone, or efficiency, quenching, radius, times too"
     )
+    off_counts: Literal["exact", "fitted"] = Field(
+        "exact",
+        description="whether the template of a background known from counts of its own (the anti-coincident events of "
+        "CsI) is exact, or fitted with their Poisson errors",
+    )
     uncertainties: dict[str, Annotated[float, Field(ge=0, le=10)]] = Field(
         default={},
         description="relative widths in the place of the data set's own: of signal, or of a background by its name",
