@@ -31,9 +31,9 @@ from rich.table import Table
 import cevnslab as cl
 from cevnslab.detection import quadrature
 from cevnslab.inference.chi2 import Chi2
-from cevnslab.inference.global_fit import delta_chi2_at_truth, grid_for
 from cevnslab.inference.intervals import interval
-from cevnslab.inference.toys import Experiment, draw, draw_compressed, expected_variance, reduce_counts
+from cevnslab.inference.toy_fits import ToyFit
+from cevnslab.likelihood.toys import with_metric
 from cevnslab.parallel.backends import backend
 from cevnslab.parallel.tasks import in_turn
 from cevnslab.physics.couplings import light_scalar, light_vector
@@ -51,7 +51,7 @@ MORE_COUPLINGS = (
 SIGNAL, BACKGROUND, LEVEL = 0.10, 0.01, 0.90
 GRID_POINTS, PEER_ROWS = 400, 20
 TOYS, TOYS_PER_POINT = 5000, 1000
-EXACT_PER_SECOND, COMPRESSED_PER_SECOND = 1e5, 1e6
+EXACT_PER_SECOND, COMPRESSED_PER_SECOND, POISSON_PER_SECOND = 1e5, 1e6, 2e4
 BAND_TOYS, BANDS_PER_SECOND = 10_000, 1e4
 
 BARE_PROCESS = """
@@ -260,35 +260,25 @@ def scan(repeats: int) -> list[Row]:
 
 
 def pseudo_experiments(name: str, repeats: int) -> list[Row]:
-    """Toys of q_ee = 0 with a global fit each: exact counts, the same compiled, and compressed."""
+    """Toys of q_ee = 0 with a global fit each: exact counts by least squares and Poisson's likelihood, compressed."""
     response = cl.response(SOURCE, cl.load_detector(name), couplings=["q_ee"], years=3)
-    experiment, truth = Experiment.of([response], ("q_ee",), SIGNAL, (BACKGROUND,)), (0.0,)
-    expected = expected_variance(experiment, truth)
-    rng = np.random.default_rng(1)
-
-    def exact(fast: bool) -> np.ndarray:
-        statistics = reduce_counts(experiment, draw(experiment, truth, TOYS, rng, "drawn"), fast=fast)
-        grid = grid_for(experiment, truth, expected)
-        return delta_chi2_at_truth(experiment, statistics, truth, grid, fast=fast)
-
-    def compressed() -> np.ndarray:
-        statistics = draw_compressed(experiment, truth, TOYS, rng, "drawn", expected)
-        return delta_chi2_at_truth(experiment, statistics, truth, grid_for(experiment, truth, expected))
-
-    poisson = median_time(lambda: rng.poisson(expected, (TOYS, len(expected))).astype(float), repeats)
-    numbers = len(experiment.signal) + 1 + len(experiment.backgrounds)
+    likelihood = cl.likelihood(response, signal=SIGNAL, background=BACKGROUND)
+    poisson = cl.likelihood(response, signal=SIGNAL, background=BACKGROUND, statistic="poisson")
+    expected, rng = response.counts() + response.background, np.random.default_rng(1)
+    numbers = len(response.signal) + 2
+    counts = median_time(lambda: rng.poisson(expected, (TOYS, len(expected))).astype(float), repeats)
     normals = median_time(lambda: rng.standard_normal((TOYS, numbers)), repeats)
     poisson_name = f"floor: numpy's Poisson counts of {len(expected)} bins"
     made = [
-        ("exact counts", lambda: exact(fast=False), poisson_name, poisson, EXACT_PER_SECOND),
-        ("exact counts, --fast", lambda: exact(fast=True), poisson_name, poisson, EXACT_PER_SECOND),
-        ("compressed", compressed, f"floor: {numbers} normals of numpy", normals, COMPRESSED_PER_SECOND),
+        ("exact least squares", likelihood, False, poisson_name, counts, EXACT_PER_SECOND),
+        ("exact Poisson", poisson, False, poisson_name, counts, POISSON_PER_SECOND),
+        ("compressed", with_metric(likelihood), True, f"floor: {numbers} normals", normals, COMPRESSED_PER_SECOND),
     ]
     rows = []
-    for what, work, beside, floor, reach in made:
-        mine = median_time(work, repeats)
-        per_second = f"{TOYS / mine:.2g} per second"
-        text = f"{TOYS} toys of {name}, {what} ({per_second})"
+    for what, used, compressed, beside, floor, reach in made:
+        fit = ToyFit.of(used, ["q_ee"], [0.0])
+        mine = median_time(lambda fit=fit, c=compressed: fit.simulated(TOYS, rng, "drawn", compressed=c), repeats)
+        text = f"{TOYS} toys of {name}, {what} ({TOYS / mine:.2g} per second)"
         rows.append(Row(text, mine, beside, floor, f"{reach:.0e} per second", TOYS / mine > reach))
     return rows
 
@@ -313,13 +303,13 @@ def bands(repeats: int) -> list[Row]:
 def region_map() -> Row:
     """A map of Feldman-Cousins critical values of two couplings, once."""
     analysis, names = analyses(cl.load_study("parada2024"))["ess-ge"], ("q_ee", "q_mumu")
-    options = feldman_cousins.Options(LEVEL, TOYS_PER_POINT, 1, "drawn", "global", False)
+    options = feldman_cousins.Options(TOYS_PER_POINT, 1, "drawn", "global")
     started = time.perf_counter()
-    feldman_cousins.regions([(analysis, names)], options, None, in_turn)
+    feldman_cousins.regions([(analysis, names, LEVEL)], options, None, in_turn)
     mine = time.perf_counter() - started
     points = feldman_cousins.REGION_POINTS
     toys = points**2 * TOYS_PER_POINT
-    expected = expected_variance(analysis.experiment(*names), (0.0, 0.0))
+    expected = analysis.likelihood.datasets[0].observed
     rng = np.random.default_rng(1)
     share = points  # one row of the map is timed
     peer = share * median_time(lambda: rng.poisson(expected, (toys // share, len(expected))), 3)

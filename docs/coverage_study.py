@@ -39,6 +39,8 @@ VALUES = {
     ("ess-csi", "q_mutau"): "0 5e-9 10e-9 14.8e-9 20e-9 30e-9",
 }
 """True values: zero, the limits of both sides and beyond; for q_ee of germanium up to its second minimum."""
+SHAPES = "coherent-shape", "coherent-csi-2021", "q_ee", "-1.2e-7 0 6e-7", 2000
+"""The data with every shape nuisance: the lower limit, zero, and where the interval has its second valley."""
 LEAST_SQUARES = "least-squares", "global minimum; normalisations drawn"
 CONNECTED = "least-squares", "connected minimum; normalisations drawn"
 CENTRES = "least-squares", "global minimum; constraint centres fluctuated"
@@ -48,16 +50,20 @@ POISSON = "poisson", "global minimum; normalisations drawn"
 def commands() -> list[list[str]]:
     """Every command of the page, in order; the last one is Feldman-Cousins."""
 
-    def coverage(detector: str, coupling: str, values: str, *more: str) -> list[str]:
+    def coverage(
+        detector: str, coupling: str, values: str, *more: str, study: str = STUDY, toys: int = TOYS
+    ) -> list[str]:
         at = [word for value in values.split() for word in ("--at", value)]
-        options = ["--toys", str(TOYS), "--seed", str(SEED), *more]
-        return ["cevnslab", "coverage", STUDY, "--detector", detector, "--coupling", coupling, *at, *options]
+        options = ["--toys", str(toys), "--seed", str(SEED), *more]
+        return ["cevnslab", "coverage", study, "--detector", detector, "--coupling", coupling, *at, *options]
 
     made = [coverage(detector, coupling, values) for (detector, coupling), values in VALUES.items()]
     for detector in ("ess-ge", "ess-csi"):
         made.append(coverage(detector, "q_ee", VALUES[detector, "q_ee"], "--minimum", "connected"))
         made += [coverage(detector, name, "0", "--statistic", "poisson") for name in ("q_ee", "q_etau")]
     made.append(coverage("ess-ge", "q_ee", "0 20.6e-9", "--ensemble", "centres"))
+    study, detector, coupling, values, toys = SHAPES
+    made.append(coverage(detector, coupling, values, study=study, toys=toys))
     return [*made, ["cevnslab", "reproduce", SIMULATED]]
 
 
@@ -70,7 +76,7 @@ def simulate(output: Path, options: Sequence[str]) -> None:
     for number, words in enumerate(commands(), start=1):
         print(shlex.join(words), flush=True)
         folder = output / f"{number:02}"
-        study, name = (SIMULATED, "limits.csv") if words[1] == "reproduce" else (STUDY, "coverage.csv")
+        study, name = words[2], "limits.csv" if words[1] == "reproduce" else "coverage.csv"
         if not (folder / study / name).exists():
             subprocess.run([sys.executable, "-m", *words, "-o", str(folder), *options], check=True)
         tables.append(folder / study / name)
@@ -166,8 +172,8 @@ def coverage_table() -> str:
     for row in made:
         if (row["statistic"], row["convention"]) == LEAST_SQUARES:
             beside = connected.get((row["detector"], row["coupling"], row["true_value"]), "")
-            value, critical = f"{float(row['true_value']) * 1e9:g}", f"{float(row['critical_value']):.2f}"
-            lines.append([row["detector"], row["coupling"], value, percent(row), critical, beside])
+            value = f"{float(row['true_value']) * 1e9:g}"
+            lines.append([row["detector"], row["coupling"], value, percent(row), critical(row), beside])
     columns = ["detector", "coupling", "true value (1e-9 e)", "coverage (%)", "critical value"]
     return table([*columns, "connected minimum (%)"], lines)
 
@@ -177,7 +183,7 @@ def variants_table() -> str:
     made = rows(COVERAGE)
     lines = []
     for row in made:
-        if (row["statistic"], row["convention"]) in (POISSON, CENTRES):
+        if row["detector"] != SHAPES[1] and (row["statistic"], row["convention"]) in (POISSON, CENTRES):
             same = ("detector", "coupling", "true_value")
             default = next(
                 r
@@ -189,6 +195,21 @@ def variants_table() -> str:
             value = f"{float(row['true_value']) * 1e9:g}"
             lines.append([row["detector"], row["coupling"], value, changed, percent(row), percent(default)])
     return table(["detector", "coupling", "true value (1e-9 e)", "changed", "coverage (%)", "default (%)"], lines)
+
+
+def shapes_table() -> str:
+    """Real data with every shape nuisance."""
+    lines = [
+        [row["detector"], row["coupling"], f"{float(row['true_value']) * 1e9:g}", percent(row), critical(row)]
+        for row in rows(COVERAGE)
+        if row["detector"] == SHAPES[1]
+    ]
+    return table(["detector", "coupling", "true value (1e-9 e)", "coverage (%)", "critical value"], lines)
+
+
+def critical(row: dict[str, str]) -> str:
+    """The delta chi^2 that would have covered."""
+    return f"{float(row['critical_value']):.2f}"
 
 
 def intervals_table() -> str:
@@ -222,6 +243,7 @@ BLOCKS = {
     "commands": command_block,
     "coverage": coverage_table,
     "variants": variants_table,
+    "shapes": shapes_table,
     "intervals": intervals_table,
 }
 

@@ -149,3 +149,34 @@ def test_no_module_is_longer_than_one_sitting():
     lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in modules().values()}
     longest = max(lengths, key=lengths.get)
     assert lengths[longest] < 500, longest
+
+
+GONE = {"LeastSquares", "Poisson", "ShapedLikelihood", "Experiment"}
+"""Likelihoods that each wrote the same function, before there was one."""
+SEARCHES = {"minimize", "minimize_scalar", "least_squares", "differential_evolution", "fmin", "leastsq", "curve_fit"}
+
+
+def classes(tree):
+    return {node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+
+
+def test_there_is_one_likelihood():
+    """`Experiment` is a data set's keys in the schema of studies; no likelihood has the name."""
+    trees = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in modules().items()}
+    left = {name: found for name, tree in trees.items() if (found := classes(tree) & GONE)}
+    assert left == {"studies.schema.datasets": {"Experiment"}}
+
+
+def test_there_is_one_minimiser():
+    """One function of the name, and no search of a library's."""
+    trees = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in modules().items()}
+    searches = [
+        f"{name}.{node.name}"
+        for name, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef) and node.name.lstrip("_") in {"minimise", "minimize"}
+    ]
+    assert searches == ["likelihood.minimiser.minimise"]
+    imported = {full for tree in trees.values() for full in imported_names(tree)}
+    assert not {full for full in imported if full.startswith("iminuit")}
+    assert not {full for full in imported if full.startswith("scipy.optimize") and full.split(".")[-1] in SEARCHES}

@@ -82,7 +82,7 @@ def test_normalisations_are_never_drawn_below_zero(width):
 
 def test_a_prior_outside_its_walls_is_refused():
     with pytest.raises(StatisticsError, match="outside the physical boundaries"):
-        truncated_normals(np.array([9.0]), np.array([10.0]), 10, np.random.default_rng(1))
+        truncated_normals(9.0, 10.0, 10, np.random.default_rng(1))
 
 
 def test_free_parameters_have_their_fitted_value():

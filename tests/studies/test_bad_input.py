@@ -402,7 +402,7 @@ def test_an_isotope_is_no_target(command, write_study, tmp_path):
 
 
 def test_options_that_would_be_ignored_are_refused(command, write_study, tmp_path):
-    for option in (("--workers", 2), ("--fast",), ("--scheduler", "tcp://127.0.0.1:1")):
+    for option in (("--workers", 2), ("--scheduler", "tcp://127.0.0.1:1")):
         ran = command("run", write_study(changed({})), "-o", tmp_path / "out", *option)
         assert ran.status == 2
         assert "pseudo-experiments" in ran.err

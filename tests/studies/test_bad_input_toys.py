@@ -35,13 +35,13 @@ STUDIES = {
     "toys with delta-chi2": ({"intervals": {"toys": 1000}}, ["intervals.toys", "feldman-cousins"]),
     "seed with delta-chi2": ({"intervals": {"seed": 0}}, ["intervals.seed", "feldman-cousins"]),
     "confidence of one": ({"intervals": {"confidence_level": 1.0}}, ["intervals.confidence_level", "1"]),
-    "connected poisson toys": (
-        {**intervals(minimum="connected"), "statistic": "poisson"},
-        ["intervals.minimum", "poisson"],
+    "connected regions": (
+        {**intervals(minimum="connected"), "contours": [["q_ee", "q_emu"]]},
+        ["contours", "global minimum"],
     ),
-    "poisson regions": (
-        {**intervals(), "statistic": "poisson", "contours": [["q_ee", "q_emu"]]},
-        ["contours", "poisson"],
+    "a level that toys do not resolve": (
+        intervals(confidence_level=[0.9, 0.95]),
+        ["intervals.toys", "95 %", "needs 200"],
     ),
     "misspelt statistic": ({"statistic": "poison"}, ["statistic", "poisson", "'poison'"]),
     "a detector with itself": (combination(detectors=["my-ge", "my-ge"]), ["combinations.both", "'my-ge'", "itself"]),
@@ -56,10 +56,6 @@ STUDIES = {
     "correlated with two uncertainties": (
         {**combination(), "detectors.0.uncertainties": {"signal": 0.2, "background": 0.01}},
         ["combinations.both.signal", "uncertainty"],
-    ),
-    "independent with toys": (
-        {**combination(signal="independent"), **intervals()},
-        ["combinations.both.signal", "correlated"],
     ),
     "unknown scan key": (scan("exposure_yeers", 1), ["scans.s", "exposure_yeers", "'exposure_years'"]),
     "unknown detector in a scan": (scan("detectors.my-gee.mass_kg", 1), ["scans.s", "my-gee", "'my-ge'"]),
@@ -104,7 +100,7 @@ def test_a_study(fault, command, write_study, tmp_path):
     assert [line.startswith("cevnslab: ") for line in ran.err.splitlines()].count(True) == 1
 
 
-REQUEST = {"--detector": "my-ge", "--coupling": "q_ee", "--at": "0", "--toys": "100", "--seed": "1"}
+REQUEST = {"--detector": "my-ge", "--coupling": "q_ee", "--at": "0", "--toys": "200", "--seed": "1"}
 REQUESTS = {
     "toys below 100": ({"--toys": "99"}, ["toys", "100", "99"]),
     "toys that are a word": ({"--toys": "many"}, ["--toys"]),
@@ -120,8 +116,7 @@ REQUESTS = {
     "a coupling of another study": ({"--coupling": "q_mumu"}, ["'q_mumu'"]),
     "an unknown statistic": ({"--statistic": "poison"}, ["--statistic", "poison"]),
     "an unknown ensemble": ({"--ensemble": "none"}, ["--ensemble", "none"]),
-    "connected poisson": ({"--statistic": "poisson", "--minimum": "connected"}, ["connected", "poisson"]),
-    "an independent combination": ({"--detector": "apart"}, ["apart", "correlated"]),
+    "too few toys for the study's level": ({"--toys": "150"}, ["toys", "95 %", "needs 200"]),
     "negative workers": ({"--workers": "-1"}, ["--workers"]),
 }
 
@@ -129,7 +124,7 @@ REQUESTS = {
 @pytest.mark.parametrize("fault", REQUESTS)
 def test_a_coverage_request(fault, command, write_study, tmp_path):
     changes, words = REQUESTS[fault]
-    study = changed(combination(name="apart", signal="independent"), TWO)
+    study = changed({"intervals": {"confidence_level": 0.95}}, TWO)
     options = [part for pair in {**REQUEST, **changes}.items() for part in pair]
     output = tmp_path / "out"
     assert_refused(command("coverage", write_study(study), *options, "-o", output), output, *words)
@@ -149,9 +144,10 @@ def test_coverage_of_no_study(command, tmp_path):
     assert_refused(command("coverage", tmp_path / "no.yaml", *options, "-o", output), output, "no.yaml")
 
 
-def test_coverage_where_nothing_is_expected(command, write_study, tmp_path):
-    """Bins far above every recoil, without background."""
+def test_coverage_where_bins_are_empty(command, write_study, tmp_path):
+    """Bins far above every recoil, without background: nothing can be there, so they drop out."""
     study = changed({"detectors.0.maximum_kev": 1000, "detectors.0.background_ckkd": 0})
     options = [part for pair in REQUEST.items() for part in pair]
-    output = tmp_path / "out"
-    assert_refused(command("coverage", write_study(study), *options, "-o", output), output, "no")
+    ran = command("coverage", write_study(study), *options, "-o", tmp_path / "out")
+    assert ran.status == 0
+    assert (tmp_path / "out" / "my-study" / "coverage.csv").exists()

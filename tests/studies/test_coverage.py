@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import replace
 
 import numpy as np
 import pytest
-from support import STUDY, changed
+from support import REMOVED, STUDY, changed
 
 import cevnslab as cl
-from cevnslab.errors import StatisticsError, StudyError
+from cevnslab.errors import StudyError
 from cevnslab.studies.coverage import coverage
 
 COLUMNS = (
@@ -132,22 +131,38 @@ def test_poisson(paper_study):
     assert abs(point.coverage - 0.90) < 4 * np.sqrt(0.09 / 300)
 
 
-def test_compiled_kernels_cover_the_same(paper_study):
-    plain, fast = (
-        coverage(paper_study, "ess-ge", "q_ee", [0.0], toys=500, seed=1, fast=compiled).points[0]
-        for compiled in (False, True)
-    )
-    assert replace(fast, critical_value=plain.critical_value) == plain
-    assert fast.critical_value == pytest.approx(plain.critical_value, abs=1e-9)
-
-
-def test_a_combination():
+@pytest.mark.parametrize("name", ["correlated-flux", "independent-flux"])
+def test_a_combination(name):
     study = cl.load_study("ess-combined")
-    (point,) = coverage(study, "correlated-flux", "q_mumu", [0.0], toys=300, seed=1).points
-    assert point.detector == "correlated-flux"
+    (point,) = coverage(study, name, "q_mumu", [0.0], toys=300, seed=1).points
+    assert point.detector == name
     assert 0.8 < point.coverage < 0.99
-    with pytest.raises(StudyError, match="correlated"):
-        coverage(study, "independent-flux", "q_mumu", [0.0], toys=300, seed=1)
+
+
+def test_every_confidence_level_has_a_point():
+    study = cl.study_from_dict(changed({"intervals": {"confidence_level": [0.9, 0.6827]}}))
+    points = coverage(study, "my-ge", "q_ee", [0.0, 1e-9], toys=300).points
+    assert [(point.true_value, point.confidence_level) for point in points] == [
+        (0.0, 0.9), (0.0, 0.6827), (1e-9, 0.9), (1e-9, 0.6827),
+    ]  # fmt: skip
+    assert points[0].coverage > points[1].coverage
+    alone = coverage(cl.study_from_dict(STUDY), "my-ge", "q_ee", [0.0], toys=300).points[0]
+    assert alone.coverage == points[0].coverage
+
+
+def test_shapes_systematics_priors_and_hidden_couplings():
+    """What was refused before: everything that the likelihood knows fluctuates and is fitted again."""
+    keys = {
+        "couplings": ["q_ee"],
+        "uncertainties": {"signal": 0.1, "background": 0.01, "energy_scale": 0.02},
+        "systematics": [{"name": "flux", "on": "signal", "kind": "normalisation", "width": 0.05}],
+        "profile": ["q_mumu"],
+        "priors": {"q_mumu": {"centre": 0.0, "width": 1e-9}},
+        "statistic": "poisson",
+        "detectors.0.bins": 8,
+    }
+    (point,) = coverage(cl.study_from_dict(changed(keys)), "my-ge", "q_ee", [0.0], toys=400).points
+    assert abs(point.coverage - 0.90) < 4.5 * np.sqrt(0.09 / 400)
 
 
 def test_a_month_of_germanium_with_poisson():
@@ -199,9 +214,23 @@ def test_a_run_keeps_the_coverage_figure_and_figures_redraws_it(simulate, comman
     assert (folder / "figures" / "coverage.pdf").exists()
 
 
-def test_normalisations_that_would_be_negative_are_refused():
+def test_normalisations_are_drawn_within_their_boundaries():
+    """A prior of 100 % is cut off at no signal at all, in place of a refusal."""
     study = cl.study_from_dict(changed({"uncertainties": {"signal": 1.0, "background": 0.01}}))
-    with pytest.raises(StatisticsError, match="negative normalisations"):
-        coverage(study, "my-ge", "q_ee", [0.0], toys=200)
-    fluctuated = coverage(study, "my-ge", "q_ee", [0.0], toys=200, ensemble="centres")
-    assert 0 < fluctuated.points[0].coverage <= 1
+    for ensemble in ("drawn", "centres"):
+        (point,) = coverage(study, "my-ge", "q_ee", [0.0], toys=200, ensemble=ensemble).points
+        assert 0.8 < point.coverage <= 1
+
+
+def test_a_statistic_that_data_do_not_have_is_refused(tmp_path):
+    """Counts of one's own have Poisson's or least squares; residuals with errors are Gaussian and nothing else."""
+    path = tmp_path / "residuals.csv"
+    rows = ["recoil_energy_kev_low,recoil_energy_kev_high,counts,error", "1,10,5000,90", "10,20,800,40"]
+    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    keys = {"detectors.0.bins": 2, "detectors.0.threshold_kev": 1, "detectors.0.maximum_kev": 20}
+    edges = {"detectors.0.bin_edges_kev": [1, 10, 20], "detectors.0.observed": {"file": str(path)}}
+    study = cl.study_from_dict(changed({**dict.fromkeys(keys, REMOVED), **edges}))
+    (point,) = coverage(study, "my-ge", "q_ee", [0.0], toys=100).points
+    assert point.statistic == "gaussian"
+    with pytest.raises(StudyError, match="that of my-ge is gaussian"):
+        coverage(study, "my-ge", "q_ee", [0.0], toys=100, statistic="poisson")

@@ -15,8 +15,10 @@ import yaml
 from support import REMOVED, STUDY, changed, least_squares
 
 import cevnslab as cl
+from cevnslab.errors import StudyError
 from cevnslab.inference.chi2 import Chi2
 from cevnslab.inference.levels import delta_chi2_level
+from cevnslab.studies import feldman_cousins
 
 COLUMNS = "detector,channels,coupling,confidence_level,convention,toys,value,critical_value,critical_value_error"
 
@@ -133,8 +135,9 @@ def test_the_files(command, write_study, tmp_path):
     assert cl.load_result(folder).limits[0].delta_chi2_segments is not None
 
 
-def test_a_region():
+def test_a_region(monkeypatch):
     """Near the delta chi^2 contour, around the Standard Model, closed."""
+    monkeypatch.setattr(feldman_cousins, "REGION_POINTS", 8)
     keys = study_keys(toys=100, contours=[["q_ee", "q_mumu"]], couplings=["q_ee", "q_mumu"])
     found = cl.study_from_dict(keys).run().contours
     plain = cl.study_from_dict(changed({"intervals": REMOVED}, keys)).run().contours
@@ -167,7 +170,7 @@ def test_where_delta_chi2_saturates():
         assert 0.8 < ratio < 1.3, f"{limit.detector} {limit.coupling}"
 
 
-TOYS = 15_000
+TOYS = 6_000
 
 
 def start(path, output):
@@ -229,6 +232,93 @@ def test_neither_order_nor_company_changes_a_number():
     alone = cl.study_from_dict({**keys, "detectors": [{"preset": "ess-ge"}]}).run()
     second = cl.study_from_dict({**keys, "detectors": [{"preset": "ess-xe"}, {"preset": "ess-ge"}]}).run()
     assert alone.limit("ess-ge", "q_ee").segments == second.limit("ess-ge", "q_ee").segments
+
+
+COMPANY = {
+    "name": "company",
+    "source": "ess",
+    "exposure_years": 3,
+    "uncertainties": {"signal": 0.10, "background": 0.01},
+    "statistic": "poisson",
+}
+
+
+def test_the_order_of_a_combination_changes_no_number(monkeypatch):
+    monkeypatch.setattr(feldman_cousins, "POINTS_PER_PIECE", 5)
+    keys = {**COMPANY, "couplings": ["q_ee"], "intervals": {"method": "feldman-cousins", "toys": 100, "seed": 5}}
+    segments = []
+    for names in (["ess-csi", "ess-xe"], ["ess-xe", "ess-csi"]):
+        members = {"detectors": [{"preset": name} for name in names]}
+        both = {"combinations": [{"name": "both", "detectors": names, "signal": "correlated"}]}
+        result = cl.study_from_dict({**keys, **members, **both}).run()
+        segments.append(np.array(result.limit("both", "q_ee").segments))
+    assert segments[0] == pytest.approx(segments[1], rel=1e-6)
+
+
+def test_every_confidence_level_has_a_row_that_no_other_changes():
+    keys = study_keys(toys=200, couplings=["q_ee"])
+    keys["intervals"]["confidence_level"] = [0.95, 0.6827]
+    both = cl.study_from_dict(keys).run()
+    assert [limit.confidence_level for limit in both.limits] == [0.95, 0.6827]
+    assert [values.confidence_level for values in both.critical_values] == [0.95, 0.6827]
+    (wide,), (narrow,) = (limit.segments for limit in both.limits)
+    assert wide[0] < narrow[0] < 0 < narrow[1] < wide[1]
+    keys["intervals"]["confidence_level"] = 0.6827
+    (alone,) = cl.study_from_dict(keys).run().limits
+    assert alone.segments == both.limits[1].segments
+
+
+@pytest.fixture(scope="module")
+def without_signal_uncertainty():
+    return tiny(0.0)
+
+
+def tiny(width, statistic="least-squares"):
+    keys = {**COMPANY, "couplings": ["q_ee"], "detectors": [{"preset": "ess-csi"}], "statistic": statistic}
+    keys["uncertainties"] = {"signal": width, "background": 0.01}
+    keys["intervals"] = {"method": "feldman-cousins", "toys": 300, "seed": 5}
+    return cl.study_from_dict(keys).run().limits[0]
+
+
+@pytest.mark.parametrize("width", [1e-9, 1e-8, 1e-6])
+def test_tiny_widths(width, without_signal_uncertainty):
+    """One piece, the delta chi^2 interval of no width at all, and critical values within their errors."""
+    limit, reference = tiny(width), without_signal_uncertainty
+    assert len(limit.segments) == len(reference.segments) == 1
+    assert limit.delta_chi2_segments == pytest.approx(np.array(reference.delta_chi2_segments), rel=1e-6)
+    assert limit.segments[0] == pytest.approx(reference.segments[0], rel=0.12)
+
+
+def test_a_width_that_loses_all_digits_is_refused():
+    with pytest.raises(StudyError, match="must be 0, which fixes it, or at least 1e-09, got 1e-10"):
+        tiny(1e-10)
+
+
+def test_a_huge_width(monkeypatch):
+    """A signal known to a factor of three: most toys say nothing of the coupling but its shape."""
+    monkeypatch.setattr(feldman_cousins, "POINTS_PER_PIECE", 9)
+    limit = tiny(3.0)
+    (low, high) = limit.segments[0][0], limit.segments[-1][1]
+    assert low < limit.best_fit < high
+
+
+def test_what_was_refused(monkeypatch):
+    """Hidden couplings with a prior, independent combinations: all by the one likelihood."""
+    monkeypatch.setattr(feldman_cousins, "POINTS_PER_PIECE", 5)
+    keys = {
+        **COMPANY,
+        "couplings": ["q_ee"],
+        "profile": ["q_mumu"],
+        "priors": {"q_mumu": {"centre": 0.0, "width": 1e-9}},
+        "detectors": [{"preset": "ess-csi", "bins": 4}, {"preset": "ess-xe", "bins": 4}],
+        "combinations": [{"name": "apart", "detectors": ["ess-csi", "ess-xe"], "signal": "independent"}],
+        "intervals": {"method": "feldman-cousins", "toys": 100, "seed": 5},
+    }
+    result = cl.study_from_dict(keys).run()
+    assert [limit.detector for limit in result.limits] == ["ess-csi", "ess-xe", "apart"]
+    for limit in result.limits:
+        hulls = [np.array([pieces[0][0], pieces[-1][1]]) for pieces in (limit.segments, limit.delta_chi2_segments)]
+        assert np.all((hulls[0] / hulls[1] > 0.7) & (hulls[0] / hulls[1] < 1.4))
 
 
 def test_a_quantile_that_toys_cannot_resolve_is_refused(command, write_study, tmp_path):

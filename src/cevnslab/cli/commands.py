@@ -26,8 +26,6 @@ Output = Annotated[Path, typer.Option("-o", "--output", help="Folder under which
 Style = Annotated[Path | None, typer.Option("--style", help="A matplotlib style file.")]
 Workers = Annotated[int, typer.Option("--workers", min=0, help="Processes of this machine; 0: this one alone.")]
 Scheduler = Annotated[str | None, typer.Option("--scheduler", help="Address of a Dask scheduler.")]
-Fast = Annotated[bool, typer.Option("--fast", help="Compiled kernels for pseudo-experiments (needs numba).")]
-
 Data = Annotated[
     Path | None,
     typer.Option("--data", help="Folder with the data of experiments; else CEVNSLAB_DATA, or they are downloaded."),
@@ -58,7 +56,7 @@ class EnsembleChoice(enum.StrEnum):
 StudyPath = Annotated[str, typer.Argument(metavar="STUDY.yaml", help="A study file, or a built-in study.")]
 
 
-def _run(study_name: str, output: Path, workers: int, scheduler: str | None, fast: bool, data: Path | None) -> None:
+def _run(study_name: str, output: Path, workers: int, scheduler: str | None, data: Path | None) -> None:
     from cevnslab.reports.drawing import helper
 
     with helper() as drawing_helper:
@@ -66,16 +64,16 @@ def _run(study_name: str, output: Path, workers: int, scheduler: str | None, fas
         from cevnslab.reports.grid import terminal_width
         from cevnslab.reports.storage import result_folder
         from cevnslab.reports.tables import result_text
-        from cevnslab.studies.blocks import check_options
         from cevnslab.studies.load import load_study
         from cevnslab.studies.preparation import prepare
+        from cevnslab.studies.tasks import check_options
 
         study = load_study(study_name, data=data, announce=notice)
-        check_options(study, workers, scheduler, fast)
+        check_options(study, workers, scheduler)
         prepare(study)
-        with result_folder(output, study.name, f"{study.sha256} {fast}", FILES, command="run", alone=True) as store:
+        with result_folder(output, study.name, study.sha256, FILES, command="run", alone=True) as store:
             announce_replacement(output / study.name, study.sha256)
-            result = study.run(store=store, workers=workers, scheduler=scheduler, fast=fast)
+            result = study.run(store=store, workers=workers, scheduler=scheduler)
             folder = save(result, output, drawn_by=drawing_helper)
     say(result_text(result, terminal_width()))
     say(f"\nTables, figures and provenance: {folder}")
@@ -87,7 +85,6 @@ def reproduce(
     output: Output = Path("results"),
     workers: Workers = 0,
     scheduler: Scheduler = None,
-    fast: Fast = False,
     data: Data = None,
 ) -> None:
     """Run a built-in study; where its limits were published, print both side by side."""
@@ -99,7 +96,7 @@ def reproduce(
         raise UnknownNameError(
             f"no built-in study '{name}'; {nearest(name, presets.names('studies'))} (a study file: cevnslab run FILE)"
         )
-    _run(name, output, workers, scheduler, fast, data)
+    _run(name, output, workers, scheduler, data)
 
 
 @app.command()
@@ -108,17 +105,16 @@ def run(
     output: Output = Path("results"),
     workers: Workers = 0,
     scheduler: Scheduler = None,
-    fast: Fast = False,
     data: Data = None,
 ) -> None:
     """Run a study file."""
-    _run(study, output, workers, scheduler, fast, data)
+    _run(study, output, workers, scheduler, data)
 
 
 @app.command()
 def coverage(
     study: Annotated[str, typer.Argument(metavar="STUDY", help="A study file, or a built-in study.")],
-    detector: Annotated[str, typer.Option("--detector", help="A detector or correlated combination.")],
+    detector: Annotated[str, typer.Option("--detector", help="A detector or combination.")],
     coupling: Annotated[str, typer.Option("--coupling", help="A coupling of the study.")],
     at: Annotated[list[float], typer.Option("--at", help="A true value in the coupling's unit; repeatable.")],
     toys: Annotated[int, typer.Option("--toys", help="Pseudo-experiments per value, at least 100.")] = 10_000,
@@ -131,7 +127,7 @@ def coverage(
     output: Output = Path("results"),
     workers: Workers = 0,
     scheduler: Scheduler = None,
-    fast: Fast = False,
+    data: Data = None,
 ) -> None:
     """Simulate how often an interval covers the truth."""
     from cevnslab.reports.coverage import FILES, coverage_grid, save_coverage
@@ -141,18 +137,18 @@ def coverage(
     from cevnslab.studies.coverage import coverage as simulate
     from cevnslab.studies.load import load_study
 
-    loaded = load_study(study, announce=notice)
+    loaded = load_study(study, data=data, announce=notice)
     request: Any = {
         "toys": toys,
         "seed": seed,
         "statistic": None if statistic is None else statistic.value,
         "minimum": None if minimum is None else minimum.value,
     }
-    check_request(loaded, detector, coupling, at, **request, fast=fast)
-    told = repr((detector, coupling, at, request, ensemble.value, fast))
+    check_request(loaded, detector, coupling, at, **request)
+    told = repr((detector, coupling, at, request, ensemble.value))
     task = f"{loaded.sha256} {told}"
     with result_folder(output, loaded.name, task, FILES, command="coverage", alone=False) as store:
-        where: Any = {"store": store, "workers": workers, "scheduler": scheduler, "fast": fast}
+        where: Any = {"store": store, "workers": workers, "scheduler": scheduler}
         result = simulate(loaded, detector, coupling, at, **request, ensemble=ensemble.value, **where)
         folder, dropped = save_coverage(result, output)
     if dropped:

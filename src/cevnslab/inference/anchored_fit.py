@@ -17,12 +17,11 @@ from numpy.typing import NDArray
 
 from cevnslab.inference import toy_grids
 from cevnslab.inference.coordinates import Coordinates
-from cevnslab.inference.intervals import Minimum as Comparison
 from cevnslab.inference.landscape import Search
 from cevnslab.inference.toy_grids import Grid
 from cevnslab.likelihood.anchors import Anchors
 from cevnslab.likelihood.likelihood import Likelihood
-from cevnslab.likelihood.minimiser import Minimum, minimise
+from cevnslab.likelihood.minimiser import Minimum, contracted_at, evaluate, minimise
 from cevnslab.likelihood.observation import Observation
 from cevnslab.likelihood.toys import Truth, asimov
 
@@ -31,14 +30,18 @@ IntArray = NDArray[np.int64]
 
 NUMBERS_AT_ONCE = 500_000
 """Toys times bins that are fitted together: what a processor's cache can bear."""
-TOLERANCE = 1e-4
+TOLERANCE = 1e-6
 """Decrease of chi^2 that a fit's last step promises; what it leaves is far below it."""
 STEP = 0.5
 """Between anchors along one coupling, in standard deviations."""
 FARTHEST_ANCHOR = 1000.0
 """Largest Asimov chi^2 of an anchor."""
-MARGIN = 4.0
+MARGIN = 40.0
 """By how much chi^2 of a toy at an anchor may be wrong: counts are few, and nuisances far from the anchor's."""
+SHARES = (0.3, 0.3, 0.0)
+"""Of a start's distance from its anchor that are tried where the start itself is not possible."""
+ELSEWHERE = 0.5
+"""In widths of some nuisance: starts that are nearer to each other lead to the same minimum."""
 LOOSE, CONTENDERS = 0.05, 0.3
 """Decrease of chi^2 that ends the ranking of a toy's starts; those within so much of the lowest are followed."""
 
@@ -58,17 +61,13 @@ class AnchoredFit:
     everywhere: Anchors
     """On the grid."""
     there: Anchors
-    """At the truth."""
+    """At the truth: its minima, then probes, from which toys may have a minimum that the truth has not."""
+    minima_there: int
+    """How many of these are minima."""
 
     @classmethod
     def of(
-        cls,
-        plain: Likelihood,
-        coordinates: Coordinates,
-        truth: Truth,
-        names: Sequence[str],
-        against: Comparison,
-        step: float = STEP,
+        cls, plain: Likelihood, coordinates: Coordinates, truth: Truth, names: Sequence[str], step: float = STEP
     ) -> AnchoredFit:
         """Place the anchors of a truth, so many standard deviations from each other along one coupling."""
         likelihood = coordinates.likelihood(plain)
@@ -87,31 +86,115 @@ class AnchoredFit:
         minimum = Minimum(minimum.chi2[kept], minimum.pulls[kept], minimum.couplings[kept])
         grid, place = toy_grids.chosen(grid, near), np.searchsorted(near, place[kept])
         everywhere = Anchors.of(likelihood, minimum, place, hidden, data)
-        there = Anchors.of(likelihood, *search.minima(at), hidden, data)
-        return cls(likelihood, tested, hidden, grid, everywhere, there)
+        minimum, place = search.minima(at)
+        probes = search.probes(at[0])
+        both = Minimum(*(np.concatenate(each) for each in zip(_parts(minimum), _parts(probes), strict=True)))
+        there = Anchors.of(likelihood, both, np.zeros(len(both.chi2), dtype=np.int64), hidden, data)
+        return cls(likelihood, tested, hidden, grid, everywhere, there, len(place))
 
     def delta_chi2(self, toys: Observation) -> FloatArray:
         """What each toy compares with the level, shape (toys,)."""
-        count = max(len(each.observed) for each in toys.counts)
         size = sum(counts.observed.shape[1] for counts in toys.counts)
         step = max(1, NUMBERS_AT_ONCE // size)
-        pieces = [self._block(toys.rows(np.arange(start, min(start + step, count)))) for start in range(0, count, step)]
+        starts = range(0, toys.size, step)
+        pieces = [self._block(toys.rows(np.arange(start, min(start + step, toys.size)))) for start in starts]
         return np.concatenate(pieces)
 
     def _block(self, toys: Observation) -> FloatArray:
-        at_truth = self._at_truth(toys)
-        return np.asarray(at_truth - np.minimum(self.lowest(toys), at_truth))
+        at_truth, lowest = np.full(toys.size, np.inf), np.full(toys.size, np.inf)
+        toy, minima = self._minima(toys)
+        np.minimum.at(lowest, toy, minima.chi2)
+        rows, there = self._at_truth(toys, toy, minima)
+        np.minimum.at(at_truth, rows, there.chi2)
+        if self._several:
+            # Each knows of minima that the other may not.
+            best = _lowest_of(rows, there)
+            known = lowest[rows[best]]
+            fits = self._followed(toys, rows[best], there, best, (*self.tested, *self.hidden))
+            np.minimum.at(lowest, rows[best], fits.chi2)
+            lower = np.flatnonzero(fits.chi2 < known - CONTENDERS)
+            if len(lower):
+                again = self._followed(toys, rows[best][lower], self._moved_there(fits), lower, self.hidden)
+                np.minimum.at(at_truth, rows[best][lower], again.chi2)
+        return np.asarray(at_truth - np.minimum(lowest, at_truth))
 
-    def _at_truth(self, toys: Observation) -> FloatArray:
-        """chi^2 at the truth, hidden couplings and nuisances minimised over."""
+    @property
+    def _several(self) -> bool:
+        """Whether several minima may compete in what is minimised over."""
+        return bool(self.hidden) or self.likelihood.shaped
+
+    def _followed(
+        self, toys: Observation, toy: IntArray, starts: Minimum, chosen: IntArray, free: Sequence[int]
+    ) -> Minimum:
+        """From some of known minima, with other couplings free."""
+        pulls, couplings = starts.pulls[chosen], starts.couplings[chosen]
+        return minimise(self.likelihood.model, couplings, pulls, toys.rows(toy), tuple(free), TOLERANCE)
+
+    def _moved_there(self, minima: Minimum) -> Minimum:
+        """Minima with the tested couplings put to the truth."""
+        couplings = minima.couplings.copy()
+        couplings[:, self.tested] = self.there.couplings[0, list(self.tested)]
+        return Minimum(minima.chi2, minima.pulls, couplings)
+
+    def _at_truth(self, toys: Observation, other: IntArray, minima: Minimum) -> tuple[IntArray, Minimum]:
+        """Minima at the truth over hidden couplings and nuisances, and the toy of each.
+
+        Where several minima compete, what is minimised over is at times where it is at the minima elsewhere, which
+        belong to the toys `other`.
+        """
         anchors = self.there
         chi2, whitened = anchors.approximate(toys)
-        toy, anchor = np.nonzero(chi2 <= chi2.min(axis=1)[:, None] + MARGIN)
+        toy, anchor = np.nonzero(chi2 <= chi2[:, : self.minima_there].min(axis=1)[:, None] + MARGIN)
         pulls, couplings = anchors.moved(whitened, toy, anchor)
+        self._shorten(toys, toy, pulls, couplings, anchors.pulls[anchor], anchors.couplings[anchor])
+        elsewhere = self._elsewhere(toys.size, toy, anchor, pulls)
+        toy, pulls, couplings = toy[elsewhere], pulls[elsewhere], couplings[elsewhere]
+        if self._several:
+            moved = self._moved_there(minima)
+            toy, pulls = np.concatenate([toy, other]), np.concatenate([pulls, moved.pulls])
+            couplings = np.concatenate([couplings, moved.couplings])
         return self._finished(toys, toy, pulls, couplings, self.hidden)
+
+    def _shorten(
+        self,
+        toys: Observation,
+        toy: IntArray,
+        pulls: FloatArray,
+        couplings: FloatArray,
+        anchor_pulls: FloatArray,
+        anchor_couplings: FloatArray,
+    ) -> None:
+        """Take starts back towards their anchors where they left what is possible: a bin with counts expects none."""
+        model, chosen = self.likelihood.model, np.arange(len(toy))
+        for share in SHARES:
+            contracted = contracted_at(model, couplings[chosen])
+            at = np.clip(pulls[chosen], *model.walls)
+            state = evaluate(model, contracted, couplings[chosen], at, toys.rows(toy[chosen]))
+            chosen = chosen[~np.isfinite(state.chi2)]
+            if not len(chosen):
+                return
+            pulls[chosen] = anchor_pulls[chosen] + share * (pulls[chosen] - anchor_pulls[chosen])
+            couplings[chosen] = anchor_couplings[chosen] + share * (couplings[chosen] - anchor_couplings[chosen])
+
+    def _elsewhere(self, count: int, toy: IntArray, anchor: IntArray, pulls: FloatArray) -> NDArray[np.bool_]:
+        """All minima, and the probes that lead a toy elsewhere than these."""
+        probe = anchor >= self.minima_there
+        if not probe.any():
+            return ~probe
+        places = np.full((count, self.minima_there, pulls.shape[1]), np.inf)
+        places[toy[~probe], anchor[~probe]] = pulls[~probe]
+        distance = np.abs(places[toy] - pulls[:, None]).max(axis=2).min(axis=1)
+        return np.asarray(~probe | (distance > ELSEWHERE))
 
     def lowest(self, toys: Observation) -> FloatArray:
         """chi^2 of the lowest minimum."""
+        toy, minima = self._minima(toys)
+        chi2 = np.full(toys.size, np.inf)
+        np.minimum.at(chi2, toy, minima.chi2)
+        return chi2
+
+    def _minima(self, toys: Observation) -> tuple[IntArray, Minimum]:
+        """The lowest minima, in all couplings, and the toy of each."""
         anchors = self.everywhere
         chi2, whitened = anchors.approximate(toys)
         profile, branch = anchors.lowest_branch(chi2)
@@ -120,6 +203,7 @@ class AnchoredFit:
         pulls, couplings = anchors.moved(whitened, toy, anchor)
         if len(self.tested) == 1:
             self._interpolate(start[:, 0], branch, whitened, toy, place, pulls, couplings)
+        self._shorten(toys, toy, pulls, couplings, anchors.pulls[anchor], anchors.couplings[anchor])
         return self._finished(toys, toy, pulls, couplings, (*self.tested, *self.hidden))
 
     def _interpolate(
@@ -147,21 +231,29 @@ class AnchoredFit:
 
     def _finished(
         self, toys: Observation, toy: IntArray, pulls: FloatArray, couplings: FloatArray, free: Sequence[int]
-    ) -> FloatArray:
-        """chi^2 of the lowest of the minima that starts lead to, shape (toys,).
+    ) -> tuple[IntArray, Minimum]:
+        """The minima that starts lead to, and the toy of each.
 
         Toys with several starts have them ranked first, and only those that contend followed to the end.
         """
-        count, model = max(len(each.observed) for each in toys.counts), self.likelihood.model
-        lowest = np.full(count, np.inf)
-        several = np.flatnonzero(np.bincount(toy, minlength=count)[toy] > 1)
+        model = self.likelihood.model
+        several = np.flatnonzero(np.bincount(toy, minlength=toys.size)[toy] > 1)
         if len(several):
             ranked = minimise(model, couplings[several], pulls[several], toys.rows(toy[several]), tuple(free), LOOSE)
             couplings[several], pulls[several] = ranked.couplings, ranked.pulls
+            lowest = np.full(toys.size, np.inf)
             np.minimum.at(lowest, toy[several], ranked.chi2)
             contends = np.ones(len(toy), dtype=bool)
             contends[several] = ranked.chi2 <= lowest[toy[several]] + CONTENDERS
             toy, couplings, pulls = toy[contends], couplings[contends], pulls[contends]
-        fits = minimise(model, couplings, pulls, toys.rows(toy), tuple(free), TOLERANCE)
-        np.minimum.at(lowest, toy, fits.chi2)
-        return lowest
+        return toy, minimise(model, couplings, pulls, toys.rows(toy), tuple(free), TOLERANCE)
+
+
+def _parts(minimum: Minimum) -> tuple[FloatArray, FloatArray, FloatArray]:
+    return minimum.chi2, minimum.pulls, minimum.couplings
+
+
+def _lowest_of(toy: IntArray, fits: Minimum) -> IntArray:
+    """The place of each toy's lowest minimum."""
+    order = np.lexsort((fits.chi2, toy))
+    return np.asarray(order[np.unique(toy[order], return_index=True)[1]])

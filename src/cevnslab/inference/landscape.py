@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -121,3 +121,22 @@ class Search:
             self.hidden,
             self.data,
         )
+
+    def probes(self, point: FloatArray) -> Minimum:
+        """At couplings (couplings,), the minimum with every nuisance that bends shapes held far from its centre."""
+        parameters = self.likelihood.parameters
+        chi2, pulls = [np.empty(0)], [np.empty((0, len(parameters)))]
+        for start in self.likelihood.starts[1:]:
+            (column,) = np.flatnonzero(start)
+            parameter = parameters[column]
+            held = replace(parameter, width=0.0, centre=parameter.centre + parameter.unit * start[column])
+            fixed = self.likelihood.with_parameters({parameter.name: held})
+            at = fixed.minimised(
+                point[None, :], starts=np.where(start, 0.0, self.pulls)[None, :], observation=self.data
+            )
+            there = at.pulls.copy()
+            there[:, column] = start[column]
+            chi2.append(at.chi2)
+            pulls.append(there)
+        count = len(chi2) - 1
+        return Minimum(np.concatenate(chi2), np.concatenate(pulls), np.tile(point, (count, 1)))

@@ -89,7 +89,7 @@ class OuterEndsFit:
         point[place] = value
         truth = Truth.of(alone, point, hidden)
         coordinates = Coordinates.of_likelihood(alone)
-        engine = AnchoredFit.of(alone, coordinates, truth, (name,), minimum, STEP)
+        engine = AnchoredFit.of(alone, coordinates, truth, (name,), STEP)
         return cls(engine, alone, truth, coordinates.each[place], minimum, np.asarray(rises, dtype=float))
 
     def ends(self, toys: Observation) -> OuterEnds:

@@ -8,21 +8,26 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from cevnslab.errors import StatisticsError
 from cevnslab.inference import toy_grids
 from cevnslab.inference.anchored_fit import AnchoredFit
+from cevnslab.inference.chi2 import Chi2
 from cevnslab.inference.compressed_fit import Surface, connected, lowest
 from cevnslab.inference.coordinates import Coordinates
-from cevnslab.inference.intervals import Minimum
+from cevnslab.inference.intervals import Minimum, searched
 from cevnslab.inference.landscape import Search
 from cevnslab.inference.toy_grids import Grid
 from cevnslab.likelihood.likelihood import Likelihood
 from cevnslab.likelihood.observation import Observation
 from cevnslab.likelihood.profile import independent_parts
 from cevnslab.likelihood.sufficient import Normalisations, Statistics, draw_compressed, normalisations, reduce_counts
-from cevnslab.likelihood.toys import Ensemble, Truth, asimov, draw
+from cevnslab.likelihood.toys import Ensemble, Truth, as_data, asimov, draw
 from cevnslab.quadratic import Polynomial
 
 FloatArray = NDArray[np.float64]
+
+BARRIER_POINTS = 41
+"""Around the highest sample on the way: a parabola's top is then known to a thousandth of what it rises there."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,13 +104,55 @@ def _own_rows(likelihood: Likelihood, part: Likelihood, toys: Observation) -> Ob
 
 
 @dataclass(frozen=True, eq=False)
+class ConnectedFit:
+    """Toys of one coupling one by one, against the minimum nearest the Standard Model, where there is no closed form.
+
+    chi^2 of the truth, or of the barrier on the way from that minimum to it where it is higher: only the connected
+    piece belongs to the interval.
+    """
+
+    likelihood: Likelihood
+    """In the coordinates of the search."""
+    names: tuple[str, ...]
+    hidden: tuple[str, ...]
+    truth: float
+    """Its coordinate."""
+
+    @classmethod
+    def of(cls, plain: Likelihood, coordinates: Coordinates, truth: Truth, names: Sequence[str]) -> ConnectedFit:
+        """For toys of a truth; `StatisticsError` for two couplings, of whose regions there is no connected one."""
+        if len(names) > 1:
+            raise StatisticsError("regions of two couplings compare with the global minimum, not the connected one")
+        at = coordinates.of(truth.couplings[None, :])[0, plain.couplings.index(names[0])]
+        return cls(coordinates.likelihood(plain), tuple(names), truth.hidden, float(at))
+
+    def delta_chi2(self, toys: Observation) -> FloatArray:
+        """What each toy compares with the level, shape (toys,)."""
+        return np.array([self._of_toy(toys, toy) for toy in range(toys.size)])
+
+    def _of_toy(self, toys: Observation, toy: int) -> float:
+        function = Chi2.of(as_data(self.likelihood, toys, toy), self.names, self.hidden)
+        curve = searched(function, [0.0], "connected")
+        at_truth = float(function(self.truth))
+        assert curve.lines is not None
+        ends = sorted([curve.best_fit, self.truth])
+        way = np.flatnonzero((curve.lines.at > ends[0]) & (curve.lines.at < ends[1]))
+        top = way[np.argmax(curve.lines.sample.chi2[way])] if len(way) else 0
+        if not len(way) or curve.lines.sample.chi2[top] <= at_truth:
+            return max(at_truth - curve.lowest, 0.0)
+        around = np.clip(curve.lines.at[[top - 1, top + 1]], ends[0], ends[1])
+        barrier = function(np.linspace(around[0], around[1], BARRIER_POINTS)).max()
+        return float(max(barrier, curve.lines.sample.chi2[top]) - curve.lowest)
+
+
+@dataclass(frozen=True, eq=False)
 class ToyFit:
     """Toys of one truth and their fits."""
 
     likelihood: Likelihood
     """With the couplings that are tested or minimised over, in plain values."""
     truth: Truth
-    engine: CompressedFit | AnchoredFit
+    engine: CompressedFit | AnchoredFit | ConnectedFit
 
     @classmethod
     def of(
@@ -124,8 +171,8 @@ class ToyFit:
         truth = Truth.of(alone, point, tuple(hidden))
         coordinates = Coordinates.of_likelihood(alone)
         compressed = None if hidden else CompressedFit.of(alone, coordinates, truth, minimum)
-        engine = compressed or AnchoredFit.of(alone, coordinates, truth, tuple(names), minimum)
-        return cls(alone, truth, engine)
+        general = ConnectedFit if minimum == "connected" else AnchoredFit
+        return cls(alone, truth, compressed or general.of(alone, coordinates, truth, tuple(names)))
 
     def delta_chi2(self, toys: Observation) -> FloatArray:
         """What each toy compares with the level, shape (toys,)."""

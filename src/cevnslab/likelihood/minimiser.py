@@ -345,7 +345,7 @@ def minimise(
     low, high = np.concatenate([low, bounds[:, 0]]), np.concatenate([high, bounds[:, 1]])
     nuisances = len(model.parameters)
     couplings, pulls = np.array(couplings, dtype=float), np.clip(start, low[:nuisances], high[:nuisances])
-    contracted = _contracted(model, couplings)
+    contracted = contracted_at(model, couplings)
     state = evaluate(model, contracted, couplings, pulls, data)
     chi2 = state.chi2.copy()
     active = np.flatnonzero(np.isfinite(chi2))
@@ -378,7 +378,7 @@ def minimise(
         trial_couplings = couplings[active]
         if hidden:
             trial_couplings[:, list(hidden)] = trial[:, nuisances:]
-            contracted = _contracted(model, trial_couplings)
+            contracted = contracted_at(model, trial_couplings)
         trial_state = evaluate(model, contracted, trial_couplings, trial[:, :nuisances], own)
         before = chi2[active]
         taken = trial_state.chi2 <= before
@@ -403,7 +403,7 @@ def minimise(
             state = trial_state.rows(going)
         else:
             contracted = (
-                _contracted(model, couplings[active]) if hidden else [rows_of(part, going) for part in contracted]
+                contracted_at(model, couplings[active]) if hidden else [rows_of(part, going) for part in contracted]
             )
             state = evaluate(model, contracted, couplings[active], pulls[active], own)
     if loose:
@@ -413,7 +413,7 @@ def minimise(
     )
 
 
-def _contracted(model: Model, couplings: FloatArray) -> list[list[FloatArray]]:
+def contracted_at(model: Model, couplings: FloatArray) -> list[list[FloatArray]]:
     """The templates of every data set at values of the couplings."""
     monomials = model.polynomial.values(couplings)
     return [expectation.contracted(monomials) for expectation in model.expectations]
@@ -426,7 +426,7 @@ def coupling_slopes(
 
     At a minimum over the nuisances only the explicit dependence counts (the envelope theorem).
     """
-    state = evaluate(model, _contracted(model, couplings), couplings, pulls, data)
+    state = evaluate(model, contracted_at(model, couplings), couplings, pulls, data)
     back = np.zeros((len(couplings), len(model.polynomial.monomials)))
     for number, at in enumerate(state.counted):
         back += at.monomial_slopes(data.counts[number].pull(state.expected[number]), back.shape[1])
@@ -450,6 +450,6 @@ def half_curvatures(
     model: Model, couplings: FloatArray, pulls: FloatArray, data: Observation, hidden: Sequence[int] = ()
 ) -> tuple[FloatArray, FloatArray]:
     """Gauss-Newton's half curvature, which is never negative, and the exact one."""
-    state = evaluate(model, _contracted(model, couplings), couplings, pulls, data)
+    state = evaluate(model, contracted_at(model, couplings), couplings, pulls, data)
     half = _derivatives(model, state, couplings, pulls, data, hidden, first=False)
     return half.curvature, half.exact

@@ -12,6 +12,7 @@ given the truth, in both.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -72,12 +73,24 @@ class Truth:
         return cls(couplings, np.where(free, fit.pulls[0], 0.0), tau, hidden)
 
 
-def truncated_normals(low: FloatArray, high: FloatArray, toys: int, rng: np.random.Generator) -> FloatArray:
-    """Unit normals, redrawn until they lie within walls of shape (parameters,): shape (toys, parameters).
+class Streams:
+    """Random numbers by name: what belongs to a data set or a parameter depends on no other."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self._key = [int(number) for number in rng.integers(2**32, size=4)]
+
+    def __call__(self, name: str) -> np.random.Generator:
+        """Those of one name."""
+        words = np.frombuffer(hashlib.sha256(name.encode()).digest(), dtype="<u4")
+        return np.random.default_rng([*self._key, *(int(word) for word in words)])
+
+
+def truncated_normals(low: float, high: float, toys: int, rng: np.random.Generator) -> FloatArray:
+    """Unit normals, redrawn until they lie within walls: shape (toys,).
 
     Raises `StatisticsError` for walls that leave next to nothing.
     """
-    pulls = rng.standard_normal((toys, len(low)))
+    pulls = rng.standard_normal(toys)
     for _ in range(MOST_REDRAWS):
         outside = (pulls < low) | (pulls > high)
         if not outside.any():
@@ -108,30 +121,31 @@ def draw_nuisances(
     A prior on a coupling under test is a measurement of it elsewhere, whose result fluctuates around the truth in
     both ensembles.
     """
-    model = likelihood.model
-    constrained = model.stiffness > 0
-    low, high = (side[constrained] for side in model.walls)
-    widths = model.stiffness[constrained] ** -0.5
+    model, streams = likelihood.model, Streams(rng)
     moved = np.zeros((toys, len(model.parameters)))
-    if ensemble == "drawn":
-        moved[:, constrained] = widths * truncated_normals(low / widths, high / widths, toys, rng)
-        pulls, centres = truth.pulls + moved, np.zeros_like(moved)
-    else:
-        moved[:, constrained] = widths * rng.standard_normal((toys, len(widths)))
-        pulls, centres = np.tile(truth.pulls, (toys, 1)), moved
+    for column in np.flatnonzero(model.stiffness > 0):
+        own, width = streams(model.parameters[column].name), model.stiffness[column] ** -0.5
+        if ensemble == "drawn":
+            low, high = (side[column] / width for side in model.walls)
+            moved[:, column] = width * truncated_normals(low, high, toys, own)
+        else:
+            moved[:, column] = width * own.standard_normal(toys)
+    drawn = ensemble == "drawn"
+    pulls, centres = (truth.pulls + moved, np.zeros_like(moved)) if drawn else (np.tile(truth.pulls, (toys, 1)), moved)
     if not any(name in likelihood.priors for name in likelihood.couplings):
         return Nuisances(truth.couplings[None, :], pulls, centres, None)
     couplings = np.tile(truth.couplings, (toys, 1))
     coupling_centres = np.tile(model.coupling_centres, (toys, 1))
-    for column, variable in enumerate(likelihood.polynomial.variables):
+    for place, variable in enumerate(likelihood.polynomial.variables):
         prior = likelihood.priors.get(variable.name)
         if prior is None:
             continue
-        if variable.name in truth.hidden and ensemble == "drawn":
-            low, high = (np.array([(end - prior.centre) / prior.width]) for end in variable.bounds)
-            couplings[:, column] = prior.centre + prior.width * truncated_normals(low, high, toys, rng)[:, 0]
+        own = streams(variable.name)
+        if variable.name in truth.hidden and drawn:
+            low, high = ((end - prior.centre) / prior.width for end in variable.bounds)
+            couplings[:, place] = prior.centre + prior.width * truncated_normals(low, high, toys, own)
         else:
-            coupling_centres[:, column] = truth.couplings[column] + prior.width * rng.standard_normal(toys)
+            coupling_centres[:, place] = truth.couplings[place] + prior.width * own.standard_normal(toys)
     return Nuisances(couplings, pulls, centres, coupling_centres)
 
 
@@ -157,18 +171,20 @@ def draw(likelihood: Likelihood, truth: Truth, toys: int, rng: np.random.Generat
     Parameters
     ----------
     rng
-        Advanced by as many numbers as the toys take; give each block of toys a generator of its own.
+        Gives a key; what belongs to a data set or a parameter follows from it and its name, in any company. Give each
+        block of toys a generator of its own.
 
     Raises `StatisticsError` for a prior that lies outside its parameter's boundaries.
 
     """
     nuisances = draw_nuisances(likelihood, truth, toys, rng, ensemble)
     expected = expected_counts(likelihood, truth, nuisances.couplings, nuisances.pulls)
-    counts = [
-        _counts(dataset, np.broadcast_to(mean, (toys, mean.shape[1])), rng)
-        for dataset, mean in zip(likelihood.datasets, expected, strict=True)
-    ]
-    off = [rng.poisson(tau, (toys, len(tau))).astype(float) for tau in truth.tau]
+    streams = Streams(rng)
+    counts, off = [], []
+    for dataset, mean, tau in zip(likelihood.datasets, expected, truth.tau, strict=True):
+        own = streams(dataset.name)
+        counts.append(_counts(dataset, np.broadcast_to(mean, (toys, mean.shape[1])), own))
+        off.append(own.poisson(tau, (toys, len(tau))).astype(float))
     return likelihood.observation_of(counts, off, nuisances.centres, nuisances.coupling_centres)
 
 
@@ -184,12 +200,10 @@ def _counts(dataset: Dataset, expected: FloatArray, rng: np.random.Generator) ->
 
 
 def as_data(likelihood: Likelihood, toys: Observation, toy: int) -> Likelihood:
-    """One toy in the place of the data: its counts, off-counts, and what was measured of couplings elsewhere.
+    """One toy in the place of the data: its counts, off-counts, and what was measured of its parameters elsewhere.
 
-    Raises `StatisticsError` for toys whose constraint centres fluctuate, which belong to no likelihood's data.
+    Raises `StatisticsError` for the centre of a constraint beyond the parameter's physical boundary.
     """
-    if toys.centres.any():
-        raise StatisticsError("toys stand in the place of data with constraint centres where they are (drawn) alone")
     mine = toys.rows(np.array([toy]))
     datasets = []
     for dataset, counts, off in zip(likelihood.datasets, mine.counts, mine.off, strict=True):
@@ -211,7 +225,12 @@ def as_data(likelihood: Likelihood, toys: Observation, toy: int) -> Likelihood:
         for name, centre in zip(likelihood.couplings, mine.coupling_centres[0], strict=True):
             if name in priors:
                 priors[name] = replace(priors[name], centre=float(centre))
-    return Likelihood(tuple(datasets), priors)
+    moved = {
+        parameter.name: replace(parameter, centre=parameter.centre + parameter.unit * float(centre))
+        for parameter, centre in zip(likelihood.parameters, mine.centres[0], strict=True)
+        if centre != 0
+    }
+    return Likelihood(tuple(datasets), priors).with_parameters(moved)
 
 
 def asimov(likelihood: Likelihood, truth: Truth) -> Observation:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import functools
+import hashlib
+import json
 import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 from cevnslab.detection.response import CHANNELS, Response
-from cevnslab.errors import StudyError, located
+from cevnslab.errors import located
 from cevnslab.inference.chi2 import Chi2
-from cevnslab.inference.toys import Experiment
 from cevnslab.likelihood.likelihood import Likelihood, Prior
 from cevnslab.likelihood.profile import ProfileLikelihood
 from cevnslab.studies import schema
-from cevnslab.studies.setups import AnySetup, DetectorSetup, ExperimentSetup
+from cevnslab.studies.setups import AnySetup, ExperimentSetup
 from cevnslab.studies.study import Study
 from cevnslab.studies.systematics import with_systematics
+
+COMMON_KEYS = {"source", "exposure_years", "exposure_hours", "uncertainties", "channels", "statistic", "systematics"}
+"""Of a study, those that its detectors run under."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,52 +36,29 @@ class Analysis:
     likelihood: Likelihood
     setups: tuple[AnySetup, ...]
     responses: tuple[Response, ...]
-    independent: bool = False
     profile: tuple[str, ...] = ()
     """Couplings that are minimised over."""
+    declared: str = ""
+    """A digest of the keys and files that it was declared by, which random numbers belong to."""
 
     @property
     def real(self) -> bool:
         """Whether any of its counts were observed."""
         return any(setup.real for setup in self.setups)
 
+    def hidden(self, *names: str) -> tuple[str, ...]:
+        """The couplings that are minimised over where these are shown."""
+        return tuple(name for name in self.profile if name not in names)
+
     def chi2(self, *names: str) -> Chi2:
         """chi^2 of one or two couplings: the others as in the Standard Model, or minimised over."""
-        over = [name for name in self.profile if name not in names]
-        return Chi2.of(self.likelihood, names, over)
+        return Chi2.of(self.likelihood, names, self.hidden(*names))
 
     def quick(self, *names: str) -> bool:
         """Whether chi^2 of these couplings costs a few operations a point, or a minimisation."""
         if any(name not in names for name in self.profile):
             return False
         return ProfileLikelihood(self.likelihood, names).quick
-
-    def experiment(self, *names: str) -> Experiment:
-        """What pseudo-experiments along one or two couplings need.
-
-        Raises `StudyError` for a combination whose members have a signal normalisation each, and for real data.
-        """
-        setups = [setup for setup in self.setups if isinstance(setup, DetectorSetup)]
-        if len(setups) < len(self.setups):
-            raise StudyError(
-                f"detectors.{self.name}: pseudo-experiments are not available for the data of experiments; "
-                "use method: delta-chi2"
-            )
-        if self.profile:
-            raise StudyError("profile: pseudo-experiments are not available with couplings minimised over")
-        if any(setup.energy_scale_uncertainty or setup.quenching_uncertainty for setup in setups):
-            raise StudyError(f"detectors.{self.name}.uncertainties: pseudo-experiments know normalisations only")
-        if self.independent:
-            raise StudyError(f"combinations.{self.name}: pseudo-experiments are available for correlated signals only")
-        nonlinear = [new.name for new in setups[0].couplings if new.name in names and not new.linear]
-        if nonlinear:
-            raise StudyError(f"couplings: pseudo-experiments are not available for {nonlinear[0]}")
-        return Experiment.of(
-            list(self.responses),
-            names,
-            setups[0].signal_uncertainty,
-            tuple(setup.background_uncertainty for setup in setups),
-        )
 
 
 def analyses(
@@ -94,8 +76,8 @@ def analyses(
 
     with located(study.where):
         made = {
-            setup.name: kept(setup.name, (setup,)) or _single(setup, study.file)
-            for setup in study.setups
+            setup.name: kept(setup.name, (setup,)) or _single(setup, spec, study.file)
+            for setup, spec in zip(study.setups, study.file.detectors, strict=True)
             if data or not isinstance(setup, ExperimentSetup)
         }
     for combination in study.file.combinations:
@@ -108,7 +90,24 @@ def analyses(
     return made
 
 
-def _single(setup: AnySetup, file: schema.StudyFile) -> Analysis:
+def _declared(spec: schema.Detector | schema.Experiment, file: schema.StudyFile) -> str:
+    """A digest of the keys of a detector, presets filled in, and of the study's that it runs under.
+
+    Files count by their content. Labels do not, nor what else the study holds.
+    """
+    keys = spec.model_dump(mode="json", by_alias=True, exclude_unset=True, context={"checksums": True})
+    common = file.model_dump(
+        mode="json", by_alias=True, exclude_unset=True, include=COMMON_KEYS, context={"checksums": True}
+    )
+    keys.pop("label", None)
+    return _digest([keys, common])
+
+
+def _digest(content: list[Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:24]
+
+
+def _single(setup: AnySetup, spec: schema.Detector | schema.Experiment, file: schema.StudyFile) -> Analysis:
     likelihood = with_systematics(setup.likelihood, setup, file.systematics)
     priors = {name: Prior(prior.centre, prior.width) for name, prior in file.priors.items()}
     return Analysis(
@@ -120,6 +119,7 @@ def _single(setup: AnySetup, file: schema.StudyFile) -> Analysis:
         (setup,),
         (setup.response,),
         profile=tuple(file.profile),
+        declared=_declared(spec, file),
     )
 
 
@@ -133,8 +133,8 @@ def _combined(combination: schema.Combination, members: list[Analysis]) -> Analy
         _joined(combination, members),
         tuple(setup for member in members for setup in member.setups),
         tuple(response for member in members for response in member.responses),
-        independent=combination.signal == "independent",
         profile=members[0].profile,
+        declared=_digest([combination.signal, *sorted(member.declared for member in members)]),
     )
 
 

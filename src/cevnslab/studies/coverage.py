@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from cevnslab.errors import PhysicsError, StudyError, UnknownNameError, located
-from cevnslab.inference.compiled import require_numba
 from cevnslab.inference.intervals import Minimum
 from cevnslab.inference.levels import delta_chi2_level
-from cevnslab.inference.toys import Ensemble, Experiment
+from cevnslab.inference.toy_tasks import ToyTask, delta_chi2, fewest_toys
+from cevnslab.likelihood.likelihood import Likelihood
+from cevnslab.likelihood.statistics import Statistic
+from cevnslab.likelihood.toys import Ensemble
 from cevnslab.parallel.backends import backend
 from cevnslab.progress import notice
-from cevnslab.studies import blocks
 from cevnslab.studies.analysis import Analysis, analyses
 from cevnslab.studies.feldman_cousins import convention
 from cevnslab.studies.preparation import check_toy_counts
 from cevnslab.studies.provenance import provenance
-from cevnslab.studies.setups import ExperimentSetup, sparse_bins
+from cevnslab.studies.setups import DetectorSetup, sparse_bins
 from cevnslab.studies.study import Study
 from cevnslab.words import nearest
 
@@ -75,19 +75,18 @@ def coverage(
     statistic: str | None = None,
     minimum: Minimum | None = None,
     ensemble: Ensemble = "drawn",
-    fast: bool = False,
     store: Path | None = None,
     workers: int = 0,
     scheduler: str | None = None,
 ) -> Coverage:
-    """The coverage of one coupling's delta chi^2 interval at true values.
+    """The coverage of one coupling's delta chi^2 interval at true values, one point per confidence level of the study.
 
     Least squares on a toy uses the toy's own counts as variances, as Eq. (15) of arXiv:2409.10652 does.
 
     Parameters
     ----------
     detector
-        A detector or correlated combination of the study.
+        A detector or combination of the study.
     name
         The coupling.
     values
@@ -95,66 +94,71 @@ def coverage(
     toys
         Pseudo-experiments per value, at least 100.
     statistic
-        ``"least-squares"`` or ``"poisson"``; the study's unless given.
-    fast
-        Use compiled kernels (extra `fast`); the counts are the same, the results equal to rounding.
+        ``"least-squares"`` or ``"poisson"``; the study's unless given. Data sets have their own.
     minimum
         As in a study's `intervals`, whose value is the default.
 
     """
-    analysis, experiment, chosen_statistic, chosen_minimum = check_request(
-        study, detector, name, values, toys=toys, seed=seed, statistic=statistic, minimum=minimum, fast=fast
-    )
-    for setup in analysis.setups if chosen_statistic == "least-squares" else ():
+    request = check_request(study, detector, name, values, toys=toys, seed=seed, statistic=statistic, minimum=minimum)
+    analysis = request.analysis
+    for setup in analysis.setups if request.statistic == "least-squares" else ():
         sparse = sparse_bins(setup)
         if sparse is not None:
             notice(f"warning: {sparse}")
     tasks = [
-        blocks.ToyTask(
-            experiment=experiment,
+        ToyTask(
+            likelihood=request.likelihood,
+            names=(name,),
             truth=(float(value),),
-            statistic=chosen_statistic,
-            metric=None,
-            compressed=False,
-            ensemble=ensemble,
-            minimum=chosen_minimum,
             toys=toys,
             seed=seed,
-            fast=fast,
             # A point's random numbers are its own: they depend on what it is, not on its place in the command.
-            key=(zlib.crc32(f"{detector} {name} {float(value)!r}".encode()),),
+            stream=(analysis.declared, request.statistic, f"truth {float(value)!r}"),
+            hidden=analysis.hidden(name),
+            minimum=request.minimum,
+            ensemble=ensemble,
         )
         for value in values
     ]
     with backend(workers, scheduler) as mapper:
-        samples = blocks.delta_chi2(tasks, store, mapper, "coverage")
-    level = delta_chi2_level(study.file.intervals.levels[0], 1)
+        samples = delta_chi2(tasks, store, mapper, "coverage")
     points = []
     for value, sample in zip(values, samples, strict=True):
-        covered = float(np.mean(sample <= level))
-        points.append(
-            CoveragePoint(
-                detector=detector,
-                channels=analysis.channels,
-                coupling=name,
-                true_value=float(value),
-                confidence_level=study.file.intervals.levels[0],
-                statistic=chosen_statistic,
-                convention=convention(chosen_minimum, ensemble),
-                toys=toys,
-                coverage=covered,
-                coverage_error=max(float(np.sqrt(covered * (1 - covered) / toys)), 1 / toys),
-                critical_value=float(np.quantile(sample, study.file.intervals.levels[0])),
-                seed=seed,
+        for confidence_level in study.file.intervals.levels:
+            covered = float(np.mean(sample <= delta_chi2_level(confidence_level, 1)))
+            points.append(
+                CoveragePoint(
+                    detector=detector,
+                    channels=analysis.channels,
+                    coupling=name,
+                    true_value=float(value),
+                    confidence_level=confidence_level,
+                    statistic=request.statistic,
+                    convention=convention(request.minimum, ensemble),
+                    toys=toys,
+                    coverage=covered,
+                    coverage_error=max(float(np.sqrt(covered * (1 - covered) / toys)), 1 / toys),
+                    critical_value=float(np.quantile(sample, confidence_level)),
+                    seed=seed,
+                )
             )
-        )
     return Coverage(
         study.name,
         {new.name: {"symbol": new.symbol, "unit": new.unit, "scale": new.scale} for new in study.couplings},
         {setup.name: setup.label for setup in study.setups},
         tuple(points),
-        provenance(study, fast=fast),
+        provenance(study),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """What a coverage study uses."""
+
+    analysis: Analysis
+    likelihood: Likelihood
+    statistic: str
+    minimum: Minimum
 
 
 def check_request(
@@ -167,8 +171,7 @@ def check_request(
     seed: int,
     statistic: str | None = None,
     minimum: Minimum | None = None,
-    fast: bool = False,
-) -> tuple[Analysis, Experiment, str, Minimum]:
+) -> Request:
     """What a coverage study would use, or the `CevnslabError` that says what is wrong with the request."""
     if toys < FEWEST_TOYS:
         raise StudyError(f"toys: at least {FEWEST_TOYS} are needed, got {toys}")
@@ -178,16 +181,22 @@ def check_request(
         raise StudyError("at: at least one true value is needed")
     if len(set(values)) != len(values):
         raise StudyError("at: a true value is given twice")
-    if fast:
-        require_numba()
+    for level in study.file.intervals.levels:
+        if toys < fewest_toys(level):
+            raise StudyError(
+                f"toys: {toys} do not resolve the critical value at {100 * level:.10g} %, which needs "
+                f"{fewest_toys(level)}"
+            )
     members = {setup.name: [setup] for setup in study.setups}
     for combination in study.file.combinations:
-        members[combination.name] = [members[name][0] for name in combination.detectors]
+        members[combination.name] = [members[each][0] for each in combination.detectors]
     if detector not in members:
         raise UnknownNameError(f"no detector '{detector}' in the study {study.name}; {nearest(detector, members)}")
     # Said before anything of the study is computed: its data may not be at hand.
-    if any(isinstance(setup, ExperimentSetup) for setup in members[detector]):
-        raise StudyError(f"detectors.{detector}: pseudo-experiments are not available for the data of experiments")
+    for setup in members[detector]:
+        others = {"least-squares", "poisson"} if isinstance(setup, DetectorSetup) and not _has_errors(setup) else set()
+        if statistic is not None and statistic not in {setup.statistic, *others}:
+            raise StudyError(f"statistic: that of {setup.name} is {setup.statistic}, which belongs to its data")
     known = [new.name for new in study.couplings]
     if name not in known:
         raise UnknownNameError(f"no coupling '{name}' in the study {study.name}; {nearest(name, known)}")
@@ -198,10 +207,16 @@ def check_request(
             study.registry[name].check(value)
     analysis = analyses(study)[detector]
     check_toy_counts(analysis)
-    chosen_statistic = statistic or analysis.statistic_name
-    chosen_minimum: Minimum = minimum or study.file.intervals.minimum
-    if chosen_statistic == "poisson" and fast:
-        raise StudyError("--fast: there are no compiled kernels for poisson")
-    if chosen_statistic == "poisson" and chosen_minimum == "connected":
-        raise StudyError("minimum: connected is not available for poisson pseudo-experiments; use global")
-    return analysis, analysis.experiment(name), chosen_statistic, chosen_minimum
+    likelihood = analysis.likelihood if statistic is None else _with_statistic(analysis.likelihood, statistic)
+    return Request(analysis, likelihood, statistic or analysis.statistic_name, minimum or study.file.intervals.minimum)
+
+
+def _has_errors(setup: DetectorSetup) -> bool:
+    """Whether its counts came with errors, so that no statistic of counts is theirs."""
+    return setup.observed is not None and setup.observed.errors is not None
+
+
+def _with_statistic(likelihood: Likelihood, statistic: str) -> Likelihood:
+    """The same data sets, all with one statistic of counts."""
+    chosen: Statistic = "poisson" if statistic == "poisson" else "least-squares"
+    return replace(likelihood, datasets=tuple(replace(each, statistic=chosen) for each in likelihood.datasets))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from cevnslab import results
 from cevnslab.datasets.release import VARIABLE
 from cevnslab.errors import StudyError, located
-from cevnslab.inference.toys import check_widths, expected_variance
+from cevnslab.likelihood.toys import with_metric
 from cevnslab.studies import counts, curves
 from cevnslab.studies.analysis import Analysis, analyses
 from cevnslab.studies.scans import present_value, scanned
@@ -83,19 +83,11 @@ def _check_simulated(study: Study, made: dict[str, Analysis]) -> None:
     """Raise `StudyError` for what pseudo-experiments cannot do."""
     from cevnslab.studies.feldman_cousins import Options
 
-    options = Options.of(study.file.intervals)
-    names = [new.name for new in study.couplings]
-    pairs = [tuple(pair) for pair in study.file.contours]
+    Options.of(study.file.intervals)
     for analysis in made.values():
         single = len(analysis.setups) == 1
-        place = f"detectors.{analysis.name}.uncertainties" if single else f"combinations.{analysis.name}"
-        for asked in [*((name,) for name in names), *pairs]:
-            experiment = analysis.experiment(*asked)
-            with located(place):
-                check_widths(experiment, options.ensemble)
-            if analysis.statistic_name == "least-squares":
-                with located(f"detectors.{analysis.name}" if single else place):
-                    expected_variance(experiment, tuple(axis.standard_model for axis in experiment.axes))
+        with located(f"{'detectors' if single else 'combinations'}.{analysis.name}"):
+            with_metric(analysis.likelihood)
         check_toy_counts(analysis)
 
 

@@ -16,15 +16,14 @@ if TYPE_CHECKING:
 LIBRARIES = ("numpy", "scipy", "periodictable", "pydantic", "PyYAML", "contourpy", "matplotlib")
 
 
-def provenance(study: Study, *, fast: bool = False) -> dict[str, Any]:
-    """The record that goes beside every result; `fast` says whether compiled kernels were used."""
+def provenance(study: Study) -> dict[str, Any]:
+    """The record that goes beside every result."""
     intervals = study.file.intervals
     return {
         "cevnslab": __version__,
         "python": platform.python_version(),
         "machine": platform.machine(),
         "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
-        "compiled_kernels": importlib.metadata.version("numba") if fast else None,
         "conventions": {
             "intervals": f"{intervals.method}, compared with the {intervals.minimum} minimum",
             "scans": "delta-chi2, whatever the method of the intervals",

@@ -152,14 +152,12 @@ def recoil_range(curve: CrossSection, of: Target, form_factor: str) -> tuple[flo
 
 
 def _check_not_linear(file: StudyFile, registry: Mapping[str, Coupling]) -> None:
-    """Couplings that counts are expanded in: one at a time, and none in toys or under a common signal."""
+    """Couplings that counts are expanded in: one at a time, and none of several targets together."""
     known = [name for name in dict.fromkeys([*file.coupling_names, *file.profile]) if name in registry]
     found = [name for name in known if not registry[name].linear]
     if len(found) > 1:
         raise StudyError(f"couplings: {' and '.join(found)} are not linear in the amplitudes: one of them at a time")
     for name in found:
-        if file.intervals.method == "feldman-cousins":
-            raise StudyError(f"couplings: feldman-cousins is not available for {name}; use method: delta-chi2")
         if file.combinations:
             raise StudyError(f"combinations: {name} is a property of each target; detectors cannot share it")
 
@@ -170,31 +168,12 @@ def _check_intervals(file: StudyFile) -> None:
         raise StudyError("intervals.confidence_level: a level is given twice")
     if file.bands is not None and file.intervals.method == "feldman-cousins":
         raise StudyError("bands: expected limits are those of delta-chi2; feldman-cousins has none yet")
-    if len(levels) > 1 and file.intervals.method == "feldman-cousins":
-        raise StudyError("intervals.confidence_level: feldman-cousins takes one level; run the study once for each")
     if file.intervals.method == "delta-chi2":
         for key in ("toys", "seed", "ensemble"):
             if getattr(file.intervals, key) is not None:
                 raise StudyError(f"intervals.{key}: only with method: feldman-cousins; delta-chi2 uses no toys")
-    if file.profile and file.intervals.method == "feldman-cousins":
-        raise StudyError("profile: feldman-cousins is not available with couplings minimised over; use delta-chi2")
-    projected = [spec for spec in file.detectors if isinstance(spec, Detector)]
-    bent = [s for s in projected if (u := s.uncertainties or file.uncertainties) and (u.energy_scale or u.quenching)]
-    if file.intervals.method == "feldman-cousins" and bent:
-        raise StudyError(f"detectors.{bent[0].name}.uncertainties: feldman-cousins knows normalisations only")
-    statistics = {file.statistic, *(spec.statistic for spec in projected)}
-    if file.intervals.method == "feldman-cousins" and len(projected) < len(file.detectors):
-        name = next(spec.name for spec in file.detectors if isinstance(spec, Experiment))
-        raise StudyError(
-            f"detectors.{name}: feldman-cousins is not available for the data of experiments; use method: delta-chi2"
-        )
     if file.intervals.method == "feldman-cousins" and file.intervals.minimum == "connected" and file.contours:
         raise StudyError("contours: feldman-cousins regions compare with the global minimum; remove them or use global")
-    if "poisson" in statistics and file.intervals.method == "feldman-cousins":
-        if file.intervals.minimum == "connected":
-            raise StudyError("intervals.minimum: connected is not available for poisson pseudo-experiments; use global")
-        if file.contours:
-            raise StudyError("contours: feldman-cousins regions are not available for poisson; use least-squares")
 
 
 def _check_combinations(file: StudyFile) -> None:
@@ -216,5 +195,3 @@ def _check_combinations(file: StudyFile) -> None:
                     f"{path}.signal: correlated needs one signal uncertainty for all detectors; a common part beside "
                     "each detector's own is an entry of systematics"
                 )
-        elif file.intervals.method == "feldman-cousins":
-            raise StudyError(f"{path}.signal: feldman-cousins is available for correlated combinations only")

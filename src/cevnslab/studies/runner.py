@@ -19,9 +19,7 @@ from cevnslab.studies.study import Study
 from cevnslab.studies.tasks import Curves
 
 
-def run(
-    study: Study, *, store: Path | None = None, workers: int = 0, scheduler: str | None = None, fast: bool = False
-) -> results.Result:
+def run(study: Study, *, store: Path | None = None, workers: int = 0, scheduler: str | None = None) -> results.Result:
     """Compute everything that a study asks for; no result is written.
 
     Parameters
@@ -30,8 +28,6 @@ def run(
         Folder in which finished blocks of pseudo-experiments are kept, so that a killed run resumes.
     workers, scheduler
         Where pseudo-experiments run (`cevnslab.parallel.backends.backend`); the numbers are the same.
-    fast
-        Use compiled kernels (extra `fast`).
 
     """
     prepared = prepare(study)
@@ -54,11 +50,16 @@ def run(
         if study.file.intervals.method == "feldman-cousins":
             from cevnslab.studies import feldman_cousins
 
-            options = feldman_cousins.Options.of(study.file.intervals, fast)
+            options = feldman_cousins.Options.of(study.file.intervals)
             limits, critical_values = feldman_cousins.intervals(
                 [(made[found.detector], found) for found in limits], options, store, mapper
             )
-            wanted = [(analysis, (x, y)) for x, y in study.file.contours for analysis in made.values()]
+            wanted = [
+                (analysis, (x, y), level)
+                for x, y in study.file.contours
+                for analysis in made.values()
+                for level in study.file.intervals.levels
+            ]
             contours, critical_maps = feldman_cousins.regions(wanted, options, store, mapper)
         else:
             contours = curve.contours(made)
@@ -99,7 +100,7 @@ def run(
         goal_curves=tuple(solution.curve for solution in solutions),
         maps=tuple(planes),
         **_references(study),
-        provenance=provenance(study, fast=fast),
+        provenance=provenance(study),
     )
 
 

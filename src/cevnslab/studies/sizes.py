@@ -79,7 +79,7 @@ def size_of(setup: DetectorSetup, study: Study) -> Size:
     ]
     toys = 0
     if study.file.intervals.method == "feldman-cousins":
-        from cevnslab.studies.blocks import TOYS_PER_BLOCK
+        from cevnslab.inference.toy_tasks import TOYS_PER_BLOCK
         from cevnslab.studies.feldman_cousins import Options
 
         toys = min(TOYS_PER_BLOCK, Options.of(study.file.intervals).toys)

@@ -99,11 +99,9 @@ class Study:
         with located(self.where):
             return {setup.name: setup.response for setup in self.setups}
 
-    def run(
-        self, *, store: Path | None = None, workers: int = 0, scheduler: str | None = None, fast: bool = False
-    ) -> Result:
+    def run(self, *, store: Path | None = None, workers: int = 0, scheduler: str | None = None) -> Result:
         """Compute everything that the study asks for; pseudo-experiments as `cevnslab.studies.runner.run` says."""
-        return self.runner(self, store=store, workers=workers, scheduler=scheduler, fast=fast)
+        return self.runner(self, store=store, workers=workers, scheduler=scheduler)
 
 
 def build_study(

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from cevnslab import results
 from cevnslab.errors import StudyError
+from cevnslab.parallel.backends import check_backend
 from cevnslab.parallel.digests import content_digest
 from cevnslab.parallel.tasks import Mapper, in_turn, run_tasks
 from cevnslab.results.plain import from_plain, to_plain
@@ -39,6 +40,18 @@ def _no_runner(*_: object, **__: object) -> results.Result:
 def _loaded(content: str, data: str | None) -> tuple[Study, dict[str, Analysis]]:
     study = build_study(json.loads(content), _no_runner, data=None if data is None else Path(data))
     return study, analyses(study)
+
+
+def check_options(study: Study, workers: int, scheduler: str | None) -> None:
+    """Refuse options that a study would not use, before anything is written."""
+    file = study.file
+    toys = file.intervals.method == "feldman-cousins"
+    if (workers or scheduler) and not (toys or file.profiles or file.contours or file.scans or file.maps):
+        raise StudyError(
+            "--workers and --scheduler are for pseudo-experiments, profiles, contours, scans and maps, which this "
+            "study has none of"
+        )
+    check_backend(workers, scheduler)
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,6 @@ def _provenance(result: Result) -> Grid:
         ("study, SHA-256", str(record["study_sha256"])),
         ("Python", str(record["python"])),
         ("machine", str(record["machine"])),
-        ("compiled kernels", str(record["compiled_kernels"] or "no")),
         *((name, str(version)) for name, version in record["libraries"].items()),
     )
     return Grid("Where these numbers come from", ("what", "version or value"), rows)
