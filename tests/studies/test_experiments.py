@@ -108,7 +108,6 @@ REFUSED = {
     "no such preset": (of(ONE, detectors__0__preset="coherent-csi-2020"), ["detectors.1.preset", CSI]),
     "no protons": (of(ONE, detectors__0__protons_on_target=0), [f"detectors.{CSI}.protons_on_target", "above 0"]),
     "same name twice": (of(ONE, detectors=[{"preset": CSI}, {"preset": CSI}]), ["detectors", CSI, "twice"]),
-    "feldman-cousins": (of(intervals={"method": "feldman-cousins"}), [f"detectors.{CSI}", "delta-chi2"]),
     "spectrum of data": (
         of(figures=[{"name": "x", "panels": [{"spectrum": CSI}]}]),
         ["figures.x.panels.1.spectrum", "projected detector"],
@@ -259,13 +258,6 @@ def test_a_folder_without_the_data(by, command, write_study, tmp_path, monkeypat
     options = ["--data", tmp_path / "empty"] if by == "--data" else []
     ran = command("run", write_study(ONE), "-o", tmp_path / "out", *options)
     assert_refused(ran, tmp_path / "out", tmp_path / "empty", by, "cannot be found")
-
-
-def test_coverage_is_refused(command, write_study, tmp_path, nowhere):
-    ran = command(
-        "coverage", write_study(KEYS), "--detector", CSI, "--coupling", "q_ee", "--at", 0, "-o", tmp_path / "out"
-    )
-    assert_refused(ran, tmp_path / "out", "pseudo-experiments are not available for the data of experiments")
 
 
 def test_argon_sees_no_electrons(command, write_study, tmp_path, release, monkeypatch):

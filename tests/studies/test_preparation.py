@@ -123,14 +123,6 @@ REFUSED = {
         {"intervals": {"method": "feldman-cousins", "toys": 100, "confidence_level": 0.99}},
         ["intervals.toys: 100 toys do not resolve 99 %, which needs 1000"],
     ),
-    "toys of negative normalisations": (
-        {"uncertainties.signal": 0.7, **FELDMAN_COUSINS},
-        ["detectors.my-ge.uncertainties: an uncertainty of 0.7 would draw negative normalisations", "at most 0.33"],
-    ),
-    "toys of a bin without counts": (
-        {"detectors.0.maximum_kev": 400, "detectors.0.background_ckkd": 0, **FELDMAN_COUSINS},
-        ["detectors.my-ge: a bin has no expected counts", "use wider bins"],
-    ),
     "toys of too many counts": (
         {"detectors.0.mass_kg": 1e12, "detectors.0.background_ckkd": 1e9, **FELDMAN_COUSINS},
         ["detectors.my-ge: ", "more than pseudo-experiments draw", "mass_kg"],
