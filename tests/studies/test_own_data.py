@@ -264,6 +264,22 @@ def test_bad_input_of_own_data(change, message):
         cl.study_from_dict({**KEYS, "detectors": [{**DETECTOR, **change}]})
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"priors": {"q_ee": {"centre": 0.0, "width": 0}}}, r"priors\.q_ee\.width: must be above 0"),
+        (
+            {"systematics": [{"name": "x", "on": "gammas", "kind": "normalisation", "width": 0.1}]},
+            r"systematics\.x\.on.*gammas",
+        ),
+    ],
+    ids=["prior of width 0", "systematic on no background"],
+)
+def test_bad_priors_and_systematics(change, message):
+    with pytest.raises(StudyError, match=message):
+        cl.study_from_dict({**KEYS, "detectors": [DETECTOR], **change})
+
+
 def test_several_confidence_levels_are_rows_in_the_files_order():
     result = study(intervals={"confidence_level": [0.9, 0.6827]}, contours=[]).run()
     assert [limit.confidence_level for limit in result.limits] == [0.9, 0.6827]
