@@ -82,9 +82,9 @@ class AnchoredFit:
         minimum, place = search.minima(points)
         # Far out an expansion says nothing, and no toy is.
         near = np.unique(place[minimum.chi2 < FARTHEST_ANCHOR])
-        kept = np.isin(place, near)
-        minimum = Minimum(minimum.chi2[kept], minimum.pulls[kept], minimum.couplings[kept])
-        grid, place = toy_grids.chosen(grid, near), np.searchsorted(near, place[kept])
+        near_enough = np.isin(place, near)
+        minimum = Minimum(minimum.chi2[near_enough], minimum.pulls[near_enough], minimum.couplings[near_enough])
+        grid, place = toy_grids.chosen(grid, near), np.searchsorted(near, place[near_enough])
         everywhere = Anchors.of(likelihood, minimum, place, hidden, data)
         minimum, place = search.minima(at)
         probes = search.probes(at[0])

@@ -64,9 +64,9 @@ class Sample:
 
     def replaced(self, chosen: IntArray, other: Sample) -> Sample:
         """The same with other samples of some points."""
-        made = Sample(self.chi2.copy(), self.slopes.copy(), self.state.copy())
-        made.chi2[chosen], made.slopes[chosen], made.state[chosen] = other.chi2, other.slopes, other.state
-        return made
+        copy = Sample(self.chi2.copy(), self.slopes.copy(), self.state.copy())
+        copy.chi2[chosen], copy.slopes[chosen], copy.state[chosen] = other.chi2, other.slopes, other.state
+        return copy
 
 
 def joined(samples: Sequence[Sample]) -> Sample:
@@ -109,7 +109,7 @@ class Chi2:
 
     profile: ProfileLikelihood
     """Of the couplings shown, then of the hidden ones."""
-    shown: int = 1
+    leading: int = 1
 
     @classmethod
     def of(cls, likelihood: Likelihood, names: Sequence[str], over: Sequence[str] = ()) -> Chi2:
@@ -119,18 +119,18 @@ class Chi2:
     @property
     def axes(self) -> tuple[Axis, ...]:
         """The couplings shown."""
-        return self.profile.axes[: self.shown]
+        return self.profile.axes[: self.leading]
 
     @property
     def hidden(self) -> tuple[Axis, ...]:
         """Those that are minimised over."""
-        return self.profile.axes[self.shown :]
+        return self.profile.axes[self.leading :]
 
     @cached_property
     def ratio(self) -> RationalChi2 | None:
         """The closed form along one or two couplings."""
-        found = None if self.hidden else self.profile.ratio
-        return None if found is None else RationalChi2(self.axes, found.numerator, found.denominator)
+        ratio = None if self.hidden else self.profile.ratio
+        return None if ratio is None else RationalChi2(self.axes, ratio.numerator, ratio.denominator)
 
     @property
     def quick(self) -> bool:
@@ -146,7 +146,7 @@ class Chi2:
     def sample(self, points: FloatArray, starts: FloatArray | None = None, tolerance: float = TOLERANCE) -> Sample:
         """chi^2, slopes and states at points of shape (points, couplings)."""
         if not len(points):
-            return Sample(np.empty(0), np.empty((0, self.shown)), np.empty((0, self._state_size)))
+            return Sample(np.empty(0), np.empty((0, self.leading)), np.empty((0, self._state_size)))
         if self.ratio is not None:
             chi2, slopes = self.ratio.at(points)
             return Sample(chi2, slopes, np.empty((len(points), 0)))
@@ -158,15 +158,15 @@ class Chi2:
         chi2, slopes = self.profile.prior_terms(points)
         states, column = [np.empty((len(points), 0))], 0
         for part, closed, columns in self.profile.parts:
-            own = points[:, columns]
+            values = points[:, columns]
             if closed is not None:
-                more, slope = closed.at(own)
+                more, slope = closed.at(values)
             else:
                 width = len(part.parameters)
                 start = None if starts is None else starts[:, column : column + width]
                 column += width
-                minimum = part.minimised(own, starts=start, tolerance=tolerance)
-                more, slope = _slopes(part, own, minimum.pulls)
+                minimum = part.minimised(values, starts=start, tolerance=tolerance)
+                more, slope = _slopes(part, values, minimum.pulls)
                 states.append(minimum.pulls)
             chi2 = chi2 + more
             slopes[:, columns] += slope
@@ -195,7 +195,7 @@ class Chi2:
         guide = self.profile
         if not guide.quick:
             guide = ProfileLikelihood(sketch(self.profile.likelihood), self.profile.names)
-        return HiddenStarts(guide, self.shown)
+        return HiddenStarts(guide, self.leading)
 
     def _minimised(self, points: FloatArray, starts: FloatArray | None, tolerance: float) -> Sample:
         if starts is not None:
@@ -227,8 +227,8 @@ class Chi2:
         chi2, by_order = _slopes(self._joint, minimum.couplings, minimum.pulls)
         slopes, couplings = np.empty_like(by_order), np.empty_like(by_order)
         slopes[:, self._order], couplings[:, self._order] = by_order, minimum.couplings
-        state = np.hstack([couplings[:, self.shown :], minimum.pulls])
-        return Sample(chi2, slopes[:, : self.shown], state)
+        state = np.hstack([couplings[:, self.leading :], minimum.pulls])
+        return Sample(chi2, slopes[:, : self.leading], state)
 
     def hidden_values(self, state: FloatArray) -> FloatArray:
         """The couplings that are minimised over in states: shape (points, hidden)."""

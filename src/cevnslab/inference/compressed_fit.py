@@ -47,7 +47,9 @@ class Surface:
 
     def rows(self, chosen: slice) -> Surface:
         """Some of the toys."""
-        return Surface(self.bounds, tuple((s.rows(chosen), own, columns) for s, own, columns in self.parts))
+        return Surface(
+            self.bounds, tuple((s.rows(chosen), polynomial, columns) for s, polynomial, columns in self.parts)
+        )
 
     def __len__(self) -> int:
         return max(len(statistics.along) for statistics, _, _ in self.parts)
@@ -55,8 +57,8 @@ class Surface:
     def on_grid(self, grid: FloatArray) -> FloatArray:
         """At points (points, couplings) that are the same for every toy: shape (toys, points)."""
         total: FloatArray | None = None
-        for statistics, own, columns in self.parts:
-            chi2 = _on_grid(statistics, own.values(grid[:, columns]))
+        for statistics, polynomial, columns in self.parts:
+            chi2 = _on_grid(statistics, polynomial.values(grid[:, columns]))
             total = chi2 if total is None else total + chi2
         assert total is not None
         return total
@@ -69,8 +71,8 @@ class Surface:
         """chi^2 of chosen toys, each at a point of its own; its gradient and its second derivatives up to `order`."""
         count, size = points.shape
         total = [np.zeros(count), np.zeros((count, size)), np.zeros((count, size, size))][: order + 1]
-        for statistics, own, columns in self.parts:
-            part = _derivatives(statistics, own, toys, points[:, columns], order)
+        for statistics, polynomial, columns in self.parts:
+            part = _derivatives(statistics, polynomial, toys, points[:, columns], order)
             total[0] += part[0]
             if order:
                 total[1][:, columns] += part[1]
@@ -107,7 +109,7 @@ def _on_grid(statistics: Statistics, monomials: FloatArray) -> FloatArray:
 
 
 def _derivatives(
-    statistics: Statistics, own: Polynomial, toys: IntArray, points: FloatArray, order: int
+    statistics: Statistics, polynomial: Polynomial, toys: IntArray, points: FloatArray, order: int
 ) -> list[FloatArray]:
     gram = statistics.gram if len(statistics.gram) == 1 else statistics.gram[toys]
     along, centre, square = statistics.along[toys], statistics.centre[toys], statistics.width**2
@@ -124,7 +126,7 @@ def _derivatives(
     def above(z: FloatArray, p: FloatArray, p_square: FloatArray) -> FloatArray:
         return np.asarray(centre**2 * z - 2 * centre * p - square * p_square)
 
-    n = own.values(points)
+    n = polynomial.values(points)
     towards = product(n)
     p, z = dot(n, along), dot(n, towards)
     below = 1 + square * z
@@ -132,14 +134,14 @@ def _derivatives(
     if not order:
         return [chi2]
     couplings = range(points.shape[1])
-    slopes = [own.values(points, (i,)) for i in couplings]
+    slopes = [polynomial.values(points, (i,)) for i in couplings]
     p1 = [dot(slope, along) for slope in slopes]
     z1 = [2 * dot(slope, towards) for slope in slopes]
     first = [(above(z1[i], p1[i], 2 * p * p1[i]) - chi2 * square * z1[i]) / below for i in couplings]
     second = np.empty((len(points), len(slopes), len(slopes)))
     for i in couplings:
         for j in couplings[: i + 1]:
-            bend = own.values(points, (i, j))
+            bend = polynomial.values(points, (i, j))
             p2 = dot(bend, along)
             z2 = 2 * (dot(bend, towards) + dot(product(slopes[i]), slopes[j]))
             value = above(z2, p2, 2 * (p1[i] * p1[j] + p * p2))
@@ -155,8 +157,8 @@ def lowest(surface: Surface, grid: Grid) -> FloatArray:
     for start in range(0, count, TOYS_AT_ONCE):
         at_grid = surface.rows(slice(start, start + TOYS_AT_ONCE)).on_grid(grid.points)
         best[start : start + TOYS_AT_ONCE] = at_grid.min(axis=1)
-        own = contenders(at_grid, grid)
-        blocks.append((own.toy + start, own.place, own.start))
+        cells = contenders(at_grid, grid)
+        blocks.append((cells.toy + start, cells.place, cells.start))
     toy, place, at = (np.concatenate(each) for each in zip(*blocks, strict=True))
     for start in range(0, len(toy), DIPS_AT_ONCE):
         chosen = slice(start, start + DIPS_AT_ONCE)
@@ -236,11 +238,11 @@ def descended(surface: Surface, toy: IntArray, start: FloatArray) -> FloatArray:
         upward = (axes * np.abs(values)[:, None, :]) @ axes.transpose(0, 2, 1)
         step, gain = damped_step(gradient / 2, upward, x[going], low, high, damping[going])
         trial = surface.at(toy[going], x[going] + step)
-        taken = trial <= value[going]
-        x[going[taken]] += step[taken]
-        value[going[taken]] = trial[taken]
+        lower = trial <= value[going]
+        x[going[lower]] += step[lower]
+        value[going[lower]] = trial[lower]
         undamped = np.abs(gain) * (1 + damping[going])
-        damping[going] = np.maximum(damping[going] * np.where(taken, 0.1, 10.0), 1e-12)
+        damping[going] = np.maximum(damping[going] * np.where(lower, 0.1, 10.0), 1e-12)
         going = going[(undamped > DESCENT_END) & (damping[going] < LARGEST_DAMPING)]
         if not len(going):
             break

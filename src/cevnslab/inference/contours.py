@@ -201,10 +201,10 @@ def descended(function: Function, points: FloatArray) -> tuple[FloatArray, Sampl
         step = -np.einsum("pij,pj->pi", vectors, along / values)
         gain = np.sum(along**2 / values, axis=1)
         trial = np.clip(at[active] + step * unit, bounds[:, 0], bounds[:, 1])
-        found = function.sample(trial, best.state[active])
-        better = found.chi2 < best.chi2[active]
+        trial_sample = function.sample(trial, best.state[active])
+        better = trial_sample.chi2 < best.chi2[active]
         at[active[better]] = trial[better]
-        best = best.replaced(active[better], found.rows(better))
+        best = best.replaced(active[better], trial_sample.rows(better))
         damping[active] = np.where(better, damping[active] / 10, np.maximum(damping[active] * 10, 1e-3))
         active = active[(gain > ENOUGH) & (damping[active] < 1e10)]
     return at, best
@@ -242,9 +242,9 @@ def _region(function: Function, grid: _Grid, lines: Sequence[Lines], level: floa
     """The polygons of one level."""
     places, samples = [], []
     for each in lines:
-        found = crossings(each, level)
-        places.append(each.points(found.line, found.at))
-        samples.append(found.sample)
+        edge = crossings(each, level)
+        places.append(each.points(edge.line, edge.at))
+        samples.append(edge.sample)
     for more in [*_on_grid(function, grid, level), *_on_bounds(function, level)]:
         places.append(more[0])
         samples.append(more[1])
@@ -261,18 +261,18 @@ def _region(function: Function, grid: _Grid, lines: Sequence[Lines], level: floa
     for attempt in range(MOST_ATTEMPTS):
         seeds = distinct(Seeds((points - low) / span, sample.slopes * span, sample.state))
         try:
-            made = polygons(frame, seeds)
+            region = polygons(frame, seeds)
             break
         except UnresolvedRegionError as fault:
             beside = _beside(function, fault.point, span, level)
             if beside is None or attempt == MOST_ATTEMPTS - 1:
                 raise
             points, sample = np.concatenate([points, beside[0]]), joined([sample, beside[1]])
-    if not _touches_bounds(function, made) and grid.chi2[0, 0] < level:
-        made.append(_whole(function))
+    if not _touches_bounds(function, region) and grid.chi2[0, 0] < level:
+        region.append(_whole(function))
     for known in (grid, box):
-        _check(function, known, made, level, rise)
-    return made
+        _check(function, known, region, level, rise)
+    return region
 
 
 def _beside(function: Function, point: FloatArray, span: FloatArray, level: float) -> tuple[FloatArray, Sample] | None:
@@ -335,9 +335,9 @@ def _whole(function: Function) -> FloatArray:
     return np.array([[left, bottom], [right, bottom], [right, top], [left, top], [left, bottom]])
 
 
-def _touches_bounds(function: Function, made: Sequence[FloatArray]) -> bool:
+def _touches_bounds(function: Function, polygons: Sequence[FloatArray]) -> bool:
     bounds = np.array([axis.bounds for axis in function.axes])
-    return any(bool(np.any((line == bounds[:, 0]) | (line == bounds[:, 1]))) for line in made)
+    return any(bool(np.any((line == bounds[:, 0]) | (line == bounds[:, 1]))) for line in polygons)
 
 
 def _on_grid(function: Function, grid: _Grid, level: float) -> list[tuple[FloatArray, Sample]]:
@@ -352,7 +352,7 @@ def _on_grid(function: Function, grid: _Grid, level: float) -> list[tuple[FloatA
     if not edges:
         return []
     vertices = np.concatenate(edges)
-    made = []
+    pairs = []
     for column, axis, other in ((0, grid.x, grid.y), (1, grid.y, grid.x)):
         # A vertex lies on a grid line of the other coupling, between two points of this one.
         place = np.clip(np.searchsorted(other, vertices[:, 1 - column]), 0, len(other) - 1)
@@ -360,18 +360,18 @@ def _on_grid(function: Function, grid: _Grid, level: float) -> list[tuple[FloatA
         on_line &= ~np.isin(vertices[:, column], axis)
         if not on_line.any():
             continue
-        own = vertices[on_line]
-        right = np.clip(np.searchsorted(axis, own[:, column]), 1, len(axis) - 1)
-        base = own.copy()
-        number: IntArray = np.repeat(np.arange(len(own)), 2)
+        starts = vertices[on_line]
+        right = np.clip(np.searchsorted(axis, starts[:, column]), 1, len(axis) - 1)
+        base = starts.copy()
+        number: IntArray = np.repeat(np.arange(len(starts)), 2)
         at: FloatArray = np.stack([axis[right - 1], axis[right]], axis=1).ravel()
         points = base[number].copy()
         points[:, column] = at
         known = np.ones(len(at), dtype=bool)
         pair = Lines(function, column, base, number, at, function.sample(points), known, np.full(len(at), np.inf))
-        found = crossings(pair, level)
-        made.append((pair.points(found.line, found.at), found.sample))
-    return made
+        edge = crossings(pair, level)
+        pairs.append((pair.points(edge.line, edge.at), edge.sample))
+    return pairs
 
 
 def trace(x: FloatArray, y: FloatArray, surface: FloatArray, level: float) -> tuple[FloatArray, ...]:
@@ -410,14 +410,14 @@ def inside(polygons: Sequence[FloatArray], x: FloatArray, y: FloatArray) -> NDAr
     return np.asarray(np.cumsum(cuts.reshape(len(y), -1), axis=1)[:, :-1] % 2 == 1)
 
 
-def _check(function: Function, grid: _Grid, made: Sequence[FloatArray], level: float, rise: float) -> None:
+def _check(function: Function, grid: _Grid, polygons: Sequence[FloatArray], level: float, rise: float) -> None:
     """Raise `StatisticsError` where polygons and a grid disagree about a point well away from the level and bounds."""
     bounds = [axis.bounds for axis in function.axes]
     columns = (grid.x > bounds[0][0]) & (grid.x < bounds[0][1])
     rows = (grid.y > bounds[1][0]) & (grid.y < bounds[1][1])
     chi2 = grid.chi2[np.ix_(rows, columns)]
     x, y = grid.x[columns], grid.y[rows]
-    wrong = (inside(made, x, y) != (chi2 < level)) & (np.abs(chi2 - level) > CLEAR * rise)
+    wrong = (inside(polygons, x, y) != (chi2 < level)) & (np.abs(chi2 - level) > CLEAR * rise)
     if wrong.any():
         row, column = np.argwhere(wrong)[0]
         names = " and ".join(axis.name for axis in function.axes)

@@ -78,12 +78,12 @@ class Coordinates:
     def of_likelihood(cls, likelihood: Likelihood) -> Coordinates:
         """The square where only even powers enter any data set."""
         orders = likelihood.polynomial.orders
-        made = []
+        columns = []
         for column, variable in enumerate(likelihood.polynomial.variables):
             plain = variable.expansion is not None or variable.name in likelihood.priors
             even = not variable.one_sided and not np.any(orders[:, column] % 2)
-            made.append(Coordinate(variable, squared=even and not plain, plain=plain))
-        return cls(tuple(made))
+            columns.append(Coordinate(variable, squared=even and not plain, plain=plain))
+        return cls(tuple(columns))
 
     def of(self, points: FloatArray) -> FloatArray:
         """Coordinates of plain values, shape (points, couplings)."""

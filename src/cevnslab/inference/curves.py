@@ -211,8 +211,8 @@ def _sharpened(lines: Lines, chosen: IntArray, floor: float | None, cut: float) 
     for rows, tolerance in ((chosen[~high], TOLERANCE), (chosen[high], _fair(lines.function))):
         if len(rows):
             points = lines.points(lines.line[rows], lines.at[rows])
-            found = lines.function.sample(points, lines.sample.state[rows], tolerance)
-            lines = replace(lines, sample=lines.sample.replaced(rows, found))
+            sample = lines.function.sample(points, lines.sample.state[rows], tolerance)
+            lines = replace(lines, sample=lines.sample.replaced(rows, sample))
     return replace(lines, exact=exact)
 
 

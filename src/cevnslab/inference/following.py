@@ -62,8 +62,8 @@ class Frame:
 
     def sample(self, unit: FloatArray, starts: FloatArray) -> Sample:
         """chi^2 less the level, its gradient per unit, states."""
-        found = self.function.sample(self.plain(unit), starts)
-        return Sample(found.chi2 - self.level, found.slopes * self.span, found.state)
+        sample = self.function.sample(self.plain(unit), starts)
+        return Sample(sample.chi2 - self.level, sample.slopes * self.span, sample.state)
 
 
 class UnresolvedRegionError(StatisticsError):
@@ -300,7 +300,7 @@ def polygons(frame: Frame, seeds: Seeds) -> list[FloatArray]:
     leaving = np.flatnonzero((side >= 0) & (after < 0))
     entering = np.flatnonzero((side >= 0) & (after >= 0) & (np.bincount(after[after >= 0], minlength=len(after)) == 0))
     turning = {int(place): _round(frame, seeds, side, int(place), leaving, entering) for place in leaving}
-    made, unused = [], set(range(len(seeds.at)))
+    closed, unused = [], set(range(len(seeds.at)))
     while unused:
         place = first = min(unused, key=lambda k: (k not in entering, k))
         line: list[FloatArray] = []
@@ -317,8 +317,8 @@ def polygons(frame: Frame, seeds: Seeds) -> list[FloatArray]:
                 line += corners
             if place == first:
                 break
-        made.append(frame.plain(np.array([*line, line[0]])))
-    return made
+        closed.append(frame.plain(np.array([*line, line[0]])))
+    return closed
 
 
 def around(frame: Frame, at: FloatArray, side: IntArray) -> FloatArray:

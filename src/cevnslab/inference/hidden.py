@@ -82,5 +82,5 @@ class HiddenStarts:
         where = np.hstack([line[0] * ends, where, line[-1] * ends])
         order = np.argsort(depth, axis=1)[:, :DIPS]
         rows = np.repeat(np.arange(len(points)), order.shape[1])
-        kept = np.isfinite(np.take_along_axis(depth, order, axis=1)).ravel()
-        return rows[kept], np.take_along_axis(where, order, axis=1).ravel()[kept]
+        finite = np.isfinite(np.take_along_axis(depth, order, axis=1)).ravel()
+        return rows[finite], np.take_along_axis(where, order, axis=1).ravel()[finite]

@@ -172,10 +172,10 @@ def _minima(lines: Lines) -> list[tuple[float, float]]:
 def _pieces(lines: Lines, level: float, bounds: Segment) -> tuple[Piece, ...]:
     """Pieces between crossings; one at which a hidden coupling rests on its bound says so."""
     inside = lines.sample.chi2 < level
-    found = crossings(lines, level)
-    resting = lines.function.at_hidden_bound(found.sample.state)
+    edge = crossings(lines, level)
+    resting = lines.function.at_hidden_bound(edge.sample.state)
     ends: list[tuple[float, EndKind]] = [
-        (float(at), "hidden-bound" if rests else "limit") for at, rests in zip(found.at, resting, strict=True)
+        (float(at), "hidden-bound" if rests else "limit") for at, rests in zip(edge.at, resting, strict=True)
     ]
     first, last = [(bounds[0], "bound")] * bool(inside[0]), [(bounds[1], "bound")] * bool(inside[-1])
     borders: list[tuple[float, EndKind]] = [*first, *ends, *last]  # type: ignore[list-item]

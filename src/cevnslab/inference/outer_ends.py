@@ -203,9 +203,9 @@ class OuterEndsFit:
         for _ in range(MOST_STEPS):
             if not len(toy):
                 break
-            own = toys.rows(toy)
-            fits = minimise(model, couplings, pulls, own, self.engine.hidden, TOLERANCE)
-            slope = coupling_slopes(model, fits.couplings, fits.pulls, own)[1][:, column]
+            toy_rows = toys.rows(toy)
+            fits = minimise(model, couplings, pulls, toy_rows, self.engine.hidden, TOLERANCE)
+            slope = coupling_slopes(model, fits.couplings, fits.pulls, toy_rows)[1][:, column]
             away = level[toy] - fits.chi2
             with np.errstate(divide="ignore", invalid="ignore"):
                 step = np.where(np.abs(away) > ENOUGH, away / slope, 0.0)

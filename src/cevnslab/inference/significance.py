@@ -205,8 +205,8 @@ class DiscoveryTask:
             (each.name, each.shape, each.samples, each.observed, each.statistic, each.errors, each.variance)
             for each in self.likelihood.datasets
         ]
-        asked = (self.strength, self.toys, self.seed, self.stream)
-        return content_digest(TOYS_PER_BLOCK, "discovery", datasets, *asked)
+        words = (self.strength, self.toys, self.seed, self.stream)
+        return content_digest(TOYS_PER_BLOCK, "discovery", datasets, *words)
 
     def run(self, block: int) -> dict[str, NDArray[np.generic]]:
         """``q0`` of the toys of one block, shape (toys,)."""

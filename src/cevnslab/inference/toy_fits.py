@@ -87,10 +87,10 @@ def _surface(likelihood: Likelihood, parts: tuple[Normalisations, ...], toys: Ob
 
 def _joined(likelihood: Likelihood, parts: tuple[Normalisations, ...], statistics: Sequence[Statistics]) -> Surface:
     whole = likelihood.polynomial
-    made: list[tuple[Statistics, Polynomial, list[int]]] = []
-    for part, own in zip(parts, statistics, strict=True):
-        made.append((own, part.polynomial, [whole.names.index(name) for name in part.polynomial.names]))
-    return Surface(np.array([variable.bounds for variable in whole.variables]), tuple(made))
+    parts_of: list[tuple[Statistics, Polynomial, list[int]]] = []
+    for part, part_statistics in zip(parts, statistics, strict=True):
+        parts_of.append((part_statistics, part.polynomial, [whole.names.index(name) for name in part.polynomial.names]))
+    return Surface(np.array([variable.bounds for variable in whole.variables]), tuple(parts_of))
 
 
 def _own_rows(likelihood: Likelihood, part: Likelihood, toys: Observation) -> Observation:

@@ -142,9 +142,9 @@ def plane(landscape: Landscape) -> Grid:
     # Two places that the data cannot tell apart are two all the same where they are far from each other.
     cells = np.array([axis[1] - axis[0] for axis in axes])
     rows = np.hstack([landscape.signatures(inside) / PLANE_STEP, inside / (PLANE_CELLS * cells)])
-    kept = _cover(rows)
-    distance = _distances(rows[kept])
-    points, near = inside[kept], np.argsort(distance + np.diag(np.full(len(kept), np.inf)), axis=1)[:, :NEIGHBOURS]
+    cover = _cover(rows)
+    distance = _distances(rows[cover])
+    points, near = inside[cover], np.argsort(distance + np.diag(np.full(len(cover), np.inf)), axis=1)[:, :NEIGHBOURS]
     reach = np.maximum(np.abs(points[near] - points[:, None]).max(axis=1), cells)
     low, high = np.maximum(points - reach, bounds[:, 0]), np.minimum(points + reach, bounds[:, 1])
     return Grid(points, low, high, near, distance < APART)
@@ -152,11 +152,11 @@ def plane(landscape: Landscape) -> Grid:
 
 def _cover(rows: FloatArray) -> IntArray:
     """Rows that no earlier chosen row is nearer to than one."""
-    left, kept = np.arange(len(rows)), []
+    left, cover = np.arange(len(rows)), []
     while len(left):
-        kept.append(left[0])
+        cover.append(left[0])
         left = left[np.sum((rows[left] - rows[left[0]]) ** 2, axis=1) >= 1]
-    return np.array(kept, dtype=np.int64)
+    return np.array(cover, dtype=np.int64)
 
 
 def _distances(rows: FloatArray) -> FloatArray:

@@ -311,12 +311,12 @@ def _unit_curvature(bound: FloatArray, exact: FloatArray, held: NDArray[np.bool_
     """
     size = np.sqrt(np.maximum(np.einsum("kii->ki", bound), LEAST_EXPECTED))
     scale = size[:, :, None] * size[:, None, :]
-    kept = ~(held[:, :, None] | held[:, None, :])
-    values, axes = np.linalg.eigh(np.where(kept, bound / scale, 0.0))
+    free = ~(held[:, :, None] | held[:, None, :])
+    values, axes = np.linalg.eigh(np.where(free, bound / scale, 0.0))
     soft = values <= SOFTEST * np.maximum(values[:, -1:], LEAST_EXPECTED)
     strength = np.where(soft, 0.0, np.where(soft, 1.0, values) ** -0.5)
     unit = axes * strength[:, None, :]
-    inner = unit.transpose(0, 2, 1) @ np.where(kept, exact / scale, 0.0) @ unit
+    inner = unit.transpose(0, 2, 1) @ np.where(free, exact / scale, 0.0) @ unit
     values, turn = np.linalg.eigh(inner)
     return np.asarray((unit @ turn) * np.maximum(values, LEAST_SHARE)[:, None, :] ** -0.5 / size[:, :, None])
 
@@ -348,5 +348,5 @@ def minima(
     lowest = np.repeat(chi2[first], np.diff([*first, len(place)]))
     near = order[chi2 <= lowest + FARTHEST_BRANCH]
     keys = np.column_stack([places[near], np.round(fits.chi2[near], 2), np.round(fits.pulls[near], 1)])
-    kept = near[np.sort(np.unique(keys, axis=0, return_index=True)[1])]
-    return Minimum(fits.chi2[kept], fits.pulls[kept], fits.couplings[kept]), places[kept]
+    distinct = near[np.sort(np.unique(keys, axis=0, return_index=True)[1])]
+    return Minimum(fits.chi2[distinct], fits.pulls[distinct], fits.couplings[distinct]), places[distinct]

@@ -53,8 +53,8 @@ class Linearised:
         for number in range(len(model.expectations)):
             gram += _products(model, number, couplings, pulls, data)
         values, axes = np.linalg.eigh(gram)
-        kept = values > SMALLEST_PRODUCT * values[-1]
-        rows = (axes[:, kept] * np.sqrt(values[kept])).reshape(1 + len(pulls), monomials, -1)
+        large = values > SMALLEST_PRODUCT * values[-1]
+        rows = (axes[:, large] * np.sqrt(values[large])).reshape(1 + len(pulls), monomials, -1)
         at = model.polynomial.values(couplings[None, :])[0]
         return cls(model.polynomial, rows[0], rows[1:], model.stiffness, at @ rows[0])
 

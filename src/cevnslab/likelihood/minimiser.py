@@ -381,15 +381,15 @@ def minimise(
             contracted = contracted_at(model, trial_couplings)
         trial_state = evaluate(model, contracted, trial_couplings, trial[:, :nuisances], own)
         before = chi2[active]
-        taken = trial_state.chi2 <= before
-        fall = np.where(taken, before - np.where(taken, trial_state.chi2, 0.0), 0.0)
+        lower = trial_state.chi2 <= before
+        fall = np.where(lower, before - np.where(lower, trial_state.chi2, 0.0), 0.0)
         share = np.divide(fall, gain, out=np.zeros_like(gain), where=gain > 0)
-        rows = active[taken]
-        pulls[rows], couplings[rows] = trial[taken, :nuisances], trial_couplings[taken]
-        chi2[rows] = trial_state.chi2[taken]
+        rows = active[lower]
+        pulls[rows], couplings[rows] = trial[lower, :nuisances], trial_couplings[lower]
+        chi2[rows] = trial_state.chi2[lower]
         # A step that gains less than it promised was too long.
-        factor = np.select([~taken, share > 0.75, share > 0.25], [10.0, 0.1, 1.0], 4.0)
-        least = np.select([~taken, share > 0.25], [1e-3, 0.0], 0.1)
+        factor = np.select([~lower, share > 0.75, share > 0.25], [10.0, 0.1, 1.0], 4.0)
+        least = np.select([~lower, share > 0.25], [1e-3, 0.0], 0.1)
         # A step may promise little because it is damped or shortened, which is no end.
         undamped = np.abs(promise) * (1 + damping[active])
         damping[active] = np.maximum(damping[active] * factor, least)
@@ -398,7 +398,7 @@ def minimise(
         if not going.any():
             return Minimum(chi2, pulls, couplings)
         active, own = active[going], own.rows(np.flatnonzero(going))
-        if taken[going].all():
+        if lower[going].all():
             contracted = [rows_of(part, going) for part in contracted]
             state = trial_state.rows(going)
         else:

@@ -121,8 +121,8 @@ class TauCurvature:
     @classmethod
     def of(cls, templates: Templates, unit: FloatArray, weight: FloatArray, tau: FloatArray, off: FloatArray) -> Self:
         """At points: `unit` (points, templates, bins), `weight` half the second derivative by the bins' counts."""
-        own = np.divide(off, tau**2, out=np.zeros(tau.shape), where=tau > 0)
-        diagonal = own + templates.summed(unit**2 * weight[:, None, :])
+        curvature = np.divide(off, tau**2, out=np.zeros(tau.shape), where=tau > 0)
+        diagonal = curvature + templates.summed(unit**2 * weight[:, None, :])
         moving = (tau > 0) & (diagonal > 0)
         diagonal = np.where(moving, diagonal, 1.0)
         if templates.single:

@@ -84,20 +84,20 @@ class ProfileLikelihood:
         """chi^2 at points, shape (points, couplings)."""
         total = self.prior_terms(points)[0]
         for part, closed, columns in self.parts:
-            own = points[:, columns]
-            total = total + (closed.at(own)[0] if closed is not None else part.minimised(own).chi2)
+            values = points[:, columns]
+            total = total + (closed.at(values)[0] if closed is not None else part.minimised(values).chi2)
         return total
 
     def gradient_at(self, points: FloatArray) -> tuple[FloatArray, FloatArray]:
         """chi^2, shape (points,), and its derivatives, shape (points, couplings)."""
         total, slopes = self.prior_terms(points)
         for part, closed, columns in self.parts:
-            own = points[:, columns]
+            values = points[:, columns]
             if closed is not None:
-                chi2, slope = closed.at(own)
+                chi2, slope = closed.at(values)
             else:
-                minimum = part.minimised(own)
-                chi2, slope = coupling_slopes(part.model, own, minimum.pulls, part.observation)
+                minimum = part.minimised(values)
+                chi2, slope = coupling_slopes(part.model, values, minimum.pulls, part.observation)
             total = total + chi2
             slopes[:, columns] += slope
         return total, slopes

@@ -160,11 +160,11 @@ class Statistics:
         return Statistics(self.along[chosen], gram, self.centre[chosen], self.width)
 
 
-def _profiled(plain: FloatArray, cross: FloatArray, own: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _profiled(plain: FloatArray, cross: FloatArray, square: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Solve for the backgrounds, in units of their widths: (plain - cross^T M^-1 cross, M^-1 cross), M = own + 1."""
-    if not own.shape[-1]:
+    if not square.shape[-1]:
         return plain, cross
-    solved = np.linalg.solve(own + np.eye(own.shape[-1]), cross)
+    solved = np.linalg.solve(square + np.eye(square.shape[-1]), cross)
     return np.asarray(plain - np.swapaxes(cross, -1, -2) @ solved), np.asarray(solved)
 
 

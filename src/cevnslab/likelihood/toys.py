@@ -124,12 +124,12 @@ def draw_nuisances(
     model, streams = likelihood.model, Streams(rng)
     moved = np.zeros((toys, len(model.parameters)))
     for column in np.flatnonzero(model.stiffness > 0):
-        own, width = streams(model.parameters[column].name), model.stiffness[column] ** -0.5
+        stream, width = streams(model.parameters[column].name), model.stiffness[column] ** -0.5
         if ensemble == "drawn":
             low, high = (side[column] / width for side in model.walls)
-            moved[:, column] = width * truncated_normals(low, high, toys, own)
+            moved[:, column] = width * truncated_normals(low, high, toys, stream)
         else:
-            moved[:, column] = width * own.standard_normal(toys)
+            moved[:, column] = width * stream.standard_normal(toys)
     drawn = ensemble == "drawn"
     pulls, centres = (truth.pulls + moved, np.zeros_like(moved)) if drawn else (np.tile(truth.pulls, (toys, 1)), moved)
     if not any(name in likelihood.priors for name in likelihood.couplings):
@@ -140,12 +140,12 @@ def draw_nuisances(
         prior = likelihood.priors.get(variable.name)
         if prior is None:
             continue
-        own = streams(variable.name)
+        stream = streams(variable.name)
         if variable.name in truth.hidden and drawn:
             low, high = ((end - prior.centre) / prior.width for end in variable.bounds)
-            couplings[:, place] = prior.centre + prior.width * truncated_normals(low, high, toys, own)
+            couplings[:, place] = prior.centre + prior.width * truncated_normals(low, high, toys, stream)
         else:
-            coupling_centres[:, place] = truth.couplings[place] + prior.width * own.standard_normal(toys)
+            coupling_centres[:, place] = truth.couplings[place] + prior.width * stream.standard_normal(toys)
     return Nuisances(couplings, pulls, centres, coupling_centres)
 
 
@@ -182,9 +182,9 @@ def draw(likelihood: Likelihood, truth: Truth, toys: int, rng: np.random.Generat
     streams = Streams(rng)
     counts, off = [], []
     for dataset, mean, tau in zip(likelihood.datasets, expected, truth.tau, strict=True):
-        own = streams(dataset.name)
-        counts.append(_counts(dataset, np.broadcast_to(mean, (toys, mean.shape[1])), own))
-        off.append(own.poisson(tau, (toys, len(tau))).astype(float))
+        stream = streams(dataset.name)
+        counts.append(_counts(dataset, np.broadcast_to(mean, (toys, mean.shape[1])), stream))
+        off.append(stream.poisson(tau, (toys, len(tau))).astype(float))
     return likelihood.observation_of(counts, off, nuisances.centres, nuisances.coupling_centres)
 
 

@@ -75,19 +75,19 @@ def analyses(
         return known if same else None
 
     with located(study.where):
-        made = {
+        analyses_by_name = {
             setup.name: kept(setup.name, (setup,)) or _single(setup, spec, study.file)
             for setup, spec in zip(study.setups, study.file.detectors, strict=True)
             if data or not isinstance(setup, ExperimentSetup)
         }
     for combination in study.file.combinations:
-        if not set(combination.detectors) <= set(made):
+        if not set(combination.detectors) <= set(analyses_by_name):
             continue
         with located(f"combinations.{combination.name}"):
-            members = [made[name] for name in combination.detectors]
+            members = [analyses_by_name[name] for name in combination.detectors]
             setups = tuple(setup for member in members for setup in member.setups)
-            made[combination.name] = kept(combination.name, setups) or _combined(combination, members)
-    return made
+            analyses_by_name[combination.name] = kept(combination.name, setups) or _combined(combination, members)
+    return analyses_by_name
 
 
 def _declared(spec: schema.Detector | schema.Experiment, file: schema.StudyFile) -> str:

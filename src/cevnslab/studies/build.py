@@ -52,10 +52,12 @@ def merge_preset(entry: Mapping[str, Any]) -> dict[str, Any]:
     defaults = presets.load("detectors", entry["preset"])
     for groups in _ALTERNATIVES:
         # `bins` goes with edges in either unit, and says nothing of which.
-        given = [group for group in groups if any(entry.get(key) is not None for key in group if key != "bins")]
-        if given:
-            kept = {key for group in given for key in group}
-            for key in {key for group in groups for key in group} - kept:
+        groups_present = [
+            group for group in groups if any(entry.get(key) is not None for key in group if key != "bins")
+        ]
+        if groups_present:
+            present = {key for group in groups_present for key in group}
+            for key in {key for group in groups for key in group} - present:
                 defaults.pop(key, None)
     return {**defaults, **entry}
 
@@ -97,24 +99,24 @@ def bin_edges(spec: schema.Detector, quenching: Quenching | None = None) -> Floa
         return rising_light_kev(quenching, edges)
 
 
-def _quenching(spec: schema.Detector, of: Target, base: Path) -> Quenching | None:
+def _quenching(spec: schema.Detector, target: Target, base: Path) -> Quenching | None:
     """The quenching model that a detector's keys mean."""
-    given, path = spec.quenching, f"detectors.{spec.name}.quenching"
+    keys, path = spec.quenching, f"detectors.{spec.name}.quenching"
     with located(path):
-        if given is None:
+        if keys is None:
             return None
-        if isinstance(given, schema.QuenchingFile):
-            curve = read_curve(base / given.file, "quenching file", "quenching factor", highest=1.0)
+        if isinstance(keys, schema.QuenchingFile):
+            curve = read_curve(base / keys.file, "quenching file", "quenching factor", highest=1.0)
             curve.require_unit("keV")
             return QuenchingTable(tuple(curve.energy.tolist()), tuple(curve.value.tolist()))
-        if isinstance(given, schema.Lindhard):
-            numbers = {c.nucleus.proton_number for c in of.constituents}
+        if isinstance(keys, schema.Lindhard):
+            numbers = {c.nucleus.proton_number for c in target.constituents}
             if len(numbers) > 1:
-                raise StudyError(f"lindhard_k is for a target of one element; {of.formula} has {len(numbers)}")
-            atoms = sum(c.per_formula_unit for c in of.constituents)
-            k = None if given.lindhard_k == "standard" else given.lindhard_k
-            return Lindhard(k, numbers.pop(), of.molar_mass_g / atoms)
-        return ConstantQuenching(given)
+                raise StudyError(f"lindhard_k is for a target of one element; {target.formula} has {len(numbers)}")
+            atoms = sum(c.per_formula_unit for c in target.constituents)
+            k = None if keys.lindhard_k == "standard" else keys.lindhard_k
+            return Lindhard(k, numbers.pop(), target.molar_mass_g / atoms)
+        return ConstantQuenching(keys)
 
 
 def _resolution(spec: schema.Detector, quenched: bool) -> Resolution | None:
@@ -123,15 +125,15 @@ def _resolution(spec: schema.Detector, quenched: bool) -> Resolution | None:
         return None
     path, unit = f"detectors.{spec.name}.resolution", "kevee" if quenched else "kev"
     keys = {key: getattr(spec.resolution, key) for key in ("sigma_kev", "at_kev", "sigma_kevee", "at_kevee")}
-    wanted = (f"sigma_{unit}", f"at_{unit}")
+    needed = (f"sigma_{unit}", f"at_{unit}")
     why = "with quenching the resolution is that of the light" if quenched else "keVee needs the key quenching"
     for key, value in keys.items():
-        if key in wanted and value is None:
+        if key in needed and value is None:
             raise StudyError(f"{path}.{key}: this key is required" + (f" ({why})" if quenched else ""))
-        if key not in wanted and value is not None:
-            raise StudyError(f"{path}.{key}: give {' and '.join(wanted)}; {why}")
+        if key not in needed and value is not None:
+            raise StudyError(f"{path}.{key}: give {' and '.join(needed)}; {why}")
     with located(path):
-        return Resolution(keys[wanted[0]], keys[wanted[1]], spec.resolution.law, spec.resolution.minimum_true_kev)
+        return Resolution(keys[needed[0]], keys[needed[1]], spec.resolution.law, spec.resolution.minimum_true_kev)
 
 
 def _time_edges(spec: schema.Detector) -> FloatArray:
@@ -144,15 +146,17 @@ def _time_edges(spec: schema.Detector) -> FloatArray:
 def _background(spec: schema.Detector, edges: FloatArray, recoil_edges: FloatArray, base: Path) -> FloatArray:
     """Counts per kg and day in each bin, whose edges are on the detector's axis and in keV of nuclear recoil."""
     keys = ("background_ckkd", "background_ckkd_ee", "background_ckd", "background_file")
-    given = [key for key in keys if getattr(spec, key) is not None]
+    present = [key for key in keys if getattr(spec, key) is not None]
     if spec.backgrounds is not None:
-        if given:
-            raise StudyError(f"detectors.{spec.name}.{given[0]}: the detector has backgrounds by name; remove this key")
+        if present:
+            raise StudyError(
+                f"detectors.{spec.name}.{present[0]}: the detector has backgrounds by name; remove this key"
+            )
         return np.zeros(len(edges) - 1)
-    if len(given) != 1:
+    if len(present) != 1:
         raise StudyError(
             f"detectors.{spec.name}.background_ckkd: exactly one of {', '.join(keys)} is required, got "
-            f"{', '.join(given) or 'none'}"
+            f"{', '.join(present) or 'none'}"
         )
     if spec.background_ckkd is not None:
         with located(f"detectors.{spec.name}.background_ckkd"):
@@ -262,8 +266,8 @@ def build_detector(
     Every fault is a `CevnslabError` whose message starts with the detector's path.
     """
     path = f"detectors.{spec.name}"
-    of = _target(spec, nuclei)
-    quenching = _quenching(spec, of, base)
+    target = _target(spec, nuclei)
+    quenching = _quenching(spec, target, base)
     edges = bin_edges(spec, quenching)
     resolution = _resolution(spec, quenching is not None)
     efficiency: float | EfficiencyTable
@@ -282,7 +286,7 @@ def build_detector(
         recoil_edges = edges if quenching is None else quenching.recoil_kev(edges)
     return detection.Detector(
         name=spec.name,
-        target=of,
+        target=target,
         mass_kg=spec.mass_kg,
         distance_m=spec.distance_m,
         bin_edges_kev=edges,
@@ -291,6 +295,6 @@ def build_detector(
         background_per_kg_day=_background(spec, edges, recoil_edges, base),
         electron_quenching=electron_quenching,
         quenching=quenching,
-        label=spec.label or of.formula,
+        label=spec.label or target.formula,
         time_bin_edges_us=None if spec.time_bin_edges_us is None else _time_edges(spec),
     )

@@ -69,16 +69,16 @@ def data_spectra(
 ) -> list[results.DataSpectrum]:
     """The counts of a detector on each of its axes, beside the components of a fit (counts per bin)."""
     response = setup.response
-    said = dataset(setup.dataset).description if isinstance(setup, ExperimentSetup) else None
+    description = dataset(setup.dataset).description if isinstance(setup, ExperimentSetup) else None
     spectra = []
     for number, axis in enumerate(response.axes):
         words: dict[str, Any] = {}
-        if said is not None:
+        if description is not None:
             words = {
-                "axis_label": said.axes[axis.name].label,
-                "axis_unit": said.axes[axis.name].unit,
-                "labels": {name: background.label for name, background in said.backgrounds.items()},
-                "colours": {name: background.colour for name, background in said.backgrounds.items()},
+                "axis_label": description.axes[axis.name].label,
+                "axis_unit": description.axes[axis.name].unit,
+                "labels": {name: background.label for name, background in description.backgrounds.items()},
+                "colours": {name: background.colour for name, background in description.backgrounds.items()},
             }
         if observed.errors is not None:
             # Those of bins that are added up add in quadrature.
@@ -105,8 +105,8 @@ def labels(study: Study) -> dict[str, str]:
     """
     texts = {spec.name: spec.label for spec in study.file.detectors}
     targets = [setup.label for setup in study.setups if texts[setup.name] is None]
-    found = {}
+    by_axis = {}
     for setup in study.setups:
         alone = texts[setup.name] is not None or targets.count(setup.label) == 1
-        found[setup.name] = setup.label if alone else setup.name
-    return found | {c.name: c.label or c.name for c in study.file.combinations}
+        by_axis[setup.name] = setup.label if alone else setup.name
+    return by_axis | {c.name: c.label or c.name for c in study.file.combinations}

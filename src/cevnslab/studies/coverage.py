@@ -144,7 +144,10 @@ def coverage(
             )
     return Coverage(
         study.name,
-        {new.name: {"symbol": new.symbol, "unit": new.unit, "scale": new.scale} for new in study.couplings},
+        {
+            coupling.name: {"symbol": coupling.symbol, "unit": coupling.unit, "scale": coupling.scale}
+            for coupling in study.couplings
+        },
         {setup.name: setup.label for setup in study.setups},
         tuple(points),
         provenance(study),
@@ -197,7 +200,7 @@ def check_request(
         others = {"least-squares", "poisson"} if isinstance(setup, DetectorSetup) and not _has_errors(setup) else set()
         if statistic is not None and statistic not in {setup.statistic, *others}:
             raise StudyError(f"statistic: that of {setup.name} is {setup.statistic}, which belongs to its data")
-    known = [new.name for new in study.couplings]
+    known = [coupling.name for coupling in study.couplings]
     if name not in known:
         raise UnknownNameError(f"no coupling '{name}' in the study {study.name}; {nearest(name, known)}")
     for value in values:

@@ -27,7 +27,7 @@ def limits(study: Study, analysis: Analysis, name: str) -> list[results.Limit]:
     options, chi2 = study.file.intervals, analysis.chi2(name)
     rows = []
     for confidence_level in options.levels:
-        found = interval(chi2, confidence_level, options.minimum)
+        limit = interval(chi2, confidence_level, options.minimum)
         rows.append(
             results.Limit(
                 detector=analysis.name,
@@ -36,11 +36,11 @@ def limits(study: Study, analysis: Analysis, name: str) -> list[results.Limit]:
                 method="delta-chi2",
                 coupling=name,
                 unit=study.registry[name].unit,
-                confidence_level=found.confidence_level,
-                delta_chi2=found.delta_chi2,
-                best_fit=found.best_fit,
-                segments=found.segments,
-                kinds=found.kinds,
+                confidence_level=limit.confidence_level,
+                delta_chi2=limit.delta_chi2,
+                best_fit=limit.best_fit,
+                segments=limit.segments,
+                kinds=limit.kinds,
                 minimum=options.minimum,
             )
         )
@@ -64,10 +64,10 @@ def contours(study: Study, analysis: Analysis, x: str, y: str) -> list[results.C
 
 def scan_points(study: Study, scan: str, key: str, value: float) -> list[results.ScanPoint]:
     """The limits of every analysis that a scanned key can change, at one of its values."""
-    varied, made, changed = scanned(study, scan, key, value)
+    varied, analyses, changed = scanned(study, scan, key, value)
     return [
         results.ScanPoint(scan, key, value, limit)
-        for name, analysis in made.items()
+        for name, analysis in analyses.items()
         if name in changed
         for coupling in study.file.scanned_couplings(key)
         for limit in limits(varied, analysis, coupling)
@@ -76,24 +76,24 @@ def scan_points(study: Study, scan: str, key: str, value: float) -> list[results
 
 def scan_bands(study: Study, scan: str, key: str, value: float) -> list[results.ScanBand]:
     """The expected limits beside `scan_points`."""
-    _, made, changed = scanned(study, scan, key, value)
+    _, analyses, changed = scanned(study, scan, key, value)
     couplings = study.file.scanned_couplings(key)
-    asked = [(analysis, coupling) for name, analysis in made.items() if name in changed for coupling in couplings]
-    return [results.ScanBand(scan, key, value, band) for band in bands(study, asked)]
+    tasks = [(analysis, coupling) for name, analysis in analyses.items() if name in changed for coupling in couplings]
+    return [results.ScanBand(scan, key, value, band) for band in bands(study, tasks)]
 
 
-def cross_sections(study: Study, asked: schema.CrossSection) -> list[results.CrossSectionCurve]:
+def cross_sections(study: Study, curve: schema.CrossSection) -> list[results.CrossSectionCurve]:
     """The Standard Model's curve and one per value, log-spaced up to the endpoint."""
-    of = target(asked.target, rms_radius_fm=asked.rms_radius_fm, convention=study.file.nuclei)
-    recoil = np.geomspace(*recoil_range(asked, of, study.file.form_factor), CROSS_SECTION_POINTS)
-    coupling = study.registry[asked.coupling]
+    of = target(curve.target, rms_radius_fm=curve.rms_radius_fm, convention=study.file.nuclei)
+    recoil = np.geomspace(*recoil_range(curve, of, study.file.form_factor), CROSS_SECTION_POINTS)
+    coupling = study.registry[curve.coupling]
     standard_model = coupling.reference if coupling.range_of is None else coupling.range_of(of)[1]
     curves = []
-    for value in dict.fromkeys([standard_model, *asked.values]):
+    for value in dict.fromkeys([standard_model, *curve.values]):
         cross_section = differential(
-            asked.channel,
+            curve.channel,
             recoil,
-            asked.energy_mev,
+            curve.energy_mev,
             of,
             couplings={coupling: value},
             form_factor=study.file.form_factor,
@@ -102,10 +102,10 @@ def cross_sections(study: Study, asked: schema.CrossSection) -> list[results.Cro
         )
         curves.append(
             results.CrossSectionCurve(
-                asked.target,
-                asked.channel,
-                asked.energy_mev,
-                asked.coupling,
+                curve.target,
+                curve.channel,
+                curve.energy_mev,
+                curve.coupling,
                 value,
                 recoil,
                 cross_section,

@@ -60,8 +60,8 @@ def quantity(analysis: Analysis, goal: Goal, confidence_level: float) -> float:
 def quantities(analysis: Analysis, coupling: str, confidence_level: float) -> dict[str, float]:
     """Every quantity of the limit on one coupling, by name; nan where it is not there."""
     chi2 = analysis.chi2(coupling)
-    found = interval(chi2, confidence_level)
-    piece, last = found.piece_with(chi2.axes[0].standard_model), found.pieces[-1]
+    limit = interval(chi2, confidence_level)
+    piece, last = limit.piece_with(chi2.axes[0].standard_model), limit.pieces[-1]
     low, high = (math.nan, math.nan) if piece is None else (piece.low, piece.high)
     return {"upper": float(high), "lower": float(low), "width": float(high - low), "outermost": float(last.high)}
 
@@ -176,10 +176,10 @@ def _turning_point(excess: Callable[[float], float], low: float, high: float, mi
         there = side * excess(value)
         return there if math.isfinite(there) else math.inf
 
-    found = minimize_scalar(
+    minimum = minimize_scalar(
         distance, bounds=(low, high), method="bounded", options={"xatol": TURN_TOLERANCE * (high - low)}
     )
-    return float(found.x) if found.fun < 0 else None
+    return float(minimum.x) if minimum.fun < 0 else None
 
 
 def _refined(excess: Callable[[float], float], low: float, high: float, at_low: float) -> float:

@@ -206,10 +206,10 @@ def _limit(plan: _Plan, critical: FloatArray, options: Options) -> results.Limit
     segments: list[Segment] = []
     start = 0
     for piece in plan.pieces:
-        own = critical[start : start + len(piece)]
+        values = critical[start : start + len(piece)]
         start += len(piece)
         with located(f"{plan.subject.analysis.name}, {plan.limit.coupling}"):
-            segments += _allowed(plan, piece, own, curve.lowest)
+            segments += _allowed(plan, piece, values, curve.lowest)
     pieces = bounded(segments, bounds)
     if options.minimum == "connected":
         pieces = tuple(piece for piece in pieces if piece.low <= curve.best_fit <= piece.high)
@@ -281,9 +281,9 @@ def _critical_values(plan: _Plan, critical: FloatArray, errors: FloatArray, opti
     distances = [0.0]
     start = 0
     for piece in plan.pieces:
-        own = critical[start : start + len(piece)]
+        values = critical[start : start + len(piece)]
         start += len(piece)
-        distances.append(float(np.max(np.abs(own[1:-1] - (own[:-2] + own[2:]) / 2))))
+        distances.append(float(np.max(np.abs(values[1:-1] - (values[:-2] + values[2:]) / 2))))
     return results.CriticalValues(
         detector=plan.subject.analysis.name,
         channels=plan.subject.analysis.channels,
@@ -299,13 +299,13 @@ def _critical_values(plan: _Plan, critical: FloatArray, errors: FloatArray, opti
 
 
 def regions(
-    made: Sequence[tuple[Analysis, tuple[str, str], float]], options: Options, store: Path | None, mapper: Mapper
+    regions: Sequence[tuple[Analysis, tuple[str, str], float]], options: Options, store: Path | None, mapper: Mapper
 ) -> tuple[list[results.ContourLines], list[results.CriticalMap]]:
     """Two-coupling regions at a confidence level each, and the coarse maps of critical values behind them.
 
     The minimum is the global one. Toys come from the compressed generator where every bin expects enough counts.
     """
-    subjects = [(_Subject(analysis, names), level) for analysis, names, level in made]
+    subjects = [(_Subject(analysis, names), level) for analysis, names, level in regions]
     grids = [_grid(subject, level) for subject, level in subjects]
     tasks = [
         subject.task((float(x), float(y)), f"row {row}, column {column}", options, compressed=_many_counts(subject))

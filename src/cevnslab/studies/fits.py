@@ -52,8 +52,8 @@ def fits(study: Study, analyses: dict[str, Analysis], limits: Iterable[results.L
     collected = Fits()
     collected.remarks += cautions(study)
     best = {(limit.detector, limit.coupling): limit.best_fit for limit in limits}
-    asked = [a for a in analyses.values() if a.real or study.file.pulls or any(map(_measured, a.setups))]
-    for analysis in track(asked, "fits"):
+    fitted = [a for a in analyses.values() if a.real or study.file.pulls or any(map(_measured, a.setups))]
+    for analysis in track(fitted, "fits"):
         if len(analysis.setups) == 1 and (analysis.real or _measured(analysis.setups[0])):
             _standard_model(collected, analysis, analysis.setups[0])
         if analysis.real or study.file.pulls:
@@ -156,11 +156,11 @@ def strengths(
 
     With the study's key `bands` from pseudo-experiments too.
     """
-    asked = any(coupling.name == STRENGTH for coupling in study.couplings)
+    is_coupling = any(coupling.name == STRENGTH for coupling in study.couplings)
     level = study.file.intervals.levels[0]
     rows = []
     for analysis in analyses.values():
-        if not (analysis.real or asked) or "cevns" not in analysis.channels.split("+"):
+        if not (analysis.real or is_coupling) or "cevns" not in analysis.channels.split("+"):
             continue
         likelihood = analysis.likelihood
         normalisations = signal_normalisations(likelihood)
@@ -191,8 +191,8 @@ def _by_toys(
     options = study.file.bands
     if options is None:
         return {}
-    asked: Any = {"toys": options.toys, "seed": options.seed, "stream": (analysis.name,)}
-    simulated = simulated_significance(analysis.likelihood, observed, **asked, store=store, mapper=mapper)
+    options_of: Any = {"toys": options.toys, "seed": options.seed, "stream": (analysis.name,)}
+    simulated = simulated_significance(analysis.likelihood, observed, **options_of, store=store, mapper=mapper)
     return {
         "p_no_cevns_toys": simulated.p_no_signal,
         "p_no_cevns_toys_error": simulated.p_error,

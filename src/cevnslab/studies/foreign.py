@@ -22,7 +22,7 @@ class _TooLong(BaseException):
 
 
 @contextmanager
-def users_code(said: str, verb: str, file: Path | None = None) -> Iterator[None]:
+def users_code(where: str, verb: str, file: Path | None = None) -> Iterator[None]:
     """Raise `PluginError` for whatever is raised inside: what is `said` to have failed, how, and the line of `file`.
 
     Code that runs for too long is interrupted where the system can (not in threads, not on Windows).
@@ -31,14 +31,14 @@ def users_code(said: str, verb: str, file: Path | None = None) -> Iterator[None]
         with _limited(LONGEST_SECONDS):
             yield
     except _TooLong as fault:
-        raise PluginError(f"{said} {verb}: it ran for {LONGEST_SECONDS:g} s{_line(fault, file)}") from None
+        raise PluginError(f"{where} {verb}: it ran for {LONGEST_SECONDS:g} s{_line(fault, file)}") from None
     except SystemExit as fault:
-        raise PluginError(f"{said} {verb}: it exits{_line(fault, file)}") from None
+        raise PluginError(f"{where} {verb}: it exits{_line(fault, file)}") from None
     except RecursionError as fault:
-        raise PluginError(f"{said} {verb}: it calls itself without end{_line(fault, file)}") from None
+        raise PluginError(f"{where} {verb}: it calls itself without end{_line(fault, file)}") from None
     except Exception as fault:  # whatever a user's code raises is a fault of that code
         text = shown(str(fault), longest=200)[1:-1]
-        raise PluginError(f"{said} {verb} ({type(fault).__name__}: {text}{_line(fault, file)})") from None
+        raise PluginError(f"{where} {verb} ({type(fault).__name__}: {text}{_line(fault, file)})") from None
 
 
 def _line(fault: BaseException, file: Path | None) -> str:

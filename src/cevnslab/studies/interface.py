@@ -226,8 +226,8 @@ def toys(fit: Likelihood, number: int, *, seed: int = 1, at: Mapping[str, float]
     point = fit.polynomial.standard_model.copy()
     for name, value in (at or {}).items():
         point[fit.couplings.index(_known(fit, name))] = value
-    drawn = draw(fit, Truth.of(fit, point), number, np.random.default_rng(seed), "drawn")
-    return (as_data(fit, drawn, toy) for toy in range(number))
+    counts = draw(fit, Truth.of(fit, point), number, np.random.default_rng(seed), "drawn")
+    return (as_data(fit, counts, toy) for toy in range(number))
 
 
 def expected_limit(

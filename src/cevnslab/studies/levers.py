@@ -139,12 +139,12 @@ class _Table:
 
     def _varied(self, values: Mapping[str, float]) -> dict[str, Analysis] | CevnslabError:
         try:
-            made = self.variations.at(values)[1]
-            for analysis in made.values():
+            analyses = self.variations.at(values)[1]
+            for analysis in analyses.values():
                 _ = analysis.likelihood
         except CevnslabError as fault:
             return fault
-        return made
+        return analyses
 
     def _rows(
         self, key: str, sides: tuple[dict[str, Analysis], dict[str, Analysis]] | None, reason: str
@@ -182,8 +182,8 @@ class _Table:
                 if parameter.fixed:
                     continue
                 known = analysis.likelihood.with_widths({parameter.name: 0.0})
-                made = {name: replace(analysis, likelihood=known)}
-                yield from self._changed(parameter.name, made, "if this nuisance parameter were known", [name])
+                analyses = {name: replace(analysis, likelihood=known)}
+                yield from self._changed(parameter.name, analyses, "if this nuisance parameter were known", [name])
 
 
 def _value(study: Study, key: str) -> float:
@@ -192,28 +192,28 @@ def _value(study: Study, key: str) -> float:
 
 def _twins_once(rows: list[results.Lever]) -> list[results.Lever]:
     """Without the second of two keys that do the same to a detector: the first says so."""
-    found = {(row.key, row.detector, row.coupling, row.quantity): row.elasticity for row in rows}
+    elasticities = {(row.key, row.detector, row.coupling, row.quantity): row.elasticity for row in rows}
     dropped: set[tuple[str, str]] = set()
-    said: dict[tuple[str, str], str] = {}
+    reasons: dict[tuple[str, str], str] = {}
     for row in rows:
         word = row.key.rpartition(".")[2]
-        if row.key != f"detectors.{row.detector}.{word}" or (row.key, row.detector) in said:
+        if row.key != f"detectors.{row.detector}.{word}" or (row.key, row.detector) in reasons:
             continue
         for twin in TWINS.get(word, ()):
             for path in (twin, f"detectors.{row.detector}.{twin}"):
-                if _same(found, row.key, path, row.detector):
+                if _same(elasticities, row.key, path, row.detector):
                     dropped.add((path, row.detector))
-                    said[row.key, row.detector] = f"the same as {path}: both scale all counts"
-    kept = [row for row in rows if (row.key, row.detector) not in dropped]
-    return [replace(row, reason=said.get((row.key, row.detector), row.reason)) for row in kept]
+                    reasons[row.key, row.detector] = f"the same as {path}: both scale all counts"
+    rest = [row for row in rows if (row.key, row.detector) not in dropped]
+    return [replace(row, reason=reasons.get((row.key, row.detector), row.reason)) for row in rest]
 
 
-def _same(found: Mapping[tuple[str, str, str, str], float | None], key: str, twin: str, detector: str) -> bool:
+def _same(elasticities: Mapping[tuple[str, str, str, str], float | None], key: str, twin: str, detector: str) -> bool:
     """Whether two keys have the same elasticities in all limits of a detector."""
     pairs = [
-        (elasticity, found[twin, name, coupling, quantity])
-        for (path, name, coupling, quantity), elasticity in found.items()
-        if (path, name) == (key, detector) and (twin, name, coupling, quantity) in found
+        (elasticity, elasticities[twin, name, coupling, quantity])
+        for (path, name, coupling, quantity), elasticity in elasticities.items()
+        if (path, name) == (key, detector) and (twin, name, coupling, quantity) in elasticities
     ]
     return bool(pairs) and all(a is not None and b is not None and abs(a - b) < SAME for a, b in pairs)
 

@@ -46,36 +46,36 @@ CONVERGED = 1e-7
 """Of the last step, relative to the distance of an end from the Standard Model; the error is its square."""
 
 
-def strips(asked: LimitMap) -> list[tuple[int, int]]:
+def strips(plane: LimitMap) -> list[tuple[int, int]]:
     """The rows of a map in blocks that need nothing of each other: first, and the one after the last."""
-    return [(first, min(first + PATCH, asked.y.points)) for first in range(0, asked.y.points, PATCH)]
+    return [(first, min(first + PATCH, plane.y.points)) for first in range(0, plane.y.points, PATCH)]
 
 
-def quick(study: Study, asked: LimitMap, analysis: Analysis) -> bool:
+def quick(study: Study, plane: LimitMap, analysis: Analysis) -> bool:
     """Whether a point of the map costs less than a millisecond."""
-    return analysis.chi2(asked.coupling).ratio is not None
+    return analysis.chi2(plane.coupling).ratio is not None
 
 
-def limit_map(study: Study, asked: LimitMap, rows: tuple[int, int] | None = None) -> results.LimitMap:
+def limit_map(study: Study, plane: LimitMap, rows: tuple[int, int] | None = None) -> results.LimitMap:
     """The outer ends of the interval at every point of some rows, or all; shape (rows, len(x))."""
-    first, last = rows or (0, asked.y.points)
-    x, y = asked.x.values, asked.y.values[first:last]
+    first, last = rows or (0, plane.y.points)
+    x, y = plane.x.values, plane.y.values[first:last]
     variations = Variations(study)
     _, analyses = variations.at({})
-    whole = _Map(variations, asked, x, y)
-    if quick(study, asked, analyses[asked.detector]):
+    whole = _Map(variations, plane, x, y)
+    if quick(study, plane, analyses[plane.detector]):
         lines = whole.closed()
     else:
-        inside = [(low, high) for low, high in strips(asked) if first <= low and high <= last]
+        inside = [(low, high) for low, high in strips(plane) if first <= low and high <= last]
         lines = [row for low, high in inside for row in whole.strip(low - first, high - first)]
     return results.LimitMap(
-        map=asked.name,
-        x_key=asked.x.key,
-        y_key=asked.y.key,
+        map=plane.name,
+        x_key=plane.x.key,
+        y_key=plane.y.key,
         x=np.array(x),
         y=np.array(y),
-        detector=asked.detector,
-        coupling=asked.coupling,
+        detector=plane.detector,
+        coupling=plane.coupling,
         lower=np.array([[pieces[0].low for pieces in row] for row in lines]),
         upper=np.array([[pieces[-1].high for pieces in row] for row in lines]),
         lower_kind=tuple(tuple(pieces[0].low_kind for pieces in row) for row in lines),

@@ -50,16 +50,16 @@ class ObservedCounts:
 
 
 def observed_counts(
-    given: CountsInput, axes: Sequence[BinAxis], base: Path = Path(), what: str = "file of observed counts"
+    counts: CountsInput, axes: Sequence[BinAxis], base: Path = Path(), what: str = "file of observed counts"
 ) -> ObservedCounts:
     """The counts in a study's list, or in a file relative to `base`, for bins of these axes.
 
     Raises `StudyError` for a list of another shape, and `InputFileError`, which names the file and line, for a file
     whose rows do not fit the bins.
     """
-    if isinstance(given, CountsFile):
-        return _from_file(base / given.file, axes, what)
-    return ObservedCounts(_from_list(given, axes))
+    if isinstance(counts, CountsFile):
+        return _from_file(base / counts.file, axes, what)
+    return ObservedCounts(_from_list(counts, axes))
 
 
 def check_observed(observed: ObservedCounts, statistic: Statistic, axes: Sequence[BinAxis]) -> None:
@@ -93,24 +93,24 @@ def _bin_text(number: int, axes: Sequence[BinAxis]) -> str:
     return f"the bin with {', '.join(places)}"
 
 
-def _from_list(given: Sequence[float | Sequence[float]], axes: Sequence[BinAxis]) -> FloatArray:
+def _from_list(values: Sequence[float | Sequence[float]], axes: Sequence[BinAxis]) -> FloatArray:
     needed = " of ".join(f"{len(axis)} ({axis.name})" for axis in axes)
-    nested = [isinstance(each, Sequence) for each in given]
+    nested = [isinstance(each, Sequence) for each in values]
     if len(axes) == 1:
         if any(nested):
             raise StudyError(f"needs one list of numbers: {needed}")
-        if len(given) != len(axes[0]):
-            raise StudyError(f"needs a number per bin: {needed}, got {len(given)}")
-        return np.array(given, dtype=float)
+        if len(values) != len(axes[0]):
+            raise StudyError(f"needs a number per bin: {needed}, got {len(values)}")
+        return np.array(values, dtype=float)
     if len(axes) != 2 or not all(nested):
         raise StudyError(f"needs nested lists, one per bin of {axes[0].name}: {needed}")
-    lengths = [len(each) for each in given if isinstance(each, Sequence)]
-    if len(given) != len(axes[0]):
-        raise StudyError(f"needs nested lists, {needed}, got {len(given)} lists")
+    lengths = [len(each) for each in values if isinstance(each, Sequence)]
+    if len(values) != len(axes[0]):
+        raise StudyError(f"needs nested lists, {needed}, got {len(values)} lists")
     for number, length in enumerate(lengths, start=1):
         if length != len(axes[1]):
             raise StudyError(f"needs nested lists, {needed}; list {number} has {length}")
-    return np.array(given, dtype=float).ravel()
+    return np.array(values, dtype=float).ravel()
 
 
 def _from_file(path: Path, axes: Sequence[BinAxis], what: str) -> ObservedCounts:
@@ -149,8 +149,8 @@ def _check_columns(table: Table, names: Sequence[str], axes: Sequence[BinAxis]) 
         raise InputFileError(f"{table.top}: the column counts is needed, got {', '.join(names)}")
     if ("error_low" in names) != ("error_high" in names) or ("error" in names and "error_low" in names):
         raise InputFileError(f"{table.top}: give either error, or both error_low and error_high")
-    given = [edge for edge in edges if edge in names]
-    if given and len(given) < len(edges):
+    present = [edge for edge in edges if edge in names]
+    if present and len(present) < len(edges):
         missing = next(edge for edge in edges if edge not in names)
         raise InputFileError(f"{table.top}: the edges of every axis or of none; {missing} is not there")
 

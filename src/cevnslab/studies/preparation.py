@@ -47,22 +47,22 @@ def prepare(study: Study, *, data: bool = True) -> Prepared:
         check_sizes(study)
         for setup in study.setups:
             check_kinds(setup, study.file.systematics)
-    made = analyses(study, data=data)
+    analyses_by_name = analyses(study, data=data)
     projected = [setup for setup in study.setups if isinstance(setup, DetectorSetup)]
     with located(study.where):
         if study.file.intervals.method == "feldman-cousins":
-            _check_simulated(study, made)
+            _check_simulated(study, analyses_by_name)
         _check_data_panels(study)
         for question in study.file.design:
             with located(f"design.{question.name}.key"):
                 present_value(study, question.key)
         _check_maps(study, data)
         return Prepared(
-            made,
+            analyses_by_name,
             counts.spectra(projected),
             counts.time_spectra(projected),
             counts.signals(study, projected),
-            tuple(line for asked in study.file.cross_sections for line in curves.cross_sections(study, asked)),
+            tuple(line for curve in study.file.cross_sections for line in curves.cross_sections(study, curve)),
         )
 
 
@@ -79,12 +79,12 @@ def check(study: Study) -> None:
                 scanned(study, scan.name, scan.key, value, data=data)
 
 
-def _check_simulated(study: Study, made: dict[str, Analysis]) -> None:
+def _check_simulated(study: Study, analyses_by_name: dict[str, Analysis]) -> None:
     """Raise `StudyError` for what pseudo-experiments cannot do."""
     from cevnslab.studies.feldman_cousins import Options
 
     Options.of(study.file.intervals)
-    for analysis in made.values():
+    for analysis in analyses_by_name.values():
         single = len(analysis.setups) == 1
         with located(f"{'detectors' if single else 'combinations'}.{analysis.name}"):
             with_metric(analysis.likelihood)
@@ -116,12 +116,12 @@ def _check_data_panels(study: Study) -> None:
 
 def _check_maps(study: Study, data: bool) -> None:
     """Raise a `CevnslabError` for a map of which a corner cannot be computed."""
-    for asked in study.file.maps:
+    for plane in study.file.maps:
         for side in ("x", "y"):
-            with located(f"maps.{asked.name}.{side}.key"):
-                present_value(study, getattr(asked, side).key)
-        with located(f"maps.{asked.name}"):
+            with located(f"maps.{plane.name}.{side}.key"):
+                present_value(study, getattr(plane, side).key)
+        with located(f"maps.{plane.name}"):
             variations = Variations(study)
-            for x in (asked.x.from_, asked.x.to):
-                for y in (asked.y.from_, asked.y.to):
-                    variations.at({asked.x.key: x, asked.y.key: y}, data=data)
+            for x in (plane.x.from_, plane.x.to):
+                for y in (plane.y.from_, plane.y.to):
+                    variations.at({plane.x.key: x, plane.y.key: y}, data=data)

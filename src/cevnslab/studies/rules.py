@@ -71,12 +71,12 @@ def check_across_keys(file: StudyFile, registry: Mapping[str, Coupling]) -> None
     for number, curve in enumerate(file.cross_sections, start=1):
         path = f"cross_sections.{number}"
         with located(f"{path}.coupling"):
-            new = coupling(curve.coupling, registry)
-            if new.channel:
-                raise StudyError(f"{new.name} is a factor on counts; a cross section needs a coupling with kernels")
+            each = coupling(curve.coupling, registry)
+            if each.channel:
+                raise StudyError(f"{each.name} is a factor on counts; a cross section needs a coupling with kernels")
         with located(f"{path}.values"):
             for value in curve.values:
-                new.check(value)
+                each.check(value)
         with located(f"{path}.target"):
             of = target(curve.target, rms_radius_fm=curve.rms_radius_fm, convention=file.nuclei)
         with located(path):
@@ -134,12 +134,12 @@ def _computed(file: StudyFile, registry: Mapping[str, Coupling]) -> Computed:
 LARGEST_ELECTRON_RECOIL_KEV = 100.0
 
 
-def recoil_range(curve: CrossSection, of: Target, form_factor: str) -> tuple[float, float]:
+def recoil_range(curve: CrossSection, target: Target, form_factor: str) -> tuple[float, float]:
     """The recoil energies between which a cross section is drawn; `StudyError` where there are none.
 
     Up to the endpoint unless the study says less; electrons to 100 keV at most.
     """
-    particles = scatterers(of, curve.channel, form_factor)
+    particles = scatterers(target, curve.channel, form_factor)
     endpoint = max(particle.maximum_recoil_kev(curve.energy_mev) for particle, _ in particles)
     default = min(endpoint, LARGEST_ELECTRON_RECOIL_KEV) if curve.channel == "electron" else endpoint
     high = curve.recoil_to_kev or default
@@ -154,10 +154,12 @@ def recoil_range(curve: CrossSection, of: Target, form_factor: str) -> tuple[flo
 def _check_not_linear(file: StudyFile, registry: Mapping[str, Coupling]) -> None:
     """Couplings that counts are expanded in: one at a time, and none of several targets together."""
     known = [name for name in dict.fromkeys([*file.coupling_names, *file.profile]) if name in registry]
-    found = [name for name in known if not registry[name].linear]
-    if len(found) > 1:
-        raise StudyError(f"couplings: {' and '.join(found)} are not linear in the amplitudes: one of them at a time")
-    for name in found:
+    nonlinear = [name for name in known if not registry[name].linear]
+    if len(nonlinear) > 1:
+        raise StudyError(
+            f"couplings: {' and '.join(nonlinear)} are not linear in the amplitudes: one of them at a time"
+        )
+    for name in nonlinear:
         if file.combinations:
             raise StudyError(f"combinations: {name} is a property of each target; detectors cannot share it")
 

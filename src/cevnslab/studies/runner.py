@@ -31,17 +31,17 @@ def run(study: Study, *, store: Path | None = None, workers: int = 0, scheduler:
 
     """
     prepared = prepare(study)
-    made = prepared.analyses
+    analyses = prepared.analyses
     with backend(workers, scheduler) as mapper:
         curve = Curves(study, store, mapper)
         # First what may meet a value that the study does not allow: no hours of pseudo-experiments are lost to it.
         with located(study.where):
-            scans = curve.scans(made)
+            scans = curve.scans(analyses)
             solutions = [design.solved(study, question) for question in study.file.design]
-            planes = curve.maps(made)
+            planes = curve.maps(analyses)
         limits = [
             limit
-            for analysis in track(list(made.values()), "limits")
+            for analysis in track(list(analyses.values()), "limits")
             for coupling in study.couplings
             for limit in curves.limits(study, analysis, coupling.name)
         ]
@@ -52,22 +52,22 @@ def run(study: Study, *, store: Path | None = None, workers: int = 0, scheduler:
 
             options = feldman_cousins.Options.of(study.file.intervals)
             limits, critical_values = feldman_cousins.intervals(
-                [(made[found.detector], found) for found in limits], options, store, mapper
+                [(analyses[found.detector], found) for found in limits], options, store, mapper
             )
             wanted = [
                 (analysis, (x, y), level)
                 for x, y in study.file.contours
-                for analysis in made.values()
+                for analysis in analyses.values()
                 for level in study.file.intervals.levels
             ]
             contours, critical_maps = feldman_cousins.regions(wanted, options, store, mapper)
         else:
-            contours = curve.contours(made)
-        profiles = curve.profiles(made)
-        asked = [(analysis, coupling.name) for analysis in made.values() for coupling in study.couplings]
-        expected, scan_bands = bands(study, asked, store, mapper), curve.scan_bands()
-        strength = strengths(study, made, store, mapper)
-    fitted = fits(study, made, limits)
+            contours = curve.contours(analyses)
+        profiles = curve.profiles(analyses)
+        pairs = [(analysis, coupling.name) for analysis in analyses.values() for coupling in study.couplings]
+        expected, scan_bands = bands(study, pairs, store, mapper), curve.scan_bands()
+        strength = strengths(study, analyses, store, mapper)
+    fitted = fits(study, analyses, limits)
     labels = counts.labels(study)
     return results.Result(
         name=study.name,
@@ -76,7 +76,7 @@ def run(study: Study, *, store: Path | None = None, workers: int = 0, scheduler:
             name: coupling_info(study.registry[name])
             for name in dict.fromkeys([*study.file.coupling_names, *(c.coupling for c in study.file.cross_sections)])
         },
-        detectors={name: results.DetectorInfo(labels[name], analysis.channels) for name, analysis in made.items()},
+        detectors={name: results.DetectorInfo(labels[name], analysis.channels) for name, analysis in analyses.items()},
         limits=tuple(limits),
         spectra=prepared.spectra,
         time_spectra=prepared.time_spectra,
@@ -91,7 +91,7 @@ def run(study: Study, *, store: Path | None = None, workers: int = 0, scheduler:
         data_spectra=tuple(fitted.spectra),
         pulls=tuple(fitted.pulls),
         covariances=tuple(fitted.covariances),
-        summary=summary(made),
+        summary=summary(analyses),
         bands=tuple(expected),
         scan_bands=tuple(scan_bands),
         significances=strength,
@@ -113,6 +113,8 @@ def _references(study: Study) -> dict[str, Any]:
     return {"references": contours, "reference_labels": labels}
 
 
-def coupling_info(new: Coupling) -> results.CouplingInfo:
+def coupling_info(coupling: Coupling) -> results.CouplingInfo:
     """What figures and tables need to know of a coupling."""
-    return results.CouplingInfo(new.symbol, new.unit, new.scale, new.reference if new.linear else None, new.power)
+    return results.CouplingInfo(
+        coupling.symbol, coupling.unit, coupling.scale, coupling.reference if coupling.linear else None, coupling.power
+    )

@@ -80,7 +80,7 @@ def find_key(content: dict[str, Any], key: str) -> tuple[dict[str, Any], str, st
     """The mapping that holds a numeric key, the key's last word, and the detector it belongs to."""
     detector: str | None = None
     holder: Any = content
-    rest, said = key, ""
+    rest, part = key, ""
     while True:
         if isinstance(holder, list):
             named = [entry for entry in holder if rest.startswith(f"{_called(entry)}.")]
@@ -90,11 +90,11 @@ def find_key(content: dict[str, Any], key: str) -> tuple[dict[str, Any], str, st
                 names = [called for entry in holder if (called := _called(entry)) is not None]
                 word = rest.split(".")[0]
                 hint = f"; {nearest(word, names)}" if names else ", whose entries have no names"
-                raise StudyError(f"{key}: no '{word}' under {said}{hint}")
-            entry = max(named, key=lambda found: len(_called(found) or ""))
+                raise StudyError(f"{key}: no '{word}' under {part}{hint}")
+            entry = max(named, key=lambda each: len(_called(each) or ""))
             name = _called(entry) or ""
-            detector = name if said == "detectors" else detector
-            rest, holder, said = rest[len(name) + 1 :], entry, name
+            detector = name if part == "detectors" else detector
+            rest, holder, part = rest[len(name) + 1 :], entry, name
             continue
         word, _, rest = rest.partition(".")
         if not isinstance(holder, dict) or holder.get(word) is None:
@@ -105,7 +105,7 @@ def find_key(content: dict[str, Any], key: str) -> tuple[dict[str, Any], str, st
             if isinstance(holder[word], bool) or not isinstance(holder[word], int | float):
                 raise StudyError(f"{key}: only a number can be varied, this is {shown(holder[word])}")
             return holder, word, detector
-        holder, said = holder[word], word
+        holder, part = holder[word], word
 
 
 def _called(entry: Any) -> str | None:

@@ -68,7 +68,7 @@ def size_of(setup: DetectorSetup, study: Study) -> Size:
     """The size of one projected detector in its study."""
     detector = setup.detector
     bins = math.prod(len(axis) for axis in detector.axes)
-    linear = [new for new in setup.couplings if new.linear]
+    linear = [coupling for coupling in setup.couplings if coupling.linear]
     orders = ORDER + 1 if len(linear) < len(setup.couplings) else 1
     products = (len(linear) + 1) * (len(linear) + 2) // 2 * orders
     parts = len(components_by_part(setup.source.components)) if setup.source.nuisances else 0

@@ -55,9 +55,9 @@ def merge_source(content: Mapping[str, Any], where: str = "") -> dict[str, Any]:
         raise StudyError(f"{_path(where, 'preset')}: must be a source preset's name, got {shown(preset)}")
     with located(_path(where, "preset")):
         defaults = presets.load("sources", preset)
-    kept = {key for group in _ALTERNATIVES if any(content.get(key) is not None for key in group) for key in group}
-    if kept:
-        for key in {key for group in _ALTERNATIVES for key in group} - kept:
+    present = {key for group in _ALTERNATIVES if any(content.get(key) is not None for key in group) for key in group}
+    if present:
+        for key in {key for group in _ALTERNATIVES for key in group} - present:
             defaults.pop(key, None)
     return {**defaults, **content}
 
@@ -127,10 +127,11 @@ def _pulse(keys: schema.GaussianPulse | schema.UniformPulse | None) -> Pulse | N
 def _check_reactor_norm(keys: schema.Reactor, where: str) -> None:
     """Raise `StudyError` unless exactly one normalisation is given, with all that belongs to it."""
     norms = ("thermal_power_gw", "cores", "total_flux_per_cm2_s")
-    given = [key for key in norms if getattr(keys, key) is not None]
-    if len(given) != 1:
+    present = [key for key in norms if getattr(keys, key) is not None]
+    if len(present) != 1:
         raise StudyError(
-            f"{_path(where, norms[0])}: exactly one of {', '.join(norms)} is required, got {', '.join(given) or 'none'}"
+            f"{_path(where, norms[0])}: exactly one of {', '.join(norms)} is required, "
+            f"got {', '.join(present) or 'none'}"
         )
     if keys.total_flux_per_cm2_s is None:
         if keys.reference_distance_m is not None:

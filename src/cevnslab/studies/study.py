@@ -149,8 +149,8 @@ def _with_presets(content: Mapping[str, Any]) -> dict[str, Any]:
                 called = detector.get("name", number)
                 if isinstance(detector.get("source"), Mapping):
                     detector["source"] = _merged_source(f"detectors.{called}.source", detector["source"])
-                own = {"dataset", "distance_m"} & {*entry, *(detector.keys() - {"distance_m"})}
-                if not own and says_distance(detector.get("source", merged.get("source"))):
+                keys = {"dataset", "distance_m"} & {*entry, *(detector.keys() - {"distance_m"})}
+                if not keys and says_distance(detector.get("source", merged.get("source"))):
                     detector.pop("distance_m", None)  # the preset's, from another source
             merged["detectors"].append(detector)
     return merged
@@ -229,15 +229,15 @@ def _setup(
 def _exposure_years(file: schema.StudyFile, spec: schema.Detector, source: Source) -> float | None:
     """Calendar years of a detector, its own or the study's; None at a source of one burst, which has none."""
     for holder, path in ((spec, f"detectors.{spec.name}."), (file, "")):
-        given = [key for key in ("exposure_years", "exposure_hours") if getattr(holder, key) is not None]
-        if len(given) > 1:
+        present = [key for key in ("exposure_years", "exposure_hours") if getattr(holder, key) is not None]
+        if len(present) > 1:
             raise StudyError(f"{path}exposure_hours: give exposure_years or exposure_hours, not both")
-        if given and source.burst:
+        if present and source.burst:
             if holder is spec or spec.source is None:
-                raise StudyError(f"{path}{given[0]}: the source {source.name} is one burst; remove it")
-        elif given:
-            value = float(getattr(holder, given[0]))
-            return value if given[0] == "exposure_years" else value / source.hours_per_year
+                raise StudyError(f"{path}{present[0]}: the source {source.name} is one burst; remove it")
+        elif present:
+            value = float(getattr(holder, present[0]))
+            return value if present[0] == "exposure_years" else value / source.hours_per_year
     if source.burst:
         return None
     raise StudyError("exposure_years: this key is required (or give exposure_hours)")

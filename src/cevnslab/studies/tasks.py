@@ -78,22 +78,22 @@ class CurveTask:
 
     def run(self, block: int) -> dict[str, NDArray[np.str_]]:
         """The records, as JSON."""
-        study, made = _loaded(self.content, self.data)
+        study, analyses = _loaded(self.content, self.data)
         records: Sequence[object]
         if self.kind == "profile":
             detector, coupling, low, high, points = self.subject
             value = np.linspace(float(low), float(high), int(points))
-            records = [curves.profile(made[str(detector)], str(coupling), value)]
+            records = [curves.profile(analyses[str(detector)], str(coupling), value)]
         elif self.kind == "contour":
             detector, x, y = map(str, self.subject)
-            records = curves.contours(study, made[detector], x, y)
+            records = curves.contours(study, analyses[detector], x, y)
         elif self.kind == "limit":
             detector, coupling = map(str, self.subject)
-            records = curves.limits(study, made[detector], coupling)
+            records = curves.limits(study, analyses[detector], coupling)
         elif self.kind == "map":
             name, first, last = self.subject
-            asked = next(entry for entry in study.file.maps if entry.name == name)
-            records = [maps.limit_map(study, asked, (int(first), int(last)))]
+            plane = next(entry for entry in study.file.maps if entry.name == name)
+            records = [maps.limit_map(study, plane, (int(first), int(last)))]
         else:
             scan, key, at = self.subject
             of_scan = curves.scan_points if self.kind == "scan" else curves.scan_bands
@@ -118,49 +118,49 @@ class Curves:
         done = run_tasks(tasks, self.store, self.mapper, what)
         return [[from_plain(record, each) for each in json.loads(str(blocks[0]["records"]))] for blocks in done]
 
-    def profiles(self, made: dict[str, Analysis]) -> list[results.Profile]:
+    def profiles(self, analyses: dict[str, Analysis]) -> list[results.Profile]:
         """Every curve of delta chi^2 that the study asks for."""
-        asked = [(entry, name) for entry in self.study.file.profiles for name in entry.detectors or list(made)]
+        curves_of = [(entry, name) for entry in self.study.file.profiles for name in entry.detectors or list(analyses)]
         long = [
             self._task("profile", name, entry.coupling, entry.from_, entry.to, entry.points)
-            for entry, name in asked
-            if not made[name].quick(entry.coupling)
+            for entry, name in curves_of
+            if not analyses[name].quick(entry.coupling)
         ]
-        kept = iter(self._records(results.Profile, long, "profiles") if long else [])
+        stored = iter(self._records(results.Profile, long, "profiles") if long else [])
         return [
-            curves.profile(made[name], entry.coupling, np.linspace(entry.from_, entry.to, entry.points))
-            if made[name].quick(entry.coupling)
-            else next(kept)[0]
-            for entry, name in asked
+            curves.profile(analyses[name], entry.coupling, np.linspace(entry.from_, entry.to, entry.points))
+            if analyses[name].quick(entry.coupling)
+            else next(stored)[0]
+            for entry, name in curves_of
         ]
 
-    def contours(self, made: dict[str, Analysis]) -> list[results.ContourLines]:
+    def contours(self, analyses: dict[str, Analysis]) -> list[results.ContourLines]:
         """Every region of two couplings."""
-        asked = [(name, x, y) for x, y in self.study.file.contours for name in made]
-        long = [self._task("contour", name, x, y) for name, x, y in asked if not made[name].quick(x, y)]
-        kept = iter(self._records(results.ContourLines, long, "contours") if long else [])
+        planes = [(name, x, y) for x, y in self.study.file.contours for name in analyses]
+        long = [self._task("contour", name, x, y) for name, x, y in planes if not analyses[name].quick(x, y)]
+        stored = iter(self._records(results.ContourLines, long, "contours") if long else [])
         lines: list[results.ContourLines] = []
-        for name, x, y in asked:
-            lines += curves.contours(self.study, made[name], x, y) if made[name].quick(x, y) else next(kept)
+        for name, x, y in planes:
+            lines += curves.contours(self.study, analyses[name], x, y) if analyses[name].quick(x, y) else next(stored)
         return lines
 
-    def scans(self, made: dict[str, Analysis]) -> list[results.ScanPoint]:
+    def scans(self, analyses: dict[str, Analysis]) -> list[results.ScanPoint]:
         """Every scanned value; a varied study is quick where the study is."""
         asked = [(scan.name, scan.key, value) for scan in self.study.file.scans for value in scan.points]
         names = [coupling.name for coupling in self.study.couplings]
-        if all(analysis.quick(name) for analysis in made.values() for name in names):
+        if all(analysis.quick(name) for analysis in analyses.values() for name in names):
             return [point for each in asked for point in curves.scan_points(self.study, *each)]
         tasks = [self._task("scan", *each) for each in asked]
         return [point for points in self._records(results.ScanPoint, tasks, "scans") for point in points]
 
-    def maps(self, made: dict[str, Analysis]) -> list[results.LimitMap]:
+    def maps(self, analyses: dict[str, Analysis]) -> list[results.LimitMap]:
         """Every map, in strips where a point takes long."""
         planes = []
-        for asked in self.study.file.maps:
-            if maps.quick(self.study, asked, made[asked.detector]):
-                planes.append(maps.limit_map(self.study, asked))
+        for plane in self.study.file.maps:
+            if maps.quick(self.study, plane, analyses[plane.detector]):
+                planes.append(maps.limit_map(self.study, plane))
                 continue
-            tasks = [self._task("map", asked.name, first, last) for first, last in maps.strips(asked)]
+            tasks = [self._task("map", plane.name, first, last) for first, last in maps.strips(plane)]
             planes.append(maps.joined([strip for (strip,) in self._records(results.LimitMap, tasks, "map")]))
         return planes
 

@@ -171,9 +171,9 @@ def _members(annotation: Any, tag: str | None) -> Iterator[tuple[str | None, typ
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield tag, annotation
         return
-    own = next((each.tag for each in getattr(annotation, "__metadata__", ()) if isinstance(each, Tag)), tag)
+    inner_tag = next((each.tag for each in getattr(annotation, "__metadata__", ()) if isinstance(each, Tag)), tag)
     for inner in get_args(annotation):
-        yield from _members(inner, own)
+        yield from _members(inner, inner_tag)
 
 
 def _field(model: type[BaseModel], key: Any) -> FieldInfo | None:

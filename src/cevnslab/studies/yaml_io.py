@@ -164,7 +164,7 @@ def _check_scalar(node: Any) -> None:
 
 
 def _check_keys(node: Any) -> None:
-    seen: set[str] = set()
+    names: set[str] = set()
     for key, _ in node.value:
         kind = key.tag.removeprefix(_TAG)
         if kind == "merge":
@@ -172,9 +172,9 @@ def _check_keys(node: Any) -> None:
         if kind != "str":
             value = key.value if isinstance(key, yaml.ScalarNode) else "a list or mapping"
             raise StudyError(f"{_line(key)}: a key must be a word, got {value[:60]}")
-        if key.value in seen:
+        if key.value in names:
             raise StudyError(f"{_line(key)}: the key {shown(key.value)} is given twice")
-        seen.add(key.value)
+        names.add(key.value)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

@@ -102,14 +102,14 @@ def require_unique(path: str, names: Iterable[str]) -> None:
 
     On many computers files of two such names are one, and to many readers so are the names.
     """
-    seen: dict[str, str] = {}
+    places: dict[str, str] = {}
     for name in names:
-        other = seen.get(name.casefold())
+        other = places.get(name.casefold())
         if other == name:
             raise StudyError(f"{path}: '{name}' is given twice; names must be unique")
         if other is not None:
             raise StudyError(f"{path}: '{other}' and '{name}' differ by case only; names must be told apart without it")
-        seen[name.casefold()] = name
+        places[name.casefold()] = name
 
 
 def require_known(path: str, names: Sequence[str], known: Iterable[str], what: str) -> None:

@@ -80,9 +80,9 @@ class Background(Model):
 
     def check(self, path: str) -> None:
         """Raise `StudyError` unless exactly one kind is given, and its uncertainty."""
-        given = [key for key in KINDS if getattr(self, key) is not None]
-        if len(given) != 1:
-            raise StudyError(f"{path}: exactly one of {', '.join(KINDS)}, got {' and '.join(given) or 'none'}")
+        present = [key for key in KINDS if getattr(self, key) is not None]
+        if len(present) != 1:
+            raise StudyError(f"{path}: exactly one of {', '.join(KINDS)}, got {' and '.join(present) or 'none'}")
         if self.uncertainty is None and self.off is None:
             raise StudyError(f"{path}.uncertainty: this key is required (relative, such as 0.1 for 10 %)")
         if self.name in RESERVED:

@@ -83,10 +83,10 @@ class Goal(Model):
 
     def check(self, path: str, couplings: Sequence[str]) -> None:
         """Raise `StudyError` unless one quantity is given, with a coupling of the study where it is of a limit."""
-        asked = [name for name in QUANTITIES if getattr(self, name) is not None]
-        if len(asked) != 1:
-            raise StudyError(f"{path}: exactly one of {', '.join(QUANTITIES)}, got {' and '.join(asked) or 'none'}")
-        if asked[0] == "significance":
+        present = [name for name in QUANTITIES if getattr(self, name) is not None]
+        if len(present) != 1:
+            raise StudyError(f"{path}: exactly one of {', '.join(QUANTITIES)}, got {' and '.join(present) or 'none'}")
+        if present[0] == "significance":
             if self.coupling is not None:
                 raise StudyError(f"{path}.coupling: the significance of CEvNS is of no coupling; remove it")
         elif self.coupling is None:

@@ -59,5 +59,5 @@ class Intervals(Model):
     @property
     def levels(self) -> tuple[float, ...]:
         """All confidence levels, in the order of the file."""
-        given = self.confidence_level
-        return tuple(given) if isinstance(given, list) else (given,)
+        levels = self.confidence_level
+        return tuple(levels) if isinstance(levels, list) else (levels,)

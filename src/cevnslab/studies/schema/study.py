@@ -95,18 +95,20 @@ class StudyFile(Model):
     @property
     def coupling_names(self) -> list[str]:
         """The couplings as files name them."""
-        return [new if isinstance(new, str) else new.label or new.name for new in self.couplings]
+        return [
+            coupling if isinstance(coupling, str) else coupling.label or coupling.name for coupling in self.couplings
+        ]
 
     def scanned_couplings(self, key: str) -> list[str]:
         """The couplings whose limits a key can change: a mediator's key its own alone, unless it is minimised over."""
         names = self.coupling_names
-        own = [name for name in names if key.startswith(f"couplings.{name}.") and name not in self.profile]
-        return own or names
+        named = [name for name in names if key.startswith(f"couplings.{name}.") and name not in self.profile]
+        return named or names
 
     def scanned_detectors(self, key: str) -> list[str]:
         """The detectors and combinations whose limits a key can change: a detector's key its own."""
         names = [spec.name for spec in self.detectors]
         # One name may begin another: the longest is meant.
-        own = sorted((name for name in names if key.startswith(f"detectors.{name}.")), key=len)[-1:]
-        changed = own or names
+        named = sorted((name for name in names if key.startswith(f"detectors.{name}.")), key=len)[-1:]
+        changed = named or names
         return [*changed, *(each.name for each in self.combinations if set(changed) & set(each.detectors))]

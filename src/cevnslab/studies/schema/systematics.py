@@ -52,7 +52,7 @@ def check_systematics(
     backgrounds: Mapping[str, Sequence[str]],
 ) -> None:
     """Raise `StudyError` for names that are not there, given the channels and background names of every detector."""
-    moved: dict[str, set[tuple[str, str]]] = {}
+    changed: dict[str, set[tuple[str, str]]] = {}
     for number, systematic in enumerate(systematics, start=1):
         path = f"systematics.{systematic.name}"
         chosen = systematic.detectors if systematic.detectors is not None else list(backgrounds)
@@ -85,10 +85,10 @@ def check_systematics(
             if systematic.detectors is not None and not acting:
                 raise StudyError(f"{path}.detectors: {detector} has no {' or '.join(systematic.targets)}")
             pairs = {(detector, sample) for sample in acting}
-            twice = sorted(pairs & moved.setdefault(systematic.name, set()))
+            twice = sorted(pairs & changed.setdefault(systematic.name, set()))
             if twice:
                 raise StudyError(f"{path}: two systematics of this name act on {twice[0][1]} of {twice[0][0]}")
-            moved[systematic.name] |= pairs
+            changed[systematic.name] |= pairs
 
 
 def check_priors(priors: Mapping[str, Prior], couplings: Sequence[str]) -> None:
