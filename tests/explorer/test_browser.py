@@ -49,7 +49,7 @@ FLAGS = (
 )
 PATIENCE = 30.0
 """Seconds until a page must have done what it was asked to: machines that test are busy."""
-EVIL = "<img src=x onerror=document.title=String(6*7)>"
+EVIL = '<img src="x" onerror="document.title=String(6*7)">'
 STUDY = {
     "name": "two",
     "title": f"Two {EVIL}",

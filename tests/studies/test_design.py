@@ -17,6 +17,7 @@ from cevnslab.studies import design
 from cevnslab.studies.levers import levers
 from cevnslab.studies.maps import joined, limit_map, strips
 from cevnslab.studies.scans import vary
+from cevnslab.studies.variation import Variations
 
 BASE = {
     "name": "goals",
@@ -346,3 +347,36 @@ def test_a_folder_to_which_nothing_came_does_not_stay(command, write_study, tmp_
     assert ran.status == 1
     assert "No space left on device" in ran.err
     assert not list((tmp_path / "out").iterdir())
+
+
+SIDES = {
+    "x": {"key": "detectors.ess-ge.threshold_kev", "from": 0.3, "to": 0.9, "points": 3},
+    "y": {"key": "exposure_years", "from": 1, "to": 3, "points": 2},
+}
+PLANE = {"name": "plane", "detector": "ess-ge", "coupling": "q_ee", **SIDES}
+LEVELS = {"key": "intervals.confidence_level", "from": 0.7, "to": 0.9, "points": 3}
+SIMULATED = {"method": "feldman-cousins", "toys": 1000}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"maps": [{**PLANE, "x": LEVELS}]}, "maps.plane: a map has one level"),
+        ({"maps": [PLANE], "intervals": SIMULATED}, "maps: .*delta-chi2"),
+        ({"design": [question("mass_kg", 1, 9, upper=3e-9)], "intervals": SIMULATED}, "design: .*delta-chi2"),
+    ],
+    ids=["a map of levels", "maps with feldman-cousins", "goals with feldman-cousins"],
+)
+def test_what_plans_do_not_do_is_refused(change, message):
+    with pytest.raises(StudyError, match=message):
+        study(**change)
+
+
+def test_goals_keep_to_the_minimum_of_the_study():
+    """The connected interval of a study is what its goals are about, too."""
+    connected = study(detectors=[{"preset": "ess-ge", "threshold_kev": 0.09}], intervals={"minimum": "connected"})
+    analysis = Variations(connected).at({})[1]["ess-ge"]
+    outermost = design.quantities(analysis, "q_ee", connected.file.intervals)["outermost"]
+    assert outermost == pytest.approx(connected.run().limit("ess-ge", "q_ee").segments[-1][1], rel=1e-9)
+    everywhere = design.quantities(analysis, "q_ee", study().file.intervals)["outermost"]
+    assert everywhere > 2 * outermost

@@ -163,8 +163,9 @@ class Exploration:
 
     @property
     def statistic(self) -> str:
-        """That of the study."""
-        return self.study.file.statistic or "least-squares"
+        """That of the study, or what its detectors have by themselves."""
+        own = dict.fromkeys(analysis.statistic_name for analysis in self.analyses.values())
+        return self.study.file.statistic or (next(iter(own)) if len(own) == 1 else "least-squares")
 
     @property
     def known_couplings(self) -> list[str]:
@@ -279,9 +280,11 @@ class Exploration:
         return marks
 
     def _quantity(self, limit: results.Limit, goal: Goal) -> float:
-        low, high = self._sm_piece(limit)
         if goal.quantity == "outermost":
             return limit.segments[-1][1]
+        low, high = self._sm_piece(limit)
+        if not low <= (self.info(limit.coupling).standard_model or 0.0) <= high:
+            return math.nan  # as `design` says it: no piece holds the Standard Model
         return {"upper": high, "lower": low, "width": high - low}[goal.quantity]
 
     def _sm_piece(self, limit: results.Limit) -> tuple[float, float]:
@@ -312,9 +315,9 @@ class Exploration:
         return yaml.safe_dump(self.content(), sort_keys=False, allow_unicode=True, width=100)
 
     def archive(self) -> bytes:
-        """A zip of tables and figures of the study as it stands, without its scans, maps and goals."""
+        """A zip of tables and figures of the study as it stands, without its scans, maps, goals and bands."""
         content = self.content()
-        for key in ("scans", "maps", "design"):
+        for key in ("scans", "maps", "design", "bands"):
             content.pop(key, None)
         content.pop("figures", None)
         study = study_from_dict(content, where=self.study.where, base=self.study.base, data=self.study.data)

@@ -109,6 +109,18 @@ class KeyControl:
         return self.number, self.position
 
 
+def literal(text: str) -> str:
+    """Text that a pane of Markdown shows letter by letter: neither HTML nor markup of its own.
+
+    >>> literal("<b>*q_ee*</b>")
+    '&#60;b&#62;&#42;q&#95;ee&#42;&#60;/b&#62;'
+    """
+    return "".join(f"&#{ord(letter)};" if letter in _MARKUP else letter for letter in text)
+
+
+_MARKUP = frozenset("&<>\"'`*_[]()#|~\\!$")
+
+
 class Explorer:
     """The page of one visitor."""
 
@@ -159,7 +171,7 @@ class Explorer:
         }
         for name, place in places.items():
             place.css_classes = [*place.css_classes, name]
-        self.title.object = study.file.title or study.name
+        self.title.object = literal(study.file.title or study.name)
         self.body[:] = [self.title, self.message, *places.values()]
         self.say(exploration.remark, "info")
         self._drawn(at_rest=False)
@@ -293,7 +305,7 @@ class Explorer:
 
     def say(self, text: str, severity: str = "error") -> None:
         """A message above the figures; an empty text takes it away."""
-        self.message.param.update(object=text, severity=severity, visible=bool(text))
+        self.message.param.update(object=literal(text), severity=severity, visible=bool(text))
 
     def _choose(self, change: Callable[[Exploration], None]) -> None:
         try:

@@ -32,6 +32,10 @@ MOST = {
     "values": 100,
     "design": 8,
     "maps": 4,
+    "profiles": 12,
+    "contours": 12,
+    "cross_sections": 12,
+    "confidence_level": 5,
 }
 """Entries of lists."""
 MOST_BINS = 3000

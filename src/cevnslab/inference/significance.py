@@ -127,8 +127,8 @@ def significance(
     # Without a prior of its own a normalisation of the signal may be pulled in the strength's place: it is not.
     value = 1 + alone.parameter(STRENGTH).value
     lowest = min(best.chi2, alone.chi2)
-    discovery = math.sqrt(max(chi2_at(free, 0.0) - lowest, 0.0)) if value > 0 else 0.0
-    departure = max(chi2_at(free, 1.0) - lowest, 0.0)
+    discovery = math.sqrt(max(chi2_at(free, 0.0, best) - lowest, 0.0)) if value > 0 else 0.0
+    departure = max(chi2_at(free, 1.0, best) - lowest, 0.0)
     return Significance(
         strength=value,
         error=strength.error,

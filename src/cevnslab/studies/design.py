@@ -22,6 +22,7 @@ from cevnslab.inference.significance import signal_normalisations, significance
 from cevnslab.studies.analysis import Analysis
 from cevnslab.studies.scans import present_value
 from cevnslab.studies.schema.planning import DesignQuestion, Goal
+from cevnslab.studies.schema.statistics import Intervals
 from cevnslab.studies.study import Study
 from cevnslab.studies.variation import Variations
 
@@ -49,18 +50,18 @@ class Solution:
     curve: results.GoalCurve
 
 
-def quantity(analysis: Analysis, goal: Goal, confidence_level: float) -> float:
+def quantity(analysis: Analysis, goal: Goal, intervals: Intervals) -> float:
     """The quantity of a goal: an end or the width of a limit, the significance of CEvNS; nan where it is not there."""
     if goal.quantity == "significance":
         return significance(analysis.likelihood, signal_normalisations(analysis.likelihood)).discovery
     assert goal.coupling is not None
-    return quantities(analysis, goal.coupling, confidence_level)[goal.quantity]
+    return quantities(analysis, goal.coupling, intervals)[goal.quantity]
 
 
-def quantities(analysis: Analysis, coupling: str, confidence_level: float) -> dict[str, float]:
-    """Every quantity of the limit on one coupling, by name; nan where it is not there."""
+def quantities(analysis: Analysis, coupling: str, intervals: Intervals) -> dict[str, float]:
+    """Every quantity of the limit on one coupling at the study's first level, by name; nan where it is not there."""
     chi2 = analysis.chi2(coupling)
-    limit = interval(chi2, confidence_level)
+    limit = interval(chi2, intervals.levels[0], intervals.minimum)
     piece, last = limit.piece_with(chi2.axes[0].standard_model), limit.pieces[-1]
     low, high = (math.nan, math.nan) if piece is None else (piece.low, piece.high)
     return {"upper": float(high), "lower": float(low), "width": float(high - low), "outermost": float(last.high)}
@@ -78,7 +79,7 @@ class Excess:
         """At a value of the key; nan where the study does not allow it."""
         try:
             varied, analyses = self._variations.at({self.question.key: value})
-            return quantity(analyses[self.question.detector], self.question.goal, varied.file.intervals.levels[0])
+            return quantity(analyses[self.question.detector], self.question.goal, varied.file.intervals)
         except CevnslabError as fault:
             self.refusal = self.refusal or fault
             return math.nan

@@ -93,7 +93,7 @@ class _Table:
         return [coupling.name for coupling in self.study.couplings]
 
     def _limit(self, analysis: Analysis, coupling: str) -> dict[str, float]:
-        return quantities(analysis, coupling, self.study.file.intervals.levels[0])
+        return quantities(analysis, coupling, self.study.file.intervals)
 
     def _concerned(self, key: str) -> list[str]:
         """The detectors and combinations that a key can change."""

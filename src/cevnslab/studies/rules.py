@@ -168,8 +168,14 @@ def _check_intervals(file: StudyFile) -> None:
     levels = file.intervals.levels
     if len(set(levels)) < len(levels):
         raise StudyError("intervals.confidence_level: a level is given twice")
-    if file.bands is not None and file.intervals.method == "feldman-cousins":
-        raise StudyError("bands: expected limits are those of delta-chi2; feldman-cousins has none yet")
+    if file.intervals.method == "feldman-cousins":
+        for key, what in (("bands", "expected limits"), ("design", "goals"), ("maps", "maps")):
+            if getattr(file, key):
+                raise StudyError(f"{key}: {what} are those of delta-chi2; feldman-cousins has none yet")
+    for plane in file.maps:
+        for side in (plane.x, plane.y):
+            if side.key.startswith("intervals."):
+                raise StudyError(f"maps.{plane.name}: a map has one level and one minimum; use `scans` for {side.key}")
     if file.intervals.method == "delta-chi2":
         for key in ("toys", "seed", "ensemble"):
             if getattr(file.intervals, key) is not None:
