@@ -380,3 +380,16 @@ def test_goals_keep_to_the_minimum_of_the_study():
     assert outermost == pytest.approx(connected.run().limit("ess-ge", "q_ee").segments[-1][1], rel=1e-9)
     everywhere = design.quantities(analysis, "q_ee", study().file.intervals)["outermost"]
     assert everywhere > 2 * outermost
+
+
+def test_levers_know_named_backgrounds_and_lists_of_levels():
+    named = {
+        "preset": "ess-ge",
+        "background_ckkd": None,
+        "backgrounds": [{"name": "beam", "ckkd": 3, "uncertainty": 0.2}],
+    }
+    levels = {"confidence_level": [0.9, 0.68]}
+    rows = levers(study(detectors=[named], uncertainties={"signal": 0.1}, intervals=levels))
+    (beam,) = [row for row in rows if row.key.endswith("backgrounds.beam.ckkd") and row.quantity == "upper"]
+    assert 0.3 < beam.elasticity < 0.45
+    assert any(row.key == "intervals.confidence_level" and row.elasticity is None and row.reason for row in rows)

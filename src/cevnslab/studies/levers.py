@@ -56,6 +56,12 @@ def _numbers(path: str, value: Any) -> Iterator[tuple[str, float | int]]:
     elif isinstance(value, Mapping):
         for key, inner in value.items():
             yield from _numbers(f"{path}.{key}", inner)
+    elif isinstance(value, list):
+        if value and path.rpartition(".")[2] in NOT_A_LEVER:
+            yield path, value[0]
+        for entry in value:
+            if isinstance(entry, Mapping) and "name" in entry:  # such as backgrounds; edges and counts are no levers
+                yield from _numbers(f"{path}.{entry['name']}", entry)
 
 
 def levers(study: Study) -> tuple[results.Lever, ...]:
