@@ -185,6 +185,32 @@ def test_the_module_is_imported_late():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+CLIENT = """
+import re, socket, subprocess, sys
+from bokeh.client import pull_session
+from cevnslab.explorer.page import toolkit
+toolkit()
+import panel.models.ace, panel.models.esm
+known = socket.getaddrinfo
+socket.getaddrinfo = lambda host, *a, **k: known("127.0.0.1" if host == "evil.example" else host, *a, **k)
+command = [sys.executable, "-m", "cevnslab", "explore", "--no-browser"]
+with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
+    try:
+        url = re.search(r"http://127\\.0\\.0\\.1:\\d+/", server.stdout.readline())[0]
+        for host in ("127.0.0.1", "evil.example"):
+            session = pull_session(url=url.replace("127.0.0.1", host))
+            print(host, "ess-ge" in str(session.document.to_json()))
+            session.close()
+    finally:
+        server.terminate()
+"""
+
+
+def test_a_name_of_somebody_else_that_leads_here_gets_no_study():
+    ran = subprocess.run([sys.executable, "-c", CLIENT], capture_output=True, text=True, timeout=120, check=False)
+    assert ran.stdout.split() == ["127.0.0.1", "True", "evil.example", "False"], ran.stderr
+
+
 def test_a_token_is_asked_for_and_opens(tmp_path):
     token = "correct-horse-battery"
     command = [sys.executable, "-m", "cevnslab", "explore", "--no-browser", "--token", token]

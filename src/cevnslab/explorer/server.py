@@ -10,6 +10,7 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 from cevnslab.errors import CevnslabError, StudyError
 from cevnslab.explorer.exploration import Exploration
@@ -37,6 +38,17 @@ def is_loopback(address: str) -> bool:
     with suppress(ValueError):
         return ipaddress.ip_address(address).is_loopback
     return False
+
+
+def is_called_here(host: str) -> bool:
+    """Whether a browser that names this host in its request meant this machine.
+
+    A name of somebody else's that leads here (DNS rebinding) would let their page read the study.
+
+    >>> is_called_here("127.0.0.1:5006"), is_called_here("[::1]:5006"), is_called_here("evil.example:5006")
+    (True, True, False)
+    """
+    return is_loopback(urlsplit(f"//{host}").hostname or "")
 
 
 def access(address: str, token: str | None) -> dict[str, Any]:
@@ -109,9 +121,15 @@ def serve(
     panel, _ = toolkit()
     secured = access(address, token)
     Exploration(study)  # whatever is wrong with the study is said here, not in the browser
+
+    def page() -> Any:
+        if token is None and not is_called_here(panel.state.headers.get("Host", "")):
+            return panel.pane.Markdown("This page answers under the address of this machine alone.")
+        return Explorer(study).page()
+
     try:
         server = panel.serve(
-            {"/": lambda: Explorer(study).page()},
+            {"/": page},
             address=address,
             port=port,
             show=False,
