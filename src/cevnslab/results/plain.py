@@ -40,6 +40,8 @@ def from_plain(kind: type[T], content: Plain) -> T:
 
 def _read(kind: type, content: Plain, path: str) -> object:
     origin, parameters = typing.get_origin(kind), typing.get_args(kind)
+    if (alias := getattr(origin or kind, "__value__", None)) is not None:
+        return _read(alias, content, path)  # numpy's NDArray, where it is an alias of the `type` statement
     if origin is typing.Annotated:
         return _read(parameters[0], content, path)
     if origin in (typing.Union, types.UnionType):
