@@ -164,8 +164,8 @@ class Exploration:
     @property
     def statistic(self) -> str:
         """That of the study, or what its detectors have by themselves."""
-        own = dict.fromkeys(analysis.statistic_name for analysis in self.analyses.values())
-        return self.study.file.statistic or (next(iter(own)) if len(own) == 1 else "least-squares")
+        names = dict.fromkeys(analysis.statistic_name for analysis in self.analyses.values())
+        return self.study.file.statistic or (next(iter(names)) if len(names) == 1 else "least-squares")
 
     @property
     def known_couplings(self) -> list[str]:

@@ -205,10 +205,10 @@ class Chi2:
         for _ in range(min(len(self.hidden), 2)):
             rows, values = self._starts.at(points, *bases)
             known.append((rows, self._descended(points[rows], values, None, max(LOOSE, tolerance))))
-            all_rows, found = np.concatenate([rows for rows, _ in known]), joined([sample for _, sample in known])
-            chosen = _lowest(all_rows, found, CONTENDERS)
-            bases = all_rows[chosen], found.state[chosen][:, : len(self.hidden)]
-        rows, contenders = all_rows[chosen], found.rows(chosen)
+            all_rows, merged = np.concatenate([rows for rows, _ in known]), joined([sample for _, sample in known])
+            chosen = _lowest(all_rows, merged, CONTENDERS)
+            bases = all_rows[chosen], merged.state[chosen][:, : len(self.hidden)]
+        rows, contenders = all_rows[chosen], merged.rows(chosen)
         if tolerance < LOOSE:
             last = self._descended(
                 points[rows],

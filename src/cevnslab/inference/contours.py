@@ -292,8 +292,8 @@ def _beside(function: Function, point: FloatArray, span: FloatArray, level: floa
     )
     base = np.zeros((1, 2))
     base[0, held] = bounds[held, end]
-    found = crossings(sampled(function, column, base, np.unique(grid)), level)
-    return (base[found.line] + np.eye(2)[column] * found.at[:, None], found.sample) if len(found.at) else None
+    edge = crossings(sampled(function, column, base, np.unique(grid)), level)
+    return (base[edge.line] + np.eye(2)[column] * edge.at[:, None], edge.sample) if len(edge.at) else None
 
 
 def _on_bounds(function: Function, level: float) -> list[tuple[FloatArray, Sample]]:

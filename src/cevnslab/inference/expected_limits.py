@@ -82,9 +82,12 @@ def task_of(
 
     Parameters
     ----------
-    stream : declared words that random numbers belong to, such as the detector's name.
-    truth : value of the coupling that toys are drawn at, in its plain unit; the Standard Model's unless given.
-    hidden : couplings that are minimised over.
+    stream
+        Declared words that random numbers belong to, such as the detector's name.
+    truth
+        Value of the coupling that toys are drawn at, in its plain unit; the Standard Model's unless given.
+    hidden
+        Couplings that are minimised over.
 
     Raises `StatisticsError` for too few toys.
 

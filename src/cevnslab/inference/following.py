@@ -101,10 +101,10 @@ def _tangent(gradient: FloatArray) -> FloatArray:
 def sides(frame: Frame, at: FloatArray) -> IntArray:
     """The side of the box on which points lie: 0 bottom, 1 right, 2 top, 3 left; -1 inside."""
     low, high = frame.box
-    found = np.full(len(at), -1)
+    number = np.full(len(at), -1)
     for side, (column, bound) in enumerate(((1, low[1]), (0, high[0]), (1, high[1]), (0, low[0]))):
-        found[np.abs(at[:, column] - bound) < 1e-12 * (1 + abs(bound))] = side
-    return found
+        number[np.abs(at[:, column] - bound) < 1e-12 * (1 + abs(bound))] = side
+    return number
 
 
 OUTWARDS = np.array([[0.0, -1.0], [1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]])
@@ -242,9 +242,9 @@ def _passed(
     near = np.linalg.norm(seeds.at[None, :, :] - after[:, None, :], axis=2) < 0.5 * np.sqrt(squared)
     passed |= outside[:, None] & leaving[None, :] & near & alike
     # A front is at its own seed when it starts.
-    own = active[:, None] == np.arange(len(seeds.at))[None, :]
+    itself = active[:, None] == np.arange(len(seeds.at))[None, :]
     fresh = np.array([not walks.paths[place] for place in active])
-    passed &= ~(own & fresh[:, None])
+    passed &= ~(itself & fresh[:, None])
     first = np.where(passed, along, np.inf).argmin(axis=1)
     return np.where(passed.any(axis=1), first, -1)
 

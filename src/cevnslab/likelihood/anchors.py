@@ -119,7 +119,9 @@ class _Template:
         result = np.empty((len(vector), len(self.constant)))
         blocks, off = [vector[:, columns] for columns in self.columns[:-1]], vector[:, self.columns[-1]]
         for anchor in range(len(self.constant)):
-            weighted = sum(block[:, None, :] * own[anchor] for block, own in zip(blocks, self.blocks, strict=True))
+            weighted = sum(
+                block[:, None, :] * blocks_of[anchor] for block, blocks_of in zip(blocks, self.blocks, strict=True)
+            )
             slope = self.curvature.templates.summed(np.asarray(weighted))
             slope = slope + self.constant[anchor] + off * self.off[anchor]
             result[:, anchor] = self.curvature.gain(anchor, slope)
@@ -187,8 +189,8 @@ class _Expansion:
         nuisances = np.arange(pulls.shape[1])
         self.chi2 += np.sum(model.stiffness * pulls**2, axis=1)
         self.slope[:, nuisances] += model.stiffness * pulls
-        own = np.broadcast_to(-np.diag(model.stiffness), (len(pulls), len(nuisances), len(nuisances)))
-        self._add(-2 * model.stiffness * pulls, own, nuisances)
+        stiffness = np.broadcast_to(-np.diag(model.stiffness), (len(pulls), len(nuisances), len(nuisances)))
+        self._add(-2 * model.stiffness * pulls, stiffness, nuisances)
         # What the square of a coupling's centre adds no coupling changes.
         towards = model.coupling_stiffness * couplings
         self.chi2 += np.sum(towards * couplings, axis=1)

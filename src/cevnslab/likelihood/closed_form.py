@@ -137,6 +137,6 @@ def profiled_gram(counts: FloatArray, data: FloatArray, backgrounds: FloatArray,
     gram = (vectors * weight) @ vectors.T
     if len(backgrounds):
         cross = (vectors * weight) @ backgrounds.T
-        own = (backgrounds * weight) @ backgrounds.T
-        gram -= cross @ np.linalg.solve(own + np.eye(len(own)), cross.T)
+        products = (backgrounds * weight) @ backgrounds.T
+        gram -= cross @ np.linalg.solve(products + np.eye(len(products)), cross.T)
     return np.asarray(gram)

@@ -105,10 +105,10 @@ class Linearised:
         stiffness = np.zeros(slopes.shape[1])
         stiffness[: len(self.stiffness)] = self.stiffness
         curvature = slopes @ slopes.transpose(0, 2, 1)
-        own = np.einsum("npp->np", curvature).copy()
+        diagonal = np.einsum("npp->np", curvature).copy()
         places = np.arange(len(stiffness))
         # A parameter that acts nowhere gets a stiffness that nothing depends on.
-        curvature[:, places, places] += stiffness + SOFTEST * own + (own + stiffness <= 0)
+        curvature[:, places, places] += stiffness + SOFTEST * diagonal + (diagonal + stiffness <= 0)
         towards = (slopes @ excess[:, :, None])[:, :, 0]
         pulls = -np.linalg.solve(curvature, towards[:, :, None])[:, :, 0]
         return np.maximum(total + np.einsum("np,np->n", towards, pulls), 0.0), np.asarray(pulls)
@@ -141,8 +141,8 @@ def _products(model: Model, number: int, couplings: FloatArray, pulls: FloatArra
     templates = expectation.templates
     if tau is not None and templates is not None:
         here = state.counted[number]
-        own = dataset_slopes(model, number, here, tau, point, ())[0]
-        curvature = elimination(model, here, own, np.zeros_like(expected), weight, tau, data.off[number]).curvature
+        alone = dataset_slopes(model, number, here, tau, point, ())[0]
+        curvature = elimination(model, here, alone, np.zeros_like(expected), weight, tau, data.off[number]).curvature
         assert here.per_bin is not None
         cross = templates.summed(flat[:, None, :] * (weight[:, None, :] * here.per_bin)[0])
         gram -= curvature.solved(cross[None])[0] @ cross.T

@@ -195,7 +195,8 @@ def best_taus(
 
     Parameters
     ----------
-    unit : what one unit of tau adds, shape (points, templates, bins); else as in `best_tau`.
+    unit
+        What one unit of tau adds, shape (points, templates, bins); else as in `best_tau`.
 
     Raises `StatisticsError` where taking turns does not end.
 

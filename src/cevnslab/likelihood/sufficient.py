@@ -115,15 +115,15 @@ def _in_a_row(likelihood: Likelihood, signal: str | None) -> Normalisations:
         counts = np.zeros((len(likelihood.polynomial.monomials), size))
         constant, backgrounds = np.zeros(size), np.zeros((len(names), size))
         for sample in dataset.samples:
-            own = nominal_counts(likelihood, dataset, sample, rows[start])
+            nominal = nominal_counts(likelihood, dataset, sample, rows[start])
             start += 1
             moving = [parameter.name for parameter in sample.parameters if not parameter.fixed]
             if sample.polynomial.variables or (moving and moving[0] == signal):
-                counts += own
+                counts += nominal
                 continue
-            constant += own[0]
+            constant += nominal[0]
             if moving:
-                backgrounds[names.index(moving[0])] += own[0] * widths[moving[0]]
+                backgrounds[names.index(moving[0])] += nominal[0] * widths[moving[0]]
         parts.append((counts, constant, backgrounds))
     stacked = [np.concatenate(each, axis=-1) for each in zip(*parts, strict=True)]
     return Normalisations(likelihood, signal, stacked[0], stacked[1], names, stacked[2])

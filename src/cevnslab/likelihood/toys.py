@@ -217,8 +217,8 @@ def as_data(likelihood: Likelihood, toys: Observation, toy: int) -> Likelihood:
                 samples.append(replace(sample, modifiers=modifiers))
             else:
                 samples.append(sample)
-        own = dataset.statistic == "least-squares" and dataset.variance is None and counts.variance is not None
-        variance = counts.variance[0][0] if own and counts.variance is not None else dataset.variance
+        fluctuates = dataset.statistic == "least-squares" and dataset.variance is None and counts.variance is not None
+        variance = counts.variance[0][0] if fluctuates and counts.variance is not None else dataset.variance
         datasets.append(replace(dataset, samples=tuple(samples), observed=counts.observed[0], variance=variance))
     priors = dict(likelihood.priors)
     if mine.coupling_centres is not None:

@@ -42,7 +42,7 @@ class ArchiveTable:
 
 def archive_tables(result: Result) -> list[ArchiveTable]:
     """All tables of a result, in the order of their descriptions; one without rows is left out."""
-    return [made for table in TABLES.values() for made in _of_table(table, result)]
+    return [entry for table in TABLES.values() for entry in _of_table(table, result)]
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,8 @@ def _of_table(table: Table, result: Result) -> Iterator[ArchiveTable]:
     if table.archive is None:
         return
     records = table.archive.records(result.held(table))
-    rows = [made for record in records if (made := _Rows.of(record, table.columns(records))).values]
-    order = list(dict.fromkeys(made.group for made in rows))
+    rows = [rows_of for record in records if (rows_of := _Rows.of(record, table.columns(records))).values]
+    order = list(dict.fromkeys(rows_of.group for rows_of in rows))
     groups = [list(group) for _, group in groupby(sorted(rows, key=lambda r: order.index(r.group)), lambda r: r.group)]
     names = [_filled(table.archive.name, group[0].record) for group in groups]
     for group, name in zip(groups, names, strict=True):

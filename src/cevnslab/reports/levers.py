@@ -61,11 +61,11 @@ def _grid(title: str, levers: Sequence[Lever], size: Callable[[Lever], float | N
     for lever in levers:
         by_row.setdefault((lever.detector, lever.coupling, lever.key), {})[lever.quantity] = lever
     rows = []
-    for (detector, coupling, key), found in by_row.items():
-        numbers = [size(found[quantity]) if quantity in found else None for quantity in QUANTITIES]
+    for (detector, coupling, key), rows_of in by_row.items():
+        numbers = [size(rows_of[quantity]) if quantity in rows_of else None for quantity in QUANTITIES]
         largest = max((abs(number) for number in numbers if number is not None), default=0.0)
         texts = ["" if number is None else form.format(number) for number in numbers]
-        rows.append((detector, coupling, -largest, key, texts, next(iter(found.values())).reason))
+        rows.append((detector, coupling, -largest, key, texts, next(iter(rows_of.values())).reason))
     rows.sort(key=lambda row: row[:4])
     body = tuple((row[0], row[1], row[3], *row[4], row[5]) for row in rows)
     columns = ("detector", "coupling", "key", *QUANTITIES, "remark")

@@ -116,9 +116,9 @@ def fit_grid(result: Result) -> Grid:
     rows = []
     for parameter in result.fit:
         theirs = published.rows.get((parameter.detector, parameter.parameter))
-        shown = "" if theirs is None else measured_text(theirs.value, theirs.error)
+        theirs_text = "" if theirs is None else measured_text(theirs.value, theirs.error)
         ours = measured_text(parameter.value, parameter.error)
-        rows.append((parameter.detector, parameter.parameter, ours, *([shown] if published.rows else [])))
+        rows.append((parameter.detector, parameter.parameter, ours, *([theirs_text] if published.rows else [])))
     notes = [
         "Normalisation of CEvNS free, backgrounds constrained, shapes nominal; p_value from 1000 pseudo-experiments.",
     ]

@@ -77,12 +77,12 @@ def bin_edges(spec: schema.Detector, quenching: Quenching | None = None) -> Floa
         for key in ("bin_edges_kev", "threshold_kev", "maximum_kev"):
             if getattr(spec, key) is not None:
                 raise StudyError(f"{path}.{key}: give energies either in keV or in keVee, not both")
-    given, low, high = getattr(spec, edges_key), getattr(spec, low_key), getattr(spec, high_key)
-    if given is not None:
+    explicit, low, high = getattr(spec, edges_key), getattr(spec, low_key), getattr(spec, high_key)
+    if explicit is not None:
         surplus = [key for key in (low_key, high_key, "bins") if getattr(spec, key) is not None]
         if surplus:
             raise StudyError(f"{path}.{surplus[0]}: give either {edges_key} or {low_key}, {high_key} and bins")
-        edges = np.array(given)
+        edges = np.array(explicit)
         if not np.all(np.diff(edges) > 0):
             where = int(np.flatnonzero(np.diff(edges) <= 0)[0])
             raise StudyError(f"{path}.{edges_key}: edges must rise, got {edges[where]:g} then {edges[where + 1]:g}")

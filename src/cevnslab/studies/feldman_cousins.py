@@ -158,10 +158,10 @@ class _Plan:
 
 
 def intervals(
-    made: Sequence[tuple[Analysis, results.Limit]], options: Options, store: Path | None, mapper: Mapper
+    intervals: Sequence[tuple[Analysis, results.Limit]], options: Options, store: Path | None, mapper: Mapper
 ) -> tuple[list[results.Limit], list[results.CriticalValues]]:
     """Feldman-Cousins intervals in the place of delta chi^2 limits, and the critical values they come from."""
-    plans = [_plan(analysis, limit, options) for analysis, limit in made]
+    plans = [_plan(analysis, limit, options) for analysis, limit in intervals]
     tasks = [task for plan in plans for task in plan.tasks]
     simulated = iter(delta_chi2(tasks, store, mapper, "critical values"))
     limits, values = [], []

@@ -168,14 +168,14 @@ class _Table:
                     yield results.Lever(key, name, coupling, quantity, elasticity, text)
 
     def _changed(
-        self, key: str, made: dict[str, Analysis] | CevnslabError, reason: str, names: Iterable[str] | None = None
+        self, key: str, analyses: dict[str, Analysis] | CevnslabError, reason: str, names: Iterable[str] | None = None
     ) -> Iterator[results.Lever]:
         """The relative changes of every quantity in other circumstances."""
-        if isinstance(made, CevnslabError):
+        if isinstance(analyses, CevnslabError):
             return
         for name in names or self._concerned(key):
             for coupling in self.couplings:
-                before, after = self.limits[name, coupling], self._limit(made[name], coupling)
+                before, after = self.limits[name, coupling], self._limit(analyses[name], coupling)
                 for quantity in OF_A_LIMIT:
                     change = after[quantity] / before[quantity] - 1 if before[quantity] else math.nan
                     if math.isfinite(change):

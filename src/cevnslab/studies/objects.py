@@ -75,17 +75,17 @@ def detector_keys(
     return {key: value for key, value in keys.items() if value is not None}
 
 
-def _target_keys(of: Target, convention: Any, path: str) -> dict[str, Any]:
+def _target_keys(nuclei: Target, convention: Any, path: str) -> dict[str, Any]:
     """The formula, with radii where they are not those that it has by itself."""
-    if target(of.formula, convention=convention) == of:
-        return {"target": of.formula}
+    if target(nuclei.formula, convention=convention) == nuclei:
+        return {"target": nuclei.formula}
     radii = {
-        "rms_radius_fm": {c.nucleus.symbol: c.nucleus.rms_radius_fm for c in of.constituents},
-        "neutron_radius_fm": {c.nucleus.symbol: c.nucleus.neutron_radius_fm for c in of.constituents},
+        "rms_radius_fm": {c.nucleus.symbol: c.nucleus.rms_radius_fm for c in nuclei.constituents},
+        "neutron_radius_fm": {c.nucleus.symbol: c.nucleus.neutron_radius_fm for c in nuclei.constituents},
     }
-    if target(of.formula, convention=convention, **radii) != of:  # type: ignore[arg-type]
-        raise StudyError(f"{path}.target: its nuclei are not those of {of.formula} with nuclei: {convention}")
-    return {"target": of.formula, **radii}
+    if target(nuclei.formula, convention=convention, **radii) != nuclei:  # type: ignore[arg-type]
+        raise StudyError(f"{path}.target: its nuclei are not those of {nuclei.formula} with nuclei: {convention}")
+    return {"target": nuclei.formula, **radii}
 
 
 def _quenching(detector: Detector, path: str) -> Any:

@@ -179,8 +179,8 @@ def _acts_on(key: str, setup: AnySetup, study: Study) -> bool:
     """Whether a key of the study, or of a detector, says something of a setup."""
     if key.startswith("detectors."):
         return key.startswith(f"detectors.{setup.name}.")
-    own = next(spec for spec in study.file.detectors if spec.name == setup.name)
-    return getattr(own, key.partition(".")[0], None) is None
+    detector = next(spec for spec in study.file.detectors if spec.name == setup.name)
+    return getattr(detector, key.partition(".")[0], None) is None
 
 
 def _kg_days(setup: DetectorSetup) -> float:
