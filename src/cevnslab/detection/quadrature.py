@@ -55,6 +55,8 @@ def recoil_nodes(
 ) -> RecoilNodes:
     """Nodes between two recoil energies.
 
+    Raises `PhysicsError` where more than `MOST_NODES` are needed.
+
     Parameters
     ----------
     variable
@@ -65,8 +67,6 @@ def recoil_nodes(
         Recoil energies in keV at which the integrand is not smooth.
     steps
         Lights near which the windows vary, rising; None: they vary everywhere.
-
-    Raises `PhysicsError` where more than `MOST_NODES` are needed.
 
     """
     splits = {kink for kink in kinks if low_kev < kink < high_kev}

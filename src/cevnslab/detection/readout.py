@@ -139,15 +139,15 @@ def fold_channel(
 ) -> dict[Monomial, FloatArray]:
     """Counts of one channel in every bin, monomial by monomial, each group of flux components for itself.
 
+    Returns arrays of shape (groups, bins). Raises `PhysicsError` as `Readout.nodes`, or where a table of the efficiency
+    does not cover the energies needed.
+
     Parameters
     ----------
     groups
         Flux components, such as those that arrive together.
     luminosity
         Of a component with a yield of one (`luminosity_per_cm2`).
-
-    Returns arrays of shape (groups, bins). Raises `PhysicsError` as `Readout.nodes`, or where a table of the efficiency
-    does not cover the energies needed.
 
     """
 

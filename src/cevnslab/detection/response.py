@@ -198,6 +198,9 @@ def response(
 
     A channel whose recoils do not reach the bins counts nothing there.
 
+    Raises `PhysicsError` where no recoil of any channel reaches the bins, a table does not cover the energies needed,
+    a channel is not one of the two, or counts overflow.
+
     Parameters
     ----------
     couplings
@@ -210,9 +213,6 @@ def response(
         A name of `cevnslab.form_factors.FORM_FACTORS`.
     radiative_corrections
         Corrected couplings on nuclei (`cevnslab.cross_sections.cevns`).
-
-    Raises `PhysicsError` where no recoil of any channel reaches the bins, a table does not cover the energies needed,
-    a channel is not one of the two, or counts overflow.
 
     """
     _check_kinds(source, detector)

@@ -171,14 +171,14 @@ def sampled(function: Function, column: int, base: FloatArray, grid: FloatArray)
 def resolved(lines: Lines, reach: Sequence[float], floor: float | None = None) -> Lines:
     """Lines with as many samples as are needed.
 
+    Raises `StatisticsError` where steps cannot be resolved.
+
     Parameters
     ----------
     reach
         The levels above the lowest chi^2 that will be asked for.
     floor
         The lowest chi^2, if it lies elsewhere: else the lowest on these lines.
-
-    Raises `StatisticsError` where steps cannot be resolved.
 
     """
     levels = np.asarray(reach, dtype=float)

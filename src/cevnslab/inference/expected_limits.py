@@ -80,6 +80,8 @@ def task_of(
 ) -> OuterEndsTask:
     """What must be simulated for the expected limits of one coupling.
 
+    Raises `StatisticsError` for too few toys.
+
     Parameters
     ----------
     stream
@@ -88,8 +90,6 @@ def task_of(
         Value of the coupling that toys are drawn at, in its plain unit; the Standard Model's unless given.
     hidden
         Couplings that are minimised over.
-
-    Raises `StatisticsError` for too few toys.
 
     """
     if toys < FEWEST_BAND_TOYS:

@@ -161,14 +161,14 @@ def fit(
     Each coupling is first scanned over all its decades on both sides, since there may be several minima; the lowest
     dips are followed together with the nuisances. Errors are those of the exact curvature at the minimum.
 
+    Raises `StatisticsError` for a coupling or parameter that the likelihood does not have.
+
     Parameters
     ----------
     fixed
         Nuisance parameters that stay at their centres.
     start
         Values of couplings near their best fit, which are then not scanned.
-
-    Raises `StatisticsError` for a coupling or parameter that the likelihood does not have.
 
     """
     known = [parameter.name for parameter in likelihood.parameters]

@@ -325,6 +325,8 @@ def minimise(
 ) -> Minimum:
     """Minimise over nuisances, and the couplings `hidden`, from one start per point.
 
+    Raises `StatisticsError` where points do not converge.
+
     Parameters
     ----------
     couplings
@@ -336,8 +338,6 @@ def minimise(
     tolerance
         Decrease of chi^2 below which a point is done; with a looser one than `TOLERANCE`, which says how high
         points lie, they are left where a few steps have brought them.
-
-    Raises `StatisticsError` where points do not converge.
 
     """
     low, high = model.walls

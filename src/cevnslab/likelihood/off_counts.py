@@ -193,12 +193,12 @@ def best_taus(
 ) -> FloatArray:
     """The best expectation of every group of every template, shape (points, groups).
 
+    Raises `StatisticsError` where taking turns does not end.
+
     Parameters
     ----------
     unit
         What one unit of tau adds, shape (points, templates, bins); else as in `best_tau`.
-
-    Raises `StatisticsError` where taking turns does not end.
 
     """
     if templates.single:

@@ -168,13 +168,13 @@ def _with_tau(expectation: Expectation, monomials: FloatArray, values: FloatArra
 def draw(likelihood: Likelihood, truth: Truth, toys: int, rng: np.random.Generator, ensemble: Ensemble) -> Observation:
     """Toys as observations of the likelihood, one a row.
 
+    Raises `StatisticsError` for a prior that lies outside its parameter's boundaries.
+
     Parameters
     ----------
     rng
         Gives a key; what belongs to a data set or a parameter follows from it and its name, in any company. Give each
         block of toys a generator of its own.
-
-    Raises `StatisticsError` for a prior that lies outside its parameter's boundaries.
 
     """
     nuisances = draw_nuisances(likelihood, truth, toys, rng, ensemble)

@@ -380,6 +380,8 @@ def cevns(
         g_p(nu_e, nu_mu, nu_tau) = 0.0382, 0.0300, 0.0256 and g_n = -0.5117 (arXiv:1303.5522) in place of Eq. (2);
         their g_p hold the charge radii of the Standard Model.
 
+    Examples
+    --------
     >>> f"{float(cevns(0.6, 10.0, 'Ge')):.9e}"
     '3.447293604e-40'
     >>> f"{float(cevns(0.6, 10.0, 'Ge', couplings={'q_ee': 5e-9})):.9e}"

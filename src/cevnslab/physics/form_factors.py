@@ -61,6 +61,8 @@ def helm(momentum_transfer_mev: ArrayLike, rms_radius_fm: float) -> FloatArray:
     rms_radius_fm
         R in fm, above sqrt(3) s = 1.559 fm (else `PhysicsError`).
 
+    Examples
+    --------
     >>> round(float(helm(10.0, 4.06)), 9)  # germanium
     0.992964188
 

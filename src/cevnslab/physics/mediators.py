@@ -210,6 +210,9 @@ SCALAR_SYMBOL = r"g_{\phi}"
 def light_vector(charges: str | None = None, mass_mev: float | None = None, label: str | None = None) -> Coupling:
     """A vector mediator of a given mass; the coupling g >= 0 is named by the label.
 
+    Raises `PhysicsError` for a parameter that is missing or out of its domain, `UnknownNameError` for charges that
+    are not known.
+
     Parameters
     ----------
     charges
@@ -221,9 +224,8 @@ def light_vector(charges: str | None = None, mass_mev: float | None = None, labe
     label
         What the study's files call it.
 
-    Raises `PhysicsError` for a parameter that is missing or out of its domain, `UnknownNameError` for charges that
-    are not known.
-
+    Examples
+    --------
     >>> light_vector("b-l", 10.0, "g10") == light_vector("b-l", 10, "g10")
     True
 

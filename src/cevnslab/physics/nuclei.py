@@ -123,6 +123,8 @@ def target(
         any other is one nucleus of its standard atomic weight with N = A - Z; ``"isotopes"``: the natural mixture,
         every isotope with its own mass.
 
+    Examples
+    --------
     >>> [(c.nucleus.symbol, c.nucleus.neutron_number) for c in target("CsI").constituents]
     [('Cs', 78), ('I', 74)]
     >>> round(target("Ge").constituents[0].nucleus.neutron_number, 2)

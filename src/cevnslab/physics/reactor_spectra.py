@@ -122,13 +122,15 @@ class MuellerSpectrum:
     there. Above 8 MeV lie 11 per cent of the CEvNS counts of a germanium detector with a threshold of 160 eVee:
     `huber_mueller` goes to 13 MeV.
 
+    Raises `UnknownNameError` for another isotope, `PhysicsError` for shares that are negative or do not sum to 1.
+
     Parameters
     ----------
     fission_fractions
         (isotope, share) pairs that sum to 1, isotopes of `FISSION_FITS`.
 
-    Raises `UnknownNameError` for another isotope, `PhysicsError` for shares that are negative or do not sum to 1.
-
+    Examples
+    --------
     >>> round(MuellerSpectrum((("U235", 1.0),)).antineutrinos_per_fission, 2)
     5.7
 

@@ -42,6 +42,8 @@ def mass_state_shares(energy_mev: ArrayLike, electron_density: float, oscillatio
     electron_density
         One effective density of the production region, in Avogadro's number per cm^3.
 
+    Examples
+    --------
     >>> mass_state_shares(10.0, 87.5).round(4).tolist()
     [0.0844, 0.8934, 0.0222]
 
@@ -70,6 +72,8 @@ def mass_state_shares_with_nsi(
     nsi
         Eps in flavour per electron, Hermitian: sum over quarks of `QUARKS_PER_ELECTRON` times eps^q.
 
+    Examples
+    --------
     >>> mass_state_shares_with_nsi(10.0, 87.5, np.zeros((3, 3))).round(3).tolist()
     [0.084, 0.891, 0.025]
 

@@ -122,6 +122,13 @@ def _parameters(likelihood: Likelihood) -> list[Json]:
 def export_workspace(study: Study, detector: str | Sequence[str], couplings: Mapping[str, float] | None = None) -> Json:
     """The workspace of one detector, a combination, or several of them, as plain values for JSON.
 
+    Channels bear the detectors' names, samples those of the processes (``cevns``, ``electron``) and backgrounds. The
+    observation is the data of an experiment, or the Standard Model's expectation, whatever the couplings. The
+    statistic is Poisson, also for a study with least squares.
+
+    Raises `UnknownNameError` for a detector or coupling that the study does not have, `PhysicsError` for a value out
+    of bounds, and `StudyError` for a detector whose nuisances bend the shape of its counts.
+
     Parameters
     ----------
     detector
@@ -131,13 +138,8 @@ def export_workspace(study: Study, detector: str | Sequence[str], couplings: Map
         Values in the couplings' plain units; all others are those of the Standard Model. They must be among the
         study's.
 
-    Channels bear the detectors' names, samples those of the processes (``cevns``, ``electron``) and backgrounds. The
-    observation is the data of an experiment, or the Standard Model's expectation, whatever the couplings. The
-    statistic is Poisson, also for a study with least squares.
-
-    Raises `UnknownNameError` for a detector or coupling that the study does not have, `PhysicsError` for a value out
-    of bounds, and `StudyError` for a detector whose nuisances bend the shape of its counts.
-
+    Examples
+    --------
     >>> import cevnslab as cl
     >>> workspace = export_workspace(cl.load_study("parada2024"), "ess-ge", {"q_ee": 3e-9})
     >>> [sample["name"] for sample in workspace["channels"][0]["samples"]]

@@ -52,6 +52,9 @@ def likelihood(
 ) -> Likelihood:
     """The likelihood of one detector's counts; `a + b` joins two.
 
+    Raises `StatisticsError` for counts that do not fit the bins or the statistic, `UnknownNameError` for a background
+    or coupling that the response does not have.
+
     Parameters
     ----------
     signal
@@ -70,9 +73,6 @@ def likelihood(
     off_beam
         Backgrounds that are known from counts of an off-beam run alone, by name: counts per bin, and the ratio of live
         times, on over off. One of the response's backgrounds, which it takes the place of, or one of its own.
-
-    Raises `StatisticsError` for counts that do not fit the bins or the statistic, `UnknownNameError` for a background
-    or coupling that the response does not have.
 
     """
     runs = {name: (_numbers(counts, f"off_beam.{name}"), ratio) for name, (counts, ratio) in (off_beam or {}).items()}
@@ -142,6 +142,8 @@ def load_dataset(
 ) -> Likelihood:
     """The likelihood of a real data set, by its name.
 
+    Raises a `CevnslabError` for names that are not there, and for files that are missing or not the published ones.
+
     Parameters
     ----------
     couplings
@@ -152,8 +154,6 @@ def load_dataset(
         ``"exact"``, or ``"fitted"`` for a template with the errors of the counts that it is known from.
     data
         Folder with its files; unless given that of CEVNSLAB_DATA, or they are downloaded.
-
-    Raises a `CevnslabError` for names that are not there, and for files that are missing or not the published ones.
 
     """
     entry = {"preset": name, "nuisances": nuisances, "off_counts": off_counts, "channels": list(channels)}

@@ -80,6 +80,9 @@ def response(
 ) -> Response:
     """Expected counts per bin of a detector at a source, as a function of couplings.
 
+    Raises a `CevnslabError` where no recoil reaches the bins, a table does not cover the energies needed, a channel is
+    not one of the two, or an argument is not what it should be.
+
     Parameters
     ----------
     source, detector
@@ -97,9 +100,8 @@ def response(
     registry
         Where names of couplings are looked up.
 
-    Raises a `CevnslabError` where no recoil reaches the bins, a table does not cover the energies needed, a channel is
-    not one of the two, or an argument is not what it should be.
-
+    Examples
+    --------
     >>> round(float(response("ess", "ess-ge", years=3).counts().sum()), 4)
     3874.6091
 
