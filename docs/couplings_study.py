@@ -159,7 +159,7 @@ def mass_scans() -> None:
 
 def degeneracies() -> None:
     """The (eps_ee_u, eps_ee_d) plane between the bounds `PLANE`: bands of single targets, and all six."""
-    from cevnslab.inference.contours import trace
+    from cevnslab.inference.grids import trace
     from cevnslab.inference.levels import delta_chi2_level
     from cevnslab.results import ContourLines
     from cevnslab.studies.analysis import analyses

@@ -14,7 +14,8 @@ from cevnslab.errors import CevnslabError, StudyError
 from cevnslab.explorer.exploration import Exploration
 from cevnslab.explorer.sliders import POSITIONS, SENSE, sliders
 from cevnslab.explorer.uploads import CODE, DATA, FILES, LARGEST_FILE, uploaded_study
-from cevnslab.inference.contours import contour, inside, sketch
+from cevnslab.inference.contours import contour, sketch
+from cevnslab.inference.grids import inside
 from cevnslab.studies.schema.base import Model
 from cevnslab.studies.yaml_io import parse_yaml
 

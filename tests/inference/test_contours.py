@@ -10,6 +10,7 @@ from scipy.optimize import brentq, minimize_scalar
 from support import GOLDEN_DETECTORS, eq_15, least_squares, near, preset_response
 
 import cevnslab as cl
+from cevnslab.inference import tracing
 from cevnslab.inference.chi2 import Chi2
 from cevnslab.inference.contours import contour
 from cevnslab.inference.levels import delta_chi2_level
@@ -149,3 +150,50 @@ def test_bands_that_are_thin_where_they_leave_through_a_bound(statistic):
     for line in (first, second):
         along = 58 * line[:, 0] + 62 * line[:, 1]
         assert np.ptp(along) < 8  # of 1240 from corner to corner
+
+
+def area(polygons):
+    """Of closed polygons, the holes' taken away."""
+    return abs(sum(float(np.sum(line[:-1, 0] * line[1:, 1] - line[1:, 0] * line[:-1, 1])) / 2 for line in polygons))
+
+
+TRACED = [
+    ("q_ee", "q_mumu"),  # a crescent
+    ("eps_ee_u", "eps_mumu_u"),  # a ring
+    ("eps_ee_u", "eps_ee_d"),  # bands from bound to bound
+    ("mu_e", "mu_mu"),  # closed along a physical boundary
+]
+
+
+@pytest.mark.parametrize("pair", TRACED, ids="-".join)
+def test_what_is_traced_on_a_grid_is_what_is_followed(pair, monkeypatch):
+    response = preset_response("ess-xe", couplings=[COUPLINGS[name] for name in pair])
+    chi2 = Chi2.of(least_squares(response, 0.1, 0.01), pair)
+    followed = []
+    traced = contour(chi2, 0.90).polygons
+    with monkeypatch.context() as patch:
+        patch.setattr("cevnslab.inference.contours._region", lambda *_: followed.append(True))
+        contour(chi2, 0.90)
+    assert not followed
+    monkeypatch.setattr(tracing, "BOX_POINTS", ())
+    polygons = contour(chi2, 0.90).polygons
+    assert len(polygons) == len(traced)
+    assert area(traced) == near(area(polygons), 1e-4)
+    bounds = np.array([axis.bounds for axis in chi2.axes])
+    for line in traced:
+        free = ((line > bounds[:, 0]) & (line < bounds[:, 1])).all(axis=1)
+        value, slopes = chi2.gradient_at(line)
+        # A band so thin that chi^2 is steep: as near as a part in 10^10 of the region's size tells.
+        rounding = np.maximum(1e-9 * LEVEL, 1e-10 * np.abs(slopes * np.ptp(line, axis=0)).max(axis=1))
+        assert np.all(np.abs(value - LEVEL)[free] <= rounding[free])
+        assert np.all(value <= LEVEL + rounding)
+
+
+def test_a_band_that_no_grid_shows_is_followed(statistics, monkeypatch):
+    """On a grid of nine points the crescent of germanium is broken; the points on its axes then miss an edge."""
+    chi2 = Chi2.of(statistics["ess-ge"], ["q_ee", "q_mumu"])
+    (fine,) = contour(chi2, 0.90).polygons
+    monkeypatch.setattr(tracing, "BOX_POINTS", (9,))
+    (polygon,) = contour(chi2, 0.90).polygons
+    assert area([polygon]) == near(area([fine]), 1e-4)
+    assert len(polygon) != len(fine)

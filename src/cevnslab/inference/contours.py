@@ -3,34 +3,36 @@
 A grid over all decades shows islands; the lowest points among its dips are followed to minima, and lines through these
 and along the couplings' bounds are searched for every crossing of the level. These are seeds from which the level set
 is followed, so that a region has its shape whatever the grid: bands as thin as a degeneracy makes them, regions with
-holes, islands, edges along bounds. In the end the polygons are held against the grid.
+holes, islands, edges along bounds. In the end the polygons are held against the grid. A closed form is cheap enough to
+be traced on a finer grid, and is followed only where that does not show all of its edge (`tracing.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cevnslab.errors import StatisticsError
-from cevnslab.inference.chi2 import Function, Sample, joined, loose_path, snake, snake_order
+from cevnslab.inference.chi2 import Function, Sample, joined
 from cevnslab.inference.curves import Lines, crossings, resolved, sampled
 from cevnslab.inference.following import Frame, Seeds, UnresolvedRegionError, distinct, polygons
+from cevnslab.inference.grids import SMALLEST_DECADE, Grid, first_grid, inside, trace
 from cevnslab.inference.levels import delta_chi2_level
+from cevnslab.inference.rational import RationalChi2
+from cevnslab.inference.tracing import surrounding, traced
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 Box = tuple[tuple[float, float], tuple[float, float]]
 """(low, high) of x and of y."""
 
-CLOSED_POINTS, POINTS_PER_DECADE = 100, 4
-"""Of the first grid on each side of each axis: in closed form, and per decade where every point is a minimisation."""
 CLOSED_BOX, BOX = 60, 24
 """Along each axis of the second grid, around the region."""
 MARGIN = 0.06
-SMALLEST_DECADE = -2
 LINE_POINTS = 3
 """Per decade, of the lines through minima."""
 MOST_MINIMA = 12
@@ -56,46 +58,12 @@ class Contour:
     polygons: tuple[FloatArray, ...]
 
 
-@dataclass(frozen=True, eq=False)
-class _Grid:
-    """chi^2 on the product of two axes: shape (len(y), len(x))."""
-
-    x: FloatArray
-    y: FloatArray
-    chi2: FloatArray
-
-    @classmethod
-    def of(cls, function: Function, x: FloatArray, y: FloatArray) -> _Grid:
-        if function.ratio is not None:
-            return cls(x, y, function.ratio.on_grid(x, y))
-        loose = loose_path(function, snake(x, y)).chi2
-        return cls(x, y, loose[snake_order(len(x), len(y))].reshape(len(y), len(x)))
-
-    def dips(self) -> FloatArray:
-        """Points lower than all their neighbours, or at a bound, the lowest first: shape (points, 2)."""
-        walled = np.pad(self.chi2, 1, constant_values=np.inf)
-        inner = walled[1:-1, 1:-1]
-        lower = np.ones(inner.shape, dtype=bool)
-        for row in (0, 1, 2):
-            for column in (0, 1, 2):
-                if (row, column) != (1, 1):
-                    lower &= inner <= walled[row : row + inner.shape[0], column : column + inner.shape[1]]
-        rows, columns = np.nonzero(lower)
-        order = np.argsort(self.chi2[rows, columns])
-        return np.stack([self.x[columns[order]], self.y[rows[order]]], axis=1)
-
-
 def contours(function: Function, confidence_levels: Sequence[float]) -> tuple[Contour, ...]:
     """The region of two couplings at each of several confidence levels, by one search; see `contour`."""
     rises = [delta_chi2_level(confidence, 2) for confidence in confidence_levels]
-    names = function.axes[0].name, function.axes[1].name
-    grid = _first_grid(function)
-    minima = _minima(function, grid)
-    lowest = float(min(minima.chi2.min(), grid.chi2.min()))
-    below = minima.rows(minima.chi2 < lowest + max(rises))
-    lines = _lines(function, below, lowest, rises)
+    search = _Search.of(function, rises)
     return tuple(
-        Contour(names, confidence, rise, tuple(_region(function, grid, lines, lowest + rise, rise)))
+        Contour((function.axes[0].name, function.axes[1].name), confidence, rise, tuple(search.region(rise)))
         for confidence, rise in zip(confidence_levels, rises, strict=True)
     )
 
@@ -110,8 +78,8 @@ def contour(function: Function, confidence_level: float) -> Contour:
     return contours(function, [confidence_level])[0]
 
 
-SKETCH_POINTS, MOST_WIDENINGS = 161, 8
-"""Of a sketch: along each axis of the box around the region, which is widened until it holds it."""
+SKETCH_POINTS = 161
+"""Of a sketch, along each axis of the box around the region."""
 
 
 def sketch(function: Function, confidence_level: float) -> tuple[FloatArray, ...]:
@@ -120,34 +88,46 @@ def sketch(function: Function, confidence_level: float) -> tuple[FloatArray, ...
     They lie within a part in 10^3 of the region's width of those of `contour`; an island smaller than a step of the
     first grid is missed.
     """
-    grid = _first_grid(function)
+    grid = first_grid(function)
     level = float(grid.chi2.min()) + delta_chi2_level(confidence_level, 2)
-    rows, columns = np.nonzero(grid.chi2 < level)
-    bounds = np.array([axis.bounds for axis in function.axes])
-    low = np.array([points[max(at.min() - 1, 0)] for points, at in ((grid.x, columns), (grid.y, rows))])
-    high = np.array([points[min(at.max() + 1, len(points) - 1)] for points, at in ((grid.x, columns), (grid.y, rows))])
-    for _ in range(MOST_WIDENINGS):
-        low, high = np.maximum(low, bounds[:, 0]), np.minimum(high, bounds[:, 1])
-        box = _Grid.of(function, *(np.linspace(*ends, SKETCH_POINTS) for ends in zip(low, high, strict=True)))
-        # A region that reaches an edge of the box goes on beyond it.
-        below = box.chi2 < level
-        edges = np.array([[below[:, 0].any(), below[:, -1].any()], [below[0].any(), below[-1].any()]])
-        edges &= np.stack([low > bounds[:, 0], high < bounds[:, 1]], axis=1)
-        if not edges.any():
-            break
-        low, high = low - edges[:, 0] * (high - low) / 2, high + edges[:, 1] * (high - low) / 2
+    box = surrounding(function, *grid.extent(level), level, SKETCH_POINTS)
     return trace(box.x, box.y, box.chi2, level)
 
 
-def _first_grid(function: Function) -> _Grid:
-    """Over all decades of distance from the Standard Model."""
-    axes = []
-    for axis in function.axes:
-        farthest = max(abs(bound - axis.standard_model) for bound in axis.bounds)
-        decades = max(np.log10(farthest / axis.scale) - SMALLEST_DECADE, 1.0)
-        points = CLOSED_POINTS if function.ratio is not None else int(np.ceil(POINTS_PER_DECADE * decades))
-        axes.append(axis.search_points(points, SMALLEST_DECADE))
-    return _Grid.of(function, *axes)
+@dataclass(frozen=True, eq=False)
+class _Search:
+    """What is known of a chi^2 whatever the level: its grid over all decades and its minima."""
+
+    function: Function
+    rises: Sequence[float]
+    """All levels above the lowest chi^2 that will be asked for."""
+    grid: Grid
+    minima: _Minima
+    lowest: float
+
+    @classmethod
+    def of(cls, function: Function, rises: Sequence[float]) -> _Search:
+        grid = first_grid(function)
+        minima = _minima(function, grid, rises)
+        lowest = float(min(minima.chi2.min(), grid.chi2.min()))
+        return cls(function, rises, grid, minima.rows(minima.chi2 < lowest + max(rises)), lowest)
+
+    @cached_property
+    def lines(self) -> list[Lines]:
+        """Through the minima and along the bounds."""
+        return _lines(self.function, self.minima, self.lowest, self.rises)
+
+    def region(self, rise: float) -> list[FloatArray]:
+        """The polygons of one level."""
+        level = self.lowest + rise
+        region = None
+        if self.function.ratio is not None:
+            points = _on_lines(self.function, self.function.ratio, self.minima, level)
+            region = traced(self.function, self.grid, points, level)
+        if region is None:
+            return _region(self.function, self.grid, self.lines, level, rise)
+        _check(self.function, self.grid, region, level, rise)
+        return region
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,10 +142,15 @@ class _Minima:
         return _Minima(self.at[chosen], self.chi2[chosen])
 
 
-def _minima(function: Function, grid: _Grid) -> _Minima:
+def _minima(function: Function, grid: Grid, rises: Sequence[float]) -> _Minima:
     """The grid's dips, followed to their minima; those of a valley whose bottom is flat stay where they are."""
     at = grid.dips()[:MOST_DESCENTS]
-    at, sample = descended(function, at)
+    sample = function.sample(at)
+    # chi^2 is never negative: where it is zero nothing is lower, and where it is far below all levels nothing hides.
+    settled = function.ratio is not None and sample.chi2.min() <= ENOUGH
+    above = np.flatnonzero(sample.chi2 > min(rises) / 2) if settled else np.arange(len(at))
+    at[above], followed = descended(function, at[above])
+    sample = sample.replaced(above, followed)
     order = np.argsort(sample.chi2, kind="stable")
     return _Minima(at[order], sample.chi2[order])
 
@@ -238,7 +223,7 @@ def _lines(function: Function, minima: _Minima, lowest: float, rises: Sequence[f
     return lines
 
 
-def _region(function: Function, grid: _Grid, lines: Sequence[Lines], level: float, rise: float) -> list[FloatArray]:
+def _region(function: Function, grid: Grid, lines: Sequence[Lines], level: float, rise: float) -> list[FloatArray]:
     """The polygons of one level."""
     places, samples = [], []
     for each in lines:
@@ -254,7 +239,7 @@ def _region(function: Function, grid: _Grid, lines: Sequence[Lines], level: floa
         return [_whole(function)] if inside_all else []
     low, high = points.min(axis=0), points.max(axis=0)
     span = np.where(high > low, high - low, np.array([axis.scale for axis in function.axes]))
-    box = _Grid.of(function, *_box_axes(function, low, high, span))
+    box = Grid.of(function, *_box_axes(function, low, high, span))
     for more in _on_grid(function, box, level):
         points, sample = np.concatenate([points, more[0]]), joined([sample, more[1]])
     frame = Frame(function, level, low, span)
@@ -300,20 +285,28 @@ def _on_bounds(function: Function, level: float) -> list[tuple[FloatArray, Sampl
     """The points of the level set on the couplings' bounds, where a closed form has them: bands may be thin there."""
     if function.ratio is None:
         return []
-    places = []
-    for column, axis in enumerate(function.axes):
-        other = function.axes[1 - column]
-        for bound in other.bounds:
-            at = np.array(
-                [
-                    value
-                    for value in function.ratio.crossings(column, bound, level)
-                    if axis.bounds[0] < value < axis.bounds[1]
-                ]
-            )
-            places.append(np.insert(at[:, None], 1 - column, bound, axis=1))
-    points = np.concatenate(places)
+    lines = [(column, bound) for column in (0, 1) for bound in function.axes[1 - column].bounds]
+    points = _crossings(function.ratio, lines, level)
     return [(points, function.sample(points))] if len(points) else []
+
+
+def _on_lines(function: Function, ratio: RationalChi2, minima: _Minima, level: float) -> FloatArray:
+    """The points of the level set on the bounds, and on lines along both couplings through the lowest minima."""
+    others = [
+        np.unique([*function.axes[1 - column].bounds, *np.round(minima.at[:MOST_MINIMA, 1 - column], 14)])
+        for column in (0, 1)
+    ]
+    return _crossings(ratio, [(column, other) for column in (0, 1) for other in others[column]], level)
+
+
+def _crossings(ratio: RationalChi2, lines: Sequence[tuple[int, float]], level: float) -> FloatArray:
+    """Where lines, each with its running coupling and the other's value, cross the level between the bounds."""
+    places = [np.empty((0, 2))]
+    for column, other in lines:
+        low, high = ratio.axes[column].bounds
+        at = ratio.crossings(column, other, level)
+        places.append(np.insert(at[(at > low) & (at < high), None], 1 - column, other, axis=1))
+    return np.concatenate(places)
 
 
 def _box_axes(function: Function, low: FloatArray, high: FloatArray, span: FloatArray) -> list[FloatArray]:
@@ -340,7 +333,7 @@ def _touches_bounds(function: Function, polygons: Sequence[FloatArray]) -> bool:
     return any(bool(np.any((line == bounds[:, 0]) | (line == bounds[:, 1]))) for line in polygons)
 
 
-def _on_grid(function: Function, grid: _Grid, level: float) -> list[tuple[FloatArray, Sample]]:
+def _on_grid(function: Function, grid: Grid, level: float) -> list[tuple[FloatArray, Sample]]:
     """Points on the level set between neighbours of a grid: some of every line that the grid's contours draw."""
     from contourpy import contour_generator
 
@@ -374,43 +367,7 @@ def _on_grid(function: Function, grid: _Grid, level: float) -> list[tuple[FloatA
     return pairs
 
 
-def trace(x: FloatArray, y: FloatArray, surface: FloatArray, level: float) -> tuple[FloatArray, ...]:
-    """The closed polygons around the places of a grid where a surface, shape (len(y), len(x)), is below a level.
-
-    For surfaces that are known on a grid alone.
-    """
-    from contourpy import contour_generator
-
-    # A wall around the grid closes the lines of a region that runs into its edge.
-    walled = np.pad(surface, 1, constant_values=1e3 * (abs(level) + float(np.abs(surface).max()) + 1))
-    tiny_x, tiny_y = 1e-9 * np.ptp(x), 1e-9 * np.ptp(y)
-    corners = np.array([[x[0], y[0]], [x[-1], y[-1]]])
-    x = np.concatenate([[x[0] - tiny_x], x, [x[-1] + tiny_x]])
-    y = np.concatenate([[y[0] - tiny_y], y, [y[-1] + tiny_y]])
-    return tuple(
-        np.clip(np.asarray(line, dtype=float), *corners) for line in contour_generator(x, y, walled).lines(level)
-    )
-
-
-def inside(polygons: Sequence[FloatArray], x: FloatArray, y: FloatArray) -> NDArray[np.bool_]:
-    """Which points of a grid polygons hold, by the even-odd rule: shape (len(y), len(x))."""
-    held = np.zeros((len(y), len(x)), dtype=bool)
-    if not polygons:
-        return held
-    start = np.concatenate([line[:-1] for line in polygons])
-    end = np.concatenate([line[1:] for line in polygons])
-    # The rows that each edge cuts, and the first column to the right of each cut.
-    first, last = (np.searchsorted(y, part[:, 1]) for part in (start, end))
-    low, count = np.minimum(first, last), np.abs(last - first)
-    edge = np.repeat(np.arange(len(start)), count)
-    row = np.repeat(low - np.cumsum(count) + count, count) + np.arange(count.sum())
-    a, b = start[edge], end[edge]
-    where = a[:, 0] + (y[row] - a[:, 1]) / (b[:, 1] - a[:, 1]) * (b[:, 0] - a[:, 0])
-    cuts = np.bincount(row * (len(x) + 1) + np.searchsorted(x, where), minlength=len(y) * (len(x) + 1))
-    return np.asarray(np.cumsum(cuts.reshape(len(y), -1), axis=1)[:, :-1] % 2 == 1)
-
-
-def _check(function: Function, grid: _Grid, polygons: Sequence[FloatArray], level: float, rise: float) -> None:
+def _check(function: Function, grid: Grid, polygons: Sequence[FloatArray], level: float, rise: float) -> None:
     """Raise `StatisticsError` where polygons and a grid disagree about a point well away from the level and bounds."""
     bounds = [axis.bounds for axis in function.axes]
     columns = (grid.x > bounds[0][0]) & (grid.x < bounds[0][1])

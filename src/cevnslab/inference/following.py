@@ -90,10 +90,11 @@ class Seeds:
     @property
     def tangent(self) -> FloatArray:
         """Directions with the region, where chi^2 is lower, on the left."""
-        return _tangent(self.gradient)
+        return tangents(self.gradient)
 
 
-def _tangent(gradient: FloatArray) -> FloatArray:
+def tangents(gradient: FloatArray) -> FloatArray:
+    """Directions with lower values on the left, shape (points, 2), from gradients."""
     size = np.maximum(np.linalg.norm(gradient, axis=1, keepdims=True), 1e-300)
     return np.asarray(np.stack([-gradient[:, 1], gradient[:, 0]], axis=1) / size)
 
@@ -180,7 +181,7 @@ def followed(frame: Frame, seeds: Seeds, longest: float = LONGEST_STEP) -> tuple
     for _ in range(MOST_STEPS):
         if not len(active):
             return walks.arrived, walks.paths
-        before, tangent = walks.at[active], _tangent(walks.gradient[active])
+        before, tangent = walks.at[active], tangents(walks.gradient[active])
         step = walks.length[active]
         # A step that leads out of the box ends on its side.
         with np.errstate(all="ignore"):
@@ -193,7 +194,7 @@ def followed(frame: Frame, seeds: Seeds, longest: float = LONGEST_STEP) -> tuple
         at, sample, there = corrected(frame, np.clip(trial, low, high), walks.state[active], held)
         chord = at - before
         moved = np.linalg.norm(chord, axis=1)
-        turn = np.arccos(np.clip(np.sum(tangent * _tangent(sample.slopes), axis=1), -1, 1))
+        turn = np.arccos(np.clip(np.sum(tangent * tangents(sample.slopes), axis=1), -1, 1))
         ahead = np.sum(chord * tangent, axis=1) > 0.3 * step
         good = there & ahead & (moved < 2 * step) & ((turn < LARGEST_TURN) | (step < CORNER_STEP))
         # What leaves the box arrives at a seed on its side, or steps more carefully.
@@ -236,7 +237,7 @@ def _passed(
     along = np.einsum("fsc,fc->fs", offset, chord) / squared
     across = np.abs(offset[:, :, 0] * chord[:, None, 1] - offset[:, :, 1] * chord[:, None, 0]) / squared
     directions = seeds.tangent
-    alike = np.maximum(directions @ chord.T / np.sqrt(squared).T, directions @ _tangent(gradient).T).T > ALIKE
+    alike = np.maximum(directions @ chord.T / np.sqrt(squared).T, directions @ tangents(gradient).T).T > ALIKE
     passed = (along > 1e-6) & (along <= 1.0 + 1e-9) & (across < BESIDE) & alike
     # A step out of the box ends on its side, a little before or behind the seed there.
     near = np.linalg.norm(seeds.at[None, :, :] - after[:, None, :], axis=2) < 0.5 * np.sqrt(squared)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cevnslab import results
-from cevnslab.inference.contours import contour
+from cevnslab.inference.contours import contours as regions
 from cevnslab.inference.intervals import best_fit, interval
 from cevnslab.physics.cross_sections import differential
 from cevnslab.physics.nuclei import target
@@ -55,10 +55,9 @@ def profile(analysis: Analysis, coupling: str, value: FloatArray) -> results.Pro
 
 def contours(study: Study, analysis: Analysis, x: str, y: str) -> list[results.ContourLines]:
     """The confidence regions of two couplings, one per confidence level."""
-    chi2 = analysis.chi2(x, y)
     return [
-        results.ContourLines(analysis.name, analysis.channels, x, y, level, contour(chi2, level).polygons)
-        for level in study.file.intervals.levels
+        results.ContourLines(analysis.name, analysis.channels, x, y, region.confidence_level, region.polygons)
+        for region in regions(analysis.chi2(x, y), study.file.intervals.levels)
     ]
 
 

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from cevnslab import results
 from cevnslab.errors import StatisticsError, StudyError, located
 from cevnslab.inference.chi2 import Chi2
-from cevnslab.inference.contours import contour, trace
+from cevnslab.inference.contours import contour
 from cevnslab.inference.coordinates import Coordinates
+from cevnslab.inference.grids import trace
 from cevnslab.inference.intervals import Minimum, Piece, Segment, bounded, searched
 from cevnslab.inference.levels import delta_chi2_level
 from cevnslab.inference.toy_tasks import ToyTask, delta_chi2, fewest_toys, quantile
