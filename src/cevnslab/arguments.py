@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cevnslab.errors import PhysicsError
-from cevnslab.words import shown
+from cevnslab.words import excerpt
 
 FloatArray = NDArray[np.float64]
 
@@ -36,7 +36,7 @@ def numbers(name: str, values: ArrayLike) -> FloatArray:
     except ValueError:
         raise PhysicsError(f"{name}: must be numbers, got lists of different lengths") from None
     if values_array.dtype.kind not in "iuf":
-        raise PhysicsError(f"{name}: must be {'numbers' if values_array.ndim else 'a number'}, got {shown(values)}")
+        raise PhysicsError(f"{name}: must be {'numbers' if values_array.ndim else 'a number'}, got {excerpt(values)}")
     array = values_array.astype(float)
     if not np.all(np.isfinite(array)):
         raise PhysicsError(f"{name}: must be finite, got {array[~np.isfinite(array)].flat[0]:g}")

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cevnslab.errors import InputFileError
-from cevnslab.words import shown
+from cevnslab.words import excerpt
 
 FloatArray = NDArray[np.float64]
 
@@ -53,7 +53,7 @@ def read_text(path: Path, what: str) -> str:
 
 def _name(path: Path) -> str:
     """A path on one line, without control characters."""
-    return shown(str(path), longest=300)[1:-1]
+    return excerpt(str(path), longest=300)[1:-1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,12 +104,12 @@ def read_table(path: Path, what: str, example: str, columns: int | None = None) 
         place = f"{where}, line {number}"
         if row is None:
             many = f"{columns} numbers" if columns else "numbers"
-            raise InputFileError(f"{place}: {many} are needed, got {shown(line)}{such_as}")
-        needed = columns or (len(rows[0]) if rows else len(names) or len(row))
-        if len(row) != needed:
-            raise InputFileError(f"{place}: {needed} columns are needed, got {len(row)}{such_as}")
+            raise InputFileError(f"{place}: {many} are needed, got {excerpt(line)}{such_as}")
+        size = columns or (len(rows[0]) if rows else len(names) or len(row))
+        if len(row) != size:
+            raise InputFileError(f"{place}: {size} columns are needed, got {len(row)}{such_as}")
         if not np.all(np.isfinite(row)):
-            raise InputFileError(f"{place}: finite numbers are needed, got {shown(line)}")
+            raise InputFileError(f"{place}: finite numbers are needed, got {excerpt(line)}")
         lines.append(number)
         rows.append(row)
     if not rows:

@@ -27,7 +27,7 @@ class Unit:
     """As HEPData asks for it."""
 
 
-KNOWN = {
+UNITS = {
     "1": Unit("", "", "", ""),
     "mu_B": Unit("mu_B", "\u03bc\u0299", "\u03bc<sub>B</sub>", "Bohr magneton"),
     "us": Unit("us", "\u03bcs", "\u03bcs", "us"),
@@ -45,8 +45,8 @@ def unit(name: str) -> Unit:
     >>> unit("1").text
     ''
     """
-    if name in KNOWN:
-        return KNOWN[name]
+    if name in UNITS:
+        return UNITS[name]
     symbol = _POWER.sub(lambda match: match[1].translate(SUPERSCRIPTS), name)
     return Unit(name, symbol, _POWER.sub(r"<sup>\1</sup>", html.escape(name)), _POWER.sub(r"**\1", name))
 

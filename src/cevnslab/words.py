@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: str, choices: Iterable[str]) -> str:
     """The end of a message about an unknown name: the nearest known one, or all of them.
 
     >>> nearest("q_eee", ["q_ee", "q_mumu"])
     "did you mean 'q_ee'?"
     """
-    names = sorted(known)
+    names = sorted(choices)
     close = difflib.get_close_matches(name, names, n=1)
     return f"did you mean '{close[0]}'?" if close else f"known are {', '.join(names)}"
 
@@ -22,10 +22,10 @@ _LONGEST = 60
 """Letters of a value that a message shows."""
 
 
-def shown(value: Any, longest: int = _LONGEST) -> str:
+def excerpt(value: Any, longest: int = _LONGEST) -> str:
     """A value as a message shows it: in the words of the study file, on one line, not too long.
 
-    >>> shown("ess-gee"), shown(None), shown(True), shown({"a": 1}), shown([1, 2])
+    >>> excerpt("ess-gee"), excerpt(None), excerpt(True), excerpt({"a": 1}), excerpt([1, 2])
     ("'ess-gee'", 'nothing', 'true', 'keys and values', 'a list')
     """
     if value is None:

@@ -24,7 +24,7 @@ def inner_texts(axes):
     return [*axes.texts, *(legend.get_texts() if legend is not None else [])]
 
 
-def shown(texts):
+def excerpt(texts):
     return [text for text in texts if text.get_text().strip() and text.get_visible()]
 
 
@@ -41,7 +41,7 @@ def drawn(figure):
 def outside(figure):
     """The texts that are not whole."""
     renderer, frame = drawn(figure), figure.bbox.padded(SLACK)
-    texts = [text for axes in all_axes(figure) for text in shown([*tick_texts(axes), *inner_texts(axes), axes.title])]
+    texts = [text for axes in all_axes(figure) for text in excerpt([*tick_texts(axes), *inner_texts(axes), axes.title])]
     assert texts
     boxes = [(text.get_text(), text.get_window_extent(renderer)) for text in texts]
     return [
@@ -66,7 +66,7 @@ def over_curves(figure):
     """The texts inside axes that stand on a curve or a filled area of the same axes."""
     renderer, found = drawn(figure), []
     for axes in all_axes(figure):
-        for text in shown(inner_texts(axes)):
+        for text in excerpt(inner_texts(axes)):
             box = text.get_window_extent(renderer)
             legend = axes.get_legend()
             in_legend = legend is not None and text in legend.get_texts()
@@ -86,7 +86,7 @@ def over_texts(figure):
     boxes = [
         (text.get_text(), Bbox(text.get_window_extent(renderer).get_points()))
         for axes in all_axes(figure)
-        for text in shown([*tick_texts(axes), *inner_texts(axes), axes.title])
+        for text in excerpt([*tick_texts(axes), *inner_texts(axes), axes.title])
     ]
     # The box of a text has room for descenders, which digits at the corner of two axes do not have.
     boxes = [

@@ -18,8 +18,8 @@ class TotalsPanel(DrawnPanel):
     kind = "totals"
     totals: list[str] = Field(description="projected detectors")
 
-    def check(self, computed, path):
-        require_known(f"{path}.totals", self.totals, computed.projected, "projected detector of this study")
+    def check(self, contents, path):
+        require_known(f"{path}.totals", self.totals, contents.projected, "projected detector of this study")
 
     def words(self, detectors):
         return f"Counts of {' and '.join(self.totals)} in all"

@@ -68,18 +68,18 @@ def test_elements_may_be_mixed_too():
     assert [c.nucleus.name for c in gas.constituents] == ["Ar", "Xe"]
 
 
-MEANT = {
+COMMON_NAMES = {
     "HPGe": "Ge", "CsI(Na)": "CsI", "CsI[Na]": "CsI", "NaI(Tl)": "NaI", "NaI:Tl": "NaI", "LXe": "Xe", "argon": "Ar",
     "Germanium": "Ge", "ge": "Ge", "BGO": "Bi4Ge3O12", "PWO": "PbWO4",
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("text", MEANT)
+@pytest.mark.parametrize("text", COMMON_NAMES)
 def test_names_and_dopants_are_refused_with_the_formula_that_is_meant(text):
     with pytest.raises(UnknownNameError) as fault:
         target(text)
-    assert f"write {MEANT[text]}" in str(fault.value) or f"formula {MEANT[text]}" in str(fault.value)
-    target(MEANT[text])
+    assert f"write {COMMON_NAMES[text]}" in str(fault.value) or f"formula {COMMON_NAMES[text]}" in str(fault.value)
+    target(COMMON_NAMES[text])
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from support import near
 import cevnslab as cl
 from cevnslab.errors import UnknownNameError
 from cevnslab.inference.contours import contour
-from cevnslab.reports.reference import KEPT, reference_content, write_reference
+from cevnslab.reports.reference import REFERENCE_ANALYSES, reference_content, write_reference
 from cevnslab.reports.tables import limits_text, result_text
 from cevnslab.results import Limit
 from cevnslab.studies.analysis import analyses
@@ -24,12 +24,12 @@ PAIRS = (("q_ee", "q_mumu"), ("q_etau", "q_mutau"))
 
 
 def test_what_is_stored():
-    assert set(stored()["labels"]) == set(KEPT)
-    assert len(set(stored()["labels"].values())) == len(KEPT)
+    assert set(stored()["labels"]) == set(REFERENCE_ANALYSES)
+    assert len(set(stored()["labels"].values())) == len(REFERENCE_ANALYSES)
     limits = [(row["detector"], row["coupling"]) for row in stored()["limits"]]
-    assert sorted(limits) == sorted((name, charge) for name in KEPT for charge in CHARGES)
+    assert sorted(limits) == sorted((name, charge) for name in REFERENCE_ANALYSES for charge in CHARGES)
     contours = [(row["detector"], row["coupling_x"], row["coupling_y"]) for row in stored()["contours"]]
-    assert sorted(contours) == sorted((name, *pair) for name in KEPT for pair in PAIRS)
+    assert sorted(contours) == sorted((name, *pair) for name in REFERENCE_ANALYSES for pair in PAIRS)
 
 
 def test_it_tells_where_it_comes_from_and_no_place():
@@ -54,7 +54,11 @@ def test_intervals_are_whole():
         assert any(low < 0 < high for low, high in pieces)
         if row["coupling"] not in ("q_ee", "q_mumu"):
             assert pieces.ravel() == near(-pieces.ravel()[::-1], 1e-4)
-    (both,) = (row["segments"] for row in stored()["limits"] if (row["detector"], row["coupling"]) == (KEPT[0], "q_ee"))
+    (both,) = (
+        row["segments"]
+        for row in stored()["limits"]
+        if (row["detector"], row["coupling"]) == (REFERENCE_ANALYSES[0], "q_ee")
+    )
     assert len(both) == 2  # from CsI alone q_ee has two pieces
 
 
@@ -100,12 +104,12 @@ def test_the_file_is_written_as_it_is_read(paper, tmp_path):
     )
     assert np.array(row["polygons"][0]) == near(given.polygons[0], 1e-4)
     write_reference(replaced(paper), path)
-    assert set(json.loads(path.read_text(encoding="utf-8"))["labels"]) == set(KEPT)
+    assert set(json.loads(path.read_text(encoding="utf-8"))["labels"]) == set(REFERENCE_ANALYSES)
 
 
 def replaced(paper):
     """The paper's result under the names of the kept analyses."""
-    names = dict(zip(("ess-csi", "ess-xe", "ess-ge", "ess-csi-electron"), KEPT, strict=True))
+    names = dict(zip(("ess-csi", "ess-xe", "ess-ge", "ess-csi-electron"), REFERENCE_ANALYSES, strict=True))
     return replace(
         paper,
         detectors={names[name]: info for name, info in paper.detectors.items() if name in names},
@@ -146,7 +150,7 @@ def made(study):
     return analyses(study)
 
 
-@pytest.mark.parametrize("name", KEPT)
+@pytest.mark.parametrize("name", REFERENCE_ANALYSES)
 def test_limits_are_those_of_the_data(name, study, made):
     for charge in CHARGES:
         (row,) = (r for r in stored()["limits"] if (r["detector"], r["coupling"]) == (name, charge))

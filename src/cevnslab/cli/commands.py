@@ -145,8 +145,8 @@ def coverage(
         "minimum": None if minimum is None else minimum.value,
     }
     check_request(loaded, detector, coupling, at, **request)
-    told = repr((detector, coupling, at, request, ensemble.value))
-    task = f"{loaded.sha256} {told}"
+    request_key = repr((detector, coupling, at, request, ensemble.value))
+    task = f"{loaded.sha256} {request_key}"
     with result_folder(output, loaded.name, task, FILES, command="coverage", alone=False) as store:
         where: Any = {"store": store, "workers": workers, "scheduler": scheduler}
         result = simulate(loaded, detector, coupling, at, **request, ensemble=ensemble.value, **where)
@@ -237,8 +237,8 @@ def export(
     """Export results or a study: HEPData tables, a pyhf workspace, BibTeX of what to cite."""
     from cevnslab.reports.exports import export as write
 
-    written = write(source, form.value, output, detectors=detector or [], at=at or [], check=check, data=data)
-    say(written, end="")
+    text = write(source, form.value, output, detectors=detector or [], at=at or [], check=check, data=data)
+    say(text, end="")
 
 
 @app.command()

@@ -53,10 +53,10 @@ def without_signal(name: str, likelihood: Likelihood) -> Likelihood:
     return likelihood.with_parameters({signal: Parameter(signal, 0.0, centre=-1.0, low=-1.0)})
 
 
-def standard_model_fit(measured: Measurement) -> StandardModelFit:
+def standard_model_fit(measurement: Measurement) -> StandardModelFit:
     """The fit of `fit_standard_model` to a data set."""
-    name = measured.setup.name
-    return fit_standard_model(name, measured.likelihood, measured.response, measured.calculated_cevns)
+    name = measurement.setup.name
+    return fit_standard_model(name, measurement.likelihood, measurement.response, measurement.calculated_cevns)
 
 
 def fit_standard_model(
@@ -135,18 +135,18 @@ def _held_variance(likelihood: Likelihood, best: Fit, name: str, background: str
     components = likelihood.expected(best.point, best.pulls)[name]
     number = next(i for i, dataset in enumerate(likelihood.datasets) if dataset.name == name)
     weights = likelihood.observation.counts[number].curvature(np.sum(list(components.values()), axis=0)[None, :])[0]
-    rows, off, meant = [], [], []
+    rows, off, expectations = [], [], []
     for sample in _samples(likelihood, name):
         if sample.per_bin is None:
             continue
-        for group, known in enumerate(sample.per_bin.off):
+        for group, off_count in enumerate(sample.per_bin.off):
             counts = components[sample.name] * (sample.per_bin.groups == group)
             if counts.sum() > 0:
                 rows.append(counts)
-                off.append(known)
-                meant.append(sample.name == background)
+                off.append(off_count)
+                expectations.append(sample.name == background)
     counts = np.array(rows)
-    totals = counts.sum(axis=1) * np.array(meant)
+    totals = counts.sum(axis=1) * np.array(expectations)
     return float(totals @ np.linalg.pinv((counts * weights) @ counts.T + np.diag(off), hermitian=True) @ totals)
 
 

@@ -53,11 +53,11 @@ def samples_of(
     response: Response, signal: Sequence[Parameter], backgrounds: Mapping[str, Sequence[Parameter]]
 ) -> tuple[Sample, ...]:
     """The channels of a response with normalisations, then its backgrounds, each with normalisations of its own."""
-    known = [
+    background_samples = [
         Sample(name, counts[None, :], modifiers=[Scale(parameter) for parameter in backgrounds.get(name, ())])
         for name, counts in response.backgrounds.items()
     ]
-    return (*channel_samples(response, signal), *known)
+    return (*channel_samples(response, signal), *background_samples)
 
 
 def coefficients_of(varied: Response, response: Response, channel: str, part: str = "") -> FloatArray:

@@ -79,10 +79,10 @@ class DatasetFolder:
         axis that the description does not know.
         """
         analyse: Analysis = importlib.import_module(f"{self.package}.model").analyse
-        measured = analyse(setup, couplings, locate(self.release, setup.directory, Path(str(self._folder))))
-        self._check_names("axis", [axis.name for axis in measured.response.axes], self.description.axes)
-        self._check_names("background", measured.response.backgrounds, self.description.backgrounds)
-        return measured
+        measurement = analyse(setup, couplings, locate(self.release, setup.directory, Path(str(self._folder))))
+        self._check_names("axis", [axis.name for axis in measurement.response.axes], self.description.axes)
+        self._check_names("background", measurement.response.backgrounds, self.description.backgrounds)
+        return measurement
 
     def _check_names(self, what: str, names: Sequence[str] | Mapping[str, Any], declared: Mapping[str, Any]) -> None:
         for name in names:

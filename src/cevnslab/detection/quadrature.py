@@ -78,19 +78,19 @@ def recoil_nodes(
     starts, lengths = borders[:-1], np.diff(borders)
     stepped = None if steps is None else variable.of(steps[steps > 0] if variable.law != "sqrt" else steps)
     while True:
-        seen = variable.of(light(coordinate.energy_and_slope(np.append(starts, borders[-1]))[0]))
-        widths = np.abs(np.diff(seen)) / (SIGMAS_PER_PANEL * variable.width)
+        coordinates = variable.of(light(coordinate.energy_and_slope(np.append(starts, borders[-1]))[0]))
+        widths = np.abs(np.diff(coordinates)) / (SIGMAS_PER_PANEL * variable.width)
         if stepped is not None:
             reach = STEP_SIGMAS * variable.width
-            first = np.searchsorted(stepped, np.minimum(seen[:-1], seen[1:]) - reach)
-            widths[first == np.searchsorted(stepped, np.maximum(seen[:-1], seen[1:]) + reach)] = 0.0
+            first = np.searchsorted(stepped, np.minimum(coordinates[:-1], coordinates[1:]) - reach)
+            widths[first == np.searchsorted(stepped, np.maximum(coordinates[:-1], coordinates[1:]) + reach)] = 0.0
             widths[widths > SEARCHED_AT_ONCE] = CUTS
         pieces = np.ceil(np.maximum(lengths / longest, widths) * (1 - ROUNDING)).clip(min=1)
         if np.all(pieces == 1):
             break
-        if (needed := float(pieces.sum()) * NODES_PER_PANEL) > MOST_NODES:
+        if (size := float(pieces.sum()) * NODES_PER_PANEL) > MOST_NODES:
             raise PhysicsError(
-                f"resolution: so narrow a width over this range takes more than {needed:.2g} recoil energies, at most "
+                f"resolution: so narrow a width over this range takes more than {size:.2g} recoil energies, at most "
                 f"{MOST_NODES:.2g} are computed; give fewer bins, a wider resolution, or resolution: none"
             )
         pieces = pieces.astype(int)

@@ -162,8 +162,8 @@ def fold_channel(
         for block, bins, windows in readout.blocks(recoil):
             for part, group in zip(terms, groups, strict=True):
                 counts = fold(particles, group, couplings, recoil[block], weight[block], windows, luminosity)
-                for monomial, seen in counts.items():
-                    part.setdefault(monomial, nothing.copy())[bins] += seen
+                for monomial, share in counts.items():
+                    part.setdefault(monomial, nothing.copy())[bins] += share
         return {m: np.stack([part.get(m, nothing) for part in terms]) for m in sorted_monomials(terms)}
 
     return with_factors(with_expansion(terms_of, target, couplings), channel, couplings)

@@ -38,7 +38,7 @@ from cevnslab.physics.sources import (
     days_in_time_bins,
 )
 from cevnslab.quadratic import Polynomial, Variable
-from cevnslab.words import shown
+from cevnslab.words import excerpt
 
 FloatArray = NDArray[np.float64]
 
@@ -292,7 +292,7 @@ def _check_kinds(source: object, detector: object) -> None:
 
 
 def _kind(value: object) -> str:
-    return shown(value) if isinstance(value, str | int | float | list | dict | None) else f"a {type(value).__name__}"
+    return excerpt(value) if isinstance(value, str | int | float | list | dict | None) else f"a {type(value).__name__}"
 
 
 def _exposure_years(source: Source, years: float | None) -> float:

@@ -38,7 +38,7 @@ from cevnslab.studies.study import Study
 from cevnslab.studies.variation import Variations
 
 FloatArray = NDArray[np.float64]
-Kept = TypeVar("Kept")
+Value = TypeVar("Value")
 
 LEVELS = (0.6827, 0.90, 0.95, 0.99, 0.9973)
 """Confidence levels to choose from."""
@@ -109,9 +109,9 @@ class Exploration:
         origin = self._origin
         study = study_from_dict(content, where=origin.where, base=origin.base, data=origin.data)
         variations = Variations(study)
-        moved, analyses = variations.at(values or {})
+        varied, analyses = variations.at(values or {})
         self.study, self._content, self._variations = study, content, variations
-        self._moved, self.analyses, self.values = moved, analyses, values or {}
+        self._varied, self.analyses, self.values = varied, analyses, values or {}
         self.sliders = {slider.key: slider for slider in sliders(study)}
         self._results.clear()
 
@@ -128,7 +128,7 @@ class Exploration:
         study, analyses = self._variations.at(values)
         for analysis in analyses.values():  # a response that cannot be folded is refused before anything is drawn
             _ = analysis.likelihood
-        self._moved, self.analyses, self.values = study, analyses, values
+        self._varied, self.analyses, self.values = study, analyses, values
 
     def value(self, key: str) -> float:
         """Where a slider stands."""
@@ -137,8 +137,8 @@ class Exploration:
     def choose_couplings(self, first: str, second: str) -> None:
         """The couplings of curve and contour; those that the study does not have are added to it."""
         content = copy.deepcopy(self._content)
-        known = self.study.file.coupling_names
-        content["couplings"] += [name for name in dict.fromkeys((first, second)) if name not in known]
+        names = self.study.file.coupling_names
+        content["couplings"] += [name for name in dict.fromkeys((first, second)) if name not in names]
         if first != second and [first, second] not in content.get("contours", []):
             content["contours"] = [*content.get("contours", []), [first, second]]
         self._take(content, self.values)
@@ -176,7 +176,7 @@ class Exploration:
     @property
     def spectra(self) -> list[str]:
         """The detectors that have a spectrum."""
-        return [setup.name for setup in self._moved.setups]
+        return [setup.name for setup in self._varied.setups]
 
     def info(self, coupling: str) -> results.CouplingInfo:
         """Symbol, unit and scale of a coupling."""
@@ -184,18 +184,18 @@ class Exploration:
 
     # what follows -----------------------------------------------------------------------------------------------------
 
-    def _kept(self, analysis: Analysis, subject: Hashable, compute: Callable[[], Kept]) -> Kept:
+    def _kept(self, analysis: Analysis, subject: Hashable, compute: Callable[[], Value]) -> Value:
         """What was computed of the very same analysis, or is now."""
-        known = self._results.get((analysis.name, subject))
-        if known is None or known[0] is not analysis:
-            known = self._results[analysis.name, subject] = (analysis, compute())
-        value: Kept = known[1]
+        entry = self._results.get((analysis.name, subject))
+        if entry is None or entry[0] is not analysis:
+            entry = self._results[analysis.name, subject] = (analysis, compute())
+        value: Value = entry[1]
         return value
 
     def limit(self, detector: str, coupling: str) -> results.Limit:
         """The limit of a detector or combination."""
         analysis = self.analyses[detector]
-        return self._kept(analysis, coupling, lambda: curves.limits(self._moved, analysis, coupling)[0])
+        return self._kept(analysis, coupling, lambda: curves.limits(self._varied, analysis, coupling)[0])
 
     def curve_range(self) -> tuple[float, float]:
         """Values of the first coupling that show every limit, with round ends."""
@@ -232,7 +232,7 @@ class Exploration:
             chi2 = analysis.chi2(x, y)
             if chi2.ratio is not None:
                 return sketch(chi2, self.level)
-            return curves.contours(self._moved, analysis, x, y)[0].polygons
+            return curves.contours(self._varied, analysis, x, y)[0].polygons
 
         return self._kept(analysis, ("region", x, y), region)
 
@@ -347,10 +347,10 @@ def _stored_limits(couplings: tuple[str, ...], level: float) -> tuple[results.Li
 @functools.lru_cache
 def _stored_region(couplings: tuple[str, ...], level: float) -> tuple[FloatArray, ...]:
     try:
-        stored = references.reference_contour(REFERENCE, couplings)
+        contour = references.reference_contour(REFERENCE, couplings)
     except CevnslabError:
         return ()
-    return stored.polygons if stored.confidence_level == level else ()
+    return contour.polygons if contour.confidence_level == level else ()
 
 
 def _pairs(rows: list[list[str]]) -> tuple[tuple[str, str], ...]:

@@ -119,10 +119,10 @@ class _Fed:
 
     def changed(self, name: str, *content: object) -> bool:
         """Whether something else is to be drawn, which is remembered; arrays and records by identity."""
-        known = self._last.get(name, ())
+        previous = self._last.get(name, ())
         self._last[name] = content
-        return len(known) != len(content) or not all(
-            a == b if isinstance(b, float) else a is b for a, b in zip(known, content, strict=True)
+        return len(previous) != len(content) or not all(
+            a == b if isinstance(b, float) else a is b for a, b in zip(previous, content, strict=True)
         )
 
 

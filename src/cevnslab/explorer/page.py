@@ -48,7 +48,7 @@ class KeyControl:
 
     def __init__(self, slider: Slider, value: float, on_move: Callable[[str, float], None]) -> None:
         _, material = toolkit()
-        self.slider, self._moved, self._following = slider, on_move, False
+        self.slider, self._on_move, self._following = slider, on_move, False
         self.number = material.FloatInput(
             label=slider.label,
             value=value,
@@ -81,14 +81,14 @@ class KeyControl:
             self.refuse(str(fault))
             return
         self._follow(self.position, self.slider.position(checked))
-        self._moved(self.slider.key, checked)
+        self._on_move(self.slider.key, checked)
 
     def _slid(self, position: int) -> None:
         if self._following:
             return
         value = self.slider.at(position)
         self._follow(self.number, value)
-        self._moved(self.slider.key, value)
+        self._on_move(self.slider.key, value)
 
     def _follow(self, widget: Any, value: float) -> None:
         self._following = True
@@ -181,13 +181,13 @@ class Explorer:
     def _choices(self) -> None:
         """Selects of couplings, statistic, level and the detector whose spectrum is drawn."""
         _, material = toolkit()
-        exploration, known = self.exploration, self.exploration.known_couplings
+        exploration, names = self.exploration, self.exploration.known_couplings
         selected = exploration.couplings
         level = exploration.level
         levels = {f"{100 * each:.10g} %": each for each in sorted({*LEVELS, level})}
         make = functools.partial(material.Select, size="small", sizing_mode="stretch_width")
-        self.first = make(label="coupling", options=known, value=selected[0])
-        self.second = make(label="second coupling", options=known, value=selected[1])
+        self.first = make(label="coupling", options=names, value=selected[0])
+        self.second = make(label="second coupling", options=names, value=selected[1])
         self.statistic = make(
             label="statistic",
             options=[*dict.fromkeys([*STATISTICS, exploration.statistic])],
@@ -382,11 +382,13 @@ def limits_table(exploration: Exploration, labels: dict[str, str]) -> Any:
                 **({"goal": "; ".join(words)} if goals else {}),
             }
         )
-    stored: dict[str, dict[str, Limit]] = {}
+    limits_by_name: dict[str, dict[str, Limit]] = {}
     for limit in exploration.references():
-        stored.setdefault(limit.detector, {})[limit.coupling] = limit
-    known = references.stored()["labels"]
-    rows += [{"detector": f"{known[detector]} (data)", **texts(limits)} for detector, limits in stored.items()]
+        limits_by_name.setdefault(limit.detector, {})[limit.coupling] = limit
+    label_of = references.stored()["labels"]
+    rows += [
+        {"detector": f"{label_of[detector]} (data)", **texts(limits)} for detector, limits in limits_by_name.items()
+    ]
     return pandas.DataFrame(rows).fillna("")
 
 

@@ -112,14 +112,14 @@ def sliders(study: Study) -> tuple[Slider, ...]:
     whole = {key: value for key, value in content.items() if key in ("exposure_years", "exposure_hours")}
     if "uncertainties" in content:
         whole["uncertainties"] = content["uncertainties"]
-    sliders = list(_of(whole, "", ""))
+    sliders = list(_sliders(whole, "", ""))
     for name, detector in detectors.items():
         if "dataset" not in detector:
-            sliders += _of(detector, name, f"detectors.{name}.")
+            sliders += _sliders(detector, name, f"detectors.{name}.")
     return tuple(sliders)
 
 
-def _of(content: Mapping[str, Any], owner: str, prefix: str) -> Iterator[Slider]:
+def _sliders(content: Mapping[str, Any], owner: str, prefix: str) -> Iterator[Slider]:
     for sense in SENSE:
         value: Any = content
         for word in sense.key.split("."):

@@ -119,9 +119,9 @@ class Sheet:
         self.columns = min(columns, panels)
         self.rows = math.ceil(panels / self.columns)
         self.scale = max(1.0, float(settings["font.size"]) / FONT_SIZE)
-        asked, unasked = settings["figure.figsize"], matplotlib.rcParamsDefault["figure.figsize"]
-        if tuple(asked) != tuple(unasked):
-            size = [asked[0] / self.columns, asked[1] / self.rows]
+        figure_size, default_size = settings["figure.figsize"], matplotlib.rcParamsDefault["figure.figsize"]
+        if tuple(figure_size) != tuple(default_size):
+            size = [figure_size[0] / self.columns, figure_size[1] / self.rows]
         else:
             size = [side * self.scale for side in PANEL_SIZE_IN]
         self.cell_size = size
@@ -173,16 +173,16 @@ class Sheet:
 
     def _grown(self, renderer: Any) -> bool:
         """Whether margins or cells had to grow for the texts as they were drawn."""
-        needed = [0.0, 0.0, 0.0, 0.0]
+        overhang = [0.0, 0.0, 0.0, 0.0]
         for number, cell in enumerate(self.cells):
             box, whole = self._box(number), extent(cell.all_axes(), renderer)
             over = (box.left - whole.left, whole.right - box.right, box.bottom - whole.bottom, whole.top - box.top)
-            needed = [max(old, wider) for old, wider in zip(needed, over, strict=True)]
-        if max(needed) <= NOTHING_IN:
+            overhang = [max(width, wider) for width, wider in zip(overhang, over, strict=True)]
+        if max(overhang) <= NOTHING_IN:
             return False
         self.margins = [
             margin + (over + PAD_IN if over > NOTHING_IN else 0.0)
-            for margin, over in zip(self.margins, needed, strict=True)
+            for margin, over in zip(self.margins, overhang, strict=True)
         ]
         smallest = [side * self.scale for side in SMALLEST_AXES_IN]
         left, right, bottom, top = self.margins

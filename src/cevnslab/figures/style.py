@@ -50,11 +50,11 @@ def settings(style: str | Path | None = None) -> dict[str, Any]:
 
 
 @contextmanager
-def styled(chosen: Mapping[str, Any]) -> Iterator[None]:
+def styled(settings: Mapping[str, Any]) -> Iterator[None]:
     """Draw in these settings; matplotlib's own are as before afterwards."""
     import matplotlib
 
-    rc: Any = dict(chosen)
+    rc: Any = dict(settings)
     with matplotlib.rc_context(rc):
         yield
 
@@ -83,8 +83,8 @@ def read_style(path: Path) -> dict[str, Any]:
     logger.addHandler(handler)
     propagate, logger.propagate = logger.propagate, False
     try:
-        loaded: Any = matplotlib.rc_params_from_file(path, use_default_template=False)
-        read: dict[str, Any] = dict(loaded)
+        parameters: Any = matplotlib.rc_params_from_file(path, use_default_template=False)
+        read: dict[str, Any] = dict(parameters)
     finally:
         logger.removeHandler(handler)
         logger.propagate = propagate

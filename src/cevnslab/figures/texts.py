@@ -153,8 +153,8 @@ class Obstacles:
             if collection.get_visible():
                 there = collection.get_transform()
                 self._paths += [(path.transformed(there), True) for path in collection.get_paths()]
-        written = [text for text in axes.texts if text not in ignored and text.get_text() and text.get_visible()]
-        self._boxes = [each.get_window_extent() for each in (*written, *axes.child_axes)]
+        texts = [text for text in axes.texts if text not in ignored and text.get_text() and text.get_visible()]
+        self._boxes = [each.get_window_extent() for each in (*texts, *axes.child_axes)]
 
     def under(self, box: Bbox) -> bool:
         """Whether a box on the axes, in pixels, covers something."""
@@ -180,7 +180,7 @@ class Legend:
     """A legend that looks for its place."""
 
     axes: Axes
-    asked: str | None
+    location: str | None
     """Where the study file wants it."""
     default: str
     headroom: bool
@@ -189,12 +189,12 @@ class Legend:
         """Put it where it covers nothing."""
         legend: Any = self.axes.get_legend()
         if legend is None:
-            place: Any = self.asked or self.default
+            place: Any = self.location or self.default
             legend = self.axes.legend(loc=place)
             for text in legend.get_texts():
                 if "$" not in text.get_text():
                     text.set_text(wrapped(text.get_text(), LONGEST_LABEL))
-        if self.asked is not None:
+        if self.location is not None:
             return
         size = legend.get_window_extent(renderer)
         frame = self.axes.get_window_extent(renderer)

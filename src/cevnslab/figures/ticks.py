@@ -56,7 +56,7 @@ def spread_ticks(axes: Axes, renderer: Any) -> bool:
         ticks = [tick for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
         labels = [label for tick in ticks for label in (tick.label1, tick.label2) if label.get_visible()]
         boxes[name] = [label.get_window_extent(renderer) for label in labels if label.get_text()]
-    changed = False
+    fewer_ticks = False
     for name, axis in (("x", axes.xaxis), ("y", axes.yaxis)):
         sizes = [box.width if name == "x" else box.height for box in boxes[name]]
         frame = axes.get_window_extent(renderer)
@@ -66,8 +66,8 @@ def spread_ticks(axes: Axes, renderer: Any) -> bool:
             fewer = max(2, min(len(sizes) - 1, int(length / (BETWEEN * max(sizes)))))
             logarithmic = axis.get_scale() == "log"
             axis.set_major_locator(LogLocator(numticks=fewer) if logarithmic else MaxNLocator(fewer, steps=STEPS))
-            changed = True
-    if boxes["x"] and boxes["y"] and not changed:
+            fewer_ticks = True
+    if boxes["x"] and boxes["y"] and not fewer_ticks:
         # Room for descenders, which digits do not have, may be shared.
         corner = [(x, y) for x in boxes["x"] for y in boxes["y"] if x.overlaps(y)]
         under = max((x.y1 - y.y0 - DESCENDERS * y.height for x, y in corner), default=0.0)
@@ -75,8 +75,8 @@ def spread_ticks(axes: Axes, renderer: Any) -> bool:
             first: Any = axes.xaxis.get_major_ticks()[0]
             pad = first.get_pad() + (under + 2) * 72 / renderer.dpi
             axes.tick_params(axis="x", pad=pad)
-            changed = True
-    return changed
+            fewer_ticks = True
+    return fewer_ticks
 
 
 STEPS = (1, 2, 2.5, 5, 10)

@@ -109,10 +109,10 @@ class AnchoredFit:
         if self._several:
             # Each knows of minima that the other may not.
             best = _lowest_of(rows, there)
-            known = lowest[rows[best]]
+            heights = lowest[rows[best]]
             fits = self._followed(toys, rows[best], there, best, (*self.tested, *self.hidden))
             np.minimum.at(lowest, rows[best], fits.chi2)
-            lower = np.flatnonzero(fits.chi2 < known - CONTENDERS)
+            lower = np.flatnonzero(fits.chi2 < heights - CONTENDERS)
             if len(lower):
                 again = self._followed(toys, rows[best][lower], self._moved_there(fits), lower, self.hidden)
                 np.minimum.at(at_truth, rows[best][lower], again.chi2)
@@ -124,10 +124,10 @@ class AnchoredFit:
         return bool(self.hidden) or self.likelihood.shaped
 
     def _followed(
-        self, toys: Observation, toy: IntArray, starts: Minimum, chosen: IntArray, free: Sequence[int]
+        self, toys: Observation, toy: IntArray, starts: Minimum, selection: IntArray, free: Sequence[int]
     ) -> Minimum:
         """From some of known minima, with other couplings free."""
-        pulls, couplings = starts.pulls[chosen], starts.couplings[chosen]
+        pulls, couplings = starts.pulls[selection], starts.couplings[selection]
         return minimise(self.likelihood.model, couplings, pulls, toys.rows(toy), tuple(free), TOLERANCE)
 
     def _moved_there(self, minima: Minimum) -> Minimum:
@@ -150,9 +150,9 @@ class AnchoredFit:
         elsewhere = self._elsewhere(toys.size, toy, anchor, pulls)
         toy, pulls, couplings = toy[elsewhere], pulls[elsewhere], couplings[elsewhere]
         if self._several:
-            moved = self._moved_there(minima)
-            toy, pulls = np.concatenate([toy, other]), np.concatenate([pulls, moved.pulls])
-            couplings = np.concatenate([couplings, moved.couplings])
+            transferred = self._moved_there(minima)
+            toy, pulls = np.concatenate([toy, other]), np.concatenate([pulls, transferred.pulls])
+            couplings = np.concatenate([couplings, transferred.couplings])
         return self._finished(toys, toy, pulls, couplings, self.hidden)
 
     def _shorten(
@@ -165,16 +165,16 @@ class AnchoredFit:
         anchor_couplings: FloatArray,
     ) -> None:
         """Take starts back towards their anchors where they left what is possible: a bin with counts expects none."""
-        model, chosen = self.likelihood.model, np.arange(len(toy))
+        model, outside = self.likelihood.model, np.arange(len(toy))
         for share in SHARES:
-            contracted = contracted_at(model, couplings[chosen])
-            at = np.clip(pulls[chosen], *model.walls)
-            state = evaluate(model, contracted, couplings[chosen], at, toys.rows(toy[chosen]))
-            chosen = chosen[~np.isfinite(state.chi2)]
-            if not len(chosen):
+            contracted = contracted_at(model, couplings[outside])
+            at = np.clip(pulls[outside], *model.walls)
+            state = evaluate(model, contracted, couplings[outside], at, toys.rows(toy[outside]))
+            outside = outside[~np.isfinite(state.chi2)]
+            if not len(outside):
                 return
-            pulls[chosen] = anchor_pulls[chosen] + share * (pulls[chosen] - anchor_pulls[chosen])
-            couplings[chosen] = anchor_couplings[chosen] + share * (couplings[chosen] - anchor_couplings[chosen])
+            pulls[outside] = anchor_pulls[outside] + share * (pulls[outside] - anchor_pulls[outside])
+            couplings[outside] = anchor_couplings[outside] + share * (couplings[outside] - anchor_couplings[outside])
 
     def _elsewhere(self, count: int, toy: IntArray, anchor: IntArray, pulls: FloatArray) -> NDArray[np.bool_]:
         """All minima, and the probes that lead a toy elsewhere than these."""

@@ -49,9 +49,9 @@ class Sample:
     state: FloatArray
     """Where all that is minimised over stands, shape (points, anything)."""
 
-    def rows(self, chosen: IntArray | NDArray[np.bool_]) -> Sample:
+    def rows(self, selection: IntArray | NDArray[np.bool_]) -> Sample:
         """Those of some points."""
-        return Sample(self.chi2[chosen], self.slopes[chosen], self.state[chosen])
+        return Sample(self.chi2[selection], self.slopes[selection], self.state[selection])
 
     def lower(self, other: Sample) -> Sample:
         """Of two samples of the same points the lower one, point by point."""
@@ -62,10 +62,10 @@ class Sample:
             np.where(better[:, None], other.state, self.state),
         )
 
-    def replaced(self, chosen: IntArray, other: Sample) -> Sample:
+    def replaced(self, selection: IntArray, other: Sample) -> Sample:
         """The same with other samples of some points."""
         copy = Sample(self.chi2.copy(), self.slopes.copy(), self.state.copy())
-        copy.chi2[chosen], copy.slopes[chosen], copy.state[chosen] = other.chi2, other.slopes, other.state
+        copy.chi2[selection], copy.slopes[selection], copy.state[selection] = other.chi2, other.slopes, other.state
         return copy
 
 
@@ -200,15 +200,18 @@ class Chi2:
     def _minimised(self, points: FloatArray, starts: FloatArray | None, tolerance: float) -> Sample:
         if starts is not None:
             return self._descended(points, starts[:, : len(self.hidden)], starts[:, len(self.hidden) :], tolerance)
-        known: list[tuple[IntArray, Sample]] = []
+        searches: list[tuple[IntArray, Sample]] = []
         bases = np.arange(len(points)), np.tile([axis.standard_model for axis in self.hidden], (len(points), 1))
         for _ in range(min(len(self.hidden), 2)):
             rows, values = self._starts.at(points, *bases)
-            known.append((rows, self._descended(points[rows], values, None, max(LOOSE, tolerance))))
-            all_rows, merged = np.concatenate([rows for rows, _ in known]), joined([sample for _, sample in known])
-            chosen = _lowest(all_rows, merged, CONTENDERS)
-            bases = all_rows[chosen], merged.state[chosen][:, : len(self.hidden)]
-        rows, contenders = all_rows[chosen], merged.rows(chosen)
+            searches.append((rows, self._descended(points[rows], values, None, max(LOOSE, tolerance))))
+            all_rows, merged = (
+                np.concatenate([rows for rows, _ in searches]),
+                joined([sample for _, sample in searches]),
+            )
+            lowest = _lowest(all_rows, merged, CONTENDERS)
+            bases = all_rows[lowest], merged.state[lowest][:, : len(self.hidden)]
+        rows, contenders = all_rows[lowest], merged.rows(lowest)
         if tolerance < LOOSE:
             last = self._descended(
                 points[rows],
@@ -326,10 +329,12 @@ def loose_path(function: Function, points: FloatArray) -> Sample:
         return function.sample(points, tolerance=LOOSE)
     count = len(points)
     searched = np.unique(np.append(np.arange(0, count, STRIDE), count - 1))
-    known = function.sample(points[searched], tolerance=LOOSE)
+    sparse = function.sample(points[searched], tolerance=LOOSE)
     place = np.searchsorted(searched, np.arange(count), side="right") - 1
     right = np.minimum(place + 1, len(searched) - 1)
-    best = function.sample(points, known.state[place], LOOSE).lower(function.sample(points, known.state[right], LOOSE))
+    best = function.sample(points, sparse.state[place], LOOSE).lower(
+        function.sample(points, sparse.state[right], LOOSE)
+    )
     active = np.arange(count)
     for _ in range(MOST_PASSES):
         improved = []
@@ -339,9 +344,9 @@ def loose_path(function: Function, points: FloatArray) -> Sample:
             better = trial.chi2 < best.chi2[rows] - LOOSE
             best = best.replaced(rows[better], trial.rows(better))
             improved.append(rows[better])
-        changed = np.concatenate(improved)
-        active = np.unique(np.clip(np.concatenate([changed - 1, changed + 1]), 0, count - 1))
-        if not len(changed):
+        improved_rows = np.concatenate(improved)
+        active = np.unique(np.clip(np.concatenate([improved_rows - 1, improved_rows + 1]), 0, count - 1))
+        if not len(improved_rows):
             break
     return best
 

@@ -45,10 +45,10 @@ class Surface:
     parts: tuple[tuple[Statistics, Polynomial, list[int]], ...]
     """Each part with its own polynomial and its couplings' columns."""
 
-    def rows(self, chosen: slice) -> Surface:
+    def rows(self, selection: slice) -> Surface:
         """Some of the toys."""
         return Surface(
-            self.bounds, tuple((s.rows(chosen), polynomial, columns) for s, polynomial, columns in self.parts)
+            self.bounds, tuple((s.rows(selection), polynomial, columns) for s, polynomial, columns in self.parts)
         )
 
     def __len__(self) -> int:
@@ -161,12 +161,12 @@ def lowest(surface: Surface, grid: Grid) -> FloatArray:
         blocks.append((cells.toy + start, cells.place, cells.start))
     toy, place, at = (np.concatenate(each) for each in zip(*blocks, strict=True))
     for start in range(0, len(toy), DIPS_AT_ONCE):
-        chosen = slice(start, start + DIPS_AT_ONCE)
+        block = slice(start, start + DIPS_AT_ONCE)
         if line:
-            minima = refined(surface, grid, toy[chosen], place[chosen], at[chosen])
+            minima = refined(surface, grid, toy[block], place[block], at[block])
         else:
-            minima = descended(surface, toy[chosen], at[chosen])
-        np.minimum.at(best, toy[chosen], minima)
+            minima = descended(surface, toy[block], at[block])
+        np.minimum.at(best, toy[block], minima)
     return best
 
 
@@ -211,9 +211,9 @@ def refined(
     for _ in range(NEWTON_STEPS):
         _, gradient, curvature = surface.derivatives(toy[going], x[going])
         cell = low[going], high[going]
-        moved = np.clip(x[going] + _newton(sign * gradient, sign * curvature[:, 0], x[going], *cell), *cell)
-        far = (np.abs(moved - x[going]) > CONVERGED * (cell[1] - cell[0]))[:, 0]
-        x[going] = moved
+        trial = np.clip(x[going] + _newton(sign * gradient, sign * curvature[:, 0], x[going], *cell), *cell)
+        far = (np.abs(trial - x[going]) > CONVERGED * (cell[1] - cell[0]))[:, 0]
+        x[going] = trial
         going = going[far]
         if not len(going):
             break

@@ -137,9 +137,9 @@ class _Minima:
     at: FloatArray
     chi2: FloatArray
 
-    def rows(self, chosen: NDArray[np.bool_]) -> _Minima:
+    def rows(self, selection: NDArray[np.bool_]) -> _Minima:
         """Some of them."""
-        return _Minima(self.at[chosen], self.chi2[chosen])
+        return _Minima(self.at[selection], self.chi2[selection])
 
 
 def _minima(function: Function, grid: Grid, rises: Sequence[float]) -> _Minima:
@@ -202,9 +202,9 @@ def _curvature(
     curvature = np.empty((len(at), 2, 2))
     for column in (0, 1):
         step = STEP * unit[:, column] * np.where(at[:, column] + STEP * unit[:, column] > bounds[column, 1], -1, 1)
-        moved = at.copy()
-        moved[:, column] += step
-        slopes = function.sample(moved, sample.state).slopes
+        neighbour = at.copy()
+        neighbour[:, column] += step
+        slopes = function.sample(neighbour, sample.state).slopes
         curvature[:, column] = (slopes - sample.slopes) / step[:, None] * unit[:, column, None] * unit
     return sample.slopes * unit, (curvature + curvature.transpose(0, 2, 1)) / 2
 
@@ -255,8 +255,8 @@ def _region(function: Function, grid: Grid, lines: Sequence[Lines], level: float
             points, sample = np.concatenate([points, beside[0]]), joined([sample, beside[1]])
     if not _touches_bounds(function, region) and grid.chi2[0, 0] < level:
         region.append(_whole(function))
-    for known in (grid, box):
-        _check(function, known, region, level, rise)
+    for box_or_grid in (grid, box):
+        _check(function, box_or_grid, region, level, rise)
     return region
 
 
@@ -340,8 +340,8 @@ def _on_grid(function: Function, grid: Grid, level: float) -> list[tuple[FloatAr
     edges: list[FloatArray] = []
     for line in contour_generator(grid.x, grid.y, grid.chi2).lines(level):
         vertices = np.asarray(line, dtype=float)
-        chosen = np.unique(np.linspace(0, len(vertices) - 1, min(len(vertices), MOST_SEEDS)).astype(int))
-        edges.append(vertices[chosen])
+        selection = np.unique(np.linspace(0, len(vertices) - 1, min(len(vertices), MOST_SEEDS)).astype(int))
+        edges.append(vertices[selection])
     if not edges:
         return []
     vertices = np.concatenate(edges)
@@ -360,8 +360,8 @@ def _on_grid(function: Function, grid: Grid, level: float) -> list[tuple[FloatAr
         at: FloatArray = np.stack([axis[right - 1], axis[right]], axis=1).ravel()
         points = base[number].copy()
         points[:, column] = at
-        known = np.ones(len(at), dtype=bool)
-        pair = Lines(function, column, base, number, at, function.sample(points), known, np.full(len(at), np.inf))
+        exact = np.ones(len(at), dtype=bool)
+        pair = Lines(function, column, base, number, at, function.sample(points), exact, np.full(len(at), np.inf))
         edge = crossings(pair, level)
         pairs.append((pair.points(edge.line, edge.at), edge.sample))
     return pairs

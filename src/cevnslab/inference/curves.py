@@ -41,7 +41,7 @@ NEAR = 0.1
 """Near a level, or the lowest minimum, as a part of the distance to it."""
 UNCERTAIN = 0.3
 """The same of a step that seems to be too high to be of interest, as a part of its height."""
-TRIED = 1000.0
+TRIAL_HEIGHT = 1000.0
 """Up to here above what is of interest every step is tried once."""
 ROUGH = 1e-6
 """How far off a cubic may be for its extremum to be tried as it is."""
@@ -114,16 +114,16 @@ class _Steps:
         width = at[left + 1] - at[left]
         return cls(left, at[left], width, chi2[left], chi2[left + 1], slope[left] * width, slope[left + 1] * width)
 
-    def rows(self, chosen: NDArray[np.bool_] | IntArray) -> _Steps:
+    def rows(self, selection: NDArray[np.bool_] | IntArray) -> _Steps:
         """Some of them."""
         return _Steps(
-            self.left[chosen],
-            self.low[chosen],
-            self.width[chosen],
-            self.f0[chosen],
-            self.f1[chosen],
-            self.a[chosen],
-            self.b[chosen],
+            self.left[selection],
+            self.low[selection],
+            self.width[selection],
+            self.f0[selection],
+            self.f1[selection],
+            self.a[selection],
+            self.b[selection],
         )
 
     def value(self, s: FloatArray) -> FloatArray:
@@ -203,12 +203,12 @@ def _lowest(lines: Lines, floor: float | None) -> float:
     return float(lines.sample.chi2.min()) if floor is None else min(floor, float(lines.sample.chi2.min()))
 
 
-def _sharpened(lines: Lines, chosen: IntArray, floor: float | None, cut: float) -> Lines:
+def _sharpened(lines: Lines, selection: IntArray, floor: float | None, cut: float) -> Lines:
     """Loose samples followed to the end, or fairly near to it where they are too high to matter by themselves."""
     exact = lines.exact.copy()
-    exact[chosen] = True
-    high = lines.sample.chi2[chosen] > _lowest(lines, floor) + cut
-    for rows, tolerance in ((chosen[~high], TOLERANCE), (chosen[high], _fair(lines.function))):
+    exact[selection] = True
+    high = lines.sample.chi2[selection] > _lowest(lines, floor) + cut
+    for rows, tolerance in ((selection[~high], TOLERANCE), (selection[high], _fair(lines.function))):
         if len(rows):
             points = lines.points(lines.line[rows], lines.at[rows])
             sample = lines.function.sample(points, lines.sample.state[rows], tolerance)
@@ -246,8 +246,8 @@ def _unresolved(
     tolerance = np.where(low > cut, FORETOLD + UNCERTAIN * (low - cut), tolerance)
     depth = np.minimum(steps.f0, steps.f1) - low
     tolerance = np.where(dip & (low > cut), np.minimum(tolerance, np.maximum(UNCERTAIN * depth, PLATEAU)), tolerance)
-    tried = np.isfinite(error) | (np.minimum(steps.f0, steps.f1) > cut + TRIED)
-    near = (low < cut) | dip | ~tried | (np.isfinite(error) & (error > tolerance))
+    reliable = np.isfinite(error) | (np.minimum(steps.f0, steps.f1) > cut + TRIAL_HEIGHT)
+    near = (low < cut) | dip | ~reliable | (np.isfinite(error) & (error > tolerance))
     smallest = np.where(low > cut, NARROWEST, 1e-13)
     small = steps.width <= smallest * np.maximum(np.abs(steps.low), np.abs(steps.low + steps.width))
     split = np.flatnonzero(near & ~small & ~(flat & ~bottom) & (error > tolerance))
@@ -361,7 +361,7 @@ def crossings(lines: Lines, level: float) -> Crossings:
         trial = np.where(inside, trial, (low[active] + high[active]) / 2)
         points = ends.points(line[active], trial)
         sample = _from_both(lines.function, points, first.rows(active), second.rows(active), low[active], high[active])
-        moved = np.abs(trial - at[active])
+        distance = np.abs(trial - at[active])
         at[active] = trial
         best = best.replaced(active, sample)
         same = (sample.chi2 < level) == below[left[active]]
@@ -371,8 +371,10 @@ def crossings(lines: Lines, level: float) -> Crossings:
         with np.errstate(all="ignore"):
             remaining = np.abs((sample.chi2 - level) / sample.slopes[:, lines.column])
         size = np.abs(trial) + np.abs(lines.function.axes[lines.column].scale) * 1e-3
-        done = (remaining < 1e-12 * size) | (moved <= 1e-15 * size) | (high[active] - low[active] <= 1e-14 * size)
-        active = active[~done]
+        converged = (
+            (remaining < 1e-12 * size) | (distance <= 1e-15 * size) | (high[active] - low[active] <= 1e-14 * size)
+        )
+        active = active[~converged]
     return Crossings(line, at, best)
 
 

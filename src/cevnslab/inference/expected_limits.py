@@ -114,8 +114,8 @@ def expected_limits(
     tasks: Sequence[OuterEndsTask], store: Path | None = None, mapper: Mapper = in_turn, what: str = "expected limits"
 ) -> list[list[ExpectedLimit]]:
     """Per task the expected limit at each of its confidence levels; run as `cevnslab.parallel.tasks.run_tasks` says."""
-    done = (joined(blocks) for blocks in run_tasks(tasks, store, mapper, what))
-    return [_limits(task, ends) for task, ends in zip(tasks, done, strict=True)]
+    toy_ends = (joined(blocks) for blocks in run_tasks(tasks, store, mapper, what))
+    return [_limits(task, ends) for task, ends in zip(tasks, toy_ends, strict=True)]
 
 
 def _limits(task: OuterEndsTask, ends: Arrays) -> list[ExpectedLimit]:

@@ -83,9 +83,9 @@ class Seeds:
     gradient: FloatArray
     state: FloatArray
 
-    def rows(self, chosen: IntArray | BoolArray) -> Seeds:
+    def rows(self, selection: IntArray | BoolArray) -> Seeds:
         """Some of them."""
-        return Seeds(self.at[chosen], self.gradient[chosen], self.state[chosen])
+        return Seeds(self.at[selection], self.gradient[selection], self.state[selection])
 
     @property
     def tangent(self) -> FloatArray:
@@ -193,10 +193,10 @@ def followed(frame: Frame, seeds: Seeds, longest: float = LONGEST_STEP) -> tuple
         trial = np.where(held, np.where(tangent > 0, high, low), before + step[:, None] * tangent)
         at, sample, there = corrected(frame, np.clip(trial, low, high), walks.state[active], held)
         chord = at - before
-        moved = np.linalg.norm(chord, axis=1)
+        distance = np.linalg.norm(chord, axis=1)
         turn = np.arccos(np.clip(np.sum(tangent * tangents(sample.slopes), axis=1), -1, 1))
         ahead = np.sum(chord * tangent, axis=1) > 0.3 * step
-        good = there & ahead & (moved < 2 * step) & ((turn < LARGEST_TURN) | (step < CORNER_STEP))
+        good = there & ahead & (distance < 2 * step) & ((turn < LARGEST_TURN) | (step < CORNER_STEP))
         # What leaves the box arrives at a seed on its side, or steps more carefully.
         target = _passed(seeds, leaving, active, before, at, sample.slopes, outside, walks)
         good &= ~outside | (target >= 0)
@@ -206,9 +206,9 @@ def followed(frame: Frame, seeds: Seeds, longest: float = LONGEST_STEP) -> tuple
         if np.any(walks.length[active] < SHORTEST_STEP):
             lost = frame.plain(before[walks.length[active] < SHORTEST_STEP])[0]
             raise UnresolvedRegionError(frame, lost)
-        done = good & (target >= 0)
-        walks.arrived[active[done]] = target[done]
-        for place in np.flatnonzero(good & ~done):
+        arrival = good & (target >= 0)
+        walks.arrived[active[arrival]] = target[arrival]
+        for place in np.flatnonzero(good & ~arrival):
             walks.paths[active[place]].append(at[place])
         moving = active[good]
         walks.at[moving], walks.gradient[moving], walks.state[moving] = (
@@ -216,7 +216,7 @@ def followed(frame: Frame, seeds: Seeds, longest: float = LONGEST_STEP) -> tuple
             sample.slopes[good],
             sample.state[good],
         )
-        active = active[~done]
+        active = active[~arrival]
     raise StatisticsError("the edge of a region is too long to be followed")
 
 

@@ -33,13 +33,14 @@ class HiddenStarts:
     """Starts from a chi^2 in closed form; its couplings are those shown, then the hidden ones."""
 
     guide: ProfileLikelihood
-    shown: int
+    first_hidden: int
+    """Its place among them, so how many are looked at."""
 
     @cached_property
     def _lines(self) -> list[FloatArray]:
         """The values of each hidden coupling that are tried."""
         lines = []
-        for axis in self.guide.axes[self.shown :]:
+        for axis in self.guide.axes[self.first_hidden :]:
             farthest = max(abs(bound - axis.standard_model) for bound in axis.bounds)
             decades = np.log10(farthest / axis.scale) - SMALLEST_DECADE
             lines.append(axis.search_points(int(PER_DECADE * max(decades, 1)), SMALLEST_DECADE))
@@ -51,21 +52,21 @@ class HiddenStarts:
         From every base (the point it is for, and hidden couplings) one hidden coupling after the other is moved to its
         dips; the base itself is a start.
         """
-        found_rows, starts = [rows], [bases]
+        owners, starts = [rows], [bases]
         for column, line in enumerate(self._lines):
             step = max(1, LARGEST_BATCH // len(line))
             for first in range(0, len(rows), step):
                 base, owner = bases[first : first + step], rows[first : first + step]
                 place, value = self._dips(np.hstack([points[owner], base]), column, line)
-                moved = base[place]
-                moved[:, column] = value
-                found_rows.append(owner[place])
-                starts.append(moved)
-        return np.concatenate(found_rows), np.concatenate(starts)
+                trial = base[place]
+                trial[:, column] = value
+                owners.append(owner[place])
+                starts.append(trial)
+        return np.concatenate(owners), np.concatenate(starts)
 
     def _dips(self, points: FloatArray, column: int, line: FloatArray) -> tuple[IntArray, FloatArray]:
         """The lowest dips along one hidden coupling: the row that each belongs to, and where it is."""
-        place = self.shown + column
+        place = self.first_hidden + column
         many = np.repeat(points, len(line), axis=0)
         many[:, place] = np.tile(line, len(points))
         values, slopes = self.guide.gradient_at(many)

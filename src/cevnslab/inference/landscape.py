@@ -80,10 +80,10 @@ class Search:
             return self._linear.depth(full), full
         step = max(1, LATTICE_AT_ONCE // len(self._lattice))
         for start in range(0, len(full), step):
-            chosen = slice(start, start + step)
-            on_lattice = self._on_lattice(full[chosen])
-            depth[chosen] = on_lattice.min(axis=1)
-            full[chosen, self.hidden] = self._lattice[on_lattice.argmin(axis=1)]
+            block = slice(start, start + step)
+            on_lattice = self._on_lattice(full[block])
+            depth[block] = on_lattice.min(axis=1)
+            full[block, self.hidden] = self._lattice[on_lattice.argmin(axis=1)]
         return depth, full
 
     def depth(self, points: FloatArray) -> FloatArray:
@@ -108,9 +108,9 @@ class Search:
             ranked = np.argsort(chi2, axis=1)[:, :HIDDEN_STARTS]
             places = np.repeat(places, ranked.shape[1] + 1)
             couplings = points[places]
-            chosen = np.concatenate([np.full((len(points), 1), -1), ranked], axis=1).ravel()
-            rows, columns = np.flatnonzero(chosen >= 0), np.array(self.hidden)
-            couplings[rows[:, None], columns] = self._lattice[chosen[rows]]
+            places_on_lattice = np.concatenate([np.full((len(points), 1), -1), ranked], axis=1).ravel()
+            rows, columns = np.flatnonzero(places_on_lattice >= 0), np.array(self.hidden)
+            couplings[rows[:, None], columns] = self._lattice[places_on_lattice[rows]]
         starts = self.likelihood.starts + self.pulls
         many = np.repeat(np.arange(len(couplings)), len(starts))
         return minima(

@@ -211,9 +211,9 @@ class OuterEndsFit:
                 step = np.where(np.abs(away) > ENOUGH, away / slope, 0.0)
             # Where chi^2 falls outwards the end lies beyond; a tangent may lead far off where branches cross.
             step = np.where(slope * outwards > 0, np.clip(step, -gap, gap), outwards * gap)
-            moved = np.clip(at[toy] + step, low, high)
-            going = moved != at[toy]
-            at[toy] = moved
+            trial = np.clip(at[toy] + step, low, high)
+            going = trial != at[toy]
+            at[toy] = trial
             toy, gap = toy[going], gap[going]
             couplings, pulls = fits.couplings[going], fits.pulls[going]
             couplings[:, column] = at[toy]

@@ -54,11 +54,11 @@ def impacts(
         The coupling's best fit where it is known: the fit then starts there alone.
 
     """
-    known = likelihood.restricted([coupling, *over])
-    best = fit(known, [coupling, *over], start={} if start is None else {coupling: start})
-    places = [known.couplings.index(name) for name in (coupling, *over)]
+    restricted = likelihood.restricted([coupling, *over])
+    best = fit(restricted, [coupling, *over], start={} if start is None else {coupling: start})
+    places = [restricted.couplings.index(name) for name in (coupling, *over)]
     rows = []
-    for number, parameter in enumerate(known.parameters):
+    for number, parameter in enumerate(restricted.parameters):
         fitted = best.parameter(parameter.name)
         if parameter.fixed:
             continue
@@ -67,10 +67,12 @@ def impacts(
             # Without an error (it rests on a wall) its prior's width says how far it might go.
             error = fitted.error if fitted.error is not None else parameter.unit
             value = float(np.clip(fitted.value + sign * error, parameter.low, parameter.high))
-            held = known.with_parameters({parameter.name: replace(parameter, centre=value, width=0.0)})
+            held = restricted.with_parameters({parameter.name: replace(parameter, centre=value, width=0.0)})
             pulls = best.pulls.copy()
             pulls[number] = 0.0
-            minimum = held.minimised(best.point[None, :], [known.couplings[place] for place in places], pulls[None, :])
+            minimum = held.minimised(
+                best.point[None, :], [restricted.couplings[place] for place in places], pulls[None, :]
+            )
             shifts.append(float(minimum.couplings[0, places[0]] - best.point[places[0]]))
         rows.append(Impact(fitted, shifts[0], shifts[1]))
     return best, tuple(rows)

@@ -150,8 +150,8 @@ class RationalChi2:
         for axis in range(len(self.axes)):
             for side in columns[:2]:
                 derived = np.zeros_like(side)
-                moved, rows = np.moveaxis(derived, axis, 0), np.moveaxis(side, axis, 0)
-                moved[:-1] = (rows[1:].T * np.arange(1, 5)).T
+                target, rows = np.moveaxis(derived, axis, 0), np.moveaxis(side, axis, 0)
+                target[:-1] = (rows[1:].T * np.arange(1, 5)).T
                 columns.append(derived)
         return np.stack([column.ravel() for column in columns], axis=1)
 

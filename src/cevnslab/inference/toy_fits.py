@@ -51,8 +51,8 @@ class CompressedFit:
         parts = [normalisations(part) for part in independent_parts(likelihood)]
         if likelihood.priors or not 1 <= len(likelihood.couplings) <= 2:
             return None
-        known = tuple(part for part in parts if part is not None)
-        if len(known) < len(parts):
+        exact_parts = tuple(part for part in parts if part is not None)
+        if len(exact_parts) < len(parts):
             return None
         at = coordinates.of(truth.couplings[None, :])[0]
         origin = np.array([each.standard_model for each in coordinates.each])
@@ -62,7 +62,7 @@ class CompressedFit:
             data = asimov(plain, Truth.of(plain, plain.polynomial.standard_model))
             nothing = Search(likelihood, coordinates, origin, truth.pulls, (0,), (), data)
             grid = toy_grids.connected(grid, nothing, float(at[0]))
-        return cls(likelihood, known, at, origin, grid, minimum)
+        return cls(likelihood, exact_parts, at, origin, grid, minimum)
 
     def delta_chi2(self, toys: Observation) -> FloatArray:
         """What each toy compares with the level, shape (toys,)."""

@@ -207,9 +207,13 @@ def contenders(at_grid: FloatArray, grid: Grid, margin: float = 0.0) -> Contende
     if grid.points.shape[1] == 1:
         toy, place = np.divmod(np.flatnonzero(dips(at_grid)), at_grid.shape[1])
         shift, depth = parabolas(at_grid, grid, toy, place)
-        chosen = at_grid[toy, place] - DEEPER * depth - ROOM <= best[toy]
+        contenders = at_grid[toy, place] - DEEPER * depth - ROOM <= best[toy]
         start = grid.points[place] + shift[:, None]
-        return Contenders(toy, place, start) if chosen.all() else Contenders(toy[chosen], place[chosen], start[chosen])
+        return (
+            Contenders(toy, place, start)
+            if contenders.all()
+            else Contenders(toy[contenders], place[contenders], start[contenders])
+        )
     toy, place = np.nonzero(at_grid < (best + CONTENDERS)[:, None])
     dip = np.all(at_grid[toy, place][:, None] <= at_grid[toy[:, None], grid.neighbours[place]], axis=1)
     starts = np.zeros(at_grid.shape, dtype=bool)

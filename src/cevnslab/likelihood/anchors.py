@@ -47,7 +47,7 @@ FARTHEST_BRANCH = 25.0
 """A minimum over the nuisances that is this far above another at the same couplings is nobody's best fit."""
 
 
-def own_variance(dataset: Dataset) -> bool:
+def observed_variance(dataset: Dataset) -> bool:
     """Whether toys bring the variances of their counts."""
     return dataset.statistic == "least-squares" and dataset.variance is None
 
@@ -66,7 +66,7 @@ def data_vector(likelihood: Likelihood, data: Observation) -> FloatArray:
     parts = []
     for number, dataset in enumerate(likelihood.datasets):
         counts = data.counts[number]
-        if own_variance(dataset):
+        if observed_variance(dataset):
             weight = 1 / _variance(counts)
             parts += [weight, weight * counts.observed]
         else:
@@ -89,7 +89,7 @@ class _Terms:
 
     @classmethod
     def of(cls, dataset: Dataset, counts: Counts, expected: FloatArray) -> _Terms:
-        if own_variance(dataset):
+        if observed_variance(dataset):
             zero = np.zeros_like(expected)
             return cls([zero[:, 0], expected**2, -2 * expected], [zero, expected, np.full_like(expected, -1.0)])
         if counts.variance is not None:

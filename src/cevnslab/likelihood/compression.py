@@ -48,8 +48,8 @@ def sketch(likelihood: Likelihood) -> Likelihood:
     datasets = []
     start = 0
     for number, dataset in enumerate(likelihood.datasets):
-        known = likelihood.observation.counts[number].variance
-        variance = np.maximum(dataset.observed, 1.0) if known is None else (known[0][0] + known[1][0]) / 2
+        errors = likelihood.observation.counts[number].variance
+        variance = np.maximum(dataset.observed, 1.0) if errors is None else (errors[0][0] + errors[1][0]) / 2
         samples, templates = [], []
         for sample in dataset.samples:
             counts = nominal_counts(likelihood, dataset, sample, likelihood.sample_rows[start])
@@ -89,9 +89,9 @@ def _projected(
     dataset: Dataset, samples: Sequence[Sample], templates: Sequence[FloatArray], variance: FloatArray
 ) -> Dataset:
     """A data set in the basis of its templates and observed counts, all divided by the errors."""
-    used = np.isfinite(variance)
-    weight = 1 / np.sqrt(variance[used])
-    everything = np.vstack([*templates, dataset.observed[None, :]])[:, used] * weight
+    finite = np.isfinite(variance)
+    weight = 1 / np.sqrt(variance[finite])
+    everything = np.vstack([*templates, dataset.observed[None, :]])[:, finite] * weight
     if len(everything) >= everything.shape[1]:
         basis = np.eye(everything.shape[1])
     else:
@@ -101,7 +101,7 @@ def _projected(
         )
         basis = left[:, size > NEGLIGIBLE * size[0]]
     projected = [
-        replace(sample, coefficients=(template[:, used] * weight) @ basis)
+        replace(sample, coefficients=(template[:, finite] * weight) @ basis)
         for sample, template in zip(samples, templates, strict=True)
     ]
     ones = np.ones(basis.shape[1])
@@ -109,7 +109,7 @@ def _projected(
         dataset.name,
         (basis.shape[1],),
         tuple(projected),
-        (dataset.observed[used] * weight) @ basis,
+        (dataset.observed[finite] * weight) @ basis,
         "gaussian",
         (ones, ones),
     )

@@ -64,11 +64,11 @@ class _Part:
         if len(self.bends):
             linear, quadratic = contracted[:, 1::2], contracted[:, 2::2]
             pulls = values[:, self.bends]
-            moved = (linear if len(linear) == len(pulls) else np.repeat(linear, len(pulls), axis=0)) + (
+            bending = (linear if len(linear) == len(pulls) else np.repeat(linear, len(pulls), axis=0)) + (
                 pulls[:, :, None] * quadratic
             )
-            counts = counts + np.einsum("pk,pkb->pb", pulls, moved)
-            slopes = list((moved + pulls[:, :, None] * quadratic).transpose(1, 0, 2))
+            counts = counts + np.einsum("pk,pkb->pb", pulls, bending)
+            slopes = list((bending + pulls[:, :, None] * quadratic).transpose(1, 0, 2))
         return counts, slopes
 
     def spread(self, counts: FloatArray, fractions: FloatArray) -> FloatArray:
@@ -133,7 +133,7 @@ class Expectation:
         parts: list[_Part] = []
         kinds: dict[tuple[object, ...], int] = {}
         acting: set[int] = set()
-        known = 0
+        template = 0
         for sample, monomials in zip(samples, rows, strict=True):
             scales = tuple(sorted(columns[scale.parameter.name] for scale in sample.scales))
             bends = [columns[bend.parameter.name] for bend in sample.bends]
@@ -148,10 +148,10 @@ class Expectation:
                 shift,
                 column,
                 sample.per_bin,
-                None if sample.per_bin is None else known,
+                None if sample.per_bin is None else template,
                 shape,
             )
-            known += sample.per_bin is not None
+            template += sample.per_bin is not None
             # Counts that know nothing but the same scales are one array, whatever their names.
             kind: tuple[object, ...] = (scales, part.constant)
             if bends or shift is not None or sample.per_bin is not None:
@@ -166,8 +166,8 @@ class Expectation:
     @cached_property
     def templates(self) -> Templates | None:
         """Those known from counts of their own; None where there is none."""
-        known = [part.per_bin for part in self.parts if part.per_bin is not None]
-        return Templates.of(known) if known else None
+        templates = [part.per_bin for part in self.parts if part.per_bin is not None]
+        return Templates.of(templates) if templates else None
 
     @cached_property
     def moving(self) -> Expectation:
@@ -188,9 +188,9 @@ class Expectation:
         return Counted.of(self, contracted, values)
 
 
-def rows_of(contracted: Sequence[FloatArray], chosen: IntArray | NDArray[np.bool_]) -> list[FloatArray]:
+def rows_of(contracted: Sequence[FloatArray], selection: IntArray | NDArray[np.bool_]) -> list[FloatArray]:
     """The templates of some of the points."""
-    return [part if len(part) == 1 else part[chosen] for part in contracted]
+    return [part if len(part) == 1 else part[selection] for part in contracted]
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,20 +209,20 @@ class _Counted:
     others: list[FloatArray]
     """Per scale, the product of the other ones, shape (points, 1) each."""
 
-    def rows(self, chosen: NDArray[np.bool_]) -> _Counted:
+    def rows(self, selection: NDArray[np.bool_]) -> _Counted:
         """Some of the points."""
         return _Counted(
-            _rows(self.counts, chosen),
-            [_rows(slope, chosen) for slope in self.bent],
-            _rows(self.before, chosen),
-            None if self.fractions is None else Fractions(*(_rows(each, chosen) for each in self.fractions)),
-            self.factor[chosen],
-            [_rows(each, chosen) for each in self.others],
+            _rows(self.counts, selection),
+            [_rows(slope, selection) for slope in self.bent],
+            _rows(self.before, selection),
+            None if self.fractions is None else Fractions(*(_rows(each, selection) for each in self.fractions)),
+            self.factor[selection],
+            [_rows(each, selection) for each in self.others],
         )
 
 
-def _rows(array: FloatArray, chosen: NDArray[np.bool_]) -> FloatArray:
-    return array if len(array) == 1 else array[chosen]
+def _rows(array: FloatArray, selection: NDArray[np.bool_]) -> FloatArray:
+    return array if len(array) == 1 else array[selection]
 
 
 @dataclass(frozen=True, eq=False)
@@ -257,15 +257,15 @@ class Counted:
                 per_bin.append(part.per_bin.ratio * factor * counts)
         return cls(expectation, contracted, values, parts, expected, np.stack(per_bin, axis=1) if per_bin else None)
 
-    def rows(self, chosen: NDArray[np.bool_]) -> Counted:
+    def rows(self, selection: NDArray[np.bool_]) -> Counted:
         """Some of the points."""
         return Counted(
             self.expectation,
-            rows_of(self.contracted, chosen),
-            self.values[chosen],
-            [part.rows(chosen) for part in self.parts],
-            self.expected[chosen],
-            None if self.per_bin is None else self.per_bin[chosen],
+            rows_of(self.contracted, selection),
+            self.values[selection],
+            [part.rows(selection) for part in self.parts],
+            self.expected[selection],
+            None if self.per_bin is None else self.per_bin[selection],
         )
 
     def _weight(self, part: _Part, tau: FloatArray | None) -> FloatArray | float:
@@ -335,9 +335,9 @@ class Counted:
             if part.shift_column is not None:
                 add(part.shift_column, column, factor * np.sum(gathered[1] * counted.bent[number], axis=1))
         if part.shift_column is not None:
-            moved = np.sum(gathered[1] * counted.before, axis=1)
+            shift_slope = np.sum(gathered[1] * counted.before, axis=1)
             for scale, others in zip(part.scales.tolist(), counted.others, strict=True):
-                add(scale, part.shift_column, others[:, 0] * moved)
+                add(scale, part.shift_column, others[:, 0] * shift_slope)
             add(part.shift_column, part.shift_column, factor / 2 * np.sum(gathered[2] * counted.before, axis=1))
 
     def monomial_slopes(self, pull: FloatArray, monomials: int) -> FloatArray:

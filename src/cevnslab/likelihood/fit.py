@@ -171,16 +171,16 @@ def fit(
         Values of couplings near their best fit, which are then not scanned.
 
     """
-    known = [parameter.name for parameter in likelihood.parameters]
+    names = [parameter.name for parameter in likelihood.parameters]
     for name in fixed:
-        if name not in known:
-            raise StatisticsError(f"no parameter '{name}'; known are {', '.join(known)}")
+        if name not in names:
+            raise StatisticsError(f"no parameter '{name}'; known are {', '.join(names)}")
     for name in couplings:
         if name not in likelihood.couplings:
             raise StatisticsError(f"no coupling '{name}'; known are {', '.join(likelihood.couplings)}")
-    used = likelihood.with_widths(dict.fromkeys(fixed, 0.0)) if fixed else likelihood
-    minimum = _lowest(used, couplings, start or {})
-    return _described(used, couplings, minimum)
+    conditional = likelihood.with_widths(dict.fromkeys(fixed, 0.0)) if fixed else likelihood
+    minimum = _lowest(conditional, couplings, start or {})
+    return _described(conditional, couplings, minimum)
 
 
 def _lowest(likelihood: Fittable, couplings: Sequence[str], start: Mapping[str, float]) -> Minimum:

@@ -264,12 +264,12 @@ class Likelihood:
         for dataset in self.datasets:
             samples = []
             for sample in dataset.samples:
-                kept, rows = sample.polynomial.restricted([n for n in names if n in sample.polynomial.names])
+                polynomial, rows = sample.polynomial.restricted([n for n in names if n in sample.polynomial.names])
                 modifiers = [
                     Bend(m.parameter, m.up[rows], m.down[rows]) if isinstance(m, Bend) else m for m in sample.modifiers
                 ]
                 samples.append(
-                    replace(sample, coefficients=sample.coefficients[rows], polynomial=kept, modifiers=modifiers)
+                    replace(sample, coefficients=sample.coefficients[rows], polynomial=polynomial, modifiers=modifiers)
                 )
             datasets.append(replace(dataset, samples=tuple(samples)))
         return Likelihood(tuple(datasets), {name: prior for name, prior in self.priors.items() if name in names})
@@ -286,18 +286,18 @@ class Likelihood:
         """Where searches start, shape (starts, parameters): the centres, and both sides of what bends signals."""
         places = {parameter.name: number for number, parameter in enumerate(self.parameters)}
         starts = [np.zeros(len(places))]
-        moved: dict[str, tuple[float, float]] = {}
+        corners: dict[str, tuple[float, float]] = {}
         for sample in (sample for dataset in self.datasets for sample in dataset.samples):
             if not sample.polynomial.variables:
                 continue
             for modifier in sample.modifiers:
                 if isinstance(modifier, Bend) and not modifier.parameter.fixed:
-                    moved[modifier.parameter.name] = (-FAR_PULL, FAR_PULL)
+                    corners[modifier.parameter.name] = (-FAR_PULL, FAR_PULL)
                 if isinstance(modifier, Shift) and modifier.parameter is not None and not modifier.parameter.fixed:
                     ends = modifier.parameter.low, modifier.parameter.high
                     unit = modifier.parameter.unit
-                    moved[modifier.parameter.name] = (FAR_SHIFT * ends[0] / unit, FAR_SHIFT * ends[1] / unit)
-        for name, values in moved.items():
+                    corners[modifier.parameter.name] = (FAR_SHIFT * ends[0] / unit, FAR_SHIFT * ends[1] / unit)
+        for name, values in corners.items():
             for value in values:
                 start = np.zeros(len(places))
                 start[places[name]] = value
@@ -343,8 +343,8 @@ class Likelihood:
         step = max(1, self._batch // (len(self.starts) + 1))
         return _joined_minima(
             [
-                self._from_several(points[chosen], places, data.rows(chosen), tolerance)
-                for chosen in _batches(len(points), step)
+                self._from_several(points[batch], places, data.rows(batch), tolerance)
+                for batch in _batches(len(points), step)
             ]
             or [self._in_batches(points, np.empty((0, len(self.parameters))), data, places, tolerance)]
         )
@@ -362,8 +362,8 @@ class Likelihood:
             return Minimum(np.empty(0), np.empty((0, len(self.parameters))), np.empty((0, len(self.couplings))))
         return _joined_minima(
             [
-                minimise(self.model, points[chosen], starts[chosen], data.rows(chosen), hidden, tolerance)
-                for chosen in _batches(len(points), self._batch)
+                minimise(self.model, points[batch], starts[batch], data.rows(batch), hidden, tolerance)
+                for batch in _batches(len(points), self._batch)
             ]
         )
 
@@ -375,13 +375,13 @@ class Likelihood:
         place = np.tile(np.arange(count), len(starts))
         ranked = self._in_batches(many, np.repeat(starts, count, axis=0), data.rows(place), hidden, LOOSE)
         table = ranked.chi2.reshape(len(starts), count)
-        chosen = np.flatnonzero((table <= table.min(axis=0) + CONTENDERS).ravel())
-        chosen = chosen[_distinct(ranked, chosen, place)]
+        contenders = np.flatnonzero((table <= table.min(axis=0) + CONTENDERS).ravel())
+        contenders = contenders[_distinct(ranked, contenders, place)]
         last = self._in_batches(
-            ranked.couplings[chosen], ranked.pulls[chosen], data.rows(place[chosen]), hidden, tolerance
+            ranked.couplings[contenders], ranked.pulls[contenders], data.rows(place[contenders]), hidden, tolerance
         )
-        order = np.lexsort((last.chi2, place[chosen]))
-        best = order[np.unique(place[chosen][order], return_index=True)[1]]
+        order = np.lexsort((last.chi2, place[contenders]))
+        best = order[np.unique(place[contenders][order], return_index=True)[1]]
         return Minimum(last.chi2[best], last.pulls[best], last.couplings[best])
 
     def fit(self, couplings: Sequence[str] | None = None, fixed: Sequence[str] = ()) -> Fit:
@@ -428,13 +428,15 @@ class Likelihood:
 
 def off_counts(dataset: Dataset) -> FloatArray:
     """Of all templates known per bin, one after the other, shape (groups,); empty where there are none."""
-    known = [sample.per_bin.off for sample in dataset.samples if sample.per_bin is not None]
-    return np.concatenate([np.empty(0), *known]).astype(float)
+    templates = [sample.per_bin.off for sample in dataset.samples if sample.per_bin is not None]
+    return np.concatenate([np.empty(0), *templates]).astype(float)
 
 
-def _distinct(ranked: Minimum, chosen: NDArray[np.int64], place: NDArray[np.int64]) -> NDArray[np.int64]:
+def _distinct(ranked: Minimum, contenders: NDArray[np.int64], place: NDArray[np.int64]) -> NDArray[np.int64]:
     """Of contenders of one point that ended at the same place, the first."""
-    keys = np.column_stack([place[chosen], np.round(np.hstack([ranked.pulls[chosen], ranked.chi2[chosen, None]]), 1)])
+    keys = np.column_stack(
+        [place[contenders], np.round(np.hstack([ranked.pulls[contenders], ranked.chi2[contenders, None]]), 1)]
+    )
     return np.asarray(np.sort(np.unique(keys, axis=0, return_index=True)[1]))
 
 

@@ -72,8 +72,8 @@ class Linearised:
         monomials = self.polynomial.values(points)
         slopes = self._slopes(points, monomials, hidden)
         pulls = self._profiled(slopes, monomials @ self.counts - self.truth)[1][:-1]
-        own, step = slopes[:, : len(self.stiffness)], np.diff(monomials, axis=0) @ self.counts
-        step += np.einsum("np,npr->nr", pulls[:, : own.shape[1]], np.diff(own, axis=0))
+        nuisance_slopes, step = slopes[:, : len(self.stiffness)], np.diff(monomials, axis=0) @ self.counts
+        step += np.einsum("np,npr->nr", pulls[:, : nuisance_slopes.shape[1]], np.diff(nuisance_slopes, axis=0))
         return np.sqrt(self._profiled(slopes[:-1], step)[0])
 
     def signatures(self, points: FloatArray, at: FloatArray, hidden: Sequence[int] = ()) -> FloatArray:
@@ -83,8 +83,8 @@ class Linearised:
         stiffness = np.zeros(len(slopes))
         stiffness[: len(self.stiffness)] = self.stiffness
         curvature = slopes @ slopes.T
-        own = np.diag(curvature).copy()
-        curvature[np.diag_indices(len(own))] += stiffness + SOFTEST * own + (own + stiffness <= 0)
+        diagonal = np.diag(curvature).copy()
+        curvature[np.diag_indices(len(diagonal))] += stiffness + SOFTEST * diagonal + (diagonal + stiffness <= 0)
         metric = np.eye(slopes.shape[1]) - slopes.T @ np.linalg.solve(curvature, slopes)
         values, axes = np.linalg.eigh(metric)
         return np.asarray(self.polynomial.values(points) @ self.counts @ (axes * np.sqrt(np.maximum(values, 0.0))))
@@ -94,8 +94,8 @@ class Linearised:
         slopes = np.einsum("nm,pmr->npr", monomials, self.slopes, optimize=True)
         if not hidden:
             return np.asarray(slopes)
-        moved = [self.polynomial.values(points, (column,)) @ self.counts for column in hidden]
-        return np.concatenate([slopes, np.stack(moved, axis=1)], axis=1)
+        coupling_slopes = [self.polynomial.values(points, (column,)) @ self.counts for column in hidden]
+        return np.concatenate([slopes, np.stack(coupling_slopes, axis=1)], axis=1)
 
     def _profiled(self, slopes: FloatArray, excess: FloatArray) -> tuple[FloatArray, FloatArray]:
         """What is left of an excess, shape (points, pseudo-bins), when nuisances make the best of it, and theirs."""

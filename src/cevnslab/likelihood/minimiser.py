@@ -117,13 +117,13 @@ class _State:
     tau: list[FloatArray | None]
     chi2: FloatArray
 
-    def rows(self, chosen: NDArray[np.bool_]) -> _State:
+    def rows(self, selection: NDArray[np.bool_]) -> _State:
         """Some of the points."""
         return _State(
-            [counted.rows(chosen) for counted in self.counted],
-            [expected[chosen] for expected in self.expected],
-            [None if tau is None else tau[chosen] for tau in self.tau],
-            self.chi2[chosen],
+            [counted.rows(selection) for counted in self.counted],
+            [expected[selection] for expected in self.expected],
+            [None if tau is None else tau[selection] for tau in self.tau],
+            self.chi2[selection],
         )
 
 
@@ -246,8 +246,8 @@ def dataset_slopes(
     slopes = at.slopes(tau) * model.unit[expectation.columns][:, None]
     if hidden:
         directions = model.polynomial.derivatives(couplings, hidden)[0] if directions is None else directions
-        moved = [at.moved(direction) for direction in directions]
-        slopes = np.concatenate([slopes, np.stack(moved, axis=1)], axis=1)
+        coupling_slopes = [at.moved(direction) for direction in directions]
+        slopes = np.concatenate([slopes, np.stack(coupling_slopes, axis=1)], axis=1)
     columns = np.concatenate([expectation.columns, len(model.parameters) + np.arange(len(hidden))])
     return slopes, columns.astype(np.int64)
 
@@ -284,11 +284,11 @@ def elimination(
     for part, counted in zip(at.expectation.parts, at.parts, strict=True):
         if part.template is None or part.per_bin is None:
             continue
-        own = templates.own[part.template]
-        groups = templates.groups[part.template] - own.start
+        span = templates.spans[part.template]
+        groups = templates.groups[part.template] - span.start
         for column, others in zip(part.scales.tolist(), counted.others, strict=True):
-            moved = summed(pull * others * part.per_bin.ratio * counted.counts, groups, len(part.per_bin.off))
-            exact[:, columns[column], own] += moved * model.unit[column]
+            sums = summed(pull * others * part.per_bin.ratio * counted.counts, groups, len(part.per_bin.off))
+            exact[:, columns[column], span] += sums * model.unit[column]
     return Elimination(curvature, cross, exact)
 
 
@@ -355,11 +355,11 @@ def minimise(
     damping = np.full(len(chi2), 1e-3)
     if low.size == 0 or not len(active):
         return Minimum(chi2, pulls, couplings)
-    own = data.rows(active)
+    observed = data.rows(active)
     loose = tolerance > TOLERANCE
     for iteration in range(MOST_LOOSE_STEPS if loose else MOST_STEPS):
         at = np.hstack([pulls[active], couplings[active][:, list(hidden)]])
-        half = _derivatives(model, state, couplings[active], pulls[active], own, hidden, first=iteration == 0)
+        half = _derivatives(model, state, couplings[active], pulls[active], observed, hidden, first=iteration == 0)
         moves = Coordinates.of(at, low, high, model.multiplied, model.unit, model.centre)
         gradient, curvature, exact, scale = moves.derivatives(half.gradient, (half.curvature, half.exact), half.scale)
         walls = moves.at, moves.low, moves.high
@@ -370,7 +370,7 @@ def minimise(
             use = (promise > 0) & (np.sum(better * gradient, axis=1) < 0)
             step, gain = np.where(use[:, None], better, step), np.where(use, promise, gain)
         length = np.minimum(
-            _safe_length(half.slopes, state.expected, own.counts, moves.rate * step), moves.safe_length(step)
+            _safe_length(half.slopes, state.expected, observed.counts, moves.rate * step), moves.safe_length(step)
         )
         step, promise = length[:, None] * step, gain
         gain = length * gain
@@ -379,7 +379,7 @@ def minimise(
         if hidden:
             trial_couplings[:, list(hidden)] = trial[:, nuisances:]
             contracted = contracted_at(model, trial_couplings)
-        trial_state = evaluate(model, contracted, trial_couplings, trial[:, :nuisances], own)
+        trial_state = evaluate(model, contracted, trial_couplings, trial[:, :nuisances], observed)
         before = chi2[active]
         lower = trial_state.chi2 <= before
         fall = np.where(lower, before - np.where(lower, trial_state.chi2, 0.0), 0.0)
@@ -397,7 +397,7 @@ def minimise(
         going = (undamped > enough) & (damping[active] < LARGEST_DAMPING)
         if not going.any():
             return Minimum(chi2, pulls, couplings)
-        active, own = active[going], own.rows(np.flatnonzero(going))
+        active, observed = active[going], observed.rows(np.flatnonzero(going))
         if lower[going].all():
             contracted = [rows_of(part, going) for part in contracted]
             state = trial_state.rows(going)
@@ -405,7 +405,7 @@ def minimise(
             contracted = (
                 contracted_at(model, couplings[active]) if hidden else [rows_of(part, going) for part in contracted]
             )
-            state = evaluate(model, contracted, couplings[active], pulls[active], own)
+            state = evaluate(model, contracted, couplings[active], pulls[active], observed)
     if loose:
         return Minimum(chi2, pulls, couplings)
     raise StatisticsError(

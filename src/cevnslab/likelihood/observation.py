@@ -26,15 +26,15 @@ class Observation:
     coupling_centres: FloatArray | None = None
     """Of the constraints on couplings, shape (experiments, couplings); the likelihood's own priors' unless given."""
 
-    def rows(self, chosen: IntArray) -> Observation:
+    def rows(self, selection: IntArray) -> Observation:
         """Those of some points."""
         coupling_centres = self.coupling_centres
         if coupling_centres is not None and len(coupling_centres) > 1:
-            coupling_centres = coupling_centres[chosen]
+            coupling_centres = coupling_centres[selection]
         return Observation(
-            tuple(counts.rows(chosen) for counts in self.counts),
-            tuple(off if len(off) == 1 else off[chosen] for off in self.off),
-            self.centres if len(self.centres) == 1 else self.centres[chosen],
+            tuple(counts.rows(selection) for counts in self.counts),
+            tuple(off if len(off) == 1 else off[selection] for off in self.off),
+            self.centres if len(self.centres) == 1 else self.centres[selection],
             coupling_centres,
         )
 

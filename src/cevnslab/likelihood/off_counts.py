@@ -64,7 +64,7 @@ class Templates:
         return len(self.sizes) == 1
 
     @cached_property
-    def own(self) -> tuple[slice, ...]:
+    def spans(self) -> tuple[slice, ...]:
         """The groups of each template."""
         ends = np.cumsum([0, *self.sizes]).tolist()
         return tuple(slice(*pair) for pair in itertools.pairwise(ends))
@@ -80,8 +80,8 @@ class Templates:
     def summed(self, values: FloatArray) -> FloatArray:
         """Sums over the bins of each group: shape (..., templates, bins) to (..., groups)."""
         each = [
-            summed(values[..., number, :], groups - own.start, size)
-            for number, (groups, own, size) in enumerate(zip(self.groups, self.own, self.sizes, strict=True))
+            summed(values[..., number, :], groups - span.start, size)
+            for number, (groups, span, size) in enumerate(zip(self.groups, self.spans, self.sizes, strict=True))
         ]
         return each[0] if self.single else np.concatenate(each, axis=-1)
 
@@ -131,12 +131,12 @@ class TauCurvature:
         matrix = np.zeros((len(tau), int(block.max()) + 1, size, size))
         matrix[:, :, np.arange(size), np.arange(size)] = 1.0  # blocks that are smaller
         matrix[:, block, place, place] = np.where(moving, (1 + DEGENERATE) * diagonal, 1.0)
-        used = unit * moving[:, templates.groups]
+        moving_unit = unit * moving[:, templates.groups]
         for first, one in enumerate(templates.groups):
             for second, other in enumerate(templates.groups):
                 if first != second:
                     cell = (block[one] * size + place[one]) * size + place[other]
-                    matrix += _scattered(used[:, first] * used[:, second] * weight, cell, matrix.shape)
+                    matrix += _scattered(moving_unit[:, first] * moving_unit[:, second] * weight, cell, matrix.shape)
         return cls(templates, diagonal, moving, matrix)
 
     def solved(self, slopes: FloatArray) -> FloatArray:
@@ -209,15 +209,15 @@ def best_taus(
     for _ in range(MOST_TURNS):
         before = tau[places]
         now = before.copy()
-        for number, own in enumerate(templates.own):
+        for number, span in enumerate(templates.spans):
             share = unit[places, number]
             beside = others[places] + templates.counts(unit[places], now) - share * now[:, templates.groups[number]]
             beside = np.maximum(beside, others[places])
-            groups = templates.groups[number] - own.start
-            now[:, own] = best_tau(counts.rows(places), beside, share, _rows(off, places)[:, own], groups)
+            groups = templates.groups[number] - span.start
+            now[:, span] = best_tau(counts.rows(places), beside, share, _rows(off, places)[:, span], groups)
         tau[places] = now
-        moved = np.any(np.abs(now - before) > PRECISION * np.maximum(now, 1.0), axis=1)
-        places = places[moved]
+        unsettled = np.any(np.abs(now - before) > PRECISION * np.maximum(now, 1.0), axis=1)
+        places = places[unsettled]
         if not len(places):
             return tau
     raise StatisticsError("the expectations of several off-beam backgrounds do not converge; are their counts huge?")
@@ -260,10 +260,10 @@ def best_tau(counts: Counts, others: FloatArray, unit: FloatArray, off: FloatArr
     for _ in range(MOST_STEPS):
         expected = others + unit * tau[:, groups]
         ratio = np.divide(observed, expected, out=np.zeros_like(expected), where=expected > 0)
-        own = np.divide(off, tau, out=np.zeros_like(tau), where=tau > 0)
-        slope = whole - summed(unit * ratio, groups, size) + np.where(off > 0, 1 - own, 1.0)
+        off_ratio = np.divide(off, tau, out=np.zeros_like(tau), where=tau > 0)
+        slope = whole - summed(unit * ratio, groups, size) + np.where(off > 0, 1 - off_ratio, 1.0)
         squared = np.divide(unit**2 * ratio, expected, out=np.zeros_like(expected), where=expected > 0)
-        curvature = summed(squared, groups, size) + np.divide(own, tau, out=np.zeros_like(tau), where=tau > 0)
+        curvature = summed(squared, groups, size) + np.divide(off_ratio, tau, out=np.zeros_like(tau), where=tau > 0)
         step = np.divide(-slope, curvature, out=np.zeros_like(slope), where=(curvature > 0) & (slope < 0))
         tau = tau + step
         if np.all(step <= PRECISION * tau):

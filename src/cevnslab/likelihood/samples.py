@@ -150,12 +150,12 @@ class Sample:
         for bend in self.bends:
             if not bend.up.shape == bend.down.shape == self.coefficients.shape:
                 raise StatisticsError(f"sample {self.name}: {bend.parameter.name} bends counts of another shape")
-        if len(self._of(Shift)) > 1 or len(self._of(PerBin)) > 1:
+        if len(self._modifiers(Shift)) > 1 or len(self._modifiers(PerBin)) > 1:
             raise StatisticsError(f"sample {self.name}: one Shift and one PerBin at the most")
         if self.per_bin is not None and (self.polynomial.variables or self.bends or self.shift is not None):
             raise StatisticsError(f"sample {self.name}: a template known per bin has no couplings, bends or shifts")
 
-    def _of(self, kind: type) -> list[Modifier]:
+    def _modifiers(self, kind: type) -> list[Modifier]:
         return [modifier for modifier in self.modifiers if isinstance(modifier, kind)]
 
     @property

@@ -30,14 +30,14 @@ class Counts:
     observed: FloatArray
     variance: tuple[FloatArray, FloatArray] | None = None
 
-    def rows(self, chosen: NDArray[np.int64] | slice) -> Counts:
+    def rows(self, selection: NDArray[np.int64] | slice) -> Counts:
         """Some of the experiments; a single row stays for all."""
         if len(self.observed) == 1:
             return self
         if self.variance is None:
-            return Counts(self.observed[chosen])
-        upper, lower = (side if len(side) == 1 else side[chosen] for side in self.variance)
-        return Counts(self.observed[chosen], (upper, lower))
+            return Counts(self.observed[selection])
+        upper, lower = (side if len(side) == 1 else side[selection] for side in self.variance)
+        return Counts(self.observed[selection], (upper, lower))
 
     def _variance_at(self, expected: FloatArray) -> FloatArray:
         assert self.variance is not None

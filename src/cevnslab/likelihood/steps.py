@@ -52,16 +52,16 @@ class Coordinates:
             return cls(at, at, low, high, np.ones(1), np.zeros(1))
         unit, centre = units[columns], centres[columns]
         factor = 1 + centre + unit * at[:, columns]
-        chosen = factor > LEAST_FACTOR
+        logarithmic = factor > LEAST_FACTOR
         rate, bend, place = np.ones_like(at), np.zeros_like(at), at.copy()
         low, high = np.tile(low, (len(at), 1)), np.tile(high, (len(at), 1))
         with np.errstate(divide="ignore", invalid="ignore"):
-            rate[:, columns] = np.where(chosen, factor, 1.0)
-            bend[:, columns] = np.where(chosen, unit, 0.0)
-            place[:, columns] = np.where(chosen, np.log(factor) / unit, at[:, columns])
+            rate[:, columns] = np.where(logarithmic, factor, 1.0)
+            bend[:, columns] = np.where(logarithmic, unit, 0.0)
+            place[:, columns] = np.where(logarithmic, np.log(factor) / unit, at[:, columns])
             for side in (low, high):
                 ends = np.log(np.maximum(1 + centre + unit * side[:, columns], 0.0)) / unit
-                side[:, columns] = np.where(chosen, ends, side[:, columns])
+                side[:, columns] = np.where(logarithmic, ends, side[:, columns])
         return cls(at, place, low, high, rate, bend)
 
     def derivatives(

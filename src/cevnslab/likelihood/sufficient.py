@@ -154,10 +154,10 @@ class Statistics:
     width: float
     """s."""
 
-    def rows(self, chosen: slice) -> Statistics:
+    def rows(self, selection: slice) -> Statistics:
         """Those of some of the toys."""
-        gram = self.gram if len(self.gram) == 1 else self.gram[chosen]
-        return Statistics(self.along[chosen], gram, self.centre[chosen], self.width)
+        gram = self.gram if len(self.gram) == 1 else self.gram[selection]
+        return Statistics(self.along[selection], gram, self.centre[selection], self.width)
 
 
 def _profiled(plain: FloatArray, cross: FloatArray, square: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -122,16 +122,18 @@ def draw_nuisances(
     both ensembles.
     """
     model, streams = likelihood.model, Streams(rng)
-    moved = np.zeros((toys, len(model.parameters)))
+    shifts = np.zeros((toys, len(model.parameters)))
     for column in np.flatnonzero(model.stiffness > 0):
         stream, width = streams(model.parameters[column].name), model.stiffness[column] ** -0.5
         if ensemble == "drawn":
             low, high = (side[column] / width for side in model.walls)
-            moved[:, column] = width * truncated_normals(low, high, toys, stream)
+            shifts[:, column] = width * truncated_normals(low, high, toys, stream)
         else:
-            moved[:, column] = width * stream.standard_normal(toys)
-    drawn = ensemble == "drawn"
-    pulls, centres = (truth.pulls + moved, np.zeros_like(moved)) if drawn else (np.tile(truth.pulls, (toys, 1)), moved)
+            shifts[:, column] = width * stream.standard_normal(toys)
+    around_truth = ensemble == "drawn"
+    pulls, centres = (
+        (truth.pulls + shifts, np.zeros_like(shifts)) if around_truth else (np.tile(truth.pulls, (toys, 1)), shifts)
+    )
     if not any(name in likelihood.priors for name in likelihood.couplings):
         return Nuisances(truth.couplings[None, :], pulls, centres, None)
     couplings = np.tile(truth.couplings, (toys, 1))
@@ -141,7 +143,7 @@ def draw_nuisances(
         if prior is None:
             continue
         stream = streams(variable.name)
-        if variable.name in truth.hidden and drawn:
+        if variable.name in truth.hidden and around_truth:
             low, high = ((end - prior.centre) / prior.width for end in variable.bounds)
             couplings[:, place] = prior.centre + prior.width * truncated_normals(low, high, toys, stream)
         else:
@@ -225,12 +227,12 @@ def as_data(likelihood: Likelihood, toys: Observation, toy: int) -> Likelihood:
         for name, centre in zip(likelihood.couplings, mine.coupling_centres[0], strict=True):
             if name in priors:
                 priors[name] = replace(priors[name], centre=float(centre))
-    moved = {
+    parameters = {
         parameter.name: replace(parameter, centre=parameter.centre + parameter.unit * float(centre))
         for parameter, centre in zip(likelihood.parameters, mine.centres[0], strict=True)
         if centre != 0
     }
-    return Likelihood(tuple(datasets), priors).with_parameters(moved)
+    return Likelihood(tuple(datasets), priors).with_parameters(parameters)
 
 
 def asimov(likelihood: Likelihood, truth: Truth) -> Observation:
@@ -245,8 +247,8 @@ def asimov(likelihood: Likelihood, truth: Truth) -> Observation:
         else:
             counts.append(dataset.counts_of(mean))
     off = tuple(tau[None, :] for tau in truth.tau)
-    measured = truth.couplings[None, :] if likelihood.priors else None
-    return Observation(tuple(counts), off, np.zeros((1, len(truth.pulls))), measured)
+    centres = truth.couplings[None, :] if likelihood.priors else None
+    return Observation(tuple(counts), off, np.zeros((1, len(truth.pulls))), centres)
 
 
 def with_metric(likelihood: Likelihood, at: FloatArray | None = None) -> Likelihood:

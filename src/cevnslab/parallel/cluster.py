@@ -77,7 +77,7 @@ class _Watch:
     def __init__(self, client: Any, scheduler: str) -> None:
         self._client, self._scheduler = client, scheduler
         self._last_seen = time.monotonic()
-        self._told = False
+        self._is_warned = False
 
     def wait_for_a_worker(self) -> None:
         """Return once there is a worker; `ClusterError` after `WORKER_TIMEOUT_S` without."""
@@ -92,7 +92,7 @@ class _Watch:
             except queue.Empty:
                 self._looks_alive()
             else:
-                self._last_seen, self._told = time.monotonic(), False
+                self._last_seen, self._is_warned = time.monotonic(), False
                 return future
 
     def _looks_alive(self) -> bool:
@@ -102,15 +102,15 @@ class _Watch:
             raise _gone(self._scheduler) from None
         now = time.monotonic()
         if workers:
-            self._last_seen, self._told = now, False
+            self._last_seen, self._is_warned = now, False
             return True
         if now - self._last_seen > WORKER_TIMEOUT_S:
             raise ClusterError(
                 f"the scheduler {self._scheduler} had no worker for {WORKER_TIMEOUT_S:g} s; start some, such as: "
                 f"dask worker {self._scheduler} --nthreads 1; finished blocks are kept"
             )
-        if not self._told:
-            self._told = True
+        if not self._is_warned:
+            self._is_warned = True
             notice(f"the scheduler {self._scheduler} has no worker; waiting up to {WORKER_TIMEOUT_S:g} s for one")
         return False
 

@@ -28,7 +28,7 @@ from cevnslab.physics.millicharges import (
 )
 from cevnslab.physics.nsi import NSI
 from cevnslab.physics.weak import CEVNS_STRENGTH, NEUTRON_RADIUS, WEAK_MIXING
-from cevnslab.words import nearest, shown
+from cevnslab.words import excerpt, nearest
 
 __all__ = [
     "COMPONENTS",
@@ -81,7 +81,7 @@ def coupling(name: str, registry: Mapping[str, Coupling] = COUPLINGS) -> Couplin
     'e'
     """
     if not isinstance(name, str):
-        raise UnknownNameError(f"a coupling's name must be a word, got {shown(name)}")
+        raise UnknownNameError(f"a coupling's name must be a word, got {excerpt(name)}")
     if name in FAMILIES and name not in registry:
         raise UnknownNameError(f"'{name}' is a family of couplings: it needs parameters, at least mass_mev and label")
     if name not in registry:

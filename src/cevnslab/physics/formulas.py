@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from cevnslab.arguments import number
 from cevnslab.errors import UnknownNameError
-from cevnslab.words import shown
+from cevnslab.words import excerpt
 
 if TYPE_CHECKING:
     TargetInput = str | Mapping[str, float]
@@ -126,7 +126,7 @@ def parse_target(text: TargetInput) -> dict[Species, float]:
         return {Species(symbol): count for symbol, count in parse_formula(text).items()}
     if not isinstance(text, Mapping) or not all(isinstance(name, str) for name in text):
         raise UnknownNameError(
-            f"a target must be a formula or fractions of atoms by isotope, got {shown(text)}; {HINT}"
+            f"a target must be a formula or fractions of atoms by isotope, got {excerpt(text)}; {HINT}"
         )
     fractions: dict[Species, float] = {}
     for name, fraction in text.items():
@@ -201,7 +201,7 @@ def _atoms(formula: str) -> Mapping[str, float]:
 _LIGHT = 8
 """Elements of more protons have no molecule of as many atoms as an isotope has nucleons."""
 
-_MEANT = {
+_COMMON_NAMES = {
     "HPGe": "Ge",
     "LXe": "Xe",
     "GXe": "Xe",
@@ -248,7 +248,7 @@ def _refuse_names(text: str) -> None:
         raise UnknownNameError(
             f"'{text}' names a dopant, {element_of}, of which there is too little to count; write {dopant['host']}"
         )
-    formula = _MEANT.get(text) or _element_named(text)
+    formula = _COMMON_NAMES.get(text) or _element_named(text)
     if formula is not None:
         raise UnknownNameError(f"'{text}' is a name; write the formula {formula}")
 

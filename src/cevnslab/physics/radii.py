@@ -39,19 +39,19 @@ def rms_radius_fm(species: Species) -> float:
     >>> rms_radius_fm(Species("Ge", 76)), rms_radius_fm(Species("Ge")), round(rms_radius_fm(Species("W")), 4)
     (4.0811, 4.06, 5.3649)
     """
-    known = charge_radii().get(species.symbol, {})
+    radii = charge_radii().get(species.symbol, {})
     if species.mass_number is not None:
-        if species.mass_number not in known:
+        if species.mass_number not in radii:
             hint = ""
-            if known:
-                nearest = min(known, key=lambda number: (abs(number - (species.mass_number or 0)), number))
-                hint = f" (the nearest is {Species(species.symbol, nearest)}, {known[nearest]:g} fm)"
+            if radii:
+                nearest = min(radii, key=lambda number: (abs(number - (species.mass_number or 0)), number))
+                hint = f" (the nearest is {Species(species.symbol, nearest)}, {radii[nearest]:g} fm)"
             raise PhysicsError(f"no rms radius of {species} is tabulated{hint}")
-        return known[species.mass_number]
+        return radii[species.mass_number]
     row = nuclide_table().get(species.symbol, {})
     if "rms_radius_fm" in row:
         return float(row["rms_radius_fm"])
-    shares = [(isotope.fraction, known.get(isotope.mass_number)) for isotope in element(species.symbol).isotopes]
+    shares = [(isotope.fraction, radii.get(isotope.mass_number)) for isotope in element(species.symbol).isotopes]
     covered = sum(fraction for fraction, radius in shares if radius is not None)
     if covered < SMALLEST_COVERAGE * sum(fraction for fraction, _ in shares):
         raise PhysicsError(f"no rms radius of {species} is tabulated")

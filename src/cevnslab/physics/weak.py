@@ -52,11 +52,11 @@ def with_neutron_radius(target: Target, neutron_radius_fm: float) -> Target:
         raise PhysicsError(
             f"the neutron radius of {target.formula} must be at least {lowest:.4g} fm, got {neutron_radius_fm:g}"
         )
-    changed = tuple(
+    constituents = tuple(
         replace(c, nucleus=replace(c.nucleus, neutron_radius_fm=c.nucleus.neutron_radius_fm + shift))
         for c in target.constituents
     )
-    return replace(target, constituents=changed)
+    return replace(target, constituents=constituents)
 
 
 def neutron_radius_range(target: Target) -> tuple[float, float, float]:

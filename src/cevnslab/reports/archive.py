@@ -145,8 +145,8 @@ def _unit(column: Column, rows: _Rows, result: Result) -> str:
     """The unit of a column in these rows, as an archive writes it."""
     name: object = column.unit
     if isinstance(column.unit, UnitOf):
-        of = column.unit
-        named = rows.values.get(of.coupling, [""])[0]
+        owner = column.unit
+        named = rows.values.get(owner.coupling, [""])[0]
         info = result.couplings.get(named)
-        name = info.unit if info is not None else getattr(rows.record, of.field, "")
+        name = info.unit if info is not None else getattr(rows.record, owner.field, "")
     return "" if name == "counts" else unit(str(name)).archive

@@ -162,13 +162,13 @@ def _describe_backgrounds(setup: DetectorSetup) -> str:
             f"background {rate:.4g} counts/kg/day before the duty factor {setup.source.duty_factor:g}; {signal}, "
             f"background {100 * setup.background_uncertainty:g} %"
         )
-    known = []
+    backgrounds = []
     for background in setup.backgrounds:
         width = f"{100 * background.uncertainty:g} %"
         if background.off is not None:
             width = f"from {background.off.off.sum():.0f} counts of an off-beam run, ratio {background.off.ratio:g}"
-        known.append(f"{background.name} {background.counts.sum():.0f} ({width})")
-    return f"backgrounds in counts: {', '.join(known)}; {signal}"
+        backgrounds.append(f"{background.name} {background.counts.sum():.0f} ({width})")
+    return f"backgrounds in counts: {', '.join(backgrounds)}; {signal}"
 
 
 def _describe_counts(setup: DetectorSetup) -> str:
@@ -214,13 +214,13 @@ def _describe_exposure(setup: Setup) -> str:
     return f"{source.name}, {_count(setup.exposure_years, 'year')}"
 
 
-def _describe_experiment(measured: ExperimentSetup) -> list[str]:
-    setup = measured.setup
+def _describe_experiment(experiment: ExperimentSetup) -> list[str]:
+    setup = experiment.setup
     place = "" if setup.distance_m is None else f" at {setup.distance_m:g} m"
     counts = "observed counts" if setup.observed == "data" else "the Standard Model's expectation as counts (asimov)"
     where = "searched for (--data, CEVNSLAB_DATA, download)" if setup.directory is None else f"in {setup.directory}"
     return [
-        f"  detector {setup.name}: {measured.dataset}, {setup.mass_kg:g} kg of {setup.target.formula}"
+        f"  detector {setup.name}: {experiment.dataset}, {setup.mass_kg:g} kg of {setup.target.formula}"
         f"{place}, {_describe_exposure(setup)}",
         f"    {counts}, channels {'+'.join(setup.channels)}, poisson, {setup.nuisances} nuisances"
         f"{', off-counts fitted' if setup.off_counts == 'fitted' else ''}; data: {where}",

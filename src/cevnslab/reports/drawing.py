@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from cevnslab.errors import CevnslabError, FigureError, InputFileError
 from cevnslab.progress import progress_bar
 from cevnslab.results import Result
-from cevnslab.words import shown
+from cevnslab.words import excerpt
 
 if TYPE_CHECKING:
     from cevnslab.figures.catalogue import FigureSpec
@@ -62,10 +62,10 @@ class Helper:
     def wait(self) -> set[int]:
         """The positions that the helper has drawn whole; empty should it have died."""
         try:
-            drawn: set[int] = self._pipe.recv()
+            positions: set[int] = self._pipe.recv()
         except (EOFError, OSError):
-            drawn = set()
-        return drawn
+            positions = set()
+        return positions
 
     def close(self) -> None:
         """End the helper, whatever it is doing."""
@@ -107,12 +107,12 @@ def _draw_what_is_sent(pipe: Any, counter: Any) -> None:
     from cevnslab.figures.style import styled
 
     result, specs, folder, settings = pipe.recv()
-    done = set()
+    positions = set()
     with suppress(Exception), styled(settings):
         for position in _take(counter, len(specs)):
             draw_one(result, specs[position], folder)
-            done.add(position)
-    pipe.send(done)
+            positions.add(position)
+    pipe.send(positions)
 
 
 @contextmanager
@@ -168,7 +168,7 @@ def figure_files(result: Result, settings: Any) -> set[str]:
     names = {f"{spec.name}.{ending}" for spec in figure_specs(result) for ending in formats(settings)}
     for name in names:
         if not is_figure_file(name):
-            raise InputFileError(f"figures: {shown(name)} is no name of a figure's file")
+            raise InputFileError(f"figures: {excerpt(name)} is no name of a figure's file")
     return names
 
 
@@ -220,7 +220,7 @@ class Drawing:
                 draw_one(self.result, self.specs[position], self.folder)
                 mine.add(position)
                 advance(1)
-            drawn = mine if self.by is None else mine | self.by.wait()
-            for position in set(range(count)) - drawn:
+            complete = mine if self.by is None else mine | self.by.wait()
+            for position in set(range(count)) - complete:
                 draw_one(self.result, self.specs[position], self.folder)
         return sorted(figure_files(self.result, self.settings))

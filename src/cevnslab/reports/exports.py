@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from cevnslab.errors import InputFileError, StudyError
 from cevnslab.progress import notice
 from cevnslab.reports.storage import write_text
-from cevnslab.words import shown
+from cevnslab.words import excerpt
 
 if TYPE_CHECKING:
     from cevnslab.results import Result
@@ -85,7 +85,7 @@ def _study(source: str, data: Path | None) -> Study:
         content = _result(source).study
         if plugins := content.get("plugins"):
             # Results may be somebody else's: what they name is not run because they were asked for a table.
-            names = ", ".join(shown(Path(name).name) for name in plugins)
+            names = ", ".join(excerpt(Path(name).name) for name in plugins)
             raise StudyError(
                 f"{source}: its study runs the Python code of {names}, which results are not trusted with; export the "
                 "study file"

@@ -73,12 +73,12 @@ class Grid:
         }
         if len(dropped) == len(self.columns):
             del dropped[0]
-        kept = [number for number in range(len(self.columns)) if number not in dropped]
+        remaining = [number for number in range(len(self.columns)) if number not in dropped]
         constants = tuple(f"{self.columns[number]}: {value}" for number, value in dropped.items() if value)
         return replace(
             self,
-            columns=tuple(self.columns[number] for number in kept),
-            rows=tuple(tuple(row[number] for number in kept) for row in self.rows),
+            columns=tuple(self.columns[number] for number in remaining),
+            rows=tuple(tuple(row[number] for number in remaining) for row in self.rows),
             constant=(*self.constant, *constants),
         )
 

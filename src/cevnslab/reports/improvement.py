@@ -60,12 +60,12 @@ def improvements(result: Result) -> list[Improvement]:
     rows = []
     for claim in entry["claims"]:
         for name in claim["couplings"]:
-            found = [
+            candidates = [
                 x for x in result.limits if x.coupling == name and x.detector in claim["detectors"] and x.has_limits
             ]
-            if not found or (claim["reference"], name) not in limits:
+            if not candidates or (claim["reference"], name) not in limits:
                 continue
-            best = min(found, key=lambda limit: reach(limit.segments))
+            best = min(candidates, key=lambda limit: reach(limit.segments))
             rows.append(
                 Improvement(
                     name,

@@ -72,14 +72,14 @@ def _name_couplings(models: Mapping[str, Schema]) -> None:
     listed["items"] = {"anyOf": [named, {"$ref": "#/$defs/Mediator"}]}
 
 
-def _replaced(part: Any, old: Schema, new: Schema) -> Any:
+def _replaced(part: Any, pattern: Schema, replacement: Schema) -> Any:
     """A schema with every part that is a plain `old` made `new`."""
     if isinstance(part, dict):
         plain = {key: value for key, value in part.items() if key not in ("title", "description")}
-        if plain == old:
-            return {**part, **new} if plain != part else dict(new)
-        return {key: _replaced(value, old, new) for key, value in part.items()}
-    return [_replaced(value, old, new) for value in part] if isinstance(part, list) else part
+        if plain == pattern:
+            return {**part, **replacement} if plain != part else dict(replacement)
+        return {key: _replaced(value, pattern, replacement) for key, value in part.items()}
+    return [_replaced(value, pattern, replacement) for value in part] if isinstance(part, list) else part
 
 
 def _preset_names(kind: presets.Kind) -> Schema:
@@ -112,16 +112,16 @@ def _name_sources(models: Mapping[str, Schema]) -> None:
 
 def _name_detectors(models: Mapping[str, Schema]) -> None:
     """A preset fills in what its entry leaves out, so that nothing else is required then."""
-    measured = list(datasets.known())
-    models["Experiment"]["properties"]["dataset"]["enum"] = measured
-    projected = [name for name in presets.names("detectors") if name not in measured]
-    for model, names in (("Detector", projected), ("Experiment", measured)):
+    real = list(datasets.known())
+    models["Experiment"]["properties"]["dataset"]["enum"] = real
+    projected = [name for name in presets.names("detectors") if name not in real]
+    for model, names in (("Detector", projected), ("Experiment", real)):
         entry = models[model]
         description = {key: value for key, value in entry["properties"]["preset"].items() if key == "description"}
         entry["properties"]["preset"] = {**description, "type": "string", "enum": names}
         entry["anyOf"] = [{"required": ["preset"]}, {"required": entry.pop("required")}]
     # One branch or the other: an editor then speaks of the right one alone.
-    data = {"properties": {"preset": {"enum": measured}}, "required": ["preset"]}
+    data = {"properties": {"preset": {"enum": real}}, "required": ["preset"]}
     models["StudyFile"]["properties"]["detectors"]["items"] = {
         "type": "object",
         "if": {"anyOf": [{"required": ["dataset"]}, data]},

@@ -245,16 +245,16 @@ def keys_text(name: str | None = None) -> str:
                 lines += [line for key in mapping.keys for line in _lines(key.name, key, width)]
                 lines.append("")
         return "\n".join(lines)
-    known = paths()
+    choices = paths()
     parts = name.split(".")
-    matches = [path for path in known if path == name or path.endswith(f".{name}")]
+    matches = [path for path in choices if path == name or path.endswith(f".{name}")]
     if not matches and len(parts) > 1:
-        matches = [path for path in known if path.startswith(f"{parts[0]}.") and path.endswith(f".{parts[-1]}")]
+        matches = [path for path in choices if path.startswith(f"{parts[0]}.") and path.endswith(f".{parts[-1]}")]
     if not matches:
-        raise UnknownNameError(f"no key '{name}'; {nearest(parts[-1], {path.split('.')[-1] for path in known})}")
-    below = [path for path in known if any(path.startswith(f"{each}.") for each in matches)]
-    listed = [path for path in known if path in matches or path in below]
-    return "\n".join(line for path in listed for key in known[path] for line in _lines(path, key, width)) + "\n"
+        raise UnknownNameError(f"no key '{name}'; {nearest(parts[-1], {path.split('.')[-1] for path in choices})}")
+    below = [path for path in choices if any(path.startswith(f"{each}.") for each in matches)]
+    listed = [path for path in choices if path in matches or path in below]
+    return "\n".join(line for path in listed for key in choices[path] for line in _lines(path, key, width)) + "\n"
 
 
 def _lines(name: str, key: Key, width: int) -> list[str]:

@@ -62,5 +62,5 @@ def show_preset(name: str) -> str:
             f"scale: {coupling.scale:g}\n"
             f"bounds: [{coupling.bounds[0]:g}, {coupling.bounds[1]:g}]\nflavours: [{joined}]\n"
         )
-    known = [preset for kind in presets.KINDS for preset in presets.names(kind)] + list(COUPLINGS)
-    raise UnknownNameError(f"no preset '{name}'; {nearest(name, known)}")
+    names = [preset for kind in presets.KINDS for preset in presets.names(kind)] + list(COUPLINGS)
+    raise UnknownNameError(f"no preset '{name}'; {nearest(name, names)}")

@@ -97,6 +97,6 @@ def compare(result: Result, entry: Mapping[str, Any] | None = None) -> list[Comp
             symmetric = math.isclose(low, -high, rel_tol=1e-9)
             ends = [(high, values[1])] if symmetric else [(low, values[0]), (high, values[1])]
             for ours, theirs in ends:
-                known = theirs if len(limit.segments) == 1 and ours in limit.crossings else None
-                comparisons.append(Comparison(limit.detector, limit.coupling, ours, known, row.get("digit")))
+                counterpart = theirs if len(limit.segments) == 1 and ours in limit.crossings else None
+                comparisons.append(Comparison(limit.detector, limit.coupling, ours, counterpart, row.get("digit")))
     return comparisons

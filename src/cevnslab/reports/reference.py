@@ -10,13 +10,13 @@ from typing import Any
 from cevnslab.results import Result
 from cevnslab.results.plain import to_plain
 
-KEPT = ("coherent-csi-2021", "coherent-lar-2020", "coherent-csi-lar", "coherent-csi-2021-electron")
+REFERENCE_ANALYSES = ("coherent-csi-2021", "coherent-lar-2020", "coherent-csi-lar", "coherent-csi-2021-electron")
 """The analyses of the study `coherent` whose limits and contours are kept."""
 DIGITS = 5
 """Significant digits of polygon vertices: a thousandth of a line's width, a third of the file."""
 
 
-def reference_content(result: Result, kinds: Sequence[str] = KEPT) -> dict[str, Any]:
+def reference_content(result: Result, kinds: Sequence[str] = REFERENCE_ANALYSES) -> dict[str, Any]:
     """What is stored of a result of the study `coherent`."""
     plain = to_plain(result)
     contours = [row for row in plain["contours"] if row["detector"] in kinds]

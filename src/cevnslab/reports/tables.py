@@ -133,11 +133,11 @@ def improvement_grid(rows: Sequence[Improvement], result: Result) -> Grid:
     lines = []
     for row in rows:
         limit = result.limit(row.detector, row.coupling)
-        projected, measured = (
+        projected, real = (
             interval(limit.with_crossings(segments), result) for segments in (row.projected, row.measured)
         )
         ratio = f"{row.ratio:.1f}"
-        lines.append((row.coupling, row.detector, projected, row.reference, measured, ratio, row.claim, row.verdict))
+        lines.append((row.coupling, row.detector, projected, row.reference, real, ratio, row.claim, row.verdict))
     columns = ("coupling", "projected", "interval", "measured", "interval there", "ratio", "the paper", "verdict")
     notes = (
         "Ratio of the largest |end| of the intervals; measured: stored result of the study coherent.",
@@ -149,13 +149,13 @@ def improvement_grid(rows: Sequence[Improvement], result: Result) -> Grid:
 def published_grid(result: Result, entry: Mapping[str, Any], *, alone: bool) -> Grid:
     """Ours beside the published ends; where it stands alone, also what was not published, disjoint intervals whole."""
     compared = compare(result, entry)
-    known = [row for row in compared if row.published is not None]
-    groups = _by_limit(compared if alone else known)
+    published = [row for row in compared if row.published is not None]
+    groups = _by_limit(compared if alone else published)
     rows = [row for group in groups for row in _published_rows(group, result)]
-    equal = sum(bool(row.agrees_after_rounding) for row in known)
-    worst = max((abs(row.difference or 0.0) for row in known), default=0.0)
+    equal = sum(bool(row.agrees_after_rounding) for row in published)
+    worst = max((abs(row.difference or 0.0) for row in published), default=0.0)
     notes = (
-        f"Published: {entry['source']}. {equal} of {len(known)} numbers are equal after rounding, "
+        f"Published: {entry['source']}. {equal} of {len(published)} numbers are equal after rounding, "
         f"all within {100 * worst:.1f} %.",
         *(f"- {' '.join(note.split())}" for note in entry["notes"]),
     )

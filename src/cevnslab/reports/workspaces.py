@@ -40,12 +40,12 @@ VERSION = "1.0.0"
 
 def _datasets(study: Study, detectors: Sequence[str]) -> Likelihood:
     """The likelihood of the detectors and combinations that are meant, together."""
-    known = analyses(study)
+    by_name = analyses(study)
     whole = None
     for name in detectors:
-        if name not in known:
-            raise UnknownNameError(f"no detector '{name}'; {nearest(name, known)}")
-        part = known[name].likelihood
+        if name not in by_name:
+            raise UnknownNameError(f"no detector '{name}'; {nearest(name, by_name)}")
+        part = by_name[name].likelihood
         present: set[str] = set() if whole is None else {dataset.name for dataset in whole.datasets}
         for dataset in part.datasets:
             if dataset.name in present:
@@ -150,7 +150,7 @@ def export_workspace(study: Study, detector: str | Sequence[str], couplings: Map
         likelihood = _datasets(study, [detector] if isinstance(detector, str) else list(detector))
         point = likelihood.polynomial.standard_model.copy()
         for name, value in (couplings or {}).items():
-            place = {known.name: known for known in study.couplings}
+            place = {coupling.name: coupling for coupling in study.couplings}
             if name not in place:
                 raise UnknownNameError(f"no coupling '{name}'; {nearest(name, place)}")
             point[likelihood.couplings.index(name)] = place[name].check(value)

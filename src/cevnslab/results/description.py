@@ -159,11 +159,11 @@ class Table:
         Raises `ResultError` for a record with a column that the table does not have.
         """
         columns = self.columns(records)
-        known = {column.name for column in columns}
+        names = {column.name for column in columns}
         for record in records:
             block = record.block()
-            if unknown := [name for name in block if name not in known]:
-                raise ResultError(f"{self.file} has no column '{unknown[0]}'; its columns: {', '.join(known)}")
+            if unknown := [name for name in block if name not in names]:
+                raise ResultError(f"{self.file} has no column '{unknown[0]}'; its columns: {', '.join(names)}")
             block = {"study": study, **block}
             yield {column.name: block.get(column.name, column.absent) for column in columns}
 

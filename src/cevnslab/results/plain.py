@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, TypeVar, cast
 import numpy as np
 
 from cevnslab.errors import ResultError
-from cevnslab.words import shown
+from cevnslab.words import excerpt
 
 T = TypeVar("T")
 Plain: TypeAlias = Any
@@ -96,9 +96,9 @@ def _leaf(kind: type, content: Plain, path: str) -> object:
 
 def _require(right: bool, path: str, what: str, content: Plain) -> None:
     if not right:
-        raise ResultError(f"{_place(path)}: must be {what}, got {shown(content)}")
+        raise ResultError(f"{_place(path)}: must be {what}, got {excerpt(content)}")
 
 
 def _place(path: str) -> str:
     """A path in a message: on one line, not too long."""
-    return shown(path.lstrip("."))[1:-1]
+    return excerpt(path.lstrip("."))[1:-1]

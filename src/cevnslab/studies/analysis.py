@@ -70,9 +70,9 @@ def analyses(
     """
 
     def kept(name: str, setups: tuple[AnySetup, ...]) -> Analysis | None:
-        known = earlier.get(name)
-        same = known is not None and all(a is b for a, b in zip(known.setups, setups, strict=True))
-        return known if same else None
+        previous = earlier.get(name)
+        same = previous is not None and all(a is b for a, b in zip(previous.setups, setups, strict=True))
+        return previous if same else None
 
     with located(study.where):
         analyses_by_name = {

@@ -108,12 +108,12 @@ def _from_off_counts(
     name: str, spec: schema.OffCounts, uncertainty: float, axes: Sequence[BinAxis], base: Path
 ) -> Background:
     """Off-beam counts in groups of bins: those that differ along the axes on which they are not known."""
-    known = [axis.name for axis in axes] if spec.axes is None else spec.axes
-    schema.require_known("off.axes", known, [axis.name for axis in axes], "axis of this detector")
-    schema.require_unique("off.axes", known)
+    names = [axis.name for axis in axes] if spec.axes is None else spec.axes
+    schema.require_known("off.axes", names, [axis.name for axis in axes], "axis of this detector")
+    schema.require_unique("off.axes", names)
     with located("off"):
-        chosen = [axis for axis in axes if axis.name in known]
-        counted = observed_counts(schema.CountsFile(file=spec.file), chosen, base, "file of off-beam counts")
+        off_axes = [axis for axis in axes if axis.name in names]
+        counted = observed_counts(schema.CountsFile(file=spec.file), off_axes, base, "file of off-beam counts")
         if counted.errors is not None:
             raise StudyError("off-beam counts have no column of errors: theirs are Poisson's")
         if np.any(counted.counts < 0) or np.any(counted.counts % 1):
@@ -123,7 +123,7 @@ def _from_off_counts(
     groups = np.zeros(len(positions[0]), dtype=np.int64)
     shape = np.ones(len(positions[0]))
     for axis, position in zip(axes, positions, strict=True):
-        if axis.name in known:
+        if axis.name in names:
             groups = groups * len(axis) + position
         else:
             widths = np.diff(axis.edges)

@@ -15,14 +15,14 @@ from cevnslab.studies.study import Study
 
 def bands(
     study: Study,
-    asked: Iterable[tuple[Analysis, str]],
+    requests: Iterable[tuple[Analysis, str]],
     store: Path | None = None,
     mapper: Mapper = in_turn,
 ) -> list[results.Band]:
     """Two ends per analysis, coupling and confidence level; none where the study asks for no bands."""
     if study.file.bands is None:
         return []
-    pairs = list(asked)
+    pairs = list(requests)
     limits = expected_limits([_task(study, analysis, name) for analysis, name in pairs], store, mapper)
     return [
         band

@@ -22,7 +22,7 @@ from cevnslab.physics.sources import PionDecayAtRest, Source
 from cevnslab.studies import presets, schema
 from cevnslab.studies.sources import build_source
 from cevnslab.studies.tables import read_curve
-from cevnslab.words import shown
+from cevnslab.words import excerpt
 
 _ALTERNATIVES = (
     (
@@ -48,7 +48,7 @@ def merge_preset(entry: Mapping[str, Any]) -> dict[str, Any]:
     if entry.get("preset") is None:
         return dict(entry)
     if not isinstance(entry["preset"], str):
-        raise StudyError(f"must be a detector preset's name, got {shown(entry['preset'])}")
+        raise StudyError(f"must be a detector preset's name, got {excerpt(entry['preset'])}")
     defaults = presets.load("detectors", entry["preset"])
     for groups in _ALTERNATIVES:
         # `bins` goes with edges in either unit, and says nothing of which.
@@ -125,15 +125,15 @@ def _resolution(spec: schema.Detector, quenched: bool) -> Resolution | None:
         return None
     path, unit = f"detectors.{spec.name}.resolution", "kevee" if quenched else "kev"
     keys = {key: getattr(spec.resolution, key) for key in ("sigma_kev", "at_kev", "sigma_kevee", "at_kevee")}
-    needed = (f"sigma_{unit}", f"at_{unit}")
+    required = (f"sigma_{unit}", f"at_{unit}")
     why = "with quenching the resolution is that of the light" if quenched else "keVee needs the key quenching"
     for key, value in keys.items():
-        if key in needed and value is None:
+        if key in required and value is None:
             raise StudyError(f"{path}.{key}: this key is required" + (f" ({why})" if quenched else ""))
-        if key not in needed and value is not None:
-            raise StudyError(f"{path}.{key}: give {' and '.join(needed)}; {why}")
+        if key not in required and value is not None:
+            raise StudyError(f"{path}.{key}: give {' and '.join(required)}; {why}")
     with located(path):
-        return Resolution(keys[needed[0]], keys[needed[1]], spec.resolution.law, spec.resolution.minimum_true_kev)
+        return Resolution(keys[required[0]], keys[required[1]], spec.resolution.law, spec.resolution.minimum_true_kev)
 
 
 def _time_edges(spec: schema.Detector) -> FloatArray:

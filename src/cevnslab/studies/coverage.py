@@ -200,9 +200,9 @@ def check_request(
         others = {"least-squares", "poisson"} if isinstance(setup, DetectorSetup) and not _has_errors(setup) else set()
         if statistic is not None and statistic not in {setup.statistic, *others}:
             raise StudyError(f"statistic: that of {setup.name} is {setup.statistic}, which belongs to its data")
-    known = [coupling.name for coupling in study.couplings]
-    if name not in known:
-        raise UnknownNameError(f"no coupling '{name}' in the study {study.name}; {nearest(name, known)}")
+    names = [coupling.name for coupling in study.couplings]
+    if name not in names:
+        raise UnknownNameError(f"no coupling '{name}' in the study {study.name}; {nearest(name, names)}")
     for value in values:
         with located("at"):
             if not np.isfinite(value):
@@ -221,5 +221,5 @@ def _has_errors(setup: DetectorSetup) -> bool:
 
 def _with_statistic(likelihood: Likelihood, statistic: str) -> Likelihood:
     """The same data sets, all with one statistic of counts."""
-    chosen: Statistic = "poisson" if statistic == "poisson" else "least-squares"
-    return replace(likelihood, datasets=tuple(replace(each, statistic=chosen) for each in likelihood.datasets))
+    choice: Statistic = "poisson" if statistic == "poisson" else "least-squares"
+    return replace(likelihood, datasets=tuple(replace(each, statistic=choice) for each in likelihood.datasets))

@@ -63,11 +63,11 @@ def contours(study: Study, analysis: Analysis, x: str, y: str) -> list[results.C
 
 def scan_points(study: Study, scan: str, key: str, value: float) -> list[results.ScanPoint]:
     """The limits of every analysis that a scanned key can change, at one of its values."""
-    varied, analyses, changed = scanned(study, scan, key, value)
+    varied, analyses, affected = scanned(study, scan, key, value)
     return [
         results.ScanPoint(scan, key, value, limit)
         for name, analysis in analyses.items()
-        if name in changed
+        if name in affected
         for coupling in study.file.scanned_couplings(key)
         for limit in limits(varied, analysis, coupling)
     ]
@@ -75,25 +75,25 @@ def scan_points(study: Study, scan: str, key: str, value: float) -> list[results
 
 def scan_bands(study: Study, scan: str, key: str, value: float) -> list[results.ScanBand]:
     """The expected limits beside `scan_points`."""
-    _, analyses, changed = scanned(study, scan, key, value)
+    _, analyses, affected = scanned(study, scan, key, value)
     couplings = study.file.scanned_couplings(key)
-    tasks = [(analysis, coupling) for name, analysis in analyses.items() if name in changed for coupling in couplings]
+    tasks = [(analysis, coupling) for name, analysis in analyses.items() if name in affected for coupling in couplings]
     return [results.ScanBand(scan, key, value, band) for band in bands(study, tasks)]
 
 
 def cross_sections(study: Study, curve: schema.CrossSection) -> list[results.CrossSectionCurve]:
     """The Standard Model's curve and one per value, log-spaced up to the endpoint."""
-    of = target(curve.target, rms_radius_fm=curve.rms_radius_fm, convention=study.file.nuclei)
-    recoil = np.geomspace(*recoil_range(curve, of, study.file.form_factor), CROSS_SECTION_POINTS)
+    nuclei = target(curve.target, rms_radius_fm=curve.rms_radius_fm, convention=study.file.nuclei)
+    recoil = np.geomspace(*recoil_range(curve, nuclei, study.file.form_factor), CROSS_SECTION_POINTS)
     coupling = study.registry[curve.coupling]
-    standard_model = coupling.reference if coupling.range_of is None else coupling.range_of(of)[1]
+    standard_model = coupling.reference if coupling.range_of is None else coupling.range_of(nuclei)[1]
     curves = []
     for value in dict.fromkeys([standard_model, *curve.values]):
         cross_section = differential(
             curve.channel,
             recoil,
             curve.energy_mev,
-            of,
+            nuclei,
             couplings={coupling: value},
             form_factor=study.file.form_factor,
             incoming=coupling.flavours[0][0],

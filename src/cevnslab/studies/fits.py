@@ -28,7 +28,7 @@ from cevnslab.studies.cautions import cautions
 from cevnslab.studies.setups import AnySetup, DetectorSetup, ExperimentSetup
 from cevnslab.studies.study import Study
 
-KNOWN = 1e-6
+RESOLUTION = 1e-6
 """Of a nuisance's width: chi^2 is minimised to 1e-10, which a pull of 1e-5 changes it by."""
 
 
@@ -85,11 +85,11 @@ def _couplings(collected: Fits, study: Study, analysis: Analysis, best: dict[tup
     for coupling in study.couplings:
         name = coupling.name
         over = [other for other in analysis.profile if other != name]
-        joint, moved = impacts(likelihood, name, over, start=best.get((detector, name)))
+        joint, effects = impacts(likelihood, name, over, start=best.get((detector, name)))
         row = joint.parameter(name)
         collected.rows.append(results.FitParameter(detector, name, row.value, row.error))
         collected.covariances.append(_covariance(detector, name, joint))
-        for impact in moved:
+        for impact in effects:
             parameter = impact.parameter
             collected.pulls.append(
                 results.Pull(
@@ -115,7 +115,7 @@ def _known_digits(parameter: FittedParameter) -> float:
     """A nuisance's best fit; zero where it is less than the minimiser knows of it, and only rounding is left."""
     width = parameter.prior_width
     unit = 1.0 if width is None or width == 0 else min(width, 1.0)
-    return 0.0 if abs(parameter.value) < KNOWN * unit else parameter.value
+    return 0.0 if abs(parameter.value) < RESOLUTION * unit else parameter.value
 
 
 def _covariance(detector: str, coupling: str, fitted: Fit) -> results.Covariance:

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 
 from cevnslab.errors import PluginError
-from cevnslab.words import shown
+from cevnslab.words import excerpt
 
 LONGEST_SECONDS = 60.0
 """For which a plugin may run, or one of its kernels be tried."""
@@ -37,7 +37,7 @@ def users_code(where: str, verb: str, file: Path | None = None) -> Iterator[None
     except RecursionError as fault:
         raise PluginError(f"{where} {verb}: it calls itself without end{_line(fault, file)}") from None
     except Exception as fault:  # whatever a user's code raises is a fault of that code
-        text = shown(str(fault), longest=200)[1:-1]
+        text = excerpt(str(fault), longest=200)[1:-1]
         raise PluginError(f"{where} {verb} ({type(fault).__name__}: {text}{_line(fault, file)})") from None
 
 

@@ -124,9 +124,9 @@ class _Table:
         if word in LOWEST_EDGES:
             # The bins move as a whole: their width, and their number, stay.
             other = key.replace(word, LOWEST_EDGES[word])
-            moved = {key: value, other: float(_value(self.study, other))}
+            values = {key: value, other: float(_value(self.study, other))}
             remark = f"{LOWEST_EDGES[word]} moves along, so that the bins keep their width"
-            yield from self._elasticities(f"{key}{FIXED_WIDTH}", moved, remark, shift=value)
+            yield from self._elasticities(f"{key}{FIXED_WIDTH}", values, remark, shift=value)
 
     def _elasticities(
         self, key: str, values: Mapping[str, float], remark: str, shift: float | None = None
@@ -135,8 +135,8 @@ class _Table:
         sides = []
         for sign in (1, -1):
             factor = math.exp(sign * STEP)
-            moved = {k: v * factor if shift is None else v + shift * (factor - 1) for k, v in values.items()}
-            side = self._varied(moved)
+            values_at_step = {k: v * factor if shift is None else v + shift * (factor - 1) for k, v in values.items()}
+            side = self._varied(values_at_step)
             if isinstance(side, CevnslabError):
                 yield from self._rows(key, None, f"cannot be varied: {side}")
                 return
@@ -187,8 +187,8 @@ class _Table:
             for parameter in analysis.likelihood.parameters:
                 if parameter.fixed:
                     continue
-                known = analysis.likelihood.with_widths({parameter.name: 0.0})
-                analyses = {name: replace(analysis, likelihood=known)}
+                conditional = analysis.likelihood.with_widths({parameter.name: 0.0})
+                analyses = {name: replace(analysis, likelihood=conditional)}
                 yield from self._changed(parameter.name, analyses, "if this nuisance parameter were known", [name])
 
 

@@ -24,7 +24,7 @@ from cevnslab.studies.sources import build_source, validated_source
 from cevnslab.studies.study import Study, build_study
 from cevnslab.studies.validation import validated
 from cevnslab.studies.yaml_io import read_yaml
-from cevnslab.words import shown
+from cevnslab.words import excerpt
 
 
 def _content(kind: presets.Kind, name_or_path: str | os.PathLike[str]) -> tuple[dict[str, Any], str, Path]:
@@ -36,7 +36,7 @@ def _content(kind: presets.Kind, name_or_path: str | os.PathLike[str]) -> tuple[
 
 def _text(name_or_path: object) -> str:
     if not isinstance(name_or_path, str | os.PathLike):
-        raise StudyError(f"a preset's name or a path is needed, got {shown(name_or_path)}")
+        raise StudyError(f"a preset's name or a path is needed, got {excerpt(name_or_path)}")
     return str(os.fspath(name_or_path))
 
 

@@ -100,7 +100,7 @@ class _Map:
     """The points of a map, or of some of its rows."""
 
     variations: Variations
-    asked: LimitMap
+    request: LimitMap
     x: list[float]
     y: list[float]
 
@@ -110,18 +110,18 @@ class _Map:
         return options.levels[0], options.minimum
 
     def _analysis(self, values: Mapping[str, float]) -> Analysis:
-        return self.variations.at(values)[1][self.asked.detector]
+        return self.variations.at(values)[1][self.request.detector]
 
     # in closed form ---------------------------------------------------------------------------------------------------
 
     def closed(self) -> list[list[Pieces]]:
         """Every point by itself; what changes an integral goes on the outside, so that it is folded once per value."""
-        x_inside = self.variations.light([self.asked.x.key])
-        keys = self.asked.y.key, self.asked.x.key
+        x_inside = self.variations.light([self.request.x.key])
+        keys = self.request.y.key, self.request.x.key
         outer, inner = (self.y, self.x) if x_inside else (self.x, self.y)
         names = keys if x_inside else keys[::-1]
         lines = []
-        with progress_bar(f"map {self.asked.name}", len(outer)) as advance:
+        with progress_bar(f"map {self.request.name}", len(outer)) as advance:
             for value in outer:
                 pieces = self._along({names[0]: value}, names[1])
                 lines.append([pieces(each) for each in inner])
@@ -138,7 +138,7 @@ class _Map:
         if not light([key]):
             return varied
         held = {name: value for name, value in fixed.items() if not light([name])}
-        form = ScaledForm.of(self._analysis(held), self.asked.coupling)
+        form = ScaledForm.of(self._analysis(held), self.request.coupling)
         if form is None:
             return varied
 
@@ -157,23 +157,23 @@ class _Map:
     def strip(self, first: int, last: int) -> list[list[Pieces]]:
         """Rows from one to another, patch by patch."""
         rows, columns = [first, last - 1], sorted({*range(0, len(self.x), PATCH), len(self.x) - 1})
-        known = {(row, column): self._searched(self._values(row, column)) for row in rows for column in columns}
-        with progress_bar(f"map {self.asked.name}", len(columns) - 1) as advance:
+        points = {(row, column): self._searched(self._values(row, column)) for row in rows for column in columns}
+        with progress_bar(f"map {self.request.name}", len(columns) - 1) as advance:
             for left, right in itertools.pairwise(columns):
-                self._patch(known, rows, (left, right))
+                self._patch(points, rows, (left, right))
                 advance(1)
-        return [[known[row, column] for column in range(len(self.x))] for row in range(first, last)]
+        return [[points[row, column] for column in range(len(self.x))] for row in range(first, last)]
 
     def _values(self, row: int, column: int) -> dict[str, float]:
-        return {self.asked.x.key: self.x[column], self.asked.y.key: self.y[row]}
+        return {self.request.x.key: self.x[column], self.request.y.key: self.y[row]}
 
     def _searched(self, values: Mapping[str, float]) -> Pieces:
         level, minimum = self._options
-        return interval(self._analysis(values).chi2(self.asked.coupling), level, minimum).pieces
+        return interval(self._analysis(values).chi2(self.request.coupling), level, minimum).pieces
 
-    def _patch(self, known: dict[tuple[int, int], Pieces], rows: Sequence[int], columns: tuple[int, int]) -> None:
+    def _patch(self, points: dict[tuple[int, int], Pieces], rows: Sequence[int], columns: tuple[int, int]) -> None:
         """All points of a patch whose corners are known."""
-        corners = [[known[row, column] for column in columns] for row in rows]
+        corners = [[points[row, column] for column in columns] for row in rows]
         alike = len({_kinds(pieces) for line in corners for pieces in line}) == 1
         ends = np.array([[_ends(pieces) for pieces in line] for line in corners]) if alike else None
         for row in range(rows[0], rows[1] + 1):
@@ -182,17 +182,17 @@ class _Map:
                 guess = None
                 if ends is not None:
                     guess = _interpolated(ends, _share(row, rows), _share(column, columns))
-                if (row, column) not in known:
+                if (row, column) not in points:
                     start = guess if guess is None or correction is None else guess + correction
-                    known[row, column] = self._continued(self._values(row, column), corners[0][0], start)
-                if guess is not None and _kinds(known[row, column]) == _kinds(corners[0][0]):
-                    correction = _ends(known[row, column]) - guess
+                    points[row, column] = self._continued(self._values(row, column), corners[0][0], start)
+                if guess is not None and _kinds(points[row, column]) == _kinds(corners[0][0]):
+                    correction = _ends(points[row, column]) - guess
 
     def _continued(self, values: Mapping[str, float], pattern: Pieces, start: FloatArray | None) -> Pieces:
         """The pieces near those that a neighbour has, or those of a search."""
         level, minimum = self._options
         analysis = self._analysis(values)
-        chi2 = analysis.chi2(self.asked.coupling)
+        chi2 = analysis.chi2(self.request.coupling)
         # Of Asimov data without priors on couplings chi^2 is zero in the Standard Model, and nowhere lower.
         asimov = not analysis.real and not analysis.likelihood.priors and minimum == "global"
         if start is not None and asimov and _all_crossings(pattern):

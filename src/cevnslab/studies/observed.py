@@ -94,22 +94,22 @@ def _bin_text(number: int, axes: Sequence[BinAxis]) -> str:
 
 
 def _from_list(values: Sequence[float | Sequence[float]], axes: Sequence[BinAxis]) -> FloatArray:
-    needed = " of ".join(f"{len(axis)} ({axis.name})" for axis in axes)
+    shape = " of ".join(f"{len(axis)} ({axis.name})" for axis in axes)
     nested = [isinstance(each, Sequence) for each in values]
     if len(axes) == 1:
         if any(nested):
-            raise StudyError(f"needs one list of numbers: {needed}")
+            raise StudyError(f"needs one list of numbers: {shape}")
         if len(values) != len(axes[0]):
-            raise StudyError(f"needs a number per bin: {needed}, got {len(values)}")
+            raise StudyError(f"needs a number per bin: {shape}, got {len(values)}")
         return np.array(values, dtype=float)
     if len(axes) != 2 or not all(nested):
-        raise StudyError(f"needs nested lists, one per bin of {axes[0].name}: {needed}")
+        raise StudyError(f"needs nested lists, one per bin of {axes[0].name}: {shape}")
     lengths = [len(each) for each in values if isinstance(each, Sequence)]
     if len(values) != len(axes[0]):
-        raise StudyError(f"needs nested lists, {needed}, got {len(values)} lists")
+        raise StudyError(f"needs nested lists, {shape}, got {len(values)} lists")
     for number, length in enumerate(lengths, start=1):
         if length != len(axes[1]):
-            raise StudyError(f"needs nested lists, {needed}; list {number} has {length}")
+            raise StudyError(f"needs nested lists, {shape}; list {number} has {length}")
     return np.array(values, dtype=float).ravel()
 
 

@@ -23,7 +23,7 @@ from cevnslab.physics.couplings import COUPLINGS, FAMILIES, FLAVOURS, Coupling
 from cevnslab.physics.nuclei import Target, target
 from cevnslab.studies.foreign import users_code
 from cevnslab.textfiles import read_text
-from cevnslab.words import shown
+from cevnslab.words import excerpt
 
 ENTRY_POINTS = "cevnslab.couplings"
 TRIED_ON = ("CsI", "Ge", "Ar")
@@ -79,7 +79,7 @@ def add(registry: dict[str, Coupling], coupling: Coupling, where: str) -> None:
 
 def try_out(coupling: Coupling, where: str, file: Path | None = None) -> None:
     """Look at a declaration, and evaluate its kernels on a few nuclei; `PluginError` for what cannot be used."""
-    prefix = f"{where}: coupling {shown(coupling.name)}"
+    prefix = f"{where}: coupling {excerpt(coupling.name)}"
     _check_numbers(coupling, prefix)
     _check_words(coupling, prefix)
     _check_flavours(coupling, prefix)
@@ -88,15 +88,15 @@ def try_out(coupling: Coupling, where: str, file: Path | None = None) -> None:
         raise PluginError(f"{prefix} has no kernel: give nucleus, electron or both")
     targets = [target(formula) for formula in TRIED_ON]
     if coupling.rebuild is not None and coupling.range_of is not None:
-        for of in targets:
-            _check_rebuild(coupling, of, prefix, file)
+        for material in targets:
+            _check_rebuild(coupling, material, prefix, file)
     recoil = TRIED_AT_KEV
     if coupling.nucleus is not None:
         # Form factors between their ends, with the zeros and signs that they have.
         factors = np.linspace(1.0, -0.1, len(recoil))
         factors[-2] = 0.0
-        for of in targets:
-            for constituent in of.constituents:
+        for material in targets:
+            for constituent in material.constituents:
                 arguments = recoil, constituent.nucleus, read_only(factors), read_only(factors)
                 _check(
                     coupling.nucleus, arguments, f"{prefix}: its kernel on nuclei ({constituent.nucleus.symbol})", file
@@ -129,11 +129,11 @@ def _check_words(coupling: Coupling, prefix: str) -> None:
     for key in ("unit", "symbol", "description", "reference_text", "formula"):
         text = getattr(coupling, key)
         if not isinstance(text, str) or not (text == "" or text.isprintable()):
-            raise PluginError(f"{prefix}: its {key} must be words of one line, got {shown(text)}")
+            raise PluginError(f"{prefix}: its {key} must be words of one line, got {excerpt(text)}")
     if not re.fullmatch(r"[\w%][^,;\"'|]{0,29}", coupling.unit):
         raise PluginError(
             f"{prefix}: its unit must be at most 30 letters without separators, such as e or 1e-32 cm2 (1 where there "
-            f"is none), got {shown(coupling.unit)}"
+            f"is none), got {excerpt(coupling.unit)}"
         )
 
 

@@ -39,11 +39,11 @@ def study_registry(file: StudyFile, announce: Callable[[str], None] | None = Non
             raise StudyError(f"{path}.label: '{each.name}' is the name of another coupling; choose another label")
         by_name[each.name] = each
     by_name = _told_apart(by_name)
-    known = {**COUPLINGS, **by_name}
+    registry = {**COUPLINGS, **by_name}
     names = [*file.coupling_names, *file.profile, *(curve.coupling for curve in file.cross_sections)]
-    if any(name not in known and name not in FAMILIES for name in names):
-        known = {**plugins.from_entry_points(), **known}
-    return known
+    if any(name not in registry and name not in FAMILIES for name in names):
+        registry = {**plugins.from_entry_points(), **registry}
+    return registry
 
 
 def _told_apart(couplings: Mapping[str, Coupling]) -> dict[str, Coupling]:

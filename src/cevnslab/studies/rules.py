@@ -11,7 +11,7 @@ from cevnslab.physics.cross_sections import scatterers
 from cevnslab.physics.nuclei import Target, target
 from cevnslab.studies.schema import CrossSection, Detector, Experiment, StudyFile
 from cevnslab.studies.schema.base import require_known, require_unique
-from cevnslab.studies.schema.figures import Computed
+from cevnslab.studies.schema.figures import Contents
 from cevnslab.studies.schema.planning import Range, check_planning
 from cevnslab.studies.schema.systematics import check_priors, check_systematics
 
@@ -78,11 +78,11 @@ def check_across_keys(file: StudyFile, registry: Mapping[str, Coupling]) -> None
             for value in curve.values:
                 each.check(value)
         with located(f"{path}.target"):
-            of = target(curve.target, rms_radius_fm=curve.rms_radius_fm, convention=file.nuclei)
+            nuclei = target(curve.target, rms_radius_fm=curve.rms_radius_fm, convention=file.nuclei)
         with located(path):
-            recoil_range(curve, of, file.form_factor)
+            recoil_range(curve, nuclei, file.form_factor)
     for figure in file.figures or []:
-        figure.check(_computed(file, registry))
+        figure.check(_contents(file, registry))
     require_unique("figures", [figure.name for figure in file.figures or []])
     drawn_anyway = {"coverage", "critical-values", "critical-maps", "bands"}
     drawn_anyway |= {f"scan-{scan.name}" for scan in file.scans}
@@ -100,15 +100,15 @@ def _background_names(spec: Detector | Experiment) -> list[str]:
     return ["background"] if spec.backgrounds is None else [background.name for background in spec.backgrounds]
 
 
-def _computed(file: StudyFile, registry: Mapping[str, Coupling]) -> Computed:
+def _contents(file: StudyFile, registry: Mapping[str, Coupling]) -> Contents:
     """What panels may show."""
     projected = [spec for spec in file.detectors if isinstance(spec, Detector)]
-    measured = [spec.name for spec in file.detectors if isinstance(spec, Experiment)]
-    counted = [*measured, *(spec.name for spec in projected if spec.observed not in (None, "asimov"))]
+    real_sets = [spec.name for spec in file.detectors if isinstance(spec, Experiment)]
+    counted = [*real_sets, *(spec.name for spec in projected if spec.observed not in (None, "asimov"))]
     real = [spec.name for spec in file.detectors if spec.name in counted and spec.observed != "asimov"]
     fitted = [*real, *(each.name for each in file.combinations if set(real) & set(each.detectors))]
     names = [*(spec.name for spec in file.detectors), *(each.name for each in file.combinations)]
-    return Computed(
+    return Contents(
         projected=tuple(spec.name for spec in projected),
         timed=tuple(spec.name for spec in projected if spec.time_bin_edges_us is not None),
         couplings={name: registry[name] for name in file.coupling_names},
@@ -153,8 +153,8 @@ def recoil_range(curve: CrossSection, target: Target, form_factor: str) -> tuple
 
 def _check_not_linear(file: StudyFile, registry: Mapping[str, Coupling]) -> None:
     """Couplings that counts are expanded in: one at a time, and none of several targets together."""
-    known = [name for name in dict.fromkeys([*file.coupling_names, *file.profile]) if name in registry]
-    nonlinear = [name for name in known if not registry[name].linear]
+    names = [name for name in dict.fromkeys([*file.coupling_names, *file.profile]) if name in registry]
+    nonlinear = [name for name in names if not registry[name].linear]
     if len(nonlinear) > 1:
         raise StudyError(
             f"couplings: {' and '.join(nonlinear)} are not linear in the amplitudes: one of them at a time"

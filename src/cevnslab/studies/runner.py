@@ -52,15 +52,15 @@ def run(study: Study, *, store: Path | None = None, workers: int = 0, scheduler:
 
             options = feldman_cousins.Options.of(study.file.intervals)
             limits, critical_values = feldman_cousins.intervals(
-                [(analyses[found.detector], found) for found in limits], options, store, mapper
+                [(analyses[each.detector], each) for each in limits], options, store, mapper
             )
-            wanted = [
+            region_tasks = [
                 (analysis, (x, y), level)
                 for x, y in study.file.contours
                 for analysis in analyses.values()
                 for level in study.file.intervals.levels
             ]
-            contours, critical_maps = feldman_cousins.regions(wanted, options, store, mapper)
+            contours, critical_maps = feldman_cousins.regions(region_tasks, options, store, mapper)
         else:
             contours = curve.contours(analyses)
         profiles = curve.profiles(analyses)

@@ -9,7 +9,7 @@ from cevnslab.errors import StudyError, located
 from cevnslab.physics.couplings import FAMILIES
 from cevnslab.studies.analysis import Analysis, analyses
 from cevnslab.studies.study import Study, build_study
-from cevnslab.words import nearest, shown
+from cevnslab.words import excerpt, nearest
 
 
 def vary(study: Study, key: str, value: float) -> tuple[Study, set[str]]:
@@ -59,9 +59,9 @@ def scanned(
     Raises a `CevnslabError` that names the scan and the value where the study cannot be analysed there.
     """
     with located(f"scans.{scan}.key"):
-        varied, changed = vary(study, key, value)
+        varied, affected = vary(study, key, value)
         with located(f"{key} = {value:g}"):
-            return varied, analyses(varied, data=data), changed
+            return varied, analyses(varied, data=data), affected
 
 
 NOT_OF_LIMITS = ("scans", "design", "maps", "profiles", "contours", "figures", "cross_sections")
@@ -87,7 +87,7 @@ def find_key(content: dict[str, Any], key: str) -> tuple[dict[str, Any], str, st
             if not named:
                 if any(_called(entry) == rest for entry in holder):
                     raise StudyError(f"{key}: only a number can be varied; name one of its keys, such as {key}.mass_kg")
-                names = [called for entry in holder if (called := _called(entry)) is not None]
+                names = [each for entry in holder if (each := _called(entry)) is not None]
                 word = rest.split(".")[0]
                 hint = f"; {nearest(word, names)}" if names else ", whose entries have no names"
                 raise StudyError(f"{key}: no '{word}' under {part}{hint}")
@@ -98,12 +98,12 @@ def find_key(content: dict[str, Any], key: str) -> tuple[dict[str, Any], str, st
             continue
         word, _, rest = rest.partition(".")
         if not isinstance(holder, dict) or holder.get(word) is None:
-            known = [key for key, value in holder.items() if value is not None] if isinstance(holder, dict) else []
-            optional = "" if not known else f"; {nearest(word, known)}"
+            keys = [key for key, value in holder.items() if value is not None] if isinstance(holder, dict) else []
+            optional = "" if not keys else f"; {nearest(word, keys)}"
             raise StudyError(f"{key}: the study gives no '{word}'{optional}")
         if not rest:
             if isinstance(holder[word], bool) or not isinstance(holder[word], int | float):
-                raise StudyError(f"{key}: only a number can be varied, this is {shown(holder[word])}")
+                raise StudyError(f"{key}: only a number can be varied, this is {excerpt(holder[word])}")
             return holder, word, detector
         holder, part = holder[word], word
 

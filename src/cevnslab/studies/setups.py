@@ -92,11 +92,11 @@ class DetectorSetup:
         ]
         signal = [Parameter(f"{name}.signal", self.signal_uncertainty)]
         channels = channel_samples(nominal, signal, self._varied_responses())
-        known = [each.sample([Parameter(f"{name}.{each.name}", each.uncertainty)]) for each in backgrounds]
+        background_samples = [each.sample([Parameter(f"{name}.{each.name}", each.uncertainty)]) for each in backgrounds]
         counts = None if self.observed is None else self.observed.counts
         errors = None if self.observed is None else self.observed.errors
         with located(f"detectors.{name}"):
-            return Likelihood((dataset_of(nominal, (*channels, *known), self.statistic, counts, errors),))
+            return Likelihood((dataset_of(nominal, (*channels, *background_samples), self.statistic, counts, errors),))
 
     def varied(self, detector: Detector, where: str) -> Response:
         """The response of the detector as a key, named in messages, moves it."""
@@ -110,7 +110,7 @@ class DetectorSetup:
             width = self.energy_scale_uncertainty
             # A reconstructed energy that is too high by a factor is an edge that is too low by it.
             edges = [self.detector.bin_edges_kev / (1 + sign * width) for sign in (1, -1)]
-            varied["energy_scale"] = [replace(self.detector, bin_edges_kev=moved) for moved in edges]
+            varied["energy_scale"] = [replace(self.detector, bin_edges_kev=shifted) for shifted in edges]
         if self.quenching_uncertainty > 0 and self.detector.quenching is not None:
             models = [
                 ScaledQuenching(self.detector.quenching, 1 + sign * self.quenching_uncertainty) for sign in (1, -1)

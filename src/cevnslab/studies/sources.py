@@ -37,7 +37,7 @@ from cevnslab.studies import presets
 from cevnslab.studies.schema import sources as schema
 from cevnslab.studies.tables import FLAVOUR_COLUMNS, read_spectra
 from cevnslab.studies.validation import validated
-from cevnslab.words import shown
+from cevnslab.words import excerpt
 
 _ALTERNATIVES = (("thermal_power_gw",), ("cores",), ("total_flux_per_cm2_s", "reference_distance_m"))
 """Keys that stand for the same thing: overriding one of a preset's drops the others."""
@@ -52,7 +52,7 @@ def merge_source(content: Mapping[str, Any], where: str = "") -> dict[str, Any]:
     if preset is None:
         return dict(content)
     if not isinstance(preset, str):
-        raise StudyError(f"{_path(where, 'preset')}: must be a source preset's name, got {shown(preset)}")
+        raise StudyError(f"{_path(where, 'preset')}: must be a source preset's name, got {excerpt(preset)}")
     with located(_path(where, "preset")):
         defaults = presets.load("sources", preset)
     present = {key for group in _ALTERNATIVES if any(content.get(key) is not None for key in group) for key in group}

@@ -28,7 +28,7 @@ from cevnslab.studies.schema.counts import check_backgrounds
 from cevnslab.studies.setups import AnySetup, DetectorSetup, ExperimentSetup
 from cevnslab.studies.sources import build_source, merge_source, says_distance
 from cevnslab.studies.validation import plain, validated
-from cevnslab.words import shown
+from cevnslab.words import excerpt
 
 Runner = Callable[..., Result]
 """Computes a study, with the options of `Study.run`: handed in, since whatever runs a study knows what one is."""
@@ -121,7 +121,7 @@ def build_study(
     """
     with located(where):
         if not isinstance(content, Mapping):
-            raise StudyError(f"keys and values are needed, got {shown(content)}")
+            raise StudyError(f"keys and values are needed, got {excerpt(content)}")
         file = validated(schema.StudyFile, _with_presets(plain(content)), base)
         registry = study_registry(file, announce)
         couplings = []
@@ -130,8 +130,8 @@ def build_study(
                 couplings.append(coupling(name, registry))
         check_across_keys(file, registry)
         # The response knows the couplings that are minimised over too.
-        known = tuple(dict.fromkeys([*couplings, *(registry[name] for name in file.profile)]))
-        setups = tuple(_setup(file, spec, base, known, data) for spec in file.detectors)
+        response_couplings = tuple(dict.fromkeys([*couplings, *(registry[name] for name in file.profile)]))
+        setups = tuple(_setup(file, spec, base, response_couplings, data) for spec in file.detectors)
         return Study(file, where, base, setups, tuple(couplings), registry, runner, data)
 
 
@@ -146,9 +146,9 @@ def _with_presets(content: Mapping[str, Any]) -> dict[str, Any]:
             with located(f"detectors.{number}.preset"):
                 detector = merge_preset(entry) if isinstance(entry, Mapping) else entry
             if isinstance(detector, dict):
-                called = detector.get("name", number)
+                name = detector.get("name", number)
                 if isinstance(detector.get("source"), Mapping):
-                    detector["source"] = _merged_source(f"detectors.{called}.source", detector["source"])
+                    detector["source"] = _merged_source(f"detectors.{name}.source", detector["source"])
                 keys = {"dataset", "distance_m"} & {*entry, *(detector.keys() - {"distance_m"})}
                 if not keys and says_distance(detector.get("source", merged.get("source"))):
                     detector.pop("distance_m", None)  # the preset's, from another source
@@ -177,8 +177,8 @@ def _setup(
     channels = tuple(spec.channels or file.channels)
     if isinstance(spec, schema.Experiment):
         setup = build_experiment(spec, channels, file, data, base)
-        known = ["signal", *dataset(spec.dataset).description.backgrounds]
-        require_known(f"{path}.uncertainties", list(spec.uncertainties), known, "normalisation of this data set")
+        names = ["signal", *dataset(spec.dataset).description.backgrounds]
+        require_known(f"{path}.uncertainties", list(spec.uncertainties), names, "normalisation of this data set")
         return ExperimentSetup(spec.dataset, setup, couplings, spec.uncertainties)
     source_given, uncertainties = spec.source or file.source, spec.uncertainties or file.uncertainties
     if source_given is None:

@@ -82,14 +82,14 @@ def read_spectra(
     negative density.
     """
     table = read_table(path, "spectrum file", "10.0, 1e5, 2e5")
-    known = {name.lower(): name for name in columns}
+    by_name = {name.lower(): name for name in columns}
     if len(table.names) < 2 or table.names[0] != "energy_mev":
         raise InputFileError(
             f"{table.top}: the columns must be named in the first line, energy_mev first, then some of "
             f"{', '.join(columns)}; such as: energy_mev, {', '.join(list(columns)[:2])}"
         )
     for name in table.names[1:]:
-        if name not in known:
+        if name not in by_name:
             raise InputFileError(f"{table.top}: '{name}' is no column; {nearest(name, columns)}")
         if table.names.count(name) > 1:
             raise InputFileError(f"{table.top}: the column '{name}' is given twice")
@@ -103,4 +103,4 @@ def read_spectra(
     if len(negative):
         row, column = negative[0]
         raise InputFileError(f"{table.place(row)}: a flux must not be negative, got {table.rows[row, column + 1]:g}")
-    return energy, {known[name]: table.rows[:, column] for column, name in enumerate(table.names) if column}
+    return energy, {by_name[name]: table.rows[:, column] for column, name in enumerate(table.names) if column}

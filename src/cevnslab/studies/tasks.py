@@ -115,8 +115,8 @@ class Curves:
         return CurveTask(content, self.study.sha256, data, kind, subject)
 
     def _records(self, record: type[RecordType], tasks: Sequence[CurveTask], what: str) -> list[list[RecordType]]:
-        done = run_tasks(tasks, self.store, self.mapper, what)
-        return [[from_plain(record, each) for each in json.loads(str(blocks[0]["records"]))] for blocks in done]
+        task_blocks = run_tasks(tasks, self.store, self.mapper, what)
+        return [[from_plain(record, each) for each in json.loads(str(blocks[0]["records"]))] for blocks in task_blocks]
 
     def profiles(self, analyses: dict[str, Analysis]) -> list[results.Profile]:
         """Every curve of delta chi^2 that the study asks for."""
@@ -126,11 +126,11 @@ class Curves:
             for entry, name in curves_of
             if not analyses[name].quick(entry.coupling)
         ]
-        stored = iter(self._records(results.Profile, long, "profiles") if long else [])
+        records = iter(self._records(results.Profile, long, "profiles") if long else [])
         return [
             curves.profile(analyses[name], entry.coupling, np.linspace(entry.from_, entry.to, entry.points))
             if analyses[name].quick(entry.coupling)
-            else next(stored)[0]
+            else next(records)[0]
             for entry, name in curves_of
         ]
 
@@ -138,19 +138,19 @@ class Curves:
         """Every region of two couplings."""
         planes = [(name, x, y) for x, y in self.study.file.contours for name in analyses]
         long = [self._task("contour", name, x, y) for name, x, y in planes if not analyses[name].quick(x, y)]
-        stored = iter(self._records(results.ContourLines, long, "contours") if long else [])
+        records = iter(self._records(results.ContourLines, long, "contours") if long else [])
         lines: list[results.ContourLines] = []
         for name, x, y in planes:
-            lines += curves.contours(self.study, analyses[name], x, y) if analyses[name].quick(x, y) else next(stored)
+            lines += curves.contours(self.study, analyses[name], x, y) if analyses[name].quick(x, y) else next(records)
         return lines
 
     def scans(self, analyses: dict[str, Analysis]) -> list[results.ScanPoint]:
         """Every scanned value; a varied study is quick where the study is."""
-        asked = [(scan.name, scan.key, value) for scan in self.study.file.scans for value in scan.points]
+        values = [(scan.name, scan.key, value) for scan in self.study.file.scans for value in scan.points]
         names = [coupling.name for coupling in self.study.couplings]
         if all(analysis.quick(name) for analysis in analyses.values() for name in names):
-            return [point for each in asked for point in curves.scan_points(self.study, *each)]
-        tasks = [self._task("scan", *each) for each in asked]
+            return [point for each in values for point in curves.scan_points(self.study, *each)]
+        tasks = [self._task("scan", *each) for each in values]
         return [point for points in self._records(results.ScanPoint, tasks, "scans") for point in points]
 
     def maps(self, analyses: dict[str, Analysis]) -> list[results.LimitMap]:

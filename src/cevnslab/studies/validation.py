@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 
 from cevnslab.errors import StudyError
 from cevnslab.studies.schema.figures import Panel, panel_kinds
-from cevnslab.words import nearest, shown
+from cevnslab.words import excerpt, nearest
 
 _MOST_MESSAGES = 5
 
@@ -88,11 +88,11 @@ def _message(model: type[BaseModel], content: Mapping[str, Any], error: Any) -> 
     if kind == "panel_kind":
         kinds = [panel.kind for panel in panel_kinds() if isinstance(value, dict) and value.get(panel.kind) is not None]
         if kinds or not isinstance(value, dict):
-            return f"{path}: {error['msg']}, got {' and '.join(kinds) or shown(value)}"
+            return f"{path}: {error['msg']}, got {' and '.join(kinds) or excerpt(value)}"
         others = {key for panel in panel_kinds() for key in _keys(panel)}
         misspelt = [str(key) for key in value if key not in others]
-        known = {panel.kind for panel in panel_kinds()}
-        close = [f"; {nearest(key, known)}" for key in misspelt if difflib.get_close_matches(key, known, n=1)]
+        names = {panel.kind for panel in panel_kinds()}
+        close = [f"; {nearest(key, names)}" for key in misspelt if difflib.get_close_matches(key, names, n=1)]
         return f"{path}: {error['msg']}, got none{''.join(close[:1])}"
     if kind in _BOUNDS:
         rule = _BOUNDS[kind].format(**context)
@@ -110,16 +110,16 @@ def _message(model: type[BaseModel], content: Mapping[str, Any], error: Any) -> 
         )
     else:
         rule = str(error["msg"])
-    return f"{path}: {rule}, got {shown(value)}"
+    return f"{path}: {rule}, got {excerpt(value)}"
 
 
 def _unknown_key(key: str, model: type[BaseModel]) -> str:
     """What to say of a key that a mapping does not have."""
-    known = _keys(model)
+    keys = _keys(model)
     others = [panel.kind for panel in panel_kinds() if key in _keys(panel)]
     if issubclass(model, Panel) and others:
         return f"not a key of a {model.kind} panel; it goes with {' or '.join(others)}"
-    return f"unknown key; {nearest(key, known)}"
+    return f"unknown key; {nearest(key, keys)}"
 
 
 def key_path(location: Sequence[Any], content: Any) -> str:

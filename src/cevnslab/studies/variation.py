@@ -42,8 +42,8 @@ class Variations:
     """One study, varied; what is folded is kept by the values of the keys that it depends on."""
 
     study: Study
-    kept: dict[tuple[tuple[str, float], ...], Study] = field(default_factory=dict)
-    folded: dict[tuple[str, tuple[tuple[str, float], ...]], AnySetup] = field(default_factory=dict)
+    studies: dict[tuple[tuple[str, float], ...], Study] = field(default_factory=dict)
+    setups: dict[tuple[str, tuple[tuple[str, float], ...]], AnySetup] = field(default_factory=dict)
     """Setups by name and the values of the keys that concern them."""
     latest: dict[str, Analysis] = field(default_factory=dict)
     scaled: dict[str, tuple[AnySetup, dict[str, float], AnySetup]] = field(default_factory=dict)
@@ -66,22 +66,22 @@ class Variations:
         """The study with those keys at values that change an integral; detectors that they do not concern as before."""
         if not heavy:
             return self.study
-        if heavy not in self.kept:
+        if heavy not in self.studies:
             varied, _ = vary_all(self.study, dict(heavy))
             setups = tuple(self._known(setup, heavy) for setup in varied.setups)
-            while len(self.kept) >= MOST_KEPT:
-                del self.kept[next(iter(self.kept))]
-            self.kept[heavy] = replace(varied, setups=setups)
-        return self.kept[heavy]
+            while len(self.studies) >= MOST_KEPT:
+                del self.studies[next(iter(self.studies))]
+            self.studies[heavy] = replace(varied, setups=setups)
+        return self.studies[heavy]
 
     def _known(self, setup: AnySetup, heavy: tuple[tuple[str, float], ...]) -> AnySetup:
         """A setup that was made before of the same values of all keys that concern it, or this one."""
-        own = tuple((key, value) for key, value in heavy if not _of_another(key, setup.name))
-        if not own:
+        concerning = tuple((key, value) for key, value in heavy if not _of_another(key, setup.name))
+        if not concerning:
             return next(nominal for nominal in self.study.setups if nominal.name == setup.name)
-        while len(self.folded) >= MOST_KEPT:
-            del self.folded[next(iter(self.folded))]
-        return self.folded.setdefault((setup.name, own), setup)
+        while len(self.setups) >= MOST_KEPT:
+            del self.setups[next(iter(self.setups))]
+        return self.setups.setdefault((setup.name, concerning), setup)
 
     def _scales(self, key: str) -> bool:
         """Whether a key leaves every integral as it is, for every detector that it acts on."""
@@ -104,10 +104,10 @@ class Variations:
         acting = {key: value for key, value in values.items() if _acts_on(key, setup, self.study)}
         if not acting or not isinstance(setup, DetectorSetup):
             return setup
-        known = self.scaled.get(setup.name)
-        if known is None or known[0] is not setup or known[1] != acting:
-            known = self.scaled[setup.name] = (setup, acting, self._newly_scaled(setup, acting))
-        return known[2]
+        entry = self.scaled.get(setup.name)
+        if entry is None or entry[0] is not setup or entry[1] != acting:
+            entry = self.scaled[setup.name] = (setup, acting, self._newly_scaled(setup, acting))
+        return entry[2]
 
     def _nominal(self, key: str) -> float:
         """The value of a key in the study itself."""
@@ -122,18 +122,18 @@ class Variations:
     def scaling(self, setup: DetectorSetup, values: Mapping[str, float]) -> Scaling:
         """What keys at values, which change no integral, do to a setup that they may not concern."""
         acting = {key: value for key, value in values.items() if _acts_on(key, setup, self.study)}
-        changed = self._changed(setup, acting)
+        varied = self._changed(setup, acting)
         rates = [value / self._nominal(key) for key, value in acting.items() if _rate(key)]
         return Scaling(
-            _signal_size(changed) / _signal_size(setup),
-            math.prod(rates) * _kg_days(changed) / _kg_days(setup),
-            changed.signal_uncertainty,
-            changed.background_uncertainty,
+            _signal_size(varied) / _signal_size(setup),
+            math.prod(rates) * _kg_days(varied) / _kg_days(setup),
+            varied.signal_uncertainty,
+            varied.background_uncertainty,
         )
 
     def _newly_scaled(self, setup: DetectorSetup, acting: Mapping[str, float]) -> DetectorSetup:
-        changed, factors, nominal = self._changed(setup, acting), self.scaling(setup, acting), setup.response
-        changed.__dict__["response"] = replace(
+        varied, factors, nominal = self._changed(setup, acting), self.scaling(setup, acting), setup.response
+        varied.__dict__["response"] = replace(
             nominal,
             coefficients={channel: rows * factors.signal for channel, rows in nominal.coefficients.items()},
             backgrounds={name: counts * factors.background for name, counts in nominal.backgrounds.items()},
@@ -142,19 +142,19 @@ class Variations:
                 for channel, split in nominal.parts.items()
             },
         )  # a cached property, filled
-        return changed
+        return varied
 
     def _changed(self, setup: DetectorSetup, acting: Mapping[str, float]) -> DetectorSetup:
         """A setup with other values of keys that concern it; its response is not made."""
-        changed, detector = setup, setup.detector
+        varied, detector = setup, setup.detector
         for key, value in acting.items():
             word = key.rpartition(".")[2]
             if key.endswith("uncertainties.signal"):
-                changed = replace(changed, signal_uncertainty=value)
+                varied = replace(varied, signal_uncertainty=value)
             elif key.endswith("uncertainties.background"):
-                changed = replace(changed, background_uncertainty=value)
+                varied = replace(varied, background_uncertainty=value)
             elif word == "exposure_years":
-                changed = replace(changed, exposure_years=value)
+                varied = replace(varied, exposure_years=value)
             elif word == "mass_kg":
                 detector = replace(detector, mass_kg=value)
             elif word == "distance_m":
@@ -162,7 +162,7 @@ class Variations:
             else:
                 rates = detector.background_per_kg_day * (value / self._nominal(key))
                 detector = replace(detector, background_per_kg_day=rates)
-        return replace(changed, detector=detector)
+        return replace(varied, detector=detector)
 
 
 def _of_another(key: str, name: str) -> bool:

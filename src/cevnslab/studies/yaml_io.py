@@ -15,7 +15,7 @@ import yaml
 
 from cevnslab.errors import StudyError
 from cevnslab.textfiles import read_text
-from cevnslab.words import shown
+from cevnslab.words import excerpt
 
 MOST_EXPANDED = 1_000_000
 """Values that aliases may add to those that are written."""
@@ -102,7 +102,7 @@ def parse_yaml(text: str, where: str) -> dict[str, Any]:
     finally:
         loader.dispose()
     if not isinstance(content, dict):
-        raise StudyError(f"{where}: keys and values are needed (such as `name: my-study`), got {shown(content)}")
+        raise StudyError(f"{where}: keys and values are needed (such as `name: my-study`), got {excerpt(content)}")
     return content
 
 
@@ -115,9 +115,9 @@ class _Inspection:
 
     def size_of(self, node: Any, depth: int) -> int:
         """How many values a node expands to; `StudyError` for the first that is not allowed."""
-        known = self.sizes.get(id(node))
-        if known is not None:
-            return known
+        entry = self.sizes.get(id(node))
+        if entry is not None:
+            return entry
         if id(node) in self.open:
             raise StudyError(f"{_line(node)}: an alias stands inside what it names")
         if depth > DEEPEST:
@@ -149,18 +149,18 @@ def _check_tag(node: Any) -> None:
     allowed = {yaml.ScalarNode: ("str", "int", "float", "bool", "null", "merge"), yaml.SequenceNode: ("seq",)}
     if kind not in allowed.get(type(node), ("map",)):
         tag = f"!!{kind}" if node.tag.startswith(_TAG) else node.tag
-        raise StudyError(f"{_line(node)}: the tag {shown(tag)} is not used here; write the value alone")
+        raise StudyError(f"{_line(node)}: the tag {excerpt(tag)} is not used here; write the value alone")
 
 
 def _check_scalar(node: Any) -> None:
     kind = node.tag.removeprefix(_TAG)
     if kind in _KINDS and not _KINDS[kind][0].match(node.value):
-        raise StudyError(f"{_line(node)}: tagged as {_KINDS[kind][1]}, got {shown(node.value)}")
+        raise StudyError(f"{_line(node)}: tagged as {_KINDS[kind][1]}, got {excerpt(node.value)}")
     if kind == "int" and len(node.value) > MOST_DIGITS:
         raise StudyError(f"{_line(node)}: a whole number of {len(node.value)} digits is too long")
     for letter in node.value if kind == "str" else "":
         if unicodedata.category(letter) in ("Cc", "Cs") or letter in _BIDIRECTIONAL:
-            raise StudyError(f"{_line(node)}: a word must not have control characters, got {shown(node.value)}")
+            raise StudyError(f"{_line(node)}: a word must not have control characters, got {excerpt(node.value)}")
 
 
 def _check_keys(node: Any) -> None:
@@ -173,7 +173,7 @@ def _check_keys(node: Any) -> None:
             value = key.value if isinstance(key, yaml.ScalarNode) else "a list or mapping"
             raise StudyError(f"{_line(key)}: a key must be a word, got {value[:60]}")
         if key.value in names:
-            raise StudyError(f"{_line(key)}: the key {shown(key.value)} is given twice")
+            raise StudyError(f"{_line(key)}: the key {excerpt(key.value)} is given twice")
         names.add(key.value)
 
 

@@ -136,9 +136,10 @@ def _time_nodes() -> tuple[FloatArray, FloatArray]:
 def signal_times(setup: Setup, lifetimes_us: tuple[float, ...], offsets_us: FloatArray) -> Shift:
     """Share of the signal in each time bin, for every offset; what is lost to the efficiency is not in it."""
     times, weights = _time_nodes()
-    seen = weights * time_efficiency(times)
+    efficient_weights = weights * time_efficiency(times)
     fractions = [
-        np.sum(arrival_density(setup.pulse, lifetimes_us, times - offset) * seen, axis=1) for offset in offsets_us
+        np.sum(arrival_density(setup.pulse, lifetimes_us, times - offset) * efficient_weights, axis=1)
+        for offset in offsets_us
     ]
     return _shift(setup, offsets_us, np.array(fractions))
 
@@ -153,10 +154,12 @@ def background_times(setup: Setup, path: Path, offsets_us: FloatArray) -> Shift:
     """A released time template times the efficiency, one in all at offset 0."""
     centres, density = read_histogram(path)
     times, weights = _time_nodes()
-    seen = weights * time_efficiency(times)
+    efficient_weights = weights * time_efficiency(times)
     # Beyond its ends the template is as at its ends: half of the smallest bin at most, where it is zero or flat.
-    shapes = np.array([np.sum(np.interp(times - offset, centres, density) * seen, axis=1) for offset in offsets_us])
-    nominal = np.sum(np.interp(times, centres, density) * seen)
+    shapes = np.array(
+        [np.sum(np.interp(times - offset, centres, density) * efficient_weights, axis=1) for offset in offsets_us]
+    )
+    nominal = np.sum(np.interp(times, centres, density) * efficient_weights)
     return _shift(setup, offsets_us, shapes / nominal)
 
 

@@ -89,9 +89,12 @@ def analyse(setup: Setup, couplings: Sequence[Coupling], files: Mapping[str, Pat
     monomials = sorted_monomials([expected])
     standard_model = expected[()]
     # Where the Standard Model has less than this share of its counts, neither has the released template any.
-    seen = standard_model > 1e-9 * standard_model.sum()
+    populated = standard_model > 1e-9 * standard_model.sum()
     weights = np.array(
-        [np.divide(expected[m], standard_model, out=np.zeros_like(seen, float), where=seen) for m in monomials]
+        [
+            np.divide(expected[m], standard_model, out=np.zeros_like(populated, float), where=populated)
+            for m in monomials
+        ]
     )
 
     def signal_rows(template: FloatArray) -> FloatArray:
@@ -129,9 +132,11 @@ def analyse(setup: Setup, couplings: Sequence[Coupling], files: Mapping[str, Pat
     samples = [Sample("cevns", rows, response.polynomial, (scale, *bends))]
     for name, (_, width) in BACKGROUNDS.items():
         shapes = brn_shapes if name == "brn" else {}
-        moved = [Bend(parameter(pull, 1.0), *(side.reshape(1, -1) for side in sides)) for pull, sides in shapes.items()]
+        background_bends = [
+            Bend(parameter(pull, 1.0), *(side.reshape(1, -1) for side in sides)) for pull, sides in shapes.items()
+        ]
         counts = response.backgrounds[name][None, :]
-        samples.append(Sample(name, counts, modifiers=[Scale(parameter(name, width)), *moved]))
+        samples.append(Sample(name, counts, modifiers=[Scale(parameter(name, width)), *background_bends]))
     return measurement(
         setup,
         response,

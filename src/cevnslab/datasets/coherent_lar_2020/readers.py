@@ -39,8 +39,8 @@ def read_cube(path: Path, shape: tuple[int, int, int] = (12, 8, 10)) -> FloatArr
     grid = np.meshgrid(*((side[:-1] + side[1:]) / 2 for side in edges), indexing="ij")
     widths = np.array([side[1] - side[0] for side in edges])
     deviation = abs(table[:, :3] - np.column_stack([axis.ravel() for axis in grid])) / widths
-    needed = "the centres of energy, F90 and time must be those of the release in its order"
-    require(np.max(deviation, axis=1) <= ON_GRID, numbers, file, needed, table[:, :3])
+    condition = "the centres of energy, F90 and time must be those of the release in its order"
+    require(np.max(deviation, axis=1) <= ON_GRID, numbers, file, condition, table[:, :3])
     require(table[:, 3] >= 0, numbers, file, "the number of events must be at least 0", table[:, 3])
     return table[:, 3].reshape(shape)
 

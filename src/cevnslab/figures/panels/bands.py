@@ -17,7 +17,7 @@ from cevnslab.figures.texts import wrapped
 from cevnslab.results import Band, CouplingInfo, Result, ScanBand
 from cevnslab.results.text import level_text
 from cevnslab.studies.schema.base import require_known
-from cevnslab.studies.schema.figures import Computed
+from cevnslab.studies.schema.figures import Contents
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,11 +36,11 @@ class BandsPanel(PanelWithLegend):
     bands: str = Field(description="a coupling of the study, with `bands`")
     detectors: list[str] | None = Field(None, description="detectors and combinations; all unless given")
 
-    def check(self, computed: Computed, path: str) -> None:
+    def check(self, contents: Contents, path: str) -> None:
         """Coupling and detectors are the study's, and bands are simulated."""
-        require_known(f"{path}.bands", [self.bands], computed.couplings, "coupling of this study")
-        require_known(f"{path}.detectors", self.detectors or [], computed.analysed, "detector of this study")
-        if not computed.expected:
+        require_known(f"{path}.bands", [self.bands], contents.couplings, "coupling of this study")
+        require_known(f"{path}.detectors", self.detectors or [], contents.analysed, "detector of this study")
+        if not contents.expected:
             raise StudyError(f"{path}: expected limits are simulated with the study's key `bands` only")
 
     def words(self, detectors: Sequence[str]) -> str:

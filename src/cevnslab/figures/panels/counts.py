@@ -17,7 +17,7 @@ from cevnslab.results import DataSpectrum, Result
 from cevnslab.results.description import FloatArray
 from cevnslab.results.spectra import AXIS_WORDS
 from cevnslab.studies.schema.base import require_known
-from cevnslab.studies.schema.figures import Computed, CouplingValues, Scale, Signal
+from cevnslab.studies.schema.figures import Contents, CouplingValues, Scale, Signal
 from cevnslab.units import unit
 
 if TYPE_CHECKING:
@@ -44,16 +44,16 @@ class SpectrumPanel(PanelWithLegend):
         description="a strip below: counts over the Standard Model's, or signal over the root of the background",
     )
 
-    def check(self, computed: Computed, path: str) -> None:
+    def check(self, contents: Contents, path: str) -> None:
         """The detector is a projected one of the study, its axis there, the couplings known."""
-        require_known(f"{path}.spectrum", [self.spectrum], computed.projected, "projected detector of this study")
-        if self.axis == "time" and self.spectrum not in computed.timed:
+        require_known(f"{path}.spectrum", [self.spectrum], contents.projected, "projected detector of this study")
+        if self.axis == "time" and self.spectrum not in contents.timed:
             raise StudyError(f"{path}.axis: {self.spectrum} has no time_bin_edges_us")
         for number, values in enumerate(self.values or [], start=1):
-            require_known(f"{path}.values.{number}", list(values), computed.couplings, "coupling of this study")
+            require_known(f"{path}.values.{number}", list(values), contents.couplings, "coupling of this study")
             for name, value in values.items():
                 with located(f"{path}.values.{number}"):
-                    computed.couplings[name].check(value)
+                    contents.couplings[name].check(value)
         if self.below == "ratio" and not self.values:
             raise StudyError(f"{path}.below: a ratio to the Standard Model needs `values` of couplings")
 
@@ -192,11 +192,11 @@ class DataPanel(PanelWithLegend):
     scale: Scale = Field("linear", description="of the vertical axis")
     below: Literal["pulls"] | None = Field(None, description="a strip below: (observed - fitted)/error of every bin")
 
-    def check(self, computed: Computed, path: str) -> None:
+    def check(self, contents: Contents, path: str) -> None:
         """It has observed counts, and the axis; those of a detector are known once its response is."""
-        require_known(f"{path}.data", [self.data], computed.observed, "detector of this study with observed counts")
-        if self.data in computed.data_axes:
-            require_known(f"{path}.axis", [self.axis], computed.data_axes[self.data], f"axis of {self.data}")
+        require_known(f"{path}.data", [self.data], contents.observed, "detector of this study with observed counts")
+        if self.data in contents.data_axes:
+            require_known(f"{path}.axis", [self.axis], contents.data_axes[self.data], f"axis of {self.data}")
 
     def check_axes(self, axes: Mapping[str, Sequence[str]], path: str) -> None:
         """The axis is one of the detector's."""

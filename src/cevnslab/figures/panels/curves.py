@@ -25,7 +25,7 @@ from cevnslab.inference.levels import delta_chi2_level
 from cevnslab.results import CrossSectionCurve, Result
 from cevnslab.results.text import level_text
 from cevnslab.studies.schema.base import Channels, Positive, require_known
-from cevnslab.studies.schema.figures import Computed, Range, require_rising, require_simulated
+from cevnslab.studies.schema.figures import Contents, Range, require_rising, require_simulated
 
 LEVEL_LINE: dict[str, Any] = {"color": "0.45", "linewidth": 0.9, "linestyle": (0, (1, 2))}
 HIGHEST = 30.0
@@ -42,20 +42,20 @@ class ProfilePanel(PanelWithLegend):
     range: Range | None = Field(None, description="of the coupling, in its unit; all that was computed unless given")
     maximum: Positive | None = Field(None, description="of the vertical axis")
 
-    def check(self, computed: Computed, path: str) -> None:
+    def check(self, contents: Contents, path: str) -> None:
         """Every coupling and detector needs a profile, inside the range."""
-        require_known(f"{path}.detectors", self.detectors or [], computed.analysed, "detector of this study")
-        couplings = [curve.coupling for curve in computed.profiles]
+        require_known(f"{path}.detectors", self.detectors or [], contents.analysed, "detector of this study")
+        couplings = [curve.coupling for curve in contents.profiles]
         require_known(f"{path}.profile", self.profile, couplings, "coupling under `profiles`")
         require_rising(f"{path}.range", self.range)
         low, high = self.range or (-math.inf, math.inf)
         with_curve = []
         for coupling in self.profile:
-            for detector in self.detectors or computed.analysed:
+            for detector in self.detectors or contents.analysed:
                 curves = [
                     curve
-                    for curve in computed.profiles
-                    if curve.coupling == coupling and detector in (curve.detectors or computed.analysed)
+                    for curve in contents.profiles
+                    if curve.coupling == coupling and detector in (curve.detectors or contents.analysed)
                 ]
                 if self.detectors and not curves:
                     raise StudyError(f"{path}.detectors: {detector} has no profile of {coupling} under `profiles`")
@@ -119,11 +119,11 @@ class CrossSectionPanel(PanelWithLegend):
     channels: Channels = Field(default=["cevns"], description="nuclei, electrons or both")
     values: list[float] | None = Field(None, description="of the coupling, in its unit; all unless given")
 
-    def check(self, computed: Computed, path: str) -> None:
+    def check(self, contents: Contents, path: str) -> None:
         """Target, energy, channels and values are among the study's."""
         curves = [
             curve
-            for curve in computed.cross_sections
+            for curve in contents.cross_sections
             if (curve.target, curve.energy_mev) == (self.cross_section, self.energy_mev)
         ]
         for channel in self.channels:
@@ -135,8 +135,8 @@ class CrossSectionPanel(PanelWithLegend):
         values = {value for curve in curves for value in curve.values}
         for value in self.values or []:
             if value not in values:
-                known = ", ".join(f"{each:g}" for each in sorted(values))
-                raise StudyError(f"{path}.values: {value:g} is not among the computed ones ({known})")
+                choices = ", ".join(f"{each:g}" for each in sorted(values))
+                raise StudyError(f"{path}.values: {value:g} is not among the computed ones ({choices})")
 
     def words(self, detectors: Sequence[str]) -> str:
         """Target, energy and channels."""
@@ -197,10 +197,10 @@ class CriticalValuesPanel(PanelWithLegend):
     coupling_keys = ("critical_values",)
     critical_values: str = Field(description="a coupling of the study, with Feldman-Cousins")
 
-    def check(self, computed: Computed, path: str) -> None:
+    def check(self, contents: Contents, path: str) -> None:
         """They are simulated for this coupling."""
-        require_known(f"{path}.critical_values", [self.critical_values], computed.couplings, "coupling of this study")
-        require_simulated(computed, f"{path}.critical_values")
+        require_known(f"{path}.critical_values", [self.critical_values], contents.couplings, "coupling of this study")
+        require_simulated(contents, f"{path}.critical_values")
 
     def words(self, detectors: Sequence[str]) -> str:
         """The coupling."""

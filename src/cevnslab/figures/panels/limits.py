@@ -16,7 +16,7 @@ from cevnslab.figures.texts import wrapped
 from cevnslab.results import CROSSINGS, CouplingInfo, Limit, Result, ScanPoint
 from cevnslab.results.text import level_text, pieces_text
 from cevnslab.studies.schema.base import require_known
-from cevnslab.studies.schema.figures import Computed
+from cevnslab.studies.schema.figures import Contents
 from cevnslab.units import key_label
 
 if TYPE_CHECKING:
@@ -41,10 +41,10 @@ class LimitsPanel(DrawnPanel):
     detectors: list[str] | None = Field(None, description="detectors and combinations; all unless given")
     numbers: bool = Field(False, description="whether every interval stands beside its bar in numbers")
 
-    def check(self, computed: Computed, path: str) -> None:
+    def check(self, contents: Contents, path: str) -> None:
         """Coupling and detectors are the study's."""
-        require_known(f"{path}.limits", [self.limits], computed.couplings, "coupling of this study")
-        require_known(f"{path}.detectors", self.detectors or [], computed.analysed, "detector of this study")
+        require_known(f"{path}.limits", [self.limits], contents.couplings, "coupling of this study")
+        require_known(f"{path}.detectors", self.detectors or [], contents.analysed, "detector of this study")
 
     def words(self, detectors: Sequence[str]) -> str:
         """The coupling."""
@@ -123,12 +123,12 @@ class ScanPanel(PanelWithLegend):
     coupling: str = Field(description="of the study")
     detectors: list[str] | None = Field(None, description="detectors and combinations; all unless given")
 
-    def check(self, computed: Computed, path: str) -> None:
+    def check(self, contents: Contents, path: str) -> None:
         """Scan, coupling and detectors are the study's."""
-        require_known(f"{path}.scan", [self.scan], computed.scanned, "scan of this study")
-        require_known(f"{path}.coupling", [self.coupling], computed.couplings, "coupling of this study")
-        require_known(f"{path}.detectors", self.detectors or [], computed.analysed, "detector of this study")
-        couplings, detectors = computed.scanned[self.scan]
+        require_known(f"{path}.scan", [self.scan], contents.scanned, "scan of this study")
+        require_known(f"{path}.coupling", [self.coupling], contents.couplings, "coupling of this study")
+        require_known(f"{path}.detectors", self.detectors or [], contents.analysed, "detector of this study")
+        couplings, detectors = contents.scanned[self.scan]
         require_known(f"{path}.coupling", [self.coupling], couplings, f"coupling that the scan {self.scan} changes")
         require_known(
             f"{path}.detectors", self.detectors or [], detectors, f"detector that the scan {self.scan} changes"
@@ -178,8 +178,8 @@ class ScanPanel(PanelWithLegend):
                 _ends(axes, line, factor, info, styles[detector], text, 1.0 if level == max(levels) else INNER_WIDTH)
         axes.set_xlabel(key_label(points[0].key))
         axes.set_ylabel(label)
-        said = level_text(set(levels), "%") if len(levels) <= 2 else f"{min(levels):.3%} to {max(levels):.3%} CL"
-        axes.set_title(self.title or f"{said}, \u0394\u03c7\u00b2")
+        levels_text = level_text(set(levels), "%") if len(levels) <= 2 else f"{min(levels):.3%} to {max(levels):.3%} CL"
+        axes.set_title(self.title or f"{levels_text}, \u0394\u03c7\u00b2")
         cell.legend(self.legend)
 
 
@@ -217,8 +217,8 @@ def _ends(
             heights = np.array([p.limit.segments[rank][end] * factor for p in reaching])
             crossing = np.isin(kinds, CROSSINGS)
             if crossing.any():
-                shown_ends = np.where(crossing, heights, np.nan)
-                axes.plot(keys, shown_ends, color=colour, linestyle=line, linewidth=width, marker=".", label=label)
+                visible = np.where(crossing, heights, np.nan)
+                axes.plot(keys, visible, color=colour, linestyle=line, linewidth=width, marker=".", label=label)
                 label = None
             resting = np.array(kinds) == "hidden-bound"
             axes.plot(keys[resting], heights[resting], "o", color=colour, markerfacecolor="white")

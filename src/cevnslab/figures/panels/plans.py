@@ -16,7 +16,7 @@ from cevnslab.figures.panels.panel import DrawnPanel, PanelWithLegend
 from cevnslab.results import CROSSINGS, Result
 from cevnslab.results.text import level_text
 from cevnslab.studies.schema.base import require_known
-from cevnslab.studies.schema.figures import Computed
+from cevnslab.studies.schema.figures import Contents
 from cevnslab.units import key_label
 
 if TYPE_CHECKING:
@@ -38,9 +38,9 @@ class GoalPanel(PanelWithLegend):
     kind = "goal"
     goal: str = Field(description="one under `design`")
 
-    def check(self, computed: Computed, path: str) -> None:
+    def check(self, contents: Contents, path: str) -> None:
         """The goal is the study's."""
-        require_known(f"{path}.goal", [self.goal], computed.goals, "goal of this study")
+        require_known(f"{path}.goal", [self.goal], contents.goals, "goal of this study")
 
     def words(self, detectors: Sequence[str]) -> str:
         """The goal."""
@@ -96,9 +96,9 @@ class MapPanel(DrawnPanel):
     map: str = Field(description="one under `maps`")
     end: Literal["upper", "lower"] = Field("upper", description="which outer end of the interval")
 
-    def check(self, computed: Computed, path: str) -> None:
+    def check(self, contents: Contents, path: str) -> None:
         """The map is the study's."""
-        require_known(f"{path}.map", [self.map], computed.maps, "map of this study")
+        require_known(f"{path}.map", [self.map], contents.maps, "map of this study")
 
     def words(self, detectors: Sequence[str]) -> str:
         """Map and end."""
@@ -110,14 +110,16 @@ class MapPanel(DrawnPanel):
         values = next(m for m in result.maps if m.map == self.map)
         ends, kinds = (values.upper, values.upper_kind) if self.end == "upper" else (values.lower, values.lower_kind)
         limits = np.where(np.isin(np.array(kinds), CROSSINGS), ends, np.nan)
-        known = limits[np.isfinite(limits)]
-        factor, label = axis_scale(result.couplings[values.coupling], float(np.abs(known).max()) if len(known) else 0.0)
+        finite = limits[np.isfinite(limits)]
+        factor, label = axis_scale(
+            result.couplings[values.coupling], float(np.abs(finite).max()) if len(finite) else 0.0
+        )
         _logarithmic(axes, "x", values.x)
         _logarithmic(axes, "y", values.y)
         axes.set_xlim(float(values.x[0]), float(values.x[-1]))
         axes.set_ylim(float(values.y[0]), float(values.y[-1]))
-        if len(known) and np.ptp(known) > 0:
-            surface, levels = np.ma.masked_invalid(limits * factor), _levels(known * factor)
+        if len(finite) and np.ptp(finite) > 0:
+            surface, levels = np.ma.masked_invalid(limits * factor), _levels(finite * factor)
             axes.contourf(values.x, values.y, surface, levels=levels, cmap="cividis", alpha=0.35, extend="both")
             thin: dict[str, Any] = {"colors": "0.2", "linewidths": 1.0, "linestyles": "-"}
             lines = axes.contour(values.x, values.y, surface, levels=levels, **thin)

@@ -14,7 +14,7 @@ from cevnslab.figures.panels.panel import PanelWithLegend
 from cevnslab.figures.texts import wrapped
 from cevnslab.results import Pull, Result
 from cevnslab.studies.schema.base import require_known
-from cevnslab.studies.schema.figures import Computed
+from cevnslab.studies.schema.figures import Contents
 
 LONGEST_NAME = 22
 MOST = 20
@@ -31,12 +31,12 @@ class PullsPanel(PanelWithLegend):
     pulls: str = Field(description="a detector or combination whose fit is kept")
     coupling: str = Field(description="of the study")
 
-    def check(self, computed: Computed, path: str) -> None:
+    def check(self, contents: Contents, path: str) -> None:
         """Detector and coupling are the study's."""
-        require_known(f"{path}.pulls", [self.pulls], computed.analysed, "detector of this study")
-        if self.pulls not in computed.fitted:
+        require_known(f"{path}.pulls", [self.pulls], contents.analysed, "detector of this study")
+        if self.pulls not in contents.fitted:
             raise StudyError(f"{path}.pulls: {self.pulls} is a projection: its pulls need the study's key pulls")
-        require_known(f"{path}.coupling", [self.coupling], computed.couplings, "coupling of this study")
+        require_known(f"{path}.coupling", [self.coupling], contents.couplings, "coupling of this study")
 
     def words(self, detectors: Sequence[str]) -> str:
         """Detector and coupling."""

@@ -19,7 +19,7 @@ from cevnslab.results import ContourLines, Result
 from cevnslab.results.text import level_text
 from cevnslab.studies import references
 from cevnslab.studies.schema.base import Name, require_known
-from cevnslab.studies.schema.figures import Computed, Pair, Range, StoredRegion, require_rising, require_simulated
+from cevnslab.studies.schema.figures import Contents, Pair, Range, StoredRegion, require_rising, require_simulated
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,17 +43,17 @@ class ContourPanel(PanelWithLegend):
     range: Range | None = Field(None, description="of the first coupling, in its unit; all unless given")
     reference: Name | None = Field(None, description="a stored result that is drawn dashed, such as coherent-csi-lar")
 
-    def check(self, computed: Computed, path: str) -> None:
+    def check(self, contents: Contents, path: str) -> None:
         """The pair is one of the study's, the reference a stored one."""
-        require_known(f"{path}.detectors", self.detectors or [], computed.analysed, "detector of this study")
-        if tuple(self.contour) not in computed.contours:
+        require_known(f"{path}.detectors", self.detectors or [], contents.analysed, "detector of this study")
+        if tuple(self.contour) not in contents.contours:
             raise StudyError(f"{path}.contour: [{', '.join(self.contour)}] is not among the study's contours")
         require_rising(f"{path}.range", self.range)
         if self.reference is not None:
             with located(f"{path}.reference"):
                 references.reference_contour(self.reference, self.contour)
         self._check_legend(
-            path, [*(self.detectors or computed.analysed), *([self.reference] if self.reference else [])]
+            path, [*(self.detectors or contents.analysed), *([self.reference] if self.reference else [])]
         )
 
     def stored_regions(self) -> list[StoredRegion]:
@@ -134,14 +134,14 @@ def _reference(axes: Axes, result: Result, panel: ContourPanel, factors: tuple[f
     """A stored region, dashed; where it dwarfs the study's own, these are shown again in a magnified corner."""
     import matplotlib
 
-    stored = next(
+    reference = next(
         r for r in result.references if (r.detector, r.coupling_x, r.coupling_y) == (panel.reference, *panel.contour)
     )
     extent = axes.dataLim.frozen()
     width = SCALE_OF_LINES * float(matplotlib.rcParams["lines.linewidth"])
-    text: str | None = result.reference_labels[stored.detector]
+    text: str | None = result.reference_labels[reference.detector]
     artists = list(axes.lines)
-    for polygon in stored.polygons:
+    for polygon in reference.polygons:
         points = polygon * np.array(factors)
         axes.plot(*points.T, color=style.REFERENCE_COLOUR, linestyle=(0, (4, 2)), linewidth=width, label=text)
         text = None
@@ -187,11 +187,11 @@ class CriticalMapPanel(DrawnPanel):
     critical_map: str = Field(description="a detector or combination, with Feldman-Cousins")
     couplings: Pair = Field(description="a pair under `contours`")
 
-    def check(self, computed: Computed, path: str) -> None:
+    def check(self, contents: Contents, path: str) -> None:
         """They are simulated for this pair."""
-        require_known(f"{path}.critical_map", [self.critical_map], computed.analysed, "detector of this study")
-        require_simulated(computed, f"{path}.critical_map")
-        if tuple(self.couplings) not in computed.contours:
+        require_known(f"{path}.critical_map", [self.critical_map], contents.analysed, "detector of this study")
+        require_simulated(contents, f"{path}.critical_map")
+        if tuple(self.couplings) not in contents.contours:
             raise StudyError(f"{path}.couplings: [{', '.join(self.couplings)}] is not among the study's contours")
 
     def words(self, detectors: Sequence[str]) -> str:

@@ -131,7 +131,7 @@ def detector_grid(study: Keys, channels: Mapping[str, str]) -> Grid:
     for detector in study["detectors"]:
         name = detector["name"]
         whole: Keys = {**study, **detector}
-        measured = "dataset" in detector
+        real = "dataset" in detector
         energies, bins = _range(detector)
         overrides = [f"own: {_uncertainties(detector['uncertainties'])}"] if detector.get("uncertainties") else []
         rows.append(
@@ -143,13 +143,13 @@ def detector_grid(study: Keys, channels: Mapping[str, str]) -> Grid:
                 _protons(detector) or _source(whole.get("source")),
                 "whole run" if "protons_on_target" in detector else _exposure(detector, study),
                 channels[name],
-                "poisson" if measured else whole.get("statistic", "least-squares"),
+                "poisson" if real else whole.get("statistic", "least-squares"),
                 energies,
                 bins,
                 _resolution(detector.get("resolution")),
                 _efficiency(detector.get("efficiency")),
                 _background(detector),
-                ", ".join([*overrides, *([f"data: {detector.get('observed', 'data')}"] if measured else [])]),
+                ", ".join([*overrides, *([f"data: {detector.get('observed', 'data')}"] if real else [])]),
             )
         )
     columns = ["detector", "target", "mass (kg)", "distance (m)", "source", "exposure", "channels", "statistic"]
@@ -163,14 +163,14 @@ def coupling_grid(result: Result) -> Grid:
     """The couplings: symbol, unit, meaning and source where the package knows them."""
     from cevnslab.physics.couplings import COUPLINGS, FAMILIES
 
-    known = dict(COUPLINGS)
+    couplings = dict(COUPLINGS)
     for entry in result.study["couplings"]:
         if isinstance(entry, Mapping):
             family = FAMILIES[entry["name"]](**{key: value for key, value in entry.items() if key != "name"})
-            known[family.name] = family
+            couplings[family.name] = family
     rows: list[tuple[Cell, ...]] = []
     for name, info in result.couplings.items():
-        declared = known.get(name)
+        declared = couplings.get(name)
         standard = "" if info.standard_model is None else f"{info.standard_model:g}"
         meaning = declared.description if declared else ""
         formula = declared.reference_text if declared else ""

@@ -26,8 +26,8 @@ def all_sections(result: Result) -> Iterator[Section]:
     """All sections in order; one without blocks is left out."""
     channels = {name: info.channels for name, info in result.detectors.items()}
     detectors = detector_grid(result.study, channels)
-    computed: list[Block] = [Bullets(tuple(words(result))), detectors, coupling_grid(result)]
-    yield Section("What was computed", "computed", tuple(computed))
+    blocks: list[Block] = [Bullets(tuple(words(result))), detectors, coupling_grid(result)]
+    yield Section("What was computed", "computed", tuple(blocks))
     yield Section("Limits", "limits", (limits_grid(result),) if result.limits else ())
     yield Section("Beside the published numbers", "published", tuple(_published(result)))
     yield Section("Standard Model fit", "fit", tuple(_fit(result)))

@@ -59,8 +59,8 @@ def inline(svg: str, prefix: str, label: str) -> Markup:
     # A style inside a graphic would hold for the whole page; the page's own style says the same.
     body = re.sub(r"<style[^>]*>.*?</style>", "", body, flags=re.DOTALL)
     body = re.sub(r"<!--.*?-->", "", body, flags=re.DOTALL)
-    used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', body))
-    body = re.sub(r' id="([^"]*)"', lambda m: f' id="{prefix}{m[1]}"' if m[1] in used else "", body)
+    targets = set(re.findall(r'(?:href="#|url\(#)([^")]+)', body))
+    body = re.sub(r' id="([^"]*)"', lambda m: f' id="{prefix}{m[1]}"' if m[1] in targets else "", body)
     body = re.sub(r'(href="#|url\(#)', lambda m: m[1] + prefix, body)
     body = re.sub(r'(?<= d=")[^"]*', lambda m: _shorter(m[0]), body)
     body = re.sub(r'(?<= [xy]=")[^"]*', lambda m: _shorter(m[0]), body)

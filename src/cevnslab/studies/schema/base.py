@@ -112,9 +112,9 @@ def require_unique(path: str, names: Iterable[str]) -> None:
         places[name.casefold()] = name
 
 
-def require_known(path: str, names: Sequence[str], known: Iterable[str], what: str) -> None:
+def require_known(path: str, names: Sequence[str], choices: Iterable[str], what: str) -> None:
     """Raise `StudyError` for the first name that is not known; the message offers the nearest."""
-    names_known = list(dict.fromkeys(known))
+    names_known = list(dict.fromkeys(choices))
     for name in names:
         if name not in names_known:
             raise StudyError(f"{path}: '{name}' is no {what}; {nearest(name, names_known)}")

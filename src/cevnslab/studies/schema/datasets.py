@@ -48,8 +48,8 @@ class Experiment(Model):
 
 
 def _detector_kind(value: Any) -> str:
-    measured = "dataset" in value if isinstance(value, dict) else isinstance(value, Experiment)
-    return "<experiment>" if measured else "<detector>"
+    real = "dataset" in value if isinstance(value, dict) else isinstance(value, Experiment)
+    return "<experiment>" if real else "<detector>"
 
 
 DetectorOrExperiment = Annotated[

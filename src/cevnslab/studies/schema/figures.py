@@ -26,7 +26,7 @@ Legend = Literal[
 
 
 @dataclass(frozen=True)
-class Computed:
+class Contents:
     """What a study computes, as far as its panels need to know."""
 
     projected: tuple[str, ...]
@@ -86,7 +86,7 @@ class Panel(Model):
     """Its keys that name couplings, for editors that complete them."""
     title: Text | None = Field(None, description="above the panel")
 
-    def check(self, computed: Computed, path: str) -> None:
+    def check(self, contents: Contents, path: str) -> None:
         """Raise `StudyError`, which names the key, where it shows what the study does not compute."""
 
     def check_axes(self, axes: Mapping[str, Sequence[str]], path: str) -> None:
@@ -133,8 +133,8 @@ class _OfOneKind:
     """Marks a panel in a model: validated as the kind that its keys mean."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        known = ", ".join(kind.kind for kind in panel_kinds())
-        choice = Discriminator(_tag, "panel_kind", f"exactly one of {known} is needed")
+        names = ", ".join(kind.kind for kind in panel_kinds())
+        choice = Discriminator(_tag, "panel_kind", f"exactly one of {names} is needed")
         kinds = tuple(Annotated[kind, Tag(f"<{kind.kind}>")] for kind in panel_kinds())
         return handler.generate_schema(Annotated[Union[kinds], choice])  # noqa: UP007  (a union of many)
 
@@ -151,15 +151,15 @@ class Figure(Model):
     )
     columns: Annotated[int, Field(ge=1, le=4)] | None = Field(None, description="all panels in one row unless given")
 
-    def check(self, computed: Computed) -> None:
+    def check(self, contents: Contents) -> None:
         """Raise `StudyError` for the first panel that shows what the study does not compute."""
         for number, panel in enumerate(self.panels, start=1):
-            panel.check(computed, f"figures.{self.name}.panels.{number}")
+            panel.check(contents, f"figures.{self.name}.panels.{number}")
 
 
-def require_simulated(computed: Computed, path: str) -> None:
+def require_simulated(contents: Contents, path: str) -> None:
     """Raise `StudyError` unless the study simulates critical values."""
-    if not computed.simulated:
+    if not contents.simulated:
         raise StudyError(f"{path}: critical values are simulated with `method: feldman-cousins` under `intervals` only")
 
 

@@ -21,7 +21,7 @@ from cevnslab.studies.schema.base import (
     Positive,
     either,
 )
-from cevnslab.words import shown
+from cevnslab.words import excerpt
 
 
 class GaussianPulse(Model):
@@ -273,7 +273,7 @@ def source_type_fault(kind: object) -> str | None:
     """What is wrong with a source's type; None for one that there is."""
     if isinstance(kind, str) and kind in SOURCES:
         return None
-    return "this key is required" if kind is None else f"must be {', '.join(SOURCES)}, got {shown(kind)}"
+    return "this key is required" if kind is None else f"must be {', '.join(SOURCES)}, got {excerpt(kind)}"
 
 
 def _source_kind(value: Any) -> str:

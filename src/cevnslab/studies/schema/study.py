@@ -110,5 +110,5 @@ class StudyFile(Model):
         names = [spec.name for spec in self.detectors]
         # One name may begin another: the longest is meant.
         named = sorted((name for name in names if key.startswith(f"detectors.{name}.")), key=len)[-1:]
-        changed = named or names
-        return [*changed, *(each.name for each in self.combinations if set(changed) & set(each.detectors))]
+        affected = named or names
+        return [*affected, *(each.name for each in self.combinations if set(affected) & set(each.detectors))]

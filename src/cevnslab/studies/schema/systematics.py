@@ -52,16 +52,16 @@ def check_systematics(
     backgrounds: Mapping[str, Sequence[str]],
 ) -> None:
     """Raise `StudyError` for names that are not there, given the channels and background names of every detector."""
-    changed: dict[str, set[tuple[str, str]]] = {}
+    affected: dict[str, set[tuple[str, str]]] = {}
     for number, systematic in enumerate(systematics, start=1):
         path = f"systematics.{systematic.name}"
-        chosen = systematic.detectors if systematic.detectors is not None else list(backgrounds)
-        require_known(f"{path}.detectors", chosen, backgrounds, "detector of this study")
-        require_unique(f"{path}.detectors", chosen)
+        detectors = systematic.detectors if systematic.detectors is not None else list(backgrounds)
+        require_known(f"{path}.detectors", detectors, backgrounds, "detector of this study")
+        require_unique(f"{path}.detectors", detectors)
         require_unique(f"{path}.on", systematic.targets)
-        samples = {name: {*channels[name], *backgrounds[name]} for name in chosen}
-        known = [SIGNAL, *dict.fromkeys(name for detector in chosen for name in sorted(samples[detector]))]
-        require_known(f"{path}.on", systematic.targets, known, "channel or background of these detectors")
+        samples = {name: {*channels[name], *backgrounds[name]} for name in detectors}
+        targets = [SIGNAL, *dict.fromkeys(name for detector in detectors for name in sorted(samples[detector]))]
+        require_known(f"{path}.on", systematic.targets, targets, "channel or background of these detectors")
         if SIGNAL in systematic.targets and {"cevns", "electron"} & set(systematic.targets):
             raise StudyError(f"{path}.on: signal is all channels; name either it or single ones")
         if systematic.kind != "normalisation" and set(systematic.targets) - {SIGNAL, "cevns", "electron"}:
@@ -79,16 +79,16 @@ def check_systematics(
                     f"{path}.replaces: '{pull}' is no pull of a detector of this study; their names begin with the "
                     f"detector's, {' or '.join(f'{name}.' for name in backgrounds)}"
                 )
-        for detector in chosen:
+        for detector in detectors:
             acting = set(channels[detector]) if SIGNAL in systematic.targets else set()
             acting |= samples[detector] & set(systematic.targets)
             if systematic.detectors is not None and not acting:
                 raise StudyError(f"{path}.detectors: {detector} has no {' or '.join(systematic.targets)}")
             pairs = {(detector, sample) for sample in acting}
-            twice = sorted(pairs & changed.setdefault(systematic.name, set()))
+            twice = sorted(pairs & affected.setdefault(systematic.name, set()))
             if twice:
                 raise StudyError(f"{path}: two systematics of this name act on {twice[0][1]} of {twice[0][0]}")
-            changed[systematic.name] |= pairs
+            affected[systematic.name] |= pairs
 
 
 def check_priors(priors: Mapping[str, Prior], couplings: Sequence[str]) -> None:
