@@ -13,7 +13,7 @@ import math
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
@@ -23,7 +23,13 @@ from unittest import mock
 import numpy as np
 
 import cevnslab as cl
+from cevnslab.datasets.coherent_csi_2021 import model as csi_2021
+from cevnslab.datasets.coherent_csi_2021.readers import read_events
+from cevnslab.datasets.files import locate
+from cevnslab.datasets.measurement import Setup
 from cevnslab.datasets.registry import dataset
+from cevnslab.likelihood.parameters import Parameter
+from cevnslab.likelihood.samples import Sample, Scale
 from cevnslab.reports.improvement import Improvement, improvements
 from cevnslab.reports.published import published
 from cevnslab.studies.references import stored
@@ -36,40 +42,37 @@ CSI, LAR, BOTH, ELECTRON = "coherent-csi-2021", "coherent-lar-2020", "coherent-c
 DRAWN = {"data-csi": "coherent-data-csi", "profiles": "coherent-profiles"}
 """Figures of the study that the page shows, and their names there."""
 
+MODULE = "cevnslab.datasets.coherent_csi_2021.model."
+
 Row = dict[str, Any]
 
 
-def steady_state(kind: str) -> Callable[..., Any]:
-    """The backgrounds of CsI with another steady state: uniform in time, another decay, or the raw 2D histogram."""
-    from cevnslab.inference.templates import Template, TimeTemplate
+def steady_state(kind: str) -> Callable[[Setup, np.ndarray], Sample]:
+    """CsI's steady state with other times: uniform, another decay, or the raw histogram of energy and time."""
 
-    from cevnslab.datasets.coherent_csi_2021 import model as csi_2021
-    from cevnslab.datasets.coherent_csi_2021.readers import read_events
+    def decaying(rate_per_us: float) -> Callable[[Setup, np.ndarray], Sample]:
+        def sample(setup: Setup, off: np.ndarray) -> Sample:
+            with mock.patch(MODULE + "EFFICIENCY_DECAY_PER_US", rate_per_us):
+                return usual(setup, off)
 
-    usual, edges = csi_2021._backgrounds, csi_2021.TIME_EDGES_US
+        return sample
 
-    def changed(files: Mapping[str, Path], offsets_us: np.ndarray) -> dict[str, Any]:
-        made = usual(files, offsets_us)
-        template, width = made["steady_state"]
-        if kind == "raw":
-            events = read_events(files["dataBeamOnAC.txt"])
-            raw, _, _ = np.histogram2d(events[:, 0], events[:, 1], [csi_2021.PE_EDGES, edges])
-            made["steady_state"] = Template(template.nominal.sum() * raw.reshape(1, -1) / raw.sum(), {}), width
-            return made
-        decay = {"uniform": 1e-9, "0.040/us": 0.040}[kind]
-        shares = np.exp(-decay * edges[:-1]) - np.exp(-decay * edges[1:])
-        times = TimeTemplate(np.zeros(1), (shares / shares.sum())[None, :])
-        made["steady_state"] = Template(template.nominal, {}, times), width
-        return made
+    def raw(setup: Setup, off: np.ndarray) -> Sample:
+        release = dataset(CSI).release
+        events = read_events(locate(release, setup.directory)["dataBeamOnAC.txt"])
+        counts, _, _ = np.histogram2d(events[:, 0], events[:, 1], [csi_2021.PE_EDGES, csi_2021.TIME_EDGES_US])
+        total, width = csi_2021.BACKGROUNDS["steady_state"]
+        scale = Scale(Parameter(f"{setup.name}.steady_state", width))
+        return Sample("steady_state", total * counts.reshape(1, -1) / counts.sum(), modifiers=[scale])
 
-    return changed
+    usual = csi_2021._steady_state
+    return {"uniform": decaying(1e-9), "0.040/us": decaying(0.040), "raw": raw}[kind]
 
 
 def recoils_from(kev: float) -> dict[str, tuple[float, float]]:
     """Nuclear recoils from an energy on."""
-    from cevnslab.datasets.coherent_csi_2021.model import RECOIL_RANGE_KEV
-
-    return {**RECOIL_RANGE_KEV, "cevns": (kev, RECOIL_RANGE_KEV["cevns"][1])}
+    usual = csi_2021.RECOIL_RANGE_KEV
+    return {**usual, "cevns": (kev, usual["cevns"][1])}
 
 
 def pulse(centre_us: float) -> Row:
@@ -78,7 +81,6 @@ def pulse(centre_us: float) -> Row:
 
 
 ONE_RADIUS = {"neutron_radius_fm": {"Cs": 4.821, "I": 4.766}}
-MODULE = "cevnslab.datasets.coherent_csi_2021.model."
 VARIATIONS: dict[str, tuple[Row, Row, tuple[str, Any] | None]] = {
     "as in the study": ({}, {}, None),
     "form factor: Klein-Nystrand": ({"form_factor": "klein-nystrand"}, {}, None),
@@ -91,9 +93,9 @@ VARIATIONS: dict[str, tuple[Row, Row, tuple[str, Any] | None]] = {
     ),
     "time zero 20 ns earlier": ({}, pulse(0.451), None),
     "time zero 20 ns later": ({}, pulse(0.491), None),
-    "steady state uniform in time": ({}, {}, ("_backgrounds", lambda: steady_state("uniform"))),
-    "steady state falls as 0.040/us": ({}, {}, ("_backgrounds", lambda: steady_state("0.040/us"))),
-    "steady state: raw histogram": ({}, {}, ("_backgrounds", lambda: steady_state("raw"))),
+    "steady state uniform in time": ({}, {}, ("_steady_state", lambda: steady_state("uniform"))),
+    "steady state falls as 0.040/us": ({}, {}, ("_steady_state", lambda: steady_state("0.040/us"))),
+    "steady state: raw histogram": ({}, {}, ("_steady_state", lambda: steady_state("raw"))),
     "recoils from 0.02 keV": ({}, {}, ("RECOIL_RANGE_KEV", lambda: recoils_from(0.02))),
     "recoils from 1 keV": ({}, {}, ("RECOIL_RANGE_KEV", lambda: recoils_from(1.0))),
     "recoils from 3 keV": ({}, {}, ("RECOIL_RANGE_KEV", lambda: recoils_from(3.0))),

@@ -209,7 +209,8 @@ def _nominal_counts(sample: Sample) -> FloatArray:
     template = sample.per_bin
     if template is not None:
         return np.asarray(template.ratio * template.off[template.groups] * sample.coefficients[0])
-    assert sample.shift is not None
+    if sample.shift is None:
+        return np.asarray(sample.coefficients[0])
     return np.outer(sample.coefficients[0], _central(sample.shift)).ravel()
 
 
