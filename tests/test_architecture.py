@@ -18,6 +18,7 @@ FOUNDATION = [
     "arguments",
     "errors",
     "frozen",
+    "packaged",
     "parallel",
     "progress",
     "quadratic",

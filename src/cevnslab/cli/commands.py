@@ -60,7 +60,7 @@ def _run(study_name: str, output: Path, workers: int, scheduler: str | None, dat
     from cevnslab.reports.drawing import helper
 
     with helper() as drawing_helper:
-        from cevnslab.reports.files import FILES, announce_replacement, save
+        from cevnslab.reports.files import FILES, announce_replacement, saving
         from cevnslab.reports.grid import terminal_width
         from cevnslab.reports.storage import result_folder
         from cevnslab.reports.tables import result_text
@@ -74,8 +74,9 @@ def _run(study_name: str, output: Path, workers: int, scheduler: str | None, dat
         with result_folder(output, study.name, study.sha256, FILES, command="run", alone=True) as store:
             announce_replacement(output / study.name, study.sha256)
             result = study.run(store=store, workers=workers, scheduler=scheduler)
-            folder = save(result, output, drawn_by=drawing_helper)
-    say(result_text(result, terminal_width()))
+            with saving(result, output, drawn_by=drawing_helper) as folder:
+                text = result_text(result, terminal_width())
+    say(text)
     say(f"\nTables, figures and provenance: {folder}")
 
 

@@ -7,6 +7,7 @@ Exit status: 0 done; 2 the input is wrong; 1 the world is (a full disk, a worker
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import signal
 import sys
@@ -24,6 +25,9 @@ TRACEBACK = "CEVNSLAB_TRACEBACK"
 
 # All matrices here are small: more threads would wait for each other, and change the last bit from run to run.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+# Most of what a command makes it keeps: looking for garbage in it as often as by default takes a tenth of a short run.
+gc.set_threshold(100_000)
 
 
 class Ended(BaseException):

@@ -27,6 +27,7 @@ from cevnslab.datasets.files import locate
 from cevnslab.datasets.measurement import Measurement, Setup
 from cevnslab.datasets.release import Release, release_of
 from cevnslab.errors import InputFileError, UnknownNameError
+from cevnslab.packaged import parsed
 from cevnslab.physics.couplings import Coupling
 from cevnslab.words import nearest
 
@@ -55,9 +56,7 @@ class DatasetFolder:
             raise InputFileError(f"data set {self.name}: cannot read its {file}: {fault.strerror or fault}") from None
 
     def _content(self, file: str) -> Mapping[str, Any]:
-        import yaml
-
-        content = yaml.safe_load(self.text(file))
+        content = parsed(self.text(file))
         if not isinstance(content, dict):
             raise InputFileError(f"data set {self.name}: {file} must hold keys")
         return content

@@ -6,12 +6,12 @@ The subshell binding energies and occupations stand in `data/subshells.yaml` (X-
 from __future__ import annotations
 
 import functools
-import importlib.resources
 from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cevnslab import packaged
 from cevnslab.arguments import numbers
 from cevnslab.errors import UnknownNameError
 
@@ -19,13 +19,10 @@ from cevnslab.errors import UnknownNameError
 @functools.cache
 def subshells() -> Mapping[str, tuple[tuple[float, int], ...]]:
     """Per element, its subshells as (binding energy in keV, electrons); 0 keV where the table gives no energy."""
-    import yaml
-
-    text = importlib.resources.files("cevnslab").joinpath("data/subshells.yaml").read_text(encoding="utf-8")
-    table: Mapping[str, Mapping[str, tuple[float, int]]] = yaml.safe_load(text)["elements"]
+    elements: Mapping[str, Mapping[str, tuple[float, int]]] = packaged.table("subshells")["elements"]
     return {
         symbol: tuple((energy_ev * 1e-3, electrons) for energy_ev, electrons in shells.values())
-        for symbol, shells in table.items()
+        for symbol, shells in elements.items()
     }
 
 

@@ -6,12 +6,12 @@ Names of materials and dopants are refused, and the message has the formula that
 from __future__ import annotations
 
 import functools
-import importlib.resources
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cevnslab import packaged
 from cevnslab.arguments import number
 from cevnslab.errors import UnknownNameError
 from cevnslab.words import excerpt
@@ -57,14 +57,10 @@ class Element:
     isotopes: tuple[Isotope, ...]
 
 
-@functools.cache
 def nuclide_table() -> Mapping[str, Mapping[str, Any]]:
-    """`data/nuclides.yaml`: the elements of the presets (read once; it never changes)."""
-    import yaml
-
-    text = importlib.resources.files("cevnslab").joinpath("data/nuclides.yaml").read_text(encoding="utf-8")
-    table: Mapping[str, Mapping[str, Any]] = yaml.safe_load(text)["elements"]
-    return table
+    """`data/nuclides.yaml`: the elements of the presets."""
+    elements: Mapping[str, Mapping[str, Any]] = packaged.table("nuclides")["elements"]
+    return elements
 
 
 @functools.cache

@@ -5,12 +5,11 @@ A charge radius is not a point-proton radius: the Helm form factor with it holds
 
 from __future__ import annotations
 
-import functools
-import importlib.resources
 import math
 from collections.abc import Mapping
 from typing import Literal
 
+from cevnslab import packaged
 from cevnslab.errors import PhysicsError
 from cevnslab.physics.formulas import Species, element, nuclide_table
 
@@ -20,14 +19,10 @@ SMALLEST_COVERAGE = 0.99
 """Share of an element's atoms whose isotopes need a radius for the element to have one."""
 
 
-@functools.cache
 def charge_radii() -> Mapping[str, Mapping[int, float]]:
     """`data/charge-radii.yaml`: fm, by element and mass number."""
-    import yaml
-
-    text = importlib.resources.files("cevnslab").joinpath("data/charge-radii.yaml").read_text(encoding="utf-8")
-    table: Mapping[str, Mapping[int, float]] = yaml.safe_load(text)["isotopes"]
-    return table
+    isotopes: Mapping[str, Mapping[int, float]] = packaged.table("charge-radii")["isotopes"]
+    return isotopes
 
 
 def rms_radius_fm(species: Species) -> float:

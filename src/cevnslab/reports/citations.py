@@ -6,16 +6,13 @@ its own folder. A coupling that a plugin declares is not known there: its author
 
 from __future__ import annotations
 
-import functools
-import importlib.resources
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cevnslab import packaged
 from cevnslab.datasets.registry import dataset, known
 from cevnslab.version import __version__
-
-FILE = "data/references.yaml"
 
 
 @dataclass(frozen=True)
@@ -52,15 +49,6 @@ class Reference:
         return "\n".join([*lines, "}"])
 
 
-@functools.cache
-def _content() -> Mapping[str, Any]:
-    import yaml
-
-    text = importlib.resources.files("cevnslab").joinpath(FILE).read_text(encoding="utf-8")
-    content: Mapping[str, Any] = yaml.safe_load(text)
-    return content
-
-
 def reference(key: str, version: str = __version__) -> Reference:
     """A reference by its key; `version` is the one of cevnslab that made the result. `KeyError` for an unknown key."""
     entry = dict(_entry(key))
@@ -75,7 +63,7 @@ def reference(key: str, version: str = __version__) -> Reference:
 
 def _entry(key: str) -> Mapping[str, Any]:
     """Type and fields of a reference, in the common list or in that of a data set."""
-    common: Mapping[str, Any] = _content()["references"]
+    common: Mapping[str, Any] = packaged.table("references")["references"]
     if key in common:
         return common[key]  # type: ignore[no-any-return]
     for folder in known().values():
@@ -89,7 +77,7 @@ def citation_keys(study: Mapping[str, Any]) -> list[str]:
 
     `study` is what `Study.as_dict` or `Result.study` holds.
     """
-    return list(dict.fromkeys(_asked(study, _content()["uses"])))
+    return list(dict.fromkeys(_asked(study, packaged.table("references")["uses"])))
 
 
 def _asked(study: Mapping[str, Any], uses: Mapping[str, Any]) -> Iterator[str]:

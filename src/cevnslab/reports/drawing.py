@@ -1,11 +1,14 @@
 """All figures of a result, as PDF and PNG.
 
 Drawing is most of a short study's time, all of it matplotlib's. The command line therefore starts a helper, a copy of
-its process, before it computes anything: the helper imports matplotlib meanwhile and then draws every other figure.
+its process, before it computes anything: the helper imports matplotlib meanwhile. When there is something to draw it
+makes a copy of itself, and both draw; the process that computed never imports matplotlib.
 """
 
 from __future__ import annotations
 
+import gc
+import io
 import multiprocessing
 import os
 import re
@@ -31,47 +34,96 @@ SIGNALS = {signal.SIGINT, signal.SIGTERM, *({signal.SIGHUP} if sys.platform != "
 
 Specs = Sequence["FigureSpec"]
 Settings = Mapping[str, Any]
+Work = tuple[Result, Specs, Path, Settings]
+"""What the helper is sent: figures of a result, the folder of their files, how they look."""
 
 
 class Helper:
-    """A forked process that shares the drawing; figures are handed out one by one through a common counter."""
+    """A forked process that draws, two figures at a time, taken one by one from a common counter."""
 
     def __init__(self) -> None:
         context = multiprocessing.get_context("fork")
-        self._next = context.Value("i", 0)
         self._pipe, theirs = context.Pipe()
         # Until the helper has handlers of its own, a signal would be answered by those of its parent.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         try:
-            arguments = (theirs, self._pipe, self._next, before)
-            self._process = context.Process(target=_help, args=arguments, daemon=True)
+            self._process = context.Process(target=_help, args=(theirs, self._pipe, before))
             self._process.start()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
 
     def begin(self, result: Result, specs: Specs, folder: Path, settings: Settings) -> None:
-        """Let the helper draw too."""
+        """Let the helper draw."""
         with suppress(OSError):  # should it have died, everything is drawn here
             self._pipe.send((result, specs, folder, settings))
 
-    def positions(self, count: int) -> Iterator[int]:
-        """Positions that no one has taken yet."""
-        yield from _take(self._next, count)
-
-    def wait(self) -> set[int]:
-        """The positions that the helper has drawn whole; empty should it have died."""
-        try:
-            positions: set[int] = self._pipe.recv()
-        except (EOFError, OSError):
-            positions = set()
-        return positions
+    def positions(self) -> Iterator[int]:
+        """The positions of figures as they are drawn, until nobody draws any more."""
+        with suppress(EOFError, OSError):
+            while True:
+                yield self._pipe.recv()
 
     def close(self) -> None:
         """End the helper, whatever it is doing."""
         self._pipe.close()
         self._process.terminate()
         self._process.join()
+
+
+def _help(pipe: Any, other_end: Any, signals: Any) -> None:
+    """What the helper does: import, wait for a result, draw, report.
+
+    It says nothing of what it cannot do: whatever it does not report is drawn by its parent, which raises it. Ctrl-C is
+    for the parent too, which ends it.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # and with it its copy
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, signals)
+    other_end.close()
+    with suppress(Exception):
+        _draw_what_is_sent(pipe)
+
+
+def _draw_what_is_sent(pipe: Any) -> None:
+    _rehearse()
+    work: Work = pipe.recv()
+    context = multiprocessing.get_context("fork")
+    counter = context.Value("i", 0)
+    copy = context.Process(target=_draw_share, args=(pipe, counter, work), daemon=True)
+    copy.start()
+    _draw_share(pipe, counter, work)
+    copy.join()
+
+
+def _rehearse() -> None:
+    """Draw a figure for nobody: what is imported and looked up once is then at hand when there is something to draw."""
+    import cevnslab.figures.catalogue  # noqa: F401
+    from cevnslab.figures.layout import Sheet
+    from cevnslab.figures.style import settings, styled
+
+    with styled(settings()):
+        page = Sheet(1, 1)
+        (cell,) = page.cells
+        cell.axes.loglog([1, 10], [1, 10], label="$x_1$")
+        cell.legend(None)
+        page.finish()
+        page.figure.savefig(io.BytesIO(), format="pdf")
+    # What is there by now stays: it is not looked through for garbage, and its memory stays shared with the copy.
+    gc.freeze()
+
+
+def _draw_share(pipe: Any, counter: Any, work: Work) -> None:
+    """Draw the figures that nobody has taken yet, and report each."""
+    from cevnslab.figures.style import styled
+
+    result, specs, folder, settings = work
+    with suppress(Exception), styled(settings):
+        for position in _take(counter, len(specs)):
+            draw_one(result, specs[position], folder)
+            with counter.get_lock():
+                pipe.send(position)
 
 
 def _take(counter: Any, count: int) -> Iterator[int]:
@@ -82,37 +134,6 @@ def _take(counter: Any, count: int) -> Iterator[int]:
         if position >= count:
             return
         yield position
-
-
-def _help(pipe: Any, other_end: Any, counter: Any, signals: Any) -> None:
-    """What the helper does: import, wait for a result, draw, report.
-
-    It says nothing of what it cannot do: whatever it does not report is drawn by its parent, which raises it. Ctrl-C is
-    for the parent too, which ends it.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, signals)
-    other_end.close()
-    with suppress(Exception):
-        _draw_what_is_sent(pipe, counter)
-
-
-def _draw_what_is_sent(pipe: Any, counter: Any) -> None:
-    import matplotlib.backends.backend_agg
-    import matplotlib.backends.backend_pdf  # noqa: F401  # imported now, while there is nothing to draw
-
-    import cevnslab.figures.catalogue  # noqa: F401
-    from cevnslab.figures.style import styled
-
-    result, specs, folder, settings = pipe.recv()
-    positions = set()
-    with suppress(Exception), styled(settings):
-        for position in _take(counter, len(specs)):
-            draw_one(result, specs[position], folder)
-            positions.add(position)
-    pipe.send(positions)
 
 
 @contextmanager
@@ -183,7 +204,7 @@ def is_figure_file(name: str) -> bool:
 
 @dataclass(frozen=True)
 class Drawing:
-    """Figures on their way: begun by a helper, if there is one, and still to be finished here."""
+    """Figures on their way: drawn by a helper, if there is one, else when they are finished here."""
 
     result: Result
     specs: Specs
@@ -207,20 +228,22 @@ class Drawing:
         return cls(result, specs, folder, settings, by)
 
     def finish(self) -> list[str]:
-        """Draw what is left and return all file names.
+        """Wait for the helper, draw what is left and return all file names.
 
-        What the helper took and did not draw is drawn here too, so that any fault is raised here.
+        What the helper did not draw is drawn here, so that any fault is raised here.
         """
-        from cevnslab.figures.style import styled
-
-        count = len(self.specs)
-        with styled(self.settings), progress_bar("drawing figures", count) as advance:
-            mine = set()
-            for position in range(count) if self.by is None else self.by.positions(count):
-                draw_one(self.result, self.specs[position], self.folder)
-                mine.add(position)
+        missing = set(range(len(self.specs)))
+        with progress_bar("drawing figures", len(self.specs)) as advance:
+            for position in () if self.by is None or not missing else self.by.positions():
+                missing.discard(position)
                 advance(1)
-            complete = mine if self.by is None else mine | self.by.wait()
-            for position in set(range(count)) - complete:
-                draw_one(self.result, self.specs[position], self.folder)
+                if not missing:
+                    break
+            if missing:
+                from cevnslab.figures.style import styled
+
+                with styled(self.settings):
+                    for position in sorted(missing):
+                        draw_one(self.result, self.specs[position], self.folder)
+                        advance(1)
         return sorted(figure_files(self.result, self.settings))

@@ -31,11 +31,21 @@ FILES = (*(table.file for table in TABLES.values()), RESULT, PROVENANCE, "figure
 """What a run writes below a study's folder, with one name for all figures."""
 
 
-def save(result: Result, directory: Path, *, style: str | Path | None = None, drawn_by: Helper | None = None) -> Path:
-    """Write all files of a result under `directory`/<name>/ and return that folder; a helper may share the drawing.
+def save(result: Result, directory: Path, *, style: str | Path | None = None) -> Path:
+    """Write all files of a result under `directory`/<name>/ and return that folder; see `saving`."""
+    with saving(result, directory, style=style) as folder:
+        return folder
+
+
+@contextmanager
+def saving(
+    result: Result, directory: Path, *, style: str | Path | None = None, drawn_by: Helper | None = None
+) -> Iterator[Path]:
+    """Write all files of a result under `directory`/<name>/; what is done within has that folder with its tables.
 
     Tables come first: a fault while figures are drawn (`FigureError`) leaves them, and `redraw` draws from them later.
-    Files of the result that stood in the folder go before.
+    Files of the result that stood in the folder go before. A helper draws while the tables are written, and while what
+    is done within is done; the figures are in the folder at the end.
     """
     rc = settings(style)
     folder = prepare(directory, result.name)
@@ -47,10 +57,10 @@ def save(result: Result, directory: Path, *, style: str | Path | None = None, dr
         with locked(folder):
             work.commit("tables", last=RESULT, stale=_earlier_files(folder))
             # Whatever happens to the figures, the numbers are safe from here on.
+            yield folder
             with located(f"the tables are in {folder}, `cevnslab figures` draws from them"), system_errors("figures"):
                 drawing.finish()
                 work.commit("drawn")
-    return folder
 
 
 def _write_tables(result: Result, folder: Path, figures: set[str]) -> None:

@@ -5,12 +5,12 @@ Those of studies live in `data/published.yaml`, those of a data set in its own f
 
 from __future__ import annotations
 
-import importlib.resources
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cevnslab import packaged
 from cevnslab.datasets.description import PublishedNumber
 from cevnslab.datasets.registry import dataset, known
 from cevnslab.results import Result
@@ -42,10 +42,7 @@ class Comparison:
 
 def published(name: str) -> Mapping[str, Any] | None:
     """The published numbers of a study or table by name; None where there are none."""
-    import yaml
-
-    text = importlib.resources.files("cevnslab").joinpath("data/published.yaml").read_text(encoding="utf-8")
-    entry: Mapping[str, Any] | None = yaml.safe_load(text).get(name)
+    entry: Mapping[str, Any] | None = packaged.table("published").get(name)
     return entry
 
 

@@ -8,6 +8,7 @@ import json
 import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -15,7 +16,6 @@ from cevnslab.detection.response import CHANNELS, Response
 from cevnslab.errors import located
 from cevnslab.inference.chi2 import Chi2
 from cevnslab.likelihood.likelihood import Likelihood, Prior
-from cevnslab.likelihood.profile import ProfileLikelihood
 from cevnslab.studies import schema
 from cevnslab.studies.setups import AnySetup, ExperimentSetup
 from cevnslab.studies.study import Study
@@ -50,15 +50,22 @@ class Analysis:
         """The couplings that are minimised over where these are shown."""
         return tuple(name for name in self.profile if name not in names)
 
+    @cached_property
+    def _closed(self) -> dict[tuple[str, ...], Chi2]:
+        """Those of a closed form, kept: finding it takes longer than using it. Others can be large."""
+        return {}
+
     def chi2(self, *names: str) -> Chi2:
         """chi^2 of one or two couplings: the others as in the Standard Model, or minimised over."""
-        return Chi2.of(self.likelihood, names, self.hidden(*names))
+        known = self._closed.get(names)
+        if known is not None:
+            return known
+        chi2 = Chi2.of(self.likelihood, names, self.hidden(*names))
+        return self._closed.setdefault(names, chi2) if chi2.quick else chi2
 
     def quick(self, *names: str) -> bool:
         """Whether chi^2 of these couplings costs a few operations a point, or a minimisation."""
-        if any(name not in names for name in self.profile):
-            return False
-        return ProfileLikelihood(self.likelihood, names).quick
+        return self.chi2(*names).quick
 
 
 def analyses(

@@ -1,0 +1,78 @@
+"""Drawing in other processes: the same files, whoever draws them and whoever dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+from support import STUDY
+
+import cevnslab as cl
+from cevnslab.errors import FigureError
+from cevnslab.figures.catalogue import FigureSpec
+from cevnslab.reports import drawing
+from cevnslab.reports.drawing import Drawing, Helper
+
+SCRIPT = """
+import sys
+sys.argv = ["cevnslab", "run", *sys.argv[1:]]
+from cevnslab.cli.entry import main
+try:
+    main()
+finally:
+    assert ("matplotlib" in sys.modules) == (len(__import__("os").sched_getaffinity(0)) < 2)
+"""
+
+
+@pytest.fixture(scope="module")
+def result():
+    return cl.study_from_dict(STUDY).run()
+
+
+@pytest.fixture(scope="module")
+def alone(result, tmp_path_factory):
+    """The files as this process draws them."""
+    folder = tmp_path_factory.mktemp("alone")
+    Drawing.begin(result, folder).finish()
+    return contents(folder)
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_helper_draws_the_same_files(result, alone, tmp_path, monkeypatch):
+    helper = Helper()
+    monkeypatch.setattr(drawing, "draw_one", lambda *_: pytest.fail("the helper left something to draw"))
+    # The helper was copied before: it still draws.
+    names = Drawing.begin(result, tmp_path, by=helper).finish()
+    helper.close()
+    assert set(names) == set(alone)
+    assert contents(tmp_path) == alone
+
+
+def test_a_helper_that_died_leaves_the_drawing_to_its_parent(result, alone, tmp_path):
+    helper = Helper()
+    os.kill(helper._process.pid, signal.SIGKILL)
+    Drawing.begin(result, tmp_path, by=helper).finish()
+    helper.close()
+    assert contents(tmp_path) == alone
+
+
+def test_what_the_helper_cannot_draw_is_raised_by_its_parent(result, tmp_path):
+    helper = Helper()
+    plan = Drawing.begin(result, tmp_path, by=None)
+    helper.begin(result, [FigureSpec("missing", ("no panel",), 1)], tmp_path, plan.settings)
+    with pytest.raises(FigureError, match="the figure missing cannot be drawn"):
+        Drawing(result, [FigureSpec("missing", ("no panel",), 1)], tmp_path, plan.settings, helper).finish()
+    helper.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a helper is forked on Linux alone")
+def test_what_computes_never_imports_matplotlib(write_study, tmp_path):
+    """Its imports would be in the way of every short run."""
+    subprocess.run([sys.executable, "-c", SCRIPT, str(write_study(STUDY)), "-o", str(tmp_path)], check=True)
+    assert list(tmp_path.glob("*/figures/*.pdf"))
