@@ -16,6 +16,7 @@ from cevnslab.reports.html.inputs import words
 from cevnslab.studies import design
 from cevnslab.studies.levers import levers
 from cevnslab.studies.maps import joined, limit_map, strips
+from cevnslab.studies.scaled import ScaledLikelihood
 from cevnslab.studies.scans import vary
 from cevnslab.studies.variation import Variations
 
@@ -187,6 +188,37 @@ def test_maps_of_poisson_are_runs_at_their_points(monkeypatch):
             pieces = run.limit("ess-ge", "q_ee").segments
             assert made.upper[row, column] == pytest.approx(pieces[-1][1], rel=1e-8)
             assert made.lower[row, column] == pytest.approx(pieces[0][0], rel=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("x", "y"),
+    [
+        (("detectors.ess-ge.threshold_kev", 0.3, 0.6), ("detectors.ess-ge.background_ckkd", 5, 20)),
+        (("detectors.ess-ge.mass_kg", 5, 9), ("detectors.ess-ge.threshold_kev", 0.3, 0.5)),
+        (("exposure_years", 2, 4), ("detectors.ess-ge.distance_m", 18, 22)),
+        (("uncertainties.signal", 0.05, 0.15), ("detectors.ess-ge.background_ckkd", 5, 10)),
+    ],
+    ids=["rows", "columns", "both", "a width"],
+)
+def test_sizes_as_couplings_are_likelihoods_of_their_own(x, y, monkeypatch):
+    """Poisson: one search for a line of sizes against a search at every point."""
+    axes = {name: {"key": key, "from": low, "to": high, "points": 3} for name, (key, low, high) in (("x", x), ("y", y))}
+    keys = study(statistic="poisson", maps=[plane(**axes)])
+    lines = []
+    at = ScaledLikelihood.at
+
+    def counted(self, factors):
+        lines.append(len(factors))
+        return at(self, factors)
+
+    monkeypatch.setattr(ScaledLikelihood, "at", counted)
+    together = limit_map(keys, keys.file.maps[0])
+    assert sum(lines) == 5
+    monkeypatch.setattr(ScaledLikelihood, "of", lambda *_: None)
+    alone = limit_map(keys, keys.file.maps[0])
+    for end in ("lower", "upper"):
+        assert getattr(together, end) == pytest.approx(getattr(alone, end), rel=1e-9)
+    assert together.upper_kind == alone.upper_kind
 
 
 def test_strips_of_a_map_are_the_map():

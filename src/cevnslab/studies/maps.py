@@ -9,33 +9,36 @@ converge, the whole interval is searched again.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cevnslab import results
-from cevnslab.inference.chi2 import LOOSE, Chi2, ClosedChi2
+from cevnslab.inference.chi2 import LOOSE, Chi2, ClosedChi2, Sample
 from cevnslab.inference.intervals import Minimum, Piece, interval
 from cevnslab.inference.levels import delta_chi2_level
 from cevnslab.inference.rational import RationalChi2
-from cevnslab.likelihood.closed_form import ClosedForm, profiled_gram
 from cevnslab.likelihood.compression import sketch
-from cevnslab.likelihood.sufficient import FARTHEST_WALL, normalisations
+from cevnslab.likelihood.minimiser import TOLERANCE
+from cevnslab.likelihood.sufficient import FARTHEST_WALL
 from cevnslab.progress import progress_bar
-from cevnslab.quadratic import Polynomial
+from cevnslab.quadratic import Variable
 from cevnslab.studies.analysis import Analysis
+from cevnslab.studies.scaled import ScaledForm, ScaledLikelihood
 from cevnslab.studies.schema.planning import LimitMap
-from cevnslab.studies.setups import DetectorSetup
 from cevnslab.studies.study import Study
-from cevnslab.studies.variation import Scaling, Variations
+from cevnslab.studies.variation import WIDTHS, Variations
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 Pieces = tuple[Piece, ...]
 
-PATCH = 12
-"""Steps of the map along each side of a patch; rows of a map are computed in strips as high."""
+PATCH = 13
+"""Steps of the map along each side of a patch at most; rows of a map are computed in strips as high."""
 MOST_STEPS = 8
 """Of Newton's method."""
 DEEP, NEARLY = 6.0, 2.0
@@ -46,9 +49,17 @@ CONVERGED = 1e-7
 """Of the last step, relative to the distance of an end from the Standard Model; the error is its square."""
 
 
+def _even(points: int) -> list[int]:
+    """Numbers from the first to the last point of an axis, in nearly even steps of a patch at most."""
+    patches = max(1, -(-(points - 1) // PATCH))
+    return [round(number * (points - 1) / patches) for number in range(patches + 1)] if points > 1 else [0]
+
+
 def strips(plane: LimitMap) -> list[tuple[int, int]]:
     """The rows of a map in blocks that need nothing of each other: first, and the one after the last."""
-    return [(first, min(first + PATCH, plane.y.points)) for first in range(0, plane.y.points, PATCH)]
+    count = -(-plane.y.points // PATCH)
+    ends = [round(number * plane.y.points / count) for number in range(count + 1)]
+    return list(itertools.pairwise(ends))
 
 
 def quick(study: Study, plane: LimitMap, analysis: Analysis) -> bool:
@@ -138,8 +149,9 @@ class _Map:
         if not light([key]):
             return varied
         held = {name: value for name, value in fixed.items() if not light([name])}
-        form = ScaledForm.of(self._analysis(held), self.request.coupling)
-        if form is None:
+        analysis = self._analysis(held)
+        form = ScaledForm.of(analysis, self.request.coupling)
+        if form is None or not analysis.quick(self.request.coupling):
             return varied
 
         def scaled(value: float) -> Pieces:
@@ -148,7 +160,7 @@ class _Map:
             )
             if max(factors.signal_width, factors.background_width) > FARTHEST_WALL:
                 return varied(value)
-            return form.pieces(factors, *self._options)
+            return interval(ClosedChi2(form.chi2(factors)), *self._options).pieces
 
         return scaled
 
@@ -156,7 +168,7 @@ class _Map:
 
     def strip(self, first: int, last: int) -> list[list[Pieces]]:
         """Rows from one to another, patch by patch."""
-        rows, columns = [first, last - 1], sorted({*range(0, len(self.x), PATCH), len(self.x) - 1})
+        rows, columns = [first, last - 1], _even(len(self.x))
         points = {(row, column): self._searched(self._values(row, column)) for row in rows for column in columns}
         with progress_bar(f"map {self.request.name}", len(columns) - 1) as advance:
             for left, right in itertools.pairwise(columns):
@@ -172,35 +184,118 @@ class _Map:
         return interval(self._analysis(values).chi2(self.request.coupling), level, minimum).pieces
 
     def _patch(self, points: dict[tuple[int, int], Pieces], rows: Sequence[int], columns: tuple[int, int]) -> None:
-        """All points of a patch whose corners are known."""
-        corners = [[points[row, column] for column in columns] for row in rows]
-        alike = len({_kinds(pieces) for line in corners for pieces in line}) == 1
-        ends = np.array([[_ends(pieces) for pieces in line] for line in corners]) if alike else None
-        for row in range(rows[0], rows[1] + 1):
-            correction: FloatArray | None = None
-            for column in range(columns[0], columns[1] + 1):
-                guess = None
-                if ends is not None:
-                    guess = _interpolated(ends, _share(row, rows), _share(column, columns))
-                if (row, column) not in points:
-                    start = guess if guess is None or correction is None else guess + correction
-                    points[row, column] = self._continued(self._values(row, column), corners[0][0], start)
-                if guess is not None and _kinds(points[row, column]) == _kinds(corners[0][0]):
-                    correction = _ends(points[row, column]) - guess
+        """All points of a patch whose corners are known, in lines along a key that scales counts if there is one."""
+        corners = [points[row, column] for row in rows for column in columns]
+        pattern = corners[0]
+        alike = len({_kinds(pieces) for pieces in corners}) == 1
+        ends = np.array([_ends(pieces) for pieces in corners]).reshape(2, 2, -1) if alike else None
+        lines = [[(row, column) for row in range(rows[0], rows[1] + 1)] for column in range(columns[0], columns[1] + 1)]
+        if self._scaling(self.request.x.key) and not self._scaling(self.request.y.key):
+            lines = [list(line) for line in zip(*lines, strict=True)]
+        correction: FloatArray | float = 0.0
+        for line in lines:
+            missing = [number for number, place in enumerate(line) if place not in points]
+            values = [self._values(*line[number]) for number in missing]
+            if ends is None:
+                pieces = self._continued(values, pattern, None)
+            else:
+                guess = np.array([_interpolated(ends, _share(row, rows), _share(at, columns)) for row, at in line])
+                pieces = self._continued(values, pattern, (guess + correction)[missing])
+            points |= zip([line[number] for number in missing], pieces, strict=True)
+            if ends is not None:
+                # What a line is off by, the next one will nearly be.
+                similar = [points[place] if _kinds(points[place]) == _kinds(pattern) else None for place in line]
+                correction = np.array(
+                    [
+                        0 * near if each is None else _ends(each) - near
+                        for each, near in zip(similar, guess, strict=True)
+                    ]
+                )
 
-    def _continued(self, values: Mapping[str, float], pattern: Pieces, start: FloatArray | None) -> Pieces:
-        """The pieces near those that a neighbour has, or those of a search."""
+    def _scaling(self, key: str) -> bool:
+        """Whether a key multiplies counts and leaves widths."""
+        return self.variations.light([key]) and not key.endswith(WIDTHS)
+
+    def _continued(
+        self, values: Sequence[Mapping[str, float]], pattern: Pieces, starts: FloatArray | None
+    ) -> list[Pieces]:
+        """The pieces near those that neighbours have, or those of a search, at points of a line."""
         level, minimum = self._options
-        analysis = self._analysis(values)
-        chi2 = analysis.chi2(self.request.coupling)
-        # Of Asimov data without priors on couplings chi^2 is zero in the Standard Model, and nowhere lower.
-        asimov = not analysis.real and not analysis.likelihood.priors and minimum == "global"
-        if start is not None and asimov and _all_crossings(pattern):
+        ends: FloatArray | None = None
+        if starts is not None and len(values) and minimum == "global" and _all_crossings(pattern):
             rise = delta_chi2_level(level, 1)
-            ends = _newton(chi2, rise, start)
-            if ends is not None and not _islands(analysis, chi2, rise, ends):
-                return tuple(Piece(low, high) for low, high in ends.reshape(-1, 2).tolist())
-        return interval(chi2, level, minimum).pieces
+            ends = np.concatenate([_crossings(part, rise, starts[rows]) for rows, part in self._functions(values)])
+        return [
+            self._searched(each)
+            if ends is None or not np.all(np.isfinite(ends[number]))
+            else tuple(Piece(low, high) for low, high in ends[number].reshape(-1, 2).tolist())
+            for number, each in enumerate(values)
+        ]
+
+    def _functions(self, values: Sequence[Mapping[str, float]]) -> Iterator[tuple[slice, _Functions]]:
+        """chi^2 at points of a line, as many as one likelihood has."""
+        held = {key: value for key, value in values[0].items() if not self._scaling(key)}
+        scaled = None
+        if len(held) < len(values[0]) and len({tuple(each[key] for key in held) for each in values}) == 1:
+            scaled = ScaledLikelihood.of(self._analysis(held), self.request.coupling)
+        if scaled is not None:
+            sizes = [{key: value for key, value in each.items() if key not in held} for each in values]
+            yield slice(None), scaled.at([self.variations.scaling(scaled.form.setup, each) for each in sizes])
+            return
+        for number, each in enumerate(values):
+            yield slice(number, number + 1), _Alone(self._analysis(each), self.request.coupling)
+
+
+class _Functions(Protocol):
+    """chi^2 of one coupling at several points of a map."""
+
+    @property
+    def axis(self) -> Variable:
+        """The coupling."""
+
+    @property
+    def asimov(self) -> bool:
+        """Whether chi^2 is zero in the Standard Model, and nowhere lower."""
+
+    def sample(
+        self, number: IntArray, value: FloatArray, states: FloatArray | None = None, tolerance: float = TOLERANCE
+    ) -> Sample:
+        """chi^2, slopes and states at values of the coupling, each at one of the points, by its number."""
+
+    def sketch(self, number: int) -> RationalChi2 | None:
+        """Least squares in the place of a point's statistic, all of whose minima are known."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Alone:
+    """That of a single point."""
+
+    analysis: Analysis
+    coupling: str
+
+    @cached_property
+    def _chi2(self) -> Chi2:
+        return self.analysis.chi2(self.coupling)
+
+    @property
+    def axis(self) -> Variable:
+        """The coupling."""
+        return self._chi2.axes[0]
+
+    @property
+    def asimov(self) -> bool:
+        """Whether data are Asimov's, without priors on couplings."""
+        return not self.analysis.real and not self.analysis.likelihood.priors
+
+    def sample(
+        self, number: IntArray, value: FloatArray, states: FloatArray | None = None, tolerance: float = TOLERANCE
+    ) -> Sample:
+        """At values of the coupling."""
+        return self._chi2.sample(value[:, None], states, tolerance)
+
+    def sketch(self, number: int) -> RationalChi2 | None:
+        """Of the whole likelihood, where it has a closed form."""
+        return Chi2.of(sketch(self.analysis.likelihood), [self.coupling]).ratio
 
 
 def _kinds(pieces: Pieces) -> tuple[tuple[str, str], ...]:
@@ -226,79 +321,75 @@ def _interpolated(corners: FloatArray, up: float, across: float) -> FloatArray:
     return np.asarray(left * (1 - across) + right * across)
 
 
-def _islands(analysis: Analysis, chi2: Chi2, rise: float, ends: FloatArray) -> bool:
-    """Whether chi^2 may fall below the level beyond known pieces, which a neighbour need not show.
+def _crossings(functions: _Functions, rise: float, start: FloatArray) -> FloatArray:
+    """The ends near others, shape (points, ends); nan at a point that has to be searched."""
+    if not functions.asimov:
+        return np.full_like(start, np.nan)
+    ends = _newton(functions, rise, start)
+    there = np.flatnonzero(np.isfinite(ends).all(axis=1))
+    ends[there[_islands(functions, rise, there, ends[there])]] = np.nan
+    return ends
 
-    It can where its least-squares sketch, all of whose minima are known, has a dip: chi^2 is looked at around it.
+
+def _islands(functions: _Functions, rise: float, numbers: IntArray, ends: FloatArray) -> NDArray[np.bool_]:
+    """Whether chi^2 of points may fall below the level beyond known pieces, which neighbours need not show.
+
+    It can where the least-squares sketch, all of whose minima are known, has a dip: chi^2 is looked at around it.
     """
-    (axis,) = chi2.axes
-    guide = Chi2.of(sketch(analysis.likelihood), [axis.name]).ratio
-    if guide is None:
-        return True
-    pieces = ends.reshape(-1, 2)
-    dips = [
-        value - axis.standard_model
-        for value, height in guide.minima()
-        if height < DEEP * rise and not any(low <= value <= high for low, high in pieces)
-    ]
-    around = axis.standard_model + np.multiply.outer(dips, AROUND_DIPS).ravel()
-    around = around[(around > axis.bounds[0]) & (around < axis.bounds[1])]
-    around = around[~np.any((around[:, None] >= pieces[:, 0]) & (around[:, None] <= pieces[:, 1]), axis=1)]
-    if not len(around):
-        return False
-    return bool(np.any(chi2.sample(around[:, None], tolerance=LOOSE).chi2 < NEARLY * rise))
+    axis = functions.axis
+    possible = np.zeros(len(numbers), dtype=bool)
+    places, values = [np.empty(0, dtype=np.int64)], [np.empty(0)]
+    for place, (number, pieces) in enumerate(
+        zip(numbers.tolist(), ends.reshape(len(ends), ends.shape[1] // 2, 2), strict=True)
+    ):
+        guide = functions.sketch(number)
+        if guide is None:
+            possible[place] = True
+            continue
+        dips = [
+            value - axis.standard_model
+            for value, height in guide.minima()
+            if height < DEEP * rise and not any(low <= value <= high for low, high in pieces)
+        ]
+        around = axis.standard_model + np.multiply.outer(dips, AROUND_DIPS).ravel()
+        around = around[(around > axis.bounds[0]) & (around < axis.bounds[1])]
+        around = around[~np.any((around[:, None] >= pieces[:, 0]) & (around[:, None] <= pieces[:, 1]), axis=1)]
+        places.append(np.full(len(around), place))
+        values.append(around)
+    there = np.concatenate(places)
+    if len(there):
+        low = functions.sample(numbers[there], np.concatenate(values), tolerance=LOOSE).chi2 < NEARLY * rise
+        possible[there[low]] = True
+    return possible
 
 
-def _newton(chi2: Chi2, rise: float, start: FloatArray) -> FloatArray | None:
-    """The ends at which chi^2 of Asimov data crosses a level, near others; None where they are not what was expected.
+def _newton(functions: _Functions, rise: float, start: FloatArray) -> FloatArray:
+    """The ends at which chi^2 of Asimov data crosses a level, near others; nan where they are not what was expected.
 
     Expected are pieces that rise and do not touch, between an end at which chi^2 falls and one at which it rises.
     """
-    (axis,) = chi2.axes
-    centre, bounds = axis.standard_model, axis.bounds
-    ends, state = start, None
+    centre, bounds = functions.axis.standard_model, functions.axis.bounds
+    points, size = start.shape
+    outwards = np.tile([-1.0, 1.0], size // 2)
+    ends, result = start.copy(), np.full_like(start, np.nan)
+    state: FloatArray | None = None
+    active = np.arange(points)
     for _ in range(MOST_STEPS):
-        if not (np.all(np.diff(ends) > 0) and bounds[0] < ends[0] and ends[-1] < bounds[1]):
-            return None
-        sample = chi2.sample(ends[:, None], state)
-        state, slopes = sample.state, sample.slopes[:, 0]
-        if not np.all(slopes * np.tile([-1.0, 1.0], len(ends) // 2) > 0):
-            return None
-        step = (rise - sample.chi2) / slopes
-        ends = ends + step
-        if np.all(np.abs(step) <= CONVERGED * np.abs(ends - centre)):
-            return ends
-    return None
-
-
-@dataclass(frozen=True, eq=False)
-class ScaledForm:
-    """The closed form of a projected detector whose counts and widths are scaled: no likelihood is made anew."""
-
-    setup: DetectorSetup
-    polynomial: Polynomial
-    counts: FloatArray
-    """Signal per monomial, shape (monomials, bins)."""
-    background: FloatArray
-
-    @classmethod
-    def of(cls, analysis: Analysis, coupling: str) -> ScaledForm | None:
-        """That of a detector alone, of least squares with Asimov data; None for everything else."""
-        (*others, setup) = analysis.setups
-        chi2 = analysis.chi2(coupling)
-        if others or analysis.real or not isinstance(setup, DetectorSetup) or chi2.ratio is None:
-            return None
-        part = normalisations(chi2.profile.likelihood)
-        return None if part is None else cls(setup, part.polynomial, part.counts, part.constant)
-
-    def pieces(self, factors: Scaling, confidence_level: float, minimum: Minimum) -> Pieces:
-        """The interval of the coupling at other sizes and widths."""
-        counts, background = self.counts * factors.signal, self.background * factors.background
-        expected = counts[0] + background
-        bend = background[None] * factors.background_width
-        weight = np.divide(1.0, expected, out=np.zeros_like(expected), where=expected > 0)
-        gram = profiled_gram(counts, counts[0], bend, weight)
-        ratio = ClosedForm(self.polynomial, gram, factors.signal_width).ratio()
-        assert ratio is not None
-        chi2 = ClosedChi2(RationalChi2(ratio.variables, ratio.numerator, ratio.denominator))
-        return interval(chi2, confidence_level, minimum).pieces
+        near = ends[active]
+        ordered = (np.diff(near, axis=1) > 0).all(axis=1) & (bounds[0] < near[:, 0]) & (near[:, -1] < bounds[1])
+        active = active[ordered]
+        if state is not None:
+            state = state[ordered]
+        if not len(active):
+            break
+        begin = None if state is None else state.reshape(len(active) * size, state.shape[2])
+        sample = functions.sample(np.repeat(active, size), ends[active].ravel(), begin)
+        chi2, slopes = sample.chi2.reshape(-1, size), sample.slopes[:, 0].reshape(-1, size)
+        crossing = (slopes * outwards > 0).all(axis=1)
+        active, state = active[crossing], sample.state.reshape(len(slopes), size, sample.state.shape[1])[crossing]
+        step = (rise - chi2[crossing]) / slopes[crossing]
+        ends[active] += step
+        converged = (np.abs(step) <= CONVERGED * np.abs(ends[active] - centre)).all(axis=1)
+        result[active[converged]] = ends[active[converged]]
+        active, state = active[~converged], state[~converged]
+    return result
