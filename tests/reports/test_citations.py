@@ -10,12 +10,13 @@ import yaml
 from support import STUDY, changed
 
 import cevnslab as cl
+from cevnslab import packaged
 from cevnslab.datasets.registry import built_in
 from cevnslab.physics.couplings import COUPLINGS, FAMILIES
 from cevnslab.reports import citations
 from cevnslab.studies import presets
 
-CONTENT = citations._content()
+CONTENT = packaged.table("references")
 ARXIV = re.compile(r"(?:arXiv:)((?:hep-ph/)?\d[\d.]*\d)")
 
 
