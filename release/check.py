@@ -28,14 +28,15 @@ ROOT = Path(__file__).resolve().parent.parent
 TESTS_ON_LOWEST = (
     "tests/physics",
     "tests/detection",
-    "tests/inference/test_least_squares.py",
-    "tests/inference/test_poisson.py",
-    "tests/inference/test_shapes.py",
+    "tests/likelihood",
+    "tests/inference/test_intervals.py",
+    "tests/inference/test_contours.py",
     "tests/studies/test_schema.py",
+    "tests/results",
     "tests/figures",
-    "tests/test_command_line.py",
+    "tests/cli/test_command_line.py",
 )
-TEST_TOOLS = ("pytest", "hypothesis", "particle")
+TEST_TOOLS = ("pytest", "hypothesis", "iminuit", "particle")
 GOLDEN_DETECTORS = {"CsI": "ess-csi", "Xe": "ess-xe", "Ge": "ess-ge"}
 """The reference numbers' names of the presets (tests/data/golden.json)."""
 

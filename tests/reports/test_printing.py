@@ -149,6 +149,23 @@ def test_tables_are_read_by_their_descriptions(paper):
     )
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_columns_that_say_nothing_are_not_shown(count, paper):
+    rows = tuple(Summary(name, None, 120.0, 0.0, 30.0, None, None, 4.2) for name in ("mine", "yours")[:count])
+    result = replace(paper, limits=(), fit=(), summary=rows)
+    for text in (result_text(result), str(result), result._repr_html_()):
+        assert "sigma" in text
+        assert "4.2" in text
+        for empty in ("flux", "observed", "strength"):
+            assert empty not in text
+    described = grid_text(described_grid(TABLES["summary"], result))
+    assert "observed" not in described
+    assert "significance" in described
+    seen = replace(rows[0], observed=128.0)
+    assert "observed" in str(replace(result, summary=(seen, *rows[1:])))
+    assert {"flux_per_cm2_s", "observed"} <= {column.name for column in TABLES["summary"].columns(rows)}
+
+
 def test_a_study_shows_its_detectors_and_couplings():
     text = cl.load_study("parada2024")._repr_html_()
     assert text.count("<table>") == 2

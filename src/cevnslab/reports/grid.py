@@ -65,11 +65,17 @@ class Grid:
     """What holds for every row, such as ``channels: cevns``."""
 
     def condensed(self, *columns: str) -> Grid:
-        """Without those of these columns that say the same in every row: each is said once instead."""
+        """Without those of these columns that say the same in every row: each is said once instead.
+
+        One row keeps what it says; a column that says nothing goes from any number of rows.
+        """
+        contents = {
+            number: {str(row[number]) for row in self.rows} for number, name in enumerate(self.columns) if name in columns
+        }
         dropped = {
-            number: str(self.rows[0][number])
-            for number, name in enumerate(self.columns)
-            if len(self.rows) > 1 and name in columns and len({str(row[number]) for row in self.rows}) == 1
+            number: next(iter(content))
+            for number, content in contents.items()
+            if content == {""} or (len(self.rows) > 1 and len(content) == 1)
         }
         if len(dropped) == len(self.columns):
             del dropped[0]

@@ -213,7 +213,7 @@ def described_grid(table: Table, result: Result) -> Grid:
         head for head, number in zip(heads, range(len(heads)), strict=True) if _numeric(row[number] for row in rows)
     )
     grid = Grid(table.title, heads, tuple(rows), numbers)
-    return grid.condensed(*heads) if len(rows) > 1 else grid
+    return grid.condensed(*heads)
 
 
 def _head(column: Column) -> str:
@@ -267,7 +267,7 @@ def summary_grid(result: Result) -> Grid:
     title = f"{result.study.get('title') or result.name}: counts"
     grid = Grid(title, columns, tuple(rows), frozenset(columns[1:]))
     # What no detector has is no column.
-    return grid.condensed(*columns[1:]) if len(rows) > 1 else grid
+    return grid.condensed(*columns[1:])
 
 
 def design_grid(result: Result) -> Grid:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from cevnslab.reports.grid import Grid
 from cevnslab.reports.html.blocks import grid_html
 from cevnslab.reports.html.inputs import detector_grid
-from cevnslab.reports.tables import fit_grid, limit_grid, limits_grid
+from cevnslab.reports.tables import fit_grid, limit_grid, limits_grid, summary_grid
 from cevnslab.results import Limit, Result
 from cevnslab.studies.study import Study
 
 
 def result_html(result: Result) -> str:
-    """The limits of a result, and the fits to data."""
-    grids = [limits_grid(result), *([fit_grid(result)] if result.fit else [])]
+    """The limits of a result, its counts where it has none, and the fits to data."""
+    grids = [limits_grid(result) if result.limits else summary_grid(result)]
+    grids += [fit_grid(result)] if result.fit else []
     return "\n".join(grid_html(grid) for grid in grids if grid.rows)
 
 
