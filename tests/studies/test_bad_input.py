@@ -55,6 +55,23 @@ ONE_KEY = {
         {"figures": [{"name": "Coverage", "panels": [{"spectrum": "my-ge"}]}]},
         ["figures.Coverage.name"],
     ),
+    "nothing where a word or keys may stand": (
+        {"detectors.0.resolution": None},
+        ["detectors.my-ge.resolution: must be none or keys and values, got nothing"],
+    ),
+    "a list where a number or keys may stand": (
+        {"detectors.0.efficiency": [0.8]},
+        ["detectors.my-ge.efficiency: must be a number or keys and values, got a list"],
+    ),
+    "a number where a source may stand": ({"source": 3}, ["source: must be a word or keys and values, got 3"]),
+    "a number where a word, a list or keys may stand": (
+        {"detectors.0.observed": 3},
+        ["detectors.my-ge.observed: must be asimov, a list or keys and values, got 3"],
+    ),
+    "a word where a number or a list may stand": (
+        {"intervals": {"confidence_level": "90%"}},
+        ["intervals.confidence_level: must be a number or a list, got '90%'"],
+    ),
     "detectors that differ by case": (
         {"detectors": [{"preset": "ess-ge", "name": name} for name in ("ge", "GE")]},
         ["detectors", "'ge' and 'GE'", "case"],

@@ -70,7 +70,9 @@ class Grid:
         One row keeps what it says; a column that says nothing goes from any number of rows.
         """
         contents = {
-            number: {str(row[number]) for row in self.rows} for number, name in enumerate(self.columns) if name in columns
+            number: {str(row[number]) for row in self.rows}
+            for number, name in enumerate(self.columns)
+            if name in columns
         }
         dropped = {
             number: next(iter(content))

@@ -6,7 +6,7 @@ import difflib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import numpy as np
 from pydantic import BaseModel, Tag, ValidationError
@@ -98,10 +98,9 @@ def _message(model: type[BaseModel], content: Mapping[str, Any], error: Any) -> 
         rule = _BOUNDS[kind].format(**context)
         if kind == "greater_than_equal" and 0 < context["ge"] < 1 and value <= 0:
             rule = "must be above 0"
-    elif kind in _TYPES:
-        rule = f"must be {_TYPES[kind]}"
-    elif kind == "literal_error":
-        rule = f"must be {context['expected'].replace(chr(39), '')}"
+    elif kind in _TYPES or kind == "literal_error":
+        asked = _TYPES.get(kind) or context["expected"].replace(chr(39), "")
+        rule = f"must be {_alternatives(model, error['loc']) or asked}"
     elif kind == "string_pattern_mismatch":
         rule = (
             "must be 1 to 120 characters of one line without '$'"
@@ -174,6 +173,46 @@ def _members(annotation: Any, tag: str | None) -> Iterator[tuple[str | None, typ
     inner_tag = next((each.tag for each in getattr(annotation, "__metadata__", ()) if isinstance(each, Tag)), tag)
     for inner in get_args(annotation):
         yield from _members(inner, inner_tag)
+
+
+def _alternatives(model: type[BaseModel], location: Sequence[Any]) -> str:
+    """What a key may be that takes values of several kinds: a location that ends in the tag of one; else empty.
+
+    A value of none of the kinds counts as one of them, and that one alone would not be all that is allowed.
+    """
+    names = [place for place, part in enumerate(location) if isinstance(part, str) and not _is_tag(part)]
+    if not names or not _is_tag(location[-1]):
+        return ""
+    tag = next(part for part in location[names[-1] :] if _is_tag(part))
+    field = _field(_model_at(model, location[: names[-1]]), location[names[-1]])
+    kinds = () if field is None else _union_of(field.annotation, tag)
+    *most, last = dict.fromkeys(words for kind in kinds for words in _asks_for(kind)) or [""]
+    return f"{', '.join(most)} or {last}" if most else last
+
+
+def _union_of(annotation: Any, tag: str) -> tuple[Any, ...]:
+    """The members of the union that has one with this tag, wherever it stands in an annotation."""
+    inner = get_args(annotation)
+    if any(
+        isinstance(each, Tag) and each.tag == tag for member in inner for each in getattr(member, "__metadata__", ())
+    ):
+        return inner
+    return next((kinds for member in inner if (kinds := _union_of(member, tag))), ())
+
+
+def _asks_for(annotation: Any) -> list[str]:
+    """What a member of a union may be, in words."""
+    while hasattr(annotation, "__metadata__"):
+        annotation = annotation.__origin__
+    kind = get_origin(annotation) or annotation
+    if kind is Literal:
+        return [str(word) for word in get_args(annotation)]
+    of_types = {str: "a word", float: "a number", int: "a whole number", list: "a list", dict: "keys and values"}
+    if kind in of_types:
+        return [of_types[kind]]
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return ["keys and values"]
+    return [words for inner in get_args(annotation) for words in _asks_for(inner)]
 
 
 def _field(model: type[BaseModel], key: Any) -> FieldInfo | None:
