@@ -30,6 +30,9 @@ from cevnslab.physics.sources import (
     TabulatedSource,
 )
 
+PATIENCE_S = 900.0
+"""Longest that a test waits for another process or thread: a hang ends some time, and a busy machine is no fault."""
+
 GOLDEN = json.loads((Path(__file__).parent / "data" / "golden.json").read_text(encoding="utf-8"))
 GOLDEN_DETECTORS = {
     "CsI": "ess-csi",

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 import yaml
-from support import STUDY, changed
+from support import PATIENCE_S, STUDY, changed
 
 import cevnslab as cl
 from cevnslab.errors import CevnslabError
@@ -149,7 +149,7 @@ def test_too_little_memory_is_said(command, write_study, tmp_path, monkeypatch):
 
 def test_as_a_module():
     ran = subprocess.run(
-        [sys.executable, "-m", "cevnslab", "--version"], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-m", "cevnslab", "--version"], capture_output=True, text=True, check=True, timeout=PATIENCE_S
     )
     assert ran.stdout.strip() == f"cevnslab {cl.__version__}"
 
@@ -159,7 +159,7 @@ def test_the_cold_start_imports_little():
     code = "import sys, cevnslab, cevnslab.cli; print(sorted({name.split('.')[0] for name in sys.modules}))"
     environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
     ran = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60, env=environment
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=PATIENCE_S, env=environment
     )
     for heavy in ("matplotlib", "scipy", "periodictable", "contourpy", "pydantic"):
         assert f"'{heavy}'" not in ran.stdout

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from support import STUDY, changed
+from support import PATIENCE_S, STUDY, changed
 
 SLOW = {
     **changed({"couplings": ["q_ee"]}),
@@ -24,7 +24,13 @@ def shell(line, **options):
     """Run a line of the shell in which $COMMAND is ours."""
     environment = {**os.environ, "COMMAND": f"{sys.executable} -m cevnslab", **options.pop("env", {})}
     return subprocess.run(
-        ["bash", "-c", line], capture_output=True, text=True, check=False, timeout=120, env=environment, **options
+        ["bash", "-c", line],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_S,
+        env=environment,
+        **options,
     )
 
 
@@ -107,7 +113,7 @@ def begun(tmp_path, *options):
     path.write_text(yaml.safe_dump(SLOW), encoding="utf-8")
     arguments = [sys.executable, "-m", "cevnslab", "run", str(path), "-o", str(tmp_path / "out"), *options]
     run = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_S
     while not list((tmp_path / "out").glob("*/.blocks/*/*.block")):
         assert run.poll() is None, run.communicate()[1]
         assert time.monotonic() < deadline
@@ -124,9 +130,9 @@ def test_a_signal_is_one_line_and_leaves_no_process(number, status, said, option
     helpers = children(run.pid)
     assert helpers
     os.killpg(run.pid, number)
-    out, err = run.communicate(timeout=30)
+    out, err = run.communicate(timeout=PATIENCE_S)
     assert (run.returncode, out, err) == (status, "", f"cevnslab: {said}\n")
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE_S
     while any(Path(f"/proc/{pid}").exists() for pid in helpers) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not [pid for pid in helpers if Path(f"/proc/{pid}").exists()]

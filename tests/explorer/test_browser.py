@@ -15,6 +15,7 @@ from contextlib import suppress
 
 import pytest
 import yaml
+from support import PATIENCE_S
 
 import cevnslab as cl
 from cevnslab.results.text import pieces_text
@@ -47,8 +48,6 @@ FLAGS = (
     "disable-component-update",
     "disable-sync",
 )
-PATIENCE = 30.0
-"""Seconds until a page must have done what it was asked to: machines that test are busy."""
 EVIL = '<img src="x" onerror="document.title=String(6*7)">'
 STUDY = {
     "name": "two",
@@ -82,7 +81,7 @@ return walk(document.body);
 
 def waited(condition, what):
     """What a condition gives as soon as it is true."""
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end:
         with suppress(StaleElementReferenceException):  # what was looked at was drawn anew
             if found := condition():
@@ -148,7 +147,7 @@ def visitor(tmp_path_factory):
         finally:
             server.terminate()
             try:
-                assert server.wait(timeout=30) == 143
+                assert server.wait(timeout=PATIENCE_S) == 143
             finally:
                 server.kill()
 

@@ -12,6 +12,7 @@ import urllib.request
 from dataclasses import replace
 
 import pytest
+from support import PATIENCE_S
 
 import cevnslab as cl
 from cevnslab.errors import MissingExtraError, StudyError
@@ -207,7 +208,9 @@ with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
 
 
 def test_a_name_of_somebody_else_that_leads_here_gets_no_study():
-    ran = subprocess.run([sys.executable, "-c", CLIENT], capture_output=True, text=True, timeout=120, check=False)
+    ran = subprocess.run(
+        [sys.executable, "-c", CLIENT], capture_output=True, text=True, timeout=PATIENCE_S, check=False
+    )
     assert ran.stdout.split() == ["127.0.0.1", "True", "evil.example", "False"], ran.stderr
 
 
@@ -220,7 +223,7 @@ def test_a_token_is_asked_for_and_opens(tmp_path):
             url = re.search(r"http://127\.0\.0\.1:\d+/", server.stdout.readline())[0]
 
             def page(*form):
-                with jar.open(*form, timeout=30) as answer:
+                with jar.open(*form, timeout=PATIENCE_S) as answer:
                     return answer.url, answer.read().decode()
 
             def asked(attempt):
@@ -237,6 +240,6 @@ def test_a_token_is_asked_for_and_opens(tmp_path):
         finally:
             server.terminate()
             try:
-                assert server.wait(timeout=30) == 143
+                assert server.wait(timeout=PATIENCE_S) == 143
             finally:
                 server.kill()

@@ -8,7 +8,7 @@ import sys
 import matplotlib
 import numpy as np
 import pytest
-from support import STUDY, changed, near
+from support import PATIENCE_S, STUDY, changed, near
 
 import cevnslab as cl
 from cevnslab.detection import response as response_module
@@ -297,7 +297,7 @@ redraw(pathlib.Path(sys.argv[1]))
 print('matplotlib.pyplot' in sys.modules, 'matplotlib.figure' in sys.modules)
 """
     command = [sys.executable, "-c", code, plain.save(tmp_path)]
-    ran = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    ran = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE_S)
     assert ran.stdout.split() == ["False", "True"]
 
 

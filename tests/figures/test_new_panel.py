@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from support import PATIENCE_S
+
 CODE = """
 import cevnslab.figures.panels as panels
 from pydantic import Field
@@ -52,7 +54,7 @@ except cl.CevnslabError as error:
 
 
 def test_a_kind_of_panel_is_one_class():
-    ran = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, timeout=300, check=False)
+    ran = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert not ran.stderr, ran.stderr
     drawn, described, refused = ran.stdout.splitlines()
     assert (drawn, described) == ("2 Counts of ess-ge and ess-xe in all", "True True")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from small_tasks import Draws, Slow, Wrong, same
+from support import PATIENCE_S
 
 from cevnslab.errors import ClusterError, MissingExtraError, StatisticsError
 from cevnslab.parallel import cluster
@@ -50,7 +51,7 @@ def scheduler(tmp_path):
     file = tmp_path / "scheduler.json"
     options = ["--host", "127.0.0.1", "--port", 0, "--no-dashboard", "--scheduler-file", file]
     with dask("scheduler", *options) as process:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE_S
         while not file.exists() and time.monotonic() < deadline:
             time.sleep(0.1)
         yield process, json.loads(file.read_text(encoding="utf-8"))["address"]
@@ -135,7 +136,7 @@ def test_a_scheduler_that_takes_the_call_and_says_nothing(silent_port):
         "from cevnslab.parallel import backends, cluster; cluster.SCHEDULER_TIMEOUT_S = 1\n"
         f"with backends.backend(scheduler='tcp://127.0.0.1:{silent_port}'): pass"
     )
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=90)
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=PATIENCE_S)
     assert ran.returncode == 1
     assert "ClusterError" in ran.stderr
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from small_tasks import Deadly, Draws, Slow, Talkative, Wrong, same
+from support import PATIENCE_S
 
 from cevnslab.errors import StatisticsError, StudyError, WorkerError
 from cevnslab.parallel.backends import backend
@@ -106,7 +107,7 @@ def test_a_killed_run_leaves_no_worker():
     script = SCRIPT.format(folder=str(Path(__file__).parent))
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as run:
         assert run.stdout.readline() == "begun\n"
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE_S
         while len(workers := _children(run.pid)) < 2 and time.monotonic() < deadline:
             time.sleep(0.05)
         assert len(workers) == 2
@@ -120,5 +121,5 @@ def test_a_script_needs_no_main_guard(tmp_path):
     script = tmp_path / "script.py"
     folder = str(Path(__file__).parent)
     script.write_text(SCRIPT.format(folder=folder).replace("Slow", "Draws"), encoding="utf-8")
-    ran = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True, timeout=60)
+    ran = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True, timeout=PATIENCE_S)
     assert (ran.stdout, ran.stderr) == ("begun\n", "")

@@ -6,11 +6,12 @@ import errno
 import json
 import os
 import threading
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from support import STUDY, changed
+from support import PATIENCE_S, STUDY, changed
 
 import cevnslab as cl
 from cevnslab.errors import CevnslabError, InputFileError, OutputError, StorageError
@@ -116,7 +117,7 @@ def test_an_export_into_a_pipe(command, write_study, tmp_path):
     reader = threading.Thread(target=lambda: read.append(pipe.read_text(encoding="utf-8")))
     reader.start()
     assert command("export", write_study(STUDY), "--format", "pyhf", "-o", pipe).status == 0
-    reader.join(timeout=10)
+    reader.join(timeout=PATIENCE_S)
     assert pipe.is_fifo()
     assert json.loads(read[0])["channels"]
 
@@ -182,11 +183,14 @@ def test_one_writer_at_a_time(tmp_path, capsys):
     with locks.locked(tmp_path):
         other = threading.Thread(target=second)
         other.start()
-        other.join(timeout=0.3)
+        end, said = time.monotonic() + PATIENCE_S, ""
+        while "waiting for another command" not in said and time.monotonic() < end:
+            said += capsys.readouterr().err
+            time.sleep(0.01)
         events.append("first")
-    other.join(timeout=10)
+    other.join(timeout=PATIENCE_S)
+    assert "waiting for another command" in said
     assert events == ["first", "second"]
-    assert "waiting for another command" in capsys.readouterr().err
 
 
 # What an older, foreign or damaged result holds.

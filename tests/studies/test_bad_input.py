@@ -9,7 +9,7 @@ import sys
 
 import pytest
 import yaml
-from support import REMOVED, STUDY, changed
+from support import PATIENCE_S, REMOVED, STUDY, changed
 
 import cevnslab as cl
 
@@ -358,7 +358,9 @@ def test_in_a_process_of_its_own(changes, word, write_study, tmp_path):
     """The console script, as a shell sees it."""
     script = os.path.join(os.path.dirname(sys.executable), "cevnslab")
     path, output = write_study(changed(changes)), tmp_path / "out"
-    ran = subprocess.run([script, "run", path, "-o", output], capture_output=True, text=True, check=False, timeout=60)
+    ran = subprocess.run(
+        [script, "run", path, "-o", output], capture_output=True, text=True, check=False, timeout=PATIENCE_S
+    )
     assert ran.returncode == 2
     assert word in ran.stderr
     assert ran.stdout == ""

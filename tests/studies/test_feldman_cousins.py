@@ -12,7 +12,7 @@ import time
 import numpy as np
 import pytest
 import yaml
-from support import REMOVED, STUDY, changed, least_squares
+from support import PATIENCE_S, REMOVED, STUDY, changed, least_squares
 
 import cevnslab as cl
 from cevnslab.errors import StudyError
@@ -179,7 +179,7 @@ def start(path, output):
 
 
 def finish(process):
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, err
     return out
 
@@ -197,7 +197,7 @@ def test_a_real_kill_and_a_resume_end_with_the_same_bytes(tmp_path):
     path.write_text(yaml.safe_dump(keys), encoding="utf-8")
     killed = start(path, tmp_path / "killed")
     store = tmp_path / "killed" / "my-study" / ".blocks"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_S
     while len(list(store.glob("*/*.block"))) < 10:
         assert killed.poll() is None, "the run ended before it could be killed"
         assert time.monotonic() < deadline

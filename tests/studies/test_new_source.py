@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from support import PATIENCE_S
+
 from cevnslab.studies.schema.sources import KINDS
 from cevnslab.studies.sources import BUILDERS
 
@@ -57,5 +59,5 @@ def test_every_type_has_a_builder():
 
 
 def test_another_type_of_source():
-    ran = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, timeout=120, check=False)
+    ran = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert (ran.stdout, ran.stderr) == ("True\n", "")
