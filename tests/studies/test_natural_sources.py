@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -54,12 +55,22 @@ def sums(name):
     return {key: each.counts().sum() for key, each in cl.load_study(EXAMPLES / f"{name}.yaml").responses().items()}
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_example_studies_run(name, command, tmp_path):
-    ran = command("run", EXAMPLES / f"{name}.yaml", "-o", tmp_path)
-    assert (ran.status, ran.err) == (0, "")
-    saved = json.loads((tmp_path / name / "provenance.json").read_text(encoding="utf-8"))["study"]
+@cache
+def example(name):
+    """The result of an example study, run once for all tests of a group."""
+    return cl.load_study(EXAMPLES / f"{name}.yaml").run()
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in NAMES])
+def test_the_example_studies_run(name, tmp_path):
+    folder = example(name).save(tmp_path)
+    saved = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))["study"]
     assert cl.study_from_dict(saved).sha256 == cl.load_study(EXAMPLES / f"{name}.yaml").sha256
+
+
+def test_the_command_runs_an_example(command, tmp_path):
+    ran = command("run", EXAMPLES / "supernova.yaml", "-o", tmp_path)
+    assert (ran.status, ran.err) == (0, "")
 
 
 def test_the_presets():
@@ -73,15 +84,17 @@ def test_the_presets():
     assert not any(each.needs_distance for each in (solar, boron, burst))
 
 
+@pytest.mark.xdist_group("solar-8b")
 def test_limits_of_8b_with_transition_couplings():
     """The interval of eps_emu_u is not symmetric: density matrix."""
-    result = cl.load_study(EXAMPLES / "solar-8b.yaml").run()
+    result = example("solar-8b")
     ((low, high), *_) = result.limit("xenon", "eps_emu_u").segments
     assert low < 0 < high
     assert high != near(-low, 0.02)
     assert cl.load_study(EXAMPLES / "solar-8b.yaml").setups[0].response.counts().sum() == near(20 * 307.7, 2e-3)
 
 
+@pytest.mark.xdist_group("solar-choices")
 def test_what_the_choices_of_the_sun_move():
     """solar.md, 3.1: +4 % of flux, -2.3 % with Bahcall above 0.5 keV, nothing for nuclei from the phase, hep +0.5 %."""
     found = sums("solar-choices")
@@ -89,14 +102,14 @@ def test_what_the_choices_of_the_sun_move():
     assert found["bahcall"] / found["default"] == near(300.7555 / 307.732, 1e-3)
     assert found["delta-90"] == near(found["default"], 1e-12)
     assert 1.002 < found["with-hep"] / found["default"] < 1.01
-    limits = cl.load_study(EXAMPLES / "solar-choices.yaml").run()
-    ends = [np.ravel(limits.limit(name, "q_mumu").segments) for name in ("default", "delta-90")]
+    ends = [np.ravel(example("solar-choices").limit(name, "q_mumu").segments) for name in ("default", "delta-90")]
     assert ends[0] != near(ends[1], 1e-2)
 
 
+@pytest.mark.xdist_group("solar-electrons")
 def test_moments_of_mass_states_at_the_sun():
     """pp and 7Be: nu_1 two thirds, nu_3 two per cent, so that mu_3 is known least."""
-    result = cl.load_study(EXAMPLES / "solar-electrons.yaml").run()
+    result = example("solar-electrons")
     upper = {name: result.limit("xenon", name).segments[0][1] for name in ("mu_nu", "mu_1", "mu_2", "mu_3", "mu_tau")}
     assert upper["mu_nu"] < upper["mu_1"] < upper["mu_2"] < upper["mu_3"]
     # Counts are quadratic: 1/upper^4 adds up only where the shapes are the same.

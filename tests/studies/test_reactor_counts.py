@@ -90,7 +90,7 @@ def test_engine_and_minuit_agree_on_poisson_counts(poisson):
 
 def test_an_observed_limit_lies_in_its_expected_bands_as_often_as_it_should(poisson):
     """200 experiments, each with a limit searched from scratch, beside bands from other toys."""
-    expected = cl.expected_limit(poisson, "cevns_strength", toys=20_000, seed=1)
+    expected = cl.expected_limit(poisson, "cevns_strength", toys=5_000, seed=1)
     ends = [cl.limit(toy, "cevns_strength").segments for toy in cl.toys(poisson, TOYS, seed=2)]
     for end, values in (
         (expected.lower, np.array([pieces[0][0] for pieces in ends])),
