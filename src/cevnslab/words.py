@@ -12,8 +12,12 @@ def nearest(name: str, choices: Iterable[str]) -> str:
 
     >>> nearest("q_eee", ["q_ee", "q_mumu"])
     "did you mean 'q_ee'?"
+    >>> nearest("q_ee", [])
+    'there is none'
     """
     names = sorted(choices)
+    if not names:
+        return "there is none"
     close = difflib.get_close_matches(name, names, n=1)
     return f"did you mean '{close[0]}'?" if close else f"known are {', '.join(names)}"
 

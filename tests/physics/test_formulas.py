@@ -98,6 +98,7 @@ def test_names_and_dopants_are_refused_with_the_formula_that_is_meant(text):
         ({"Ge76": 0.5, "76Ge": 0.5}, ["76Ge", "twice"]),
         ({"Qq": 1.0}, ["'Qq'"]),
         ({}, ["sum to 1"]),
+        ("U", ["no natural abundances", "'U'", "such as U238", "fractions"]),
     ],
     ids=str,
 )

@@ -67,7 +67,7 @@ def nuclide_table() -> Mapping[str, Mapping[str, Any]]:
 def element(symbol: str) -> Element:
     """Values of an element: the frozen table where it has an entry, else `periodictable`.
 
-    Raises `UnknownNameError` for a symbol that is no element with natural isotopes.
+    Raises `UnknownNameError` for a symbol that is no element, or one without tabulated abundances of isotopes.
 
     >>> element("Cs").standard_weight
     132.90545196
@@ -79,7 +79,10 @@ def element(symbol: str) -> Element:
         if isotope.abundance
     )
     if not isotopes:
-        raise UnknownNameError(f"'{symbol}' has no naturally occurring isotopes, so a detector cannot be made of it")
+        raise UnknownNameError(
+            f"no natural abundances of the isotopes of '{symbol}' are tabulated; "
+            f"write an isotope, such as {symbol}{round(library.mass)}, or fractions of atoms by isotope"
+        )
     frozen = nuclide_table().get(symbol, {})
     return Element(symbol, library.number, float(frozen.get("standard_weight", library.mass)), isotopes)
 
