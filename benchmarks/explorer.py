@@ -80,13 +80,13 @@ def main() -> None:
             options.add_argument(f"--{flag}")
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
             assert server.stdout is not None
-            found = re.search(r"http://\S+", server.stdout.readline())
-            assert found is not None
+            match = re.search(r"http://\S+", server.stdout.readline())
+            assert match is not None
             driver = webdriver.Chrome(service=Service("/usr/bin/chromedriver"), options=options)
             try:
                 driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": WATCH})
                 driver.set_window_size(1280, 1000)
-                driver.get(found[0])
+                driver.get(match[0])
                 while not driver.execute_script(FOCUS):
                     time.sleep(0.2)
                 time.sleep(3)

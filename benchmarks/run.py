@@ -137,8 +137,8 @@ def response_error() -> float:
         fine = [response.signal for response in paper_responses()]
     errors = []
     for a, b in zip(coarse, fine, strict=True):
-        kept = np.abs(b) > 1e-9 * np.abs(b).max(axis=1, keepdims=True)
-        errors.append(np.max(np.abs(a[kept] / b[kept] - 1)))
+        stored = np.abs(b) > 1e-9 * np.abs(b).max(axis=1, keepdims=True)
+        errors.append(np.max(np.abs(a[stored] / b[stored] - 1)))
     return float(max(errors))
 
 
@@ -172,7 +172,11 @@ def many_couplings(repeats: int) -> Row:
         return [cl.response(SOURCE, detector, couplings=couplings, years=3) for detector in LOADED]
 
     def in_turn() -> list[cl.Response]:
-        return [cl.response(SOURCE, detector, couplings=[new], years=3) for detector in LOADED for new in couplings]
+        return [
+            cl.response(SOURCE, detector, couplings=[coupling], years=3)
+            for detector in LOADED
+            for coupling in couplings
+        ]
 
     mine, theirs = median_time(together, repeats), median_time(in_turn, max(3, repeats // 3))
     work = f"responses of {len(DETECTORS)} detectors, {len(couplings)} couplings"
@@ -184,7 +188,7 @@ def minuit_limit(response: cl.Response, name: str) -> tuple[float, float]:
     """The interval of one coupling by MIGRAD and MINOS, nuisances free, from the counts per bin."""
     background, scale = response.background, response.couplings[0].scale
     expected = response.signal[0] + background
-    row = [new.name for new in response.couplings].index(name)
+    row = [each.name for each in response.couplings].index(name)
     linear, square = (response.signal[response.monomials.index(m)] * scale ** len(m) for m in ((row,), (row, row)))
 
     def chi2(q: float, a: float, b: float) -> float:
@@ -214,7 +218,7 @@ def limit(repeats: int) -> Row:
 
 def chi2_per_bin(response: cl.Response, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """chi^2 of (q_ee, q_mumu) on a grid from the counts in every bin, nuisances by a 2 x 2 linear system."""
-    background, names = response.background, [new.name for new in response.couplings]
+    background, names = response.background, [coupling.name for coupling in response.couplings]
     expected = response.signal[0] + background
     first, second = names.index("q_ee"), names.index("q_mumu")
     chi2 = np.empty((len(y), len(x)))
@@ -235,8 +239,8 @@ def chi2_per_bin(response: cl.Response, x: np.ndarray, y: np.ndarray) -> np.ndar
 
 def scan(repeats: int) -> list[Row]:
     """A scan of two couplings, three detectors added, against its divisions alone and against counts per bin."""
-    made = paper_responses()
-    likelihoods = [cl.likelihood(response, signal=SIGNAL, background=BACKGROUND) for response in made]
+    responses = paper_responses()
+    likelihoods = [cl.likelihood(response, signal=SIGNAL, background=BACKGROUND) for response in responses]
     x, y = np.linspace(-6e-9, 8e-9, GRID_POINTS), np.linspace(-4e-9, 4e-9, GRID_POINTS)
 
     total = np.empty((GRID_POINTS, GRID_POINTS))  # kept, as the floor's arrays are: a fresh one costs page faults
@@ -250,11 +254,11 @@ def scan(repeats: int) -> list[Row]:
     numerator, denominator = np.random.default_rng(1).uniform(1, 2, (2, GRID_POINTS, GRID_POINTS))
     quotient = np.empty_like(numerator)
     mine = median_time(ours, repeats)
-    floor = median_time(lambda: [np.divide(numerator, denominator, out=quotient) for _ in made], repeats)
+    floor = median_time(lambda: [np.divide(numerator, denominator, out=quotient) for _ in responses], repeats)
     rows = slice(None, None, GRID_POINTS // PEER_ROWS)
-    peer = median_time(lambda: [chi2_per_bin(response, x, y[rows]) for response in made], max(3, repeats // 3))
-    apart = np.max(np.abs(ours()[rows] / sum(chi2_per_bin(response, x, y[rows]) for response in made) - 1))
-    work = f"{GRID_POINTS} x {GRID_POINTS} scan of q_ee, q_mumu, {len(made)} detectors"
+    peer = median_time(lambda: [chi2_per_bin(response, x, y[rows]) for response in responses], max(3, repeats // 3))
+    apart = np.max(np.abs(ours()[rows] / sum(chi2_per_bin(response, x, y[rows]) for response in responses) - 1))
+    work = f"{GRID_POINTS} x {GRID_POINTS} scan of q_ee, q_mumu, {len(responses)} detectors"
     per_bin = f"peer: counts per bin (apart {apart:.0e}; {PEER_ROWS} rows, times {GRID_POINTS // PEER_ROWS})"
     return [
         Row(work, mine, "floor: the divisions alone", floor, "2 ms", mine < 2e-3),
@@ -272,14 +276,14 @@ def pseudo_experiments(name: str, repeats: int) -> list[Row]:
     counts = median_time(lambda: rng.poisson(expected, (TOYS, len(expected))).astype(float), repeats)
     normals = median_time(lambda: rng.standard_normal((TOYS, numbers)), repeats)
     poisson_name = f"floor: numpy's Poisson counts of {len(expected)} bins"
-    made = [
+    steps = [
         ("exact least squares", likelihood, False, poisson_name, counts, EXACT_PER_SECOND),
         ("exact Poisson", poisson, False, poisson_name, counts, POISSON_PER_SECOND),
         ("compressed", with_metric(likelihood), True, f"floor: {numbers} normals", normals, COMPRESSED_PER_SECOND),
     ]
     rows = []
-    for what, used, compressed, beside, floor, reach in made:
-        fit = ToyFit.of(used, ["q_ee"], [0.0])
+    for what, targets, compressed, beside, floor, reach in steps:
+        fit = ToyFit.of(targets, ["q_ee"], [0.0])
         mine = median_time(lambda fit=fit, c=compressed: fit.simulated(TOYS, rng, "drawn", compressed=c), repeats)
         text = f"{TOYS} toys of {name}, {what} ({TOYS / mine:.2g} per second)"
         rows.append(Row(text, mine, beside, floor, f"{reach:.0e} per second", TOYS / mine > reach))

@@ -35,7 +35,7 @@ PAGE, DATA, FIGURES = DOCS / "couplings.md", DOCS / "data" / "couplings.json", D
 
 DETECTORS = ("ess-csi", "ess-xe", "ess-ge", "ess-ar", "ess-si", "ess-c3f8")
 SIX = "ess-six"
-SHOWN = {**dict(zip(DETECTORS, ("CsI", "Xe", "Ge", "Ar", "Si", "C₃F₈"), strict=True)), SIX: "all six"}
+LABELS = {**dict(zip(DETECTORS, ("CsI", "Xe", "Ge", "Ar", "Si", "C₃F₈"), strict=True)), SIX: "all six"}
 COMMON: dict[str, Any] = {
     "source": "ess",
     "exposure_years": 3,
@@ -51,7 +51,7 @@ MEDIATORS: list[dict[str, Any]] = [
     ),
     *({"name": "light_scalar", "mass_mev": mass, "label": f"scalar_{mass}"} for mass in MASSES_MEV),
 ]
-AT_THE_ESS = [name for name, new in COUPLINGS.items() if any(pair != ("tau", "tau") for pair in new.flavours)]
+AT_THE_ESS = [name for name, each in COUPLINGS.items() if any(pair != ("tau", "tau") for pair in each.flavours)]
 """The couplings of the registry that a source without tau neutrinos shows."""
 LINEAR: list[str | dict[str, Any]] = [*(name for name in AT_THE_ESS if COUPLINGS[name].linear), *MEDIATORS]
 
@@ -124,9 +124,9 @@ def save(sheet: Sheet, name: str) -> None:
 
 def gallery() -> None:
     """Cross sections beside the Standard Model's, by the package's own panel."""
-    for name, shown in GALLERY.items():
-        sheet = Sheet(len(shown), 2)
-        for cell, (coupling, values, keys) in zip(sheet.cells, shown, strict=True):
+    for name, visible in GALLERY.items():
+        sheet = Sheet(len(visible), 2)
+        for cell, (coupling, values, keys) in zip(sheet.cells, visible, strict=True):
             label = coupling if isinstance(coupling, str) else coupling["label"]
             curve = {"energy_mev": 40, "coupling": label, "values": list(values), **keys}
             study = {
@@ -148,8 +148,8 @@ def gallery() -> None:
 def mass_scans() -> None:
     """The limits of `ess-mediators` against the mass: one target alone has mirror regions, all six have none."""
     result = cl.load_study("ess-mediators").run()
-    kept = ("ess-xe", "ess-ge", "ess-ar", "ess-si", SIX)
-    result = replace(result, scans=tuple(point for point in result.scans if point.limit.detector in kept))
+    stored = ("ess-xe", "ess-ge", "ess-ar", "ess-si", SIX)
+    result = replace(result, scans=tuple(point for point in result.scans if point.limit.detector in stored))
     sheet = Sheet(len(DRAWN_SCANS), 2)
     for cell, (name, coupling) in zip(sheet.cells, DRAWN_SCANS.items(), strict=True):
         spec = {"scan": name, "coupling": coupling, "title": f"{name}: 90% CL"}
@@ -166,7 +166,7 @@ def degeneracies() -> None:
 
     study, pair = cl.load_study("ess-nsi"), ("eps_ee_u", "eps_ee_d")
     axis = np.linspace(*PLANE, PLANE_POINTS)
-    found = tuple(
+    limits_there = tuple(
         ContourLines(
             name,
             analysis.channels,
@@ -176,7 +176,7 @@ def degeneracies() -> None:
         )
         for name, analysis in analyses(study).items()
     )
-    result = replace(study.run(), contours=found)
+    result = replace(study.run(), contours=limits_there)
     drawn = (["ess-xe"], ["ess-xe", "ess-si"], ["ess-xe", "ess-si", SIX])
     sheet = Sheet(len(drawn), len(drawn))
     for cell, names in zip(sheet.cells, drawn, strict=True):
@@ -214,35 +214,35 @@ def pieces(segments: Iterable[Sequence[float | None]], exponent: int) -> str:
         decimals = max(0, 2 - math.floor(math.log10(abs(scaled)))) if scaled else 0
         return f"{scaled:.{decimals}f}"
 
-    shown = []
+    printed_text = []
     for low, high in segments:
         if low is not None and high is not None and math.isclose(low, -high, rel_tol=1e-9):
-            shown.append(f"±{text(high)}")
+            printed_text.append(f"±{text(high)}")
         elif low is None or low == 0:
-            shown.append("none" if high is None else f"< {text(high)}")
+            printed_text.append("none" if high is None else f"< {text(high)}")
         else:
-            shown.append(f"> {text(low)}" if high is None else f"[{text(low)}, {text(high)}]")
-    return " or ".join(shown)
+            printed_text.append(f"> {text(low)}" if high is None else f"[{text(low)}, {text(high)}]")
+    return " or ".join(printed_text)
 
 
 def _unit(rows: Sequence[Row]) -> tuple[int, str]:
     """The power of ten and the heading of one coupling's row."""
     ends = [abs(end) for row in rows for piece in row["segments"] for end in piece if end]
-    own = math.floor(math.log10(float(np.median(ends))))
-    exponent = 0 if -2 <= own <= 2 else own
+    digits = math.floor(math.log10(float(np.median(ends))))
+    exponent = 0 if -2 <= digits <= 2 else digits
     unit = {"1": "", "cm2": "cm²", "mu_B": "μ_B"}.get(rows[0]["unit"], rows[0]["unit"])
     return exponent, " ".join(part for part in (f"1e{exponent}" if exponent else "", unit) if part)
 
 
 def limits_block(couplings: Sequence[str]) -> str:
     """A table of couplings against the detectors and their combination."""
-    kept = {(row["detector"], row["coupling"]): row for row in numbers()}
+    saved_rows = {(row["detector"], row["coupling"]): row for row in numbers()}
     lines = []
     for name in couplings:
-        exponent, unit = _unit([kept[detector, name] for detector in SHOWN if (detector, name) in kept])
-        texts = [pieces(kept[d, name]["segments"], exponent) if (d, name) in kept else "" for d in SHOWN]
+        exponent, unit = _unit([saved_rows[detector, name] for detector in LABELS if (detector, name) in saved_rows])
+        texts = [pieces(saved_rows[d, name]["segments"], exponent) if (d, name) in saved_rows else "" for d in LABELS]
         lines.append([f"{name} ({unit})" if unit else name, *texts])
-    return table(["coupling", *SHOWN.values()], lines)
+    return table(["coupling", *LABELS.values()], lines)
 
 
 def electromagnetic(name: str) -> bool:
@@ -253,7 +253,7 @@ def electromagnetic(name: str) -> bool:
 BLOCKS = {
     "electromagnetic": lambda: limits_block([name for name in AT_THE_ESS if electromagnetic(name)]),
     "weak": lambda: limits_block([name for name in AT_THE_ESS if not electromagnetic(name)]),
-    "mediators": lambda: limits_block([new["label"] for new in MEDIATORS]),
+    "mediators": lambda: limits_block([coupling["label"] for coupling in MEDIATORS]),
 }
 
 
@@ -261,10 +261,10 @@ def page() -> str:
     """The page with its marked blocks made anew."""
     text = PAGE.read_text(encoding="utf-8")
     for name, block in BLOCKS.items():
-        made = f"<!-- {name}: by couplings_study.py -->\n\n{block()}\n\n<!-- end of {name} -->"
+        section = f"<!-- {name}: by couplings_study.py -->\n\n{block()}\n\n<!-- end of {name} -->"
         marked = rf"<!-- {name}: by couplings_study.py -->.*?<!-- end of {name} -->"
-        text, found = re.subn(marked, lambda _, made=made: made, text, flags=re.DOTALL)
-        if found != 1:
+        text, count = re.subn(marked, lambda _, section=section: section, text, flags=re.DOTALL)
+        if count != 1:
             raise SystemExit(f"{PAGE}: the markers of {name} are missing")
     return text
 
@@ -280,10 +280,11 @@ def agrees() -> bool:
             for row in rows
         }
 
-    kept, made = flat(numbers()), flat(limits())
-    same = kept.keys() == made.keys() and all(
-        len(kept[key]) == len(made[key]) and np.allclose(kept[key], made[key], rtol=1e-4, atol=0, equal_nan=True)
-        for key in kept
+    stored, present = flat(numbers()), flat(limits())
+    same = stored.keys() == present.keys() and all(
+        len(stored[key]) == len(present[key])
+        and np.allclose(stored[key], present[key], rtol=1e-4, atol=0, equal_nan=True)
+        for key in stored
     )
     return same and page() == PAGE.read_text(encoding="utf-8")
 

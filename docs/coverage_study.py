@@ -57,14 +57,14 @@ def commands() -> list[list[str]]:
         options = ["--toys", str(toys), "--seed", str(SEED), *more]
         return ["cevnslab", "coverage", study, "--detector", detector, "--coupling", coupling, *at, *options]
 
-    made = [coverage(detector, coupling, values) for (detector, coupling), values in VALUES.items()]
+    commands = [coverage(detector, coupling, values) for (detector, coupling), values in VALUES.items()]
     for detector in ("ess-ge", "ess-csi"):
-        made.append(coverage(detector, "q_ee", VALUES[detector, "q_ee"], "--minimum", "connected"))
-        made += [coverage(detector, name, "0", "--statistic", "poisson") for name in ("q_ee", "q_etau")]
-    made.append(coverage("ess-ge", "q_ee", "0 20.6e-9", "--ensemble", "centres"))
+        commands.append(coverage(detector, "q_ee", VALUES[detector, "q_ee"], "--minimum", "connected"))
+        commands += [coverage(detector, name, "0", "--statistic", "poisson") for name in ("q_ee", "q_etau")]
+    commands.append(coverage("ess-ge", "q_ee", "0 20.6e-9", "--ensemble", "centres"))
     study, detector, coupling, values, toys = SHAPES
-    made.append(coverage(detector, coupling, values, study=study, toys=toys))
-    return [*made, ["cevnslab", "reproduce", SIMULATED]]
+    commands.append(coverage(detector, coupling, values, study=study, toys=toys))
+    return [*commands, ["cevnslab", "reproduce", SIMULATED]]
 
 
 def simulate(output: Path, options: Sequence[str]) -> None:
@@ -112,9 +112,9 @@ def draw() -> None:
     from cevnslab.figures.layout import Sheet
     from cevnslab.units import scaled
 
-    symbols = {name: new.symbol for name, new in ((n, cl.couplings.coupling(n)) for _, n in VALUES)}
+    symbols = {name: each.symbol for name, each in ((n, cl.couplings.coupling(n)) for _, n in VALUES)}
     labels = {"ess-ge": "Ge", "ess-csi": "CsI"}
-    made = rows(COVERAGE)
+    table = rows(COVERAGE)
     with style.styled(style.settings()):
         sheet = Sheet(len(symbols), 3)
         for cell, (name, symbol) in zip(sheet.cells, symbols.items(), strict=True):
@@ -125,15 +125,15 @@ def draw() -> None:
                 (("ess-ge", CONNECTED), style.DETECTOR_COLOURS[1], "^"),
                 (("ess-csi", CONNECTED), style.DETECTOR_COLOURS[5], "v"),
             ):
-                own = [r for r in made if (r["detector"], r["coupling"]) == (detector, name)]
-                own = [r for r in own if (r["statistic"], r["convention"]) == convention]
-                if not own:
+                selection = [r for r in table if (r["detector"], r["coupling"]) == (detector, name)]
+                selection = [r for r in selection if (r["statistic"], r["convention"]) == convention]
+                if not selection:
                     continue
                 label = labels[detector] + (", connected" if convention == CONNECTED else "")
                 axes.errorbar(
-                    [float(r["true_value"]) * 1e9 for r in own],
-                    [100 * float(r["coverage"]) for r in own],
-                    yerr=[100 * float(r["coverage_error"]) for r in own],
+                    [float(r["true_value"]) * 1e9 for r in selection],
+                    [100 * float(r["coverage"]) for r in selection],
+                    yerr=[100 * float(r["coverage_error"]) for r in selection],
                     color=colour,
                     marker=marker,
                     markersize=4,
@@ -162,14 +162,14 @@ def percent(row: dict[str, str]) -> str:
 
 def coverage_table() -> str:
     """Least squares against the global minimum; for q_ee also the connected one."""
-    made = rows(COVERAGE)
+    content = rows(COVERAGE)
     connected = {
         (r["detector"], r["coupling"], r["true_value"]): percent(r)
-        for r in made
+        for r in content
         if (r["statistic"], r["convention"]) == CONNECTED
     }
     lines = []
-    for row in made:
+    for row in content:
         if (row["statistic"], row["convention"]) == LEAST_SQUARES:
             beside = connected.get((row["detector"], row["coupling"], row["true_value"]), "")
             value = f"{float(row['true_value']) * 1e9:g}"
@@ -180,14 +180,14 @@ def coverage_table() -> str:
 
 def variants_table() -> str:
     """The other statistic and the other ensemble beside the default."""
-    made = rows(COVERAGE)
+    content = rows(COVERAGE)
     lines = []
-    for row in made:
+    for row in content:
         if row["detector"] != SHAPES[1] and (row["statistic"], row["convention"]) in (POISSON, CENTRES):
             same = ("detector", "coupling", "true_value")
             default = next(
                 r
-                for r in made
+                for r in content
                 if [r[key] for key in same] == [row[key] for key in same]
                 and (r["statistic"], r["convention"]) == LEAST_SQUARES
             )
@@ -228,8 +228,8 @@ def intervals_table() -> str:
         row = errors[detector, coupling]
         low, high, error, between = (float(row[key]) for key in list(row)[-4:])
         known = text(result.limit(detector, coupling).segments)
-        found = f"{low:.2f} to {high:.2f}", f"{error:.2f}", f"{between:.2f}"
-        lines.append([detector, coupling, known, text(simulated), *found])
+        cells = f"{low:.2f} to {high:.2f}", f"{error:.2f}", f"{between:.2f}"
+        lines.append([detector, coupling, known, text(simulated), *cells])
     columns = ["detector", "coupling", "Δχ² < 2.71 (1e-9 e)", "Feldman-Cousins (1e-9 e)"]
     return table([*columns, "critical values", "their error", "interpolation"], lines)
 
@@ -252,10 +252,10 @@ def page() -> str:
     """The page with its marked blocks made anew."""
     text = PAGE.read_text(encoding="utf-8")
     for name, block in BLOCKS.items():
-        made = f"<!-- {name}: by coverage_study.py -->\n\n{block()}\n\n<!-- end of {name} -->"
+        section = f"<!-- {name}: by coverage_study.py -->\n\n{block()}\n\n<!-- end of {name} -->"
         marked = rf"<!-- {name}: by coverage_study.py -->.*?<!-- end of {name} -->"
-        text, found = re.subn(marked, lambda _, made=made: made, text, flags=re.DOTALL)
-        if found != 1:
+        text, count = re.subn(marked, lambda _, section=section: section, text, flags=re.DOTALL)
+        if count != 1:
             raise SystemExit(f"{PAGE}: the markers of {name} are missing")
     return text
 

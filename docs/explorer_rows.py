@@ -27,7 +27,7 @@ def rows() -> dict[str, object]:
     for setup in setups:
         response, detector = setup.response, setup.detector
         spec = next(each for each in study.file.detectors if each.name == setup.name)
-        kept = [number for number, row in enumerate(response.signal) if row.any()]
+        stored = [number for number, row in enumerate(response.signal) if row.any()]
         scales = [math.prod(couplings[at].scale for at in monomial) for monomial in response.monomials]
         detectors.append(
             {
@@ -37,8 +37,8 @@ def rows() -> dict[str, object]:
                 "distance": detector.distance_m,
                 "efficiency": detector.efficiency,
                 "background": spec.background_ckkd,
-                "monomials": [list(response.monomials[number]) for number in kept],
-                "rows": [_short(response.signal[number] * scales[number]) for number in kept],
+                "monomials": [list(response.monomials[number]) for number in stored],
+                "rows": [_short(response.signal[number] * scales[number]) for number in stored],
                 "counts": _short(response.background),
             }
         )

@@ -239,8 +239,8 @@ def reactor_figure(axes: Sequence[Any]) -> None:
     default, today = huber_mueller().mixture(FUEL), MuellerSpectra().mixture(FUEL)
     total = sum(each.per_fission * each.spectrum.density_per_mev(energy) for each in default)
     axes[0].plot(energy, total, label="huber-mueller")
-    old = today[0].per_fission * today[0].spectrum.density_per_mev(energy)
-    axes[0].plot(energy[old > 0], old[old > 0], "--", label="mueller")
+    earlier = today[0].per_fission * today[0].spectrum.density_per_mev(energy)
+    axes[0].plot(energy[earlier > 0], earlier[earlier > 0], "--", label="mueller")
     captures = 1.2 * u238_captures().spectrum.density_per_mev(energy)
     axes[0].plot(energy[captures > 0], captures[captures > 0], ":", label="0.6 captures on U-238")
     axes[0].axvspan(8, 13, color="0.9", label="above_8_mev")
@@ -365,29 +365,29 @@ def published_table(rows: Sequence[Row]) -> str:
     return table(["paper", "rate", "published", "ours", "study", "note"], lines, left=2)
 
 
-def page(kept: Row) -> str:
+def page(stored: Row) -> str:
     """The page with its marked blocks made anew."""
     text = PAGE.read_text(encoding="utf-8")
-    blocks = {name: plain(kept[name]) for name in ("reactor", "sun", "supernova")}
-    blocks["published"] = published_table(kept["published"])
+    blocks = {name: plain(stored[name]) for name in ("reactor", "sun", "supernova")}
+    blocks["published"] = published_table(stored["published"])
     for name, block in blocks.items():
-        made = f"<!-- {name}: by sources_study.py -->\n\n{block}\n\n<!-- end of {name} -->"
+        section = f"<!-- {name}: by sources_study.py -->\n\n{block}\n\n<!-- end of {name} -->"
         marked = rf"<!-- {name}: by sources_study.py -->.*?<!-- end of {name} -->"
-        text, count = re.subn(marked, lambda _, made=made: made, text, flags=re.DOTALL)
+        text, count = re.subn(marked, lambda _, section=section: section, text, flags=re.DOTALL)
         if count != 1:
             raise SystemExit(f"{PAGE}: the markers of {name} are missing")
     return text
 
 
-def same(kept: Any, now: Any) -> bool:
+def same(saved_rows: Any, now: Any) -> bool:
     """Whether two sets of numbers agree to 1e-6."""
-    if isinstance(kept, dict):
-        return kept.keys() == now.keys() and all(same(kept[key], now[key]) for key in kept)
-    if isinstance(kept, list):
-        return len(kept) == len(now) and all(same(a, b) for a, b in zip(kept, now, strict=True))
-    if isinstance(kept, float) or isinstance(now, float):
-        return bool(np.isclose(kept, now, rtol=1e-6, atol=1e-12))
-    return bool(kept == now)
+    if isinstance(saved_rows, dict):
+        return saved_rows.keys() == now.keys() and all(same(saved_rows[key], now[key]) for key in saved_rows)
+    if isinstance(saved_rows, list):
+        return len(saved_rows) == len(now) and all(same(a, b) for a, b in zip(saved_rows, now, strict=True))
+    if isinstance(saved_rows, float) or isinstance(now, float):
+        return bool(np.isclose(saved_rows, now, rtol=1e-6, atol=1e-12))
+    return bool(saved_rows == now)
 
 
 def main() -> None:
@@ -396,17 +396,17 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="compute the numbers again; exit status 1 if they differ")
     arguments = parser.parse_args()
     if arguments.check:
-        kept = json.loads(DATA.read_text(encoding="utf-8"))["numbers"]
-        if not same(kept, numbers()) or page(kept) != PAGE.read_text(encoding="utf-8"):
+        record = json.loads(DATA.read_text(encoding="utf-8"))["numbers"]
+        if not same(record, numbers()) or page(record) != PAGE.read_text(encoding="utf-8"):
             raise SystemExit("docs/sources.md is not what the package computes: make sources")
         return
-    kept = numbers()
+    record = numbers()
     about = "Numbers of docs/sources.md, made by docs/sources_study.py; never edited by hand."
     DATA.write_text(
-        json.dumps({"about": about, "numbers": kept}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+        json.dumps({"about": about, "numbers": record}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
     )
     draw()
-    PAGE.write_text(page(kept), encoding="utf-8")
+    PAGE.write_text(page(record), encoding="utf-8")
 
 
 if __name__ == "__main__":

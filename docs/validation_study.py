@@ -122,11 +122,11 @@ def kept_coherent() -> Row:
 
 def fit_table() -> str:
     """The Standard Model fit to COHERENT's data."""
-    found = {(row["detector"], row["parameter"]): row for row in kept_coherent()["coherent"]["fit"]}
+    fit = {(row["detector"], row["parameter"]): row for row in kept_coherent()["coherent"]["fit"]}
     lines = []
     for detector, rows in all_published()["fits"]["rows"].items():
         for parameter, theirs in rows.items():
-            ours = found[detector, parameter]
+            ours = fit[detector, parameter]
             difference = f"{100 * (ours['value'] / theirs['value'] - 1):+.1f} %"
             lines.append([detector, parameter, _with_error(theirs), _with_error(ours), difference])
     return table(["data", "quantity", "published", "ours", "difference"], lines)
@@ -139,11 +139,11 @@ def _with_error(row: Row) -> str:
 
 def electron_table() -> str:
     """Limits from CsI with electrons."""
-    found = {(row["detector"], row["coupling"]): row["segments"] for row in kept_coherent()["coherent"]["limits"]}
+    segments = {(row["detector"], row["coupling"]): row["segments"] for row in kept_coherent()["coherent"]["limits"]}
     lines = []
     for detector, rows in all_published()["coherent"]["rows"].items():
         for coupling, theirs in rows.items():
-            ((low, high),) = found[detector, coupling]
+            ((low, high),) = segments[detector, coupling]
             for ours, known in ((low, theirs["values"][0]), (high, theirs["values"][1])):
                 difference = f"{100 * (ours / known - 1):+.1f} %"
                 lines.append([detector, coupling, f"{known:.1e}", f"{ours:.2e}", difference])
@@ -171,16 +171,16 @@ def published_tables() -> str:
     parts = []
     for name, entry in all_published().items():
         if name in sections:
-            title, command, made = sections[name]
+            title, command, table = sections[name]
         elif name in presets.names("studies"):
             title, command = f"Study {name}", f"cevnslab reproduce {name}"
 
-            def made(name: str = name) -> str:
+            def table(name: str = name) -> str:
                 return limits_table(name, result_of(name))
 
         else:
             raise SystemExit(f"published numbers: nothing here compares with the entry {name}: {entry}")
-        parts.append(f"### {title}\n\n{source_line(name, command)}\n\n{made()}")
+        parts.append(f"### {title}\n\n{source_line(name, command)}\n\n{table()}")
     return "\n\n".join(parts)
 
 
@@ -241,7 +241,7 @@ def one_flavour(name: str) -> _OneFlavour:
     )
 
 
-def compare_constants(found: Accuracy) -> None:
+def compare_constants(accuracy: Accuracy) -> None:
     """Constants, masses and radii."""
     ours = {
         "GF_MeV_m2": constants.FERMI_CONSTANT,
@@ -261,29 +261,29 @@ def compare_constants(found: Accuracy) -> None:
     }
     for golden, values in (("golden", ours), ("golden-couplings", beyond)):
         for name, value in values.items():
-            found.add("constants", value, reference(golden)["constants"][name])
+            accuracy.add("constants", value, reference(golden)["constants"][name])
     for symbol, row in reference("golden")["nuclei"].items():
         nucleus = cl.nuclei.target(symbol).constituents[0].nucleus
-        found.add("nuclear masses", nucleus.mass_mev, row["M_MeV"])
+        accuracy.add("nuclear masses", nucleus.mass_mev, row["M_MeV"])
     for row in reference("golden")["helm"]:
-        found.add("Helm form factor", float(cl.form_factors.helm(row["q_MeV"], row["R_fm"])), row["F"])
+        accuracy.add("Helm form factor", float(cl.form_factors.helm(row["q_MeV"], row["R_fm"])), row["F"])
     flux, ess = reference("golden")["flux"], cl.load_source("ess")
-    found.add("flux", ess.fluence_per_cm2(20.0, 1), flux["eta_per_year_cm2"])
+    accuracy.add("flux", ess.fluence_per_cm2(20.0, 1), flux["eta_per_year_cm2"])
     for row in flux["shape_unit_normalised"]:
         nu_e, anti_nu_mu = cl.sources.NU_E_SPECTRUM, cl.sources.ANTI_NU_MU_SPECTRUM
-        found.add("flux", float(nu_e.density_per_mev(row["E_MeV"])), row["f_nue_per_MeV"])
-        found.add("flux", float(anti_nu_mu.density_per_mev(row["E_MeV"])), row["f_numubar_per_MeV"])
+        accuracy.add("flux", float(nu_e.density_per_mev(row["E_MeV"])), row["f_nue_per_MeV"])
+        accuracy.add("flux", float(anti_nu_mu.density_per_mev(row["E_MeV"])), row["f_numubar_per_MeV"])
     for symbol, steps in reference("golden")["Z_eff_steps"]["values"].items():
         for row in steps:
             # Two subshells of iodine share an energy: both are free just above it.
             energy = row["for_T_above_keV"]
             expected = max(r["Z_eff_above"] for r in steps if abs(r["for_T_above_keV"] - energy) < 1e-9)
-            found.add(
+            accuracy.add(
                 "electrons that a recoil frees", float(cl.atoms.effective_charge(symbol, energy + 1e-7)), expected
             )
 
 
-def compare_cross_sections(found: Accuracy) -> None:
+def compare_cross_sections(accuracy: Accuracy) -> None:
     """Cross sections of the Standard Model and of millicharges, then of every other coupling."""
     for row in reference("golden")["dsigma_nucleus"]["values"]:
         at = row["T_keV"], row["E_MeV"], row["nucleus"]
@@ -296,37 +296,37 @@ def compare_cross_sections(found: Accuracy) -> None:
         ):
             ours = float(cl.cross_sections.cevns(*at, couplings=couplings))
             # The file's transition is the whole cross section.
-            found.add(kind, ours, row[key])
+            accuracy.add(kind, ours, row[key])
     for row in reference("golden")["dsigma_electron"]["values"]:
         flavour, antineutrino = FLAVOURS[row["flavour"]]
-        own, other = ("q_ee", "q_emu") if flavour == "e" else ("q_mumu", "q_emu")
+        diagonal, other = ("q_ee", "q_emu") if flavour == "e" else ("q_mumu", "q_emu")
         for key, couplings in (
             ("SM_cm2_per_keV", {}),
-            ("diag_q_plus_1e10", {own: 1e-10}),
-            ("diag_q_minus_1e10", {own: -1e-10}),
+            ("diag_q_plus_1e10", {diagonal: 1e-10}),
+            ("diag_q_minus_1e10", {diagonal: -1e-10}),
             ("transition_q_1e10", {other: 1e-10}),
         ):
             options: Row = {"couplings": couplings, "incoming": flavour, "antineutrino": antineutrino}
             ours = float(differential("electron", row["T_e_keV"], row["E_MeV"], row["atom"], **options))
-            found.add("electron cross section: Standard Model, charges", ours, row[key])
-    compare_other_couplings(found)
+            accuracy.add("electron cross section: Standard Model, charges", ours, row[key])
+    compare_other_couplings(accuracy)
 
 
 def declared(entry: Row, flavour: str) -> Coupling | None:
     """The coupling that a row of the reference file means, with its strength itself as value."""
     short, pair = entry["coupling"], {"e": "ee", "mu": "mumu"}[flavour]
     if short in CHARGES:
-        new = light_vector(CHARGES[short], entry["m_MeV"], "g")
+        coupling = light_vector(CHARGES[short], entry["m_MeV"], "g")
     else:
         names = {"q": f"q_{pair}", "r2": f"r2_{pair}", "s2w": "sin2_theta_w"}
         names |= {f"eps_{quark}": f"eps_{pair}_{quark}" for quark in "ud"}
         if short not in names:
             return None
-        new = COUPLINGS[names[short]]
-    return replace(new, power=1, reference=0.0, bounds=(-math.inf, math.inf))
+        coupling = COUPLINGS[names[short]]
+    return replace(coupling, power=1, reference=0.0, bounds=(-math.inf, math.inf))
 
 
-def compare_other_couplings(found: Accuracy) -> None:
+def compare_other_couplings(accuracy: Accuracy) -> None:
     """Charge radii, NSI, mixing angle, mediators; magnetic moments and radiative corrections."""
     golden = reference("golden-couplings")
     for channel, rows in (
@@ -335,78 +335,88 @@ def compare_other_couplings(found: Accuracy) -> None:
     ):
         kind = f"{'CEvNS' if channel == 'cevns' else 'electron'} cross section: other couplings"
         for row in rows:
-            of = row["nucleus"] if channel == "cevns" else row["atom"]
+            material = row["nucleus"] if channel == "cevns" else row["atom"]
             for entry in row["vector_like"]:
                 flavour, antineutrino = FLAVOURS[entry.get("incoming", row.get("incoming"))]
-                new = declared(entry, flavour)
-                if new is None:
+                coupling = declared(entry, flavour)
+                if coupling is None:
                     continue
                 options: Row = {"incoming": flavour, "antineutrino": antineutrino}
-                options["couplings"] = {new: entry["value"] * UNITS[entry["unit"]]}
-                ours = float(differential(channel, row["T_keV"], row["E_MeV"], of, **options))
-                found.add(kind, ours, entry["diagonal_total"])
+                options["couplings"] = {coupling: entry["value"] * UNITS[entry["unit"]]}
+                ours = float(differential(channel, row["T_keV"], row["E_MeV"], material, **options))
+                accuracy.add(kind, ours, entry["diagonal_total"])
             incoming, antineutrino = FLAVOURS[row.get("incoming", "nue")]
             plain: Row = {"incoming": incoming, "antineutrino": antineutrino}
-            for new, value, expected in [
+            for coupling, value, expected in [
                 (COUPLINGS[f"mu_{incoming}"], row["magnetic"]["mu_muB"], row["magnetic"]["added"]),
                 *((light_scalar(e["m_MeV"], "s"), e["g"], e["added"]) for e in row["scalar"]),
             ]:
-                found.add(kind, added(channel, row, of, plain, new, value), expected)
+                accuracy.add(kind, added(channel, row, material, plain, coupling, value), expected)
             for name, expected in row.get("radiative", {}).items():
                 flavour, antineutrino = FLAVOURS[name]
                 corrected: Row = {"incoming": flavour, "antineutrino": antineutrino, "radiative_corrections": True}
-                ours = float(differential(channel, row["T_keV"], row["E_MeV"], of, **corrected))
-                found.add("CEvNS cross section: radiative corrections", ours, expected)
+                ours = float(differential(channel, row["T_keV"], row["E_MeV"], material, **corrected))
+                accuracy.add("CEvNS cross section: radiative corrections", ours, expected)
 
 
-def added(channel: str, row: Row, of: str, options: Row, new: Coupling, value: float) -> float:
+def added(channel: str, row: Row, target_material: str, options: Row, coupling: Coupling, value: float) -> float:
     """What a coupling that interferes with nothing adds, at a strength where it is as large as the rest."""
 
     def sigma(couplings: Any = None) -> float:
-        return float(differential(channel, row["T_keV"], row["E_MeV"], of, couplings=couplings, **options))
+        return float(differential(channel, row["T_keV"], row["E_MeV"], target_material, couplings=couplings, **options))
 
     plain = sigma()
-    free = replace(new, power=1, bounds=(-math.inf, math.inf))
+    free = replace(coupling, power=1, bounds=(-math.inf, math.inf))
     strength = math.sqrt(plain / sigma({free: 1.0}))
-    return (sigma({free: strength}) - plain) * (new.strength(value) / strength) ** 2
+    return (sigma({free: strength}) - plain) * (coupling.strength(value) / strength) ** 2
 
 
-def compare_counts(found: Accuracy) -> None:
+def compare_counts(accuracy: Accuracy) -> None:
     """Counts per bin: Standard Model, linear and quadratic coefficient of every coupling."""
     charges = reference("golden")
     for detector, content in charges["bins_CEvNS"]["values"].items():
         for incoming in FLAVOURS:
             name = "q_ee" if incoming == "nue" else "q_mumu"
-            made = cl.response(one_flavour(incoming), cl.load_detector(DETECTORS[detector]), couplings=[name], years=3)
+            response = cl.response(
+                one_flavour(incoming), cl.load_detector(DETECTORS[detector]), couplings=[name], years=3
+            )
             for row in content["bins"]:
-                add_bin(found, "counts per bin: Standard Model, charges", made, row["bin"], row[incoming], 1.0, 0)
+                add_bin(
+                    accuracy, "counts per bin: Standard Model, charges", response, row["bin"], row[incoming], 1.0, 0
+                )
     for quenching, rows in charges["bins_nue_CsI"]["values"].items():
         preset = DETECTORS[f"CsI+electron, quenching {quenching}"]
         for incoming in FLAVOURS:
             name = "q_ee" if incoming == "nue" else "q_mumu"
             options: Row = {"couplings": [name], "years": 3, "channels": ("electron",)}
-            made = cl.response(one_flavour(incoming), cl.load_detector(preset), **options)
+            response = cl.response(one_flavour(incoming), cl.load_detector(preset), **options)
             for row in rows:
                 add_bin(
-                    found, "electron counts per bin: Standard Model, charges", made, row["bin"], row[incoming], 1.0, 0
+                    accuracy,
+                    "electron counts per bin: Standard Model, charges",
+                    response,
+                    row["bin"],
+                    row[incoming],
+                    1.0,
+                    0,
                 )
     for detector, content in reference("golden-couplings")["bins_CEvNS"]["values"].items():
         for incoming in FLAVOURS:
             named = bins_couplings(incoming)
-            couplings = [new for new, _ in named.values()]
-            made = cl.response(
+            couplings = [coupling for coupling, _ in named.values()]
+            response = cl.response(
                 one_flavour(incoming), cl.load_detector(DETECTORS[detector]), couplings=couplings, years=3
             )
             for position, (name, (_, unit)) in enumerate(named.items()):
                 for row in content[name][incoming]:
-                    add_bin(found, "counts per bin: other couplings", made, row["bin"], row, unit, position)
+                    add_bin(accuracy, "counts per bin: other couplings", response, row["bin"], row, unit, position)
 
 
 def bins_couplings(incoming: str) -> dict[str, tuple[Coupling, float]]:
     """The reference file's names of couplings, and the unit of the strength."""
     flavour = FLAVOURS[incoming][0]
     pair = flavour * 2
-    found = {
+    result = {
         "mu_1e-10muB": (COUPLINGS[f"mu_{flavour}"], 1e-10),
         "r2_1e-32cm2": (COUPLINGS[f"r2_{pair}"], 1e-32),
         "eps_u": (COUPLINGS[f"eps_{pair}_u"], 1.0),
@@ -415,23 +425,25 @@ def bins_couplings(incoming: str) -> dict[str, tuple[Coupling, float]]:
     }
     for mass in (1, 10, 100):
         for short, charges in CHARGES.items():
-            found[f"{short}_g2_m{mass}"] = (light_vector(charges, mass, f"{short}{mass}"), 1.0)
-        found[f"scal_g2_m{mass}"] = (light_scalar(mass, f"scal{mass}"), 1.0)
-    return found
+            result[f"{short}_g2_m{mass}"] = (light_vector(charges, mass, f"{short}{mass}"), 1.0)
+        result[f"scal_g2_m{mass}"] = (light_scalar(mass, f"scal{mass}"), 1.0)
+    return result
 
 
-def add_bin(found: Accuracy, kind: str, made: cl.Response, bin_: int, row: Row, unit: float, position: int) -> None:
+def add_bin(
+    accuracy: Accuracy, kind: str, response: cl.Response, bin_: int, row: Row, unit: float, position: int
+) -> None:
     """One bin's coefficients, relative to themselves or to a hundredth of the detector's."""
-    rows = dict(zip(made.monomials, made.signal, strict=True))
+    rows = dict(zip(response.monomials, response.signal, strict=True))
     for key, monomial, power in (("SM", (), 0), ("lin", (position,), 1), ("quad", (position, position), 2)):
         if key not in row:
             continue
         counts = rows.get(monomial)
-        ours = np.zeros_like(made.background) if counts is None else counts * unit**power
-        found.add(kind, float(ours[bin_]), row[key], TAIL * float(np.abs(ours).sum()))
+        ours = np.zeros_like(response.background) if counts is None else counts * unit**power
+        accuracy.add(kind, float(ours[bin_]), row[key], TAIL * float(np.abs(ours).sum()))
 
 
-def compare_limits(found: Accuracy) -> None:
+def compare_limits(accuracy: Accuracy) -> None:
     """Chi^2 and limits of the charges."""
     likelihoods: dict[str, Likelihood] = {}
     names = ("q_ee", "q_mumu", "q_emu", "q_etau", "q_mutau")
@@ -442,23 +454,23 @@ def compare_limits(found: Accuracy) -> None:
         likelihoods[preset] = cl.likelihood(response, signal=0.10, background=0.01)
     for row in reference("golden")["chi2"]:
         chi2 = Chi2.of(likelihoods[DETECTORS[row["detector"]]], [f"q_{row['param']}"])
-        found.add("χ²", float(chi2(row["q"])), row["chi2"])
+        accuracy.add("χ²", float(chi2(row["q"])), row["chi2"])
     for detector, rows in reference("golden")["limits_90CL"]["values"].items():
         for name, expected in rows.items():
             (piece,) = interval(Chi2.of(likelihoods[DETECTORS[detector]], [f"q_{name}"]), 0.90).segments
             for ours, known in zip(piece, expected, strict=True):
-                found.add("limits", ours, known)
+                accuracy.add("limits", ours, known)
 
 
 @cache
 def accuracy() -> Accuracy:
     """Everything that the reference files hold."""
-    found = Accuracy()
-    compare_constants(found)
-    compare_cross_sections(found)
-    compare_counts(found)
-    compare_limits(found)
-    return found
+    result = Accuracy()
+    compare_constants(result)
+    compare_cross_sections(result)
+    compare_counts(result)
+    compare_limits(result)
+    return result
 
 
 def accuracy_table() -> str:
@@ -500,10 +512,10 @@ def page() -> str:
     """The page with its marked blocks made anew."""
     text = PAGE.read_text(encoding="utf-8")
     for name, block in BLOCKS.items():
-        made = f"<!-- {name}: by validation_study.py -->\n\n{block()}\n\n<!-- end of {name} -->"
+        section = f"<!-- {name}: by validation_study.py -->\n\n{block()}\n\n<!-- end of {name} -->"
         marked = rf"<!-- {name}: by validation_study.py -->.*?<!-- end of {name} -->"
-        text, found = re.subn(marked, lambda _, made=made: made, text, flags=re.DOTALL)
-        if found != 1:
+        text, count = re.subn(marked, lambda _, section=section: section, text, flags=re.DOTALL)
+        if count != 1:
             raise SystemExit(f"{PAGE}: the markers of {name} are missing")
     return text
 

@@ -54,10 +54,10 @@ def counts(source, distance_m, days, edges_kevee, quenching=lindhard, noise_kev=
     recoil = ((borders[:-1, None] + half) + half * nodes).ravel()
     weight = (half * weights).ravel()
     light = quenching(recoil) * recoil if channel == "cevns" else recoil
-    of = germanium()
-    first = of.constituents[0]
-    units = of.nuclei_per_kg(first) / first.per_formula_unit
+    material = germanium()
+    first = material.constituents[0]
+    units = material.nuclei_per_kg(first) / first.per_formula_unit
     years = days * 24 / source.hours_per_year / source.duty_factor
     luminosity = source.fluence_per_cm2(distance_m, years) * units
     shares = windows(np.asarray(edges_kevee), light, noise_kev, fano)
-    return fold(scatterers(of, channel), source.components, (), recoil, weight, shares, luminosity)[()]
+    return fold(scatterers(material, channel), source.components, (), recoil, weight, shares, luminosity)[()]

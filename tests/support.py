@@ -106,14 +106,14 @@ def perfect(detector, edges):
     return replace(detector, resolution=None, efficiency=1.0, bin_edges_kev=edges, background_per_kg_day=nothing)
 
 
-def folded_cross_section(source, of, channel, recoil_kev, couplings, adaptive=False):
+def folded_cross_section(source, material, channel, recoil_kev, couplings, adaptive=False):
     """sum over flavours of the integral of phi(E) dsigma/dT(E) dE, by scipy: adaptive, or 12 nodes between kinks."""
     total = 0.0
     for component in source.components:
 
         def at(energy, component=component):
             options = {"couplings": couplings, "incoming": component.flavour, "antineutrino": component.antineutrino}
-            return differential(channel, recoil_kev, energy, of, **options)
+            return differential(channel, recoil_kev, energy, material, **options)
 
         if isinstance(component.spectrum, LineSpectrum):
             total += float(at(component.spectrum.energy_mev))
@@ -123,7 +123,9 @@ def folded_cross_section(source, of, channel, recoil_kev, couplings, adaptive=Fa
             return density(energy) * at(energy)
 
         highest = component.spectrum.maximum_energy_mev
-        lowest = [float(particle.minimum_energy_mev(np.array(recoil_kev))) for particle, _ in scatterers(of, channel)]
+        lowest = [
+            float(particle.minimum_energy_mev(np.array(recoil_kev))) for particle, _ in scatterers(material, channel)
+        ]
         borders = [*sorted({energy for energy in lowest if energy < highest}), highest]
         for low, high in itertools.pairwise(borders):
             if adaptive:
@@ -174,11 +176,11 @@ def direct_counts(source, detector, number, years, *, couplings=None, channel="c
 
     `kinks` are energies, on the detector's axis, at which the integrand is not smooth.
     """
-    of, quenching = detector.target, detector.electron_quenching if channel == "electron" else 1.0
+    target_material, quenching = detector.target, detector.electron_quenching if channel == "electron" else 1.0
     low, high = detector.bin_edges_kev[number : number + 2]
     ends = [
         particle.maximum_recoil_kev(component.spectrum.maximum_energy_mev) / quenching
-        for particle, _ in scatterers(of, channel)
+        for particle, _ in scatterers(target_material, channel)
         for component in source.components
     ]
     bottom, top = _reach(detector, low, high, max(ends))
@@ -187,13 +189,13 @@ def direct_counts(source, detector, number, years, *, couplings=None, channel="c
 
     def integrand(recoil):
         return _window(detector, low, high, recoil) * folded_cross_section(
-            source, of, channel, recoil * quenching, couplings
+            source, target_material, channel, recoil * quenching, couplings
         )
 
     negligible = 1e-10 * integrand((low + high) / 2) * (high - low)
     integral = sum(quad(integrand, a, b, epsabs=negligible, epsrel=1e-8)[0] for a, b in itertools.pairwise(borders))
-    first = of.constituents[0]
-    formula_units = of.nuclei_per_kg(first) / first.per_formula_unit * detector.mass_kg
+    first = target_material.constituents[0]
+    formula_units = target_material.nuclei_per_kg(first) / first.per_formula_unit * detector.mass_kg
     return integral * quenching * formula_units * source.fluence_per_cm2(detector.distance_m, years)
 
 
@@ -201,9 +203,9 @@ def eq_15(signal, background, data, variance, sigma_a, sigma_b):
     """Eq. (15) minimised over a and b by a linear solve on all bins: (chi2, a, b)."""
     weight = 1 / np.sqrt(variance)
     rows = np.vstack([np.column_stack([signal, background]) * weight[:, None], np.diag([1 / sigma_a, 1 / sigma_b])])
-    wanted = np.concatenate([(data - signal - background) * weight, [0.0, 0.0]])
-    nuisances, *_ = np.linalg.lstsq(rows, wanted, rcond=None)
-    return float(np.sum((rows @ nuisances - wanted) ** 2)), float(nuisances[0]), float(nuisances[1])
+    side = np.concatenate([(data - signal - background) * weight, [0.0, 0.0]])
+    nuisances, *_ = np.linalg.lstsq(rows, side, rcond=None)
+    return float(np.sum((rows @ nuisances - side) ** 2)), float(nuisances[0]), float(nuisances[1])
 
 
 def with_normalisations(statistic, response, signal_width, background_widths, data=None):

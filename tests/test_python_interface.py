@@ -104,8 +104,8 @@ def test_keys_made_with_numpy():
 
 
 def test_objects_print_in_a_few_lines(response):
-    for shown in (cl.load_study("parada2024"), response, GE, cl.couplings.COUPLINGS):
-        assert len(repr(shown)) < 300, repr(shown)
+    for visible in (cl.load_study("parada2024"), response, GE, cl.couplings.COUPLINGS):
+        assert len(repr(visible)) < 300, repr(visible)
     assert repr(GE) == "<Detector ess-ge: 7 kg of Ge, 104 bins from 0.6 to 78.9 keV>"
     assert "q_ee, q_emu" in repr(response)
 
@@ -113,8 +113,8 @@ def test_objects_print_in_a_few_lines(response):
 @pytest.mark.parametrize("function", [cl.response, cl.cross_sections.cevns, cl.couplings.coupling, cl.nuclei.target])
 def test_help_starts_with_the_purpose(function):
     text, purpose = pydoc.plain(pydoc.render_doc(function)), pydoc.getdoc(function).splitlines()[0]
-    before, found, _ = text.partition(purpose)
-    assert found
+    before, result, _ = text.partition(purpose)
+    assert result
     assert before.startswith("Python Library Documentation")
     assert len(before) < 800  # the title and the signature, on one line or on several
     assert purpose[0].isupper()

@@ -15,8 +15,8 @@ def filled(text: str, makers: Mapping[str, Callable[[], str]]) -> str:
     'made'
     """
 
-    def made(found: re.Match[str]) -> str:
-        maker = makers.get(found[1])
-        return found[0] if maker is None else maker()
+    def made(match: re.Match[str]) -> str:
+        maker = makers.get(match[1])
+        return match[0] if maker is None else maker()
 
     return MARK.sub(made, text)

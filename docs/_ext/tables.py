@@ -55,12 +55,12 @@ def couplings_table() -> str:
     from cevnslab.physics.couplings import COUPLINGS
 
     rows = []
-    for name, new in COUPLINGS.items():
-        pairs = ", ".join(f"{a}-{b}" for a, b in new.flavours)
-        low, high = new.bounds
-        source = getattr(new, "reference_text", "")
-        bounds = f"{low:g} to {high:g}" if new.linear else "the target's nuclei decide"
-        rows.append([f"`{name}`", new.description, f"`{new.unit}`", pairs, bounds, source])
+    for name, coupling in COUPLINGS.items():
+        pairs = ", ".join(f"{a}-{b}" for a, b in coupling.flavours)
+        low, high = coupling.bounds
+        source = getattr(coupling, "reference_text", "")
+        bounds = f"{low:g} to {high:g}" if coupling.linear else "the target's nuclei decide"
+        rows.append([f"`{name}`", coupling.description, f"`{coupling.unit}`", pairs, bounds, source])
     return table(["name", "what", "unit", "flavours", "bounds", "source"], rows)
 
 
@@ -94,9 +94,9 @@ def errors_table() -> str:
     from cevnslab import errors
 
     rows = []
-    for name, found in vars(errors).items():
-        if isinstance(found, type) and issubclass(found, errors.CevnslabError):
-            rows.append([f"`{name}`", (found.__doc__ or "").strip().splitlines()[0], f"{found.exit_status}"])
+    for name, result in vars(errors).items():
+        if isinstance(result, type) and issubclass(result, errors.CevnslabError):
+            rows.append([f"`{name}`", (result.__doc__ or "").strip().splitlines()[0], f"{result.exit_status}"])
     return table(["error", "meaning", "exit status"], rows)
 
 
@@ -124,14 +124,14 @@ def public_names() -> str:
     pages |= {"form_factors": "form-factors", "nuclei": "nuclei", "sources": "sources"}
     functions, classes, rows = [], [], []
     for name in cl.__all__:
-        found = getattr(cl, name)
-        if inspect.ismodule(found):
-            summary = (found.__doc__ or "").splitlines()[0]
+        member = getattr(cl, name)
+        if inspect.ismodule(member):
+            summary = (member.__doc__ or "").splitlines()[0]
             rows.append([f"[`cevnslab.{name}`](../physics/{pages.get(name, name)}.md)", summary])
-        elif inspect.isclass(found):
-            shown = ":show-inheritance:" if issubclass(found, Exception) else ":members:"
-            classes.append(f".. autoclass:: cevnslab.{name}\n   {shown}")
-        elif callable(found):
+        elif inspect.isclass(member):
+            visible = ":show-inheritance:" if issubclass(member, Exception) else ":members:"
+            classes.append(f".. autoclass:: cevnslab.{name}\n   {visible}")
+        elif callable(member):
             functions.append(f".. autofunction:: cevnslab.{name}")
     sections = ["## Modules of formulas", table(["module", "what"], rows)]
     for title, directives in (("Functions", functions), ("Classes", classes)):

@@ -57,9 +57,9 @@ def test_presets_lists_everything(command):
     assert ran.status == 0
     for kind in presets.KINDS:
         assert all(name in ran.out for name in presets.names(kind))
-    for name, new in cl.couplings.COUPLINGS.items():
+    for name, coupling in cl.couplings.COUPLINGS.items():
         (line,) = [line for line in ran.out.splitlines() if line.split()[:1] == [name]]
-        assert f"({new.unit})" in line
+        assert f"({coupling.unit})" in line
 
 
 def test_lines_of_presets_are_sentences(command):

@@ -97,9 +97,9 @@ def fluctuated(invented):
 
     @functools.cache
     def make(name, channels=("cevns",), nuisances="normalisation"):
-        made = invented(name, channels, nuisances)
+        measurement = invented(name, channels, nuisances)
         rng = np.random.default_rng(5)
-        observed = rng.poisson(1.15 * made.response.counts() + made.response.background).astype(float)
-        return with_counts(made, observed)
+        observed = rng.poisson(1.15 * measurement.response.counts() + measurement.response.background).astype(float)
+        return with_counts(measurement, observed)
 
     return make

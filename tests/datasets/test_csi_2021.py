@@ -127,13 +127,13 @@ def time_bins(centre=0.471, width=0.15):
     """Shares in the time bins: convolutions on a grid of 0.25 ns, times the efficiency, by the trapezoidal rule."""
     time = np.arange(-4000, 26001) * STEP_US
     pulse = np.exp(-(((time - centre) / width) ** 2) / 2) / (np.sqrt(2 * np.pi) * width)
-    made = []
+    shapes = []
     for lifetime in (0.026033, 2.1969811):
         kernel = np.exp(-np.arange(len(time)) * STEP_US / lifetime) / lifetime
         kernel[0] /= 2
         pulse = fftconvolve(pulse, kernel)[: len(time)] * STEP_US
-        made.append(in_time_bins(time, pulse * late_efficiency(time)))
-    return {"prompt": made[0], "delayed mu": made[1], "delayed e": made[1]}
+        shapes.append(in_time_bins(time, pulse * late_efficiency(time)))
+    return {"prompt": shapes[0], "delayed mu": shapes[1], "delayed e": shapes[1]}
 
 
 def late_efficiency(time):
@@ -175,23 +175,23 @@ def shaped(invented):
     return invented("csi", ("cevns",), "shape")
 
 
-def agree(found, expected, tolerance=2e-3):
+def agree(result, expected, tolerance=2e-3):
     """Bin by bin to 0.2 %; bins with less than 1e-4 of all counts to that share of 1e-6."""
-    return found == pytest.approx(expected, rel=tolerance, abs=1e-6 * expected.sum())
+    return result == pytest.approx(expected, rel=tolerance, abs=1e-6 * expected.sum())
 
 
 @pytest.mark.parametrize("charges", CHARGES.values(), ids=CHARGES)
 def test_recoils_against_the_slow_evaluation(charges, invented, files):
-    found = invented("csi").response.counts(**charges)
-    assert agree(found, slow(charges, curves_of(files)))
+    values = invented("csi").response.counts(**charges)
+    assert agree(values, slow(charges, curves_of(files)))
 
 
 def test_electrons_against_the_slow_evaluation(invented, files):
     response = invented("csi", ("cevns", "electron")).response
-    found = response.counts(**ELECTRON_CHARGES)
-    assert agree(found, slow(ELECTRON_CHARGES, curves_of(files), ("cevns", "electron")))
+    counts = response.counts(**ELECTRON_CHARGES)
+    assert agree(counts, slow(ELECTRON_CHARGES, curves_of(files), ("cevns", "electron")))
     nuclei = invented("csi").response.counts(**ELECTRON_CHARGES)
-    assert found.sum() > 1.3 * nuclei.sum()  # the electrons are a good part of what was compared
+    assert counts.sum() > 1.3 * nuclei.sum()  # the electrons are a good part of what was compared
     only = invented("csi", ("electron",)).response
     assert agree(only.counts(), slow({}, curves_of(files), ("electron",)), 5e-3)
     assert only.counts() == pytest.approx(response.standard_model("electron"), rel=1e-12)
@@ -212,15 +212,15 @@ def test_a_pull_of_one_is_the_varied_curve(name, shaped, files):
             expected = slow(charges, curves_of(files), radius_factor=1 + 0.02 * sign)
         else:
             expected = slow(charges, curves_of(files, **VARIATIONS[name][sign < 0]))
-        found = components(shaped.likelihood, charges, **{name: sign})["cevns"]
-        assert agree(found, expected)
-        assert not agree(found, slow(charges, curves_of(files)))
+        counts = components(shaped.likelihood, charges, **{name: sign})["cevns"]
+        assert agree(counts, expected)
+        assert not agree(counts, slow(charges, curves_of(files)))
 
 
 @pytest.mark.parametrize("offset", [-0.217, 0.074])
 def test_the_offset_moves_the_pulse(offset, shaped, files):
-    found = components(shaped.likelihood, time_offset_us=offset)["cevns"]
-    assert agree(found, slow({}, curves_of(files), centre=0.471 + offset))
+    counts = components(shaped.likelihood, time_offset_us=offset)["cevns"]
+    assert agree(counts, slow({}, curves_of(files), centre=0.471 + offset))
 
 
 @pytest.mark.parametrize("offset", [0.0, 0.1, -0.15])
@@ -264,10 +264,10 @@ def test_the_steady_state_with_its_anti_coincident_counts(nuisances, invented, f
 
 
 def test_the_response_holds_what_the_likelihood_expects(shaped, invented):
-    for made in (shaped, invented("csi"), invented("csi", ("cevns", "electron"), "shape")):
-        response = made.response
+    for measurement in (shaped, invented("csi"), invented("csi", ("cevns", "electron"), "shape")):
+        response = measurement.response
         charges = {"q_ee": 3e-9, "q_emu": -5e-9}
-        expected = sum(components(made.likelihood, charges).values())
+        expected = sum(components(measurement.likelihood, charges).values())
         assert expected == pytest.approx(response.counts(**charges) + response.background, rel=1e-9)
         assert list(response.backgrounds) == ["brn", "nin", "steady_state"]
         sums = [counts.sum() for counts in response.backgrounds.values()]
@@ -301,12 +301,14 @@ def test_nuisances_of_both_analyses(shaped, invented):
 
 @pytest.mark.parametrize("nuisances", ["normalisation", "shape"])
 def test_asimov_data_are_the_standard_model(nuisances, invented):
-    made = invented("csi", ("cevns",), nuisances, "asimov")
-    assert made.observed == pytest.approx(made.response.counts() + made.response.background, rel=1e-12)
-    minimum = made.likelihood.restricted([]).minimised(np.zeros((1, 0)))
+    measurement = invented("csi", ("cevns",), nuisances, "asimov")
+    assert measurement.observed == pytest.approx(
+        measurement.response.counts() + measurement.response.background, rel=1e-12
+    )
+    minimum = measurement.likelihood.restricted([]).minimised(np.zeros((1, 0)))
     assert minimum.chi2[0] == pytest.approx(0.0, abs=1e-12)
     assert minimum.pulls[0] == pytest.approx(np.zeros(minimum.pulls.shape[1]), abs=1e-7)
-    chi2 = Chi2.of(made.likelihood, ["q_mumu"])
+    chi2 = Chi2.of(measurement.likelihood, ["q_mumu"])
     assert chi2(np.array([-3e-8, 3e-8])).min() > 0.05
 
 
@@ -318,19 +320,19 @@ def test_a_channel_that_is_none(invented):
 # The real files.
 
 
-def signal_of(made):
+def signal_of(measurement):
     """The samples of the signal: neutrinos of the pion's decay, then those of the muon's."""
-    return [sample for sample in made.likelihood.datasets[0].samples if sample.name == "cevns"]
+    return [sample for sample in measurement.likelihood.datasets[0].samples if sample.name == "cevns"]
 
 
 def test_predicted_counts(measured):
     """314.9, with 49.4 from nu_mu, 162.8 from anti-nu_mu and 102.8 from nu_e."""
-    found = measured("csi")
-    assert found.response.counts().sum() == pytest.approx(314.9, rel=3e-3)
-    prompt, delayed = (np.outer(s.coefficients[0], s.shift.fractions[0]).sum() for s in signal_of(found))
+    result = measured("csi")
+    assert result.response.counts().sum() == pytest.approx(314.9, rel=3e-3)
+    prompt, delayed = (np.outer(s.coefficients[0], s.shift.fractions[0]).sum() for s in signal_of(result))
     assert prompt == pytest.approx(49.4, rel=3e-3)
     assert delayed == pytest.approx(162.8 + 102.8, rel=3e-3)
-    assert found.response.standard_model("cevns").sum() == pytest.approx(314.9, rel=3e-3)
+    assert result.response.standard_model("cevns").sum() == pytest.approx(314.9, rel=3e-3)
     assert measured("csi", ("cevns", "electron")).response.standard_model("electron").sum() < 1e-3
 
 

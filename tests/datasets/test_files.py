@@ -46,7 +46,7 @@ class Server:
 
     url: str
     root: Path
-    asked: list = field(default_factory=list)
+    requests: list = field(default_factory=list)
 
 
 CSI, LAR = "coherent-csi-2021", "coherent-lar-2020"
@@ -70,16 +70,16 @@ def release(tmp_path):
 def server(tmp_path):
     root = tmp_path / "server"
     root.mkdir()
-    asked = []
+    request = []
 
     class Handler(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *_):
-            asked.append(self.path)
+            request.append(self.path)
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=root)) as listening:
         thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        yield Server(f"http://127.0.0.1:{listening.server_port}", root, asked)
+        yield Server(f"http://127.0.0.1:{listening.server_port}", root, request)
         listening.shutdown()
         thread.join()
 
@@ -170,7 +170,7 @@ def test_nothing_is_downloaded_where_a_folder_is_given(online, server, cache, mo
     refused(InputFileError, online, CSI, tmp_path / "nowhere")
     monkeypatch.setenv("CEVNSLAB_DATA", str(tmp_path / "nowhere"))
     refused(InputFileError, online, CSI)
-    assert server.asked == []
+    assert server.requests == []
     assert not cache.exists()
 
 
@@ -264,7 +264,12 @@ def test_a_file_that_cannot_be_read(name, file, release, monkeypatch):
 
 @pytest.mark.parametrize(
     "change",
-    [lambda old: old[:-1], lambda old: old.replace(b"1", b"2", 1), lambda old: b"", lambda old: old + b"\n"],
+    [
+        lambda earlier: earlier[:-1],
+        lambda earlier: earlier.replace(b"1", b"2", 1),
+        lambda earlier: b"",
+        lambda earlier: earlier + b"\n",
+    ],
     ids=["cut short", "changed", "empty", "longer"],
 )
 def test_a_changed_file(change, release):
@@ -327,11 +332,11 @@ def test_a_download(name, online, server, cache, capfd):
     assert online.folder(name) == cache / name
     expected = sorted(online.releases[name].files)
     assert sorted(path.name for path in (cache / name).iterdir()) == expected
-    assert len(server.asked) == len(expected)
+    assert len(server.requests) == len(expected)
     for file in expected:
         assert (cache / name / file).read_bytes() == (server.root / name / file).read_bytes()
     assert online.folder(name) == cache / name
-    assert len(server.asked) == len(expected), "nothing is downloaded twice"
+    assert len(server.requests) == len(expected), "nothing is downloaded twice"
     assert capfd.readouterr() == ("", "")
 
 
@@ -340,10 +345,10 @@ def test_a_damaged_copy_in_the_cache_is_downloaded_again(file, online, server, c
     whole = online.folder(CSI) / file
     content = whole.read_bytes()
     whole.write_bytes(content[:100])
-    asked = len(server.asked)
+    before = len(server.requests)
     online.folder(CSI)
     assert whole.read_bytes() == content
-    assert server.asked[asked:] == [f"/{CSI}/{file}"]
+    assert server.requests[before:] == [f"/{CSI}/{file}"]
 
 
 def test_an_empty_variable_is_none(online, cache, monkeypatch):
@@ -395,7 +400,7 @@ def test_a_connection_that_breaks_off(release, cache):
 def test_a_download_that_trickles_has_a_total_time_limit(release, cache, monkeypatch):
     """A byte now and then keeps a connection alive for days."""
     monkeypatch.setattr("cevnslab.datasets.download._FILE_TIMEOUT_S", 0.5)
-    done = threading.Event()
+    process = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
         def trickle():
@@ -403,7 +408,7 @@ def test_a_download_that_trickles_has_a_total_time_limit(release, cache, monkeyp
             with connection:
                 connection.recv(4096)
                 connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 3000\r\n\r\n")
-                while not done.wait(0.05):
+                while not process.wait(0.05):
                     connection.sendall(b"1")
 
         thread = threading.Thread(target=trickle)
@@ -413,15 +418,15 @@ def test_a_download_that_trickles_has_a_total_time_limit(release, cache, monkeyp
         start = time.monotonic()
         message = refused(DownloadError, release, CSI)
         assert time.monotonic() - start < 5
-        done.set()
+        process.set()
         thread.join()
     assert all_in(message, "it took more than 0.5 s", "--data DIR")
     assert [path.name for path in (cache / CSI).iterdir()] == []
 
 
 def test_a_dead_port(release):
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
     dataset = release.releases[CSI].model_copy(update={"url": f"http://127.0.0.1:{port}/"})
     release.releases[CSI] = dataset
     message = refused(DownloadError, release, CSI)
@@ -438,19 +443,19 @@ def test_without_pooch(online, server, monkeypatch):
     monkeypatch.setitem(sys.modules, "pooch", None)
     message = refused(MissingExtraError, online, CSI)
     assert all_in(message, CSI, "--data DIR", "CEVNSLAB_DATA", "pip install 'cevnslab[data]'")
-    assert server.asked == []
+    assert server.requests == []
 
 
 def test_a_bar_on_a_terminal(online, monkeypatch):
     """The bar counts files, and is as long as what is missing."""
-    told = []
+    messages = []
 
     class Bar:
         def __init__(self, what, total, *, always=False):
-            told.append((what, total))
+            messages.append((what, total))
 
         def __enter__(self):
-            return told.append
+            return messages.append
 
         def __exit__(self, *_):
             return None
@@ -458,4 +463,4 @@ def test_a_bar_on_a_terminal(online, monkeypatch):
     monkeypatch.setattr("cevnslab.datasets.download.progress_bar", Bar)
     (online.folder(CSI) / "brnPE.txt").unlink()
     online.folder(CSI)
-    assert told == [(f"downloading {CSI}", 8), *[1] * 8, (f"downloading {CSI}", 1), 1]
+    assert messages == [(f"downloading {CSI}", 8), *[1] * 8, (f"downloading {CSI}", 1), 1]

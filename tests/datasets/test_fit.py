@@ -21,9 +21,9 @@ BOTH = ["normalisation", "shape"]
 POINTS = {"standard model": {}, "q_ee": {"q_ee": 8e-8}, "q_mumu": {"q_mumu": -6e-8}}
 
 
-def assert_minimisers_agree(made, charges):
+def assert_minimisers_agree(measurement, charges):
     """Minuit starts from the centres; it may do worse, our own must not."""
-    likelihood = made.likelihood
+    likelihood = measurement.likelihood
     point = [charges.get(name, 0.0) for name in likelihood.couplings]
     minimum = likelihood.minimised(np.array([point]))
     minuit = lowest(likelihood, charges, random=0, tol=1e-4)
@@ -34,10 +34,10 @@ def assert_minimisers_agree(made, charges):
         assert abs(value - minuit.values[parameter.name]) < 0.05 * minuit.errors[parameter.name], parameter.name
 
 
-def widths_of(made):
+def widths_of(measurement):
     """Prior widths of the normalisations, by component."""
-    widths = {parameter.name: parameter.width for parameter in made.likelihood.parameters}
-    return {name: widths[made.parameter(name)] for name in (SIGNAL, *made.response.backgrounds)}
+    widths = {parameter.name: parameter.width for parameter in measurement.likelihood.parameters}
+    return {name: widths[measurement.parameter(name)] for name in (SIGNAL, *measurement.response.backgrounds)}
 
 
 @pytest.mark.parametrize("point", POINTS.values(), ids=POINTS)
@@ -54,11 +54,11 @@ def test_own_minimiser_against_minuit_on_real_data(name, nuisances, point, measu
     assert_minimisers_agree(measured(name, ("cevns",), nuisances), point)
 
 
-def by_minuit(made, fixed_signal=None):
+def by_minuit(measurement, fixed_signal=None):
     """chi^2 of the fit with nominal shapes by Minuit over a function written out here; values and errors."""
-    response, n = made.response, made.observed
+    response, n = measurement.response, measurement.observed
     rows = [response.counts(), *response.backgrounds.values()]
-    widths = [np.inf, *(width for name, width in widths_of(made).items() if name != SIGNAL)]
+    widths = [np.inf, *(width for name, width in widths_of(measurement).items() if name != SIGNAL)]
 
     def chi2(*norms):
         mu = sum((1 + x) * row for x, row in zip(norms, rows, strict=True))
@@ -79,35 +79,35 @@ def by_minuit(made, fixed_signal=None):
 
 @pytest.mark.parametrize("name", ["csi", "lar"])
 def test_fit_of_normalisations_against_minuit(name, fluctuated):
-    made = fluctuated(name)
-    found = {row: (value, error) for row, value, error in standard_model_fit(made).parameters}
-    fit, none = by_minuit(made), by_minuit(made, fixed_signal=-1.0)
-    assert found["chi2"][0] == pytest.approx(fit.fval, abs=1e-6)
-    assert found["bins"][0] == len(made.observed)
-    assert found["significance_sigma"][0] == pytest.approx(np.sqrt(none.fval - fit.fval), abs=1e-5)
-    rows = {"cevns": made.response.counts()} | dict(made.response.backgrounds)
+    measurement = fluctuated(name)
+    fitted = {row: (value, error) for row, value, error in standard_model_fit(measurement).parameters}
+    fit, none = by_minuit(measurement), by_minuit(measurement, fixed_signal=-1.0)
+    assert fitted["chi2"][0] == pytest.approx(fit.fval, abs=1e-6)
+    assert fitted["bins"][0] == len(measurement.observed)
+    assert fitted["significance_sigma"][0] == pytest.approx(np.sqrt(none.fval - fit.fval), abs=1e-5)
+    rows = {"cevns": measurement.response.counts()} | dict(measurement.response.backgrounds)
     templates = np.array(list(rows.values()))
     mu = (1 + np.array(fit.values)) @ templates
-    stiffness = np.array([0.0, *(width**-2.0 for name, width in widths_of(made).items() if name != SIGNAL)])
-    hessian = (templates * made.observed / mu**2) @ templates.T + np.diag(stiffness)
+    stiffness = np.array([0.0, *(width**-2.0 for name, width in widths_of(measurement).items() if name != SIGNAL)])
+    hessian = (templates * measurement.observed / mu**2) @ templates.T + np.diag(stiffness)
     curvature_errors = np.sqrt(np.diag(np.linalg.inv(hessian)))
     for place, (component, counts) in enumerate(rows.items()):
-        value, error = found[f"{component}_counts"]
+        value, error = fitted[f"{component}_counts"]
         assert value == pytest.approx(counts.sum() * (1 + fit.values[place]), abs=1e-3 * error)
         assert error == pytest.approx(counts.sum() * curvature_errors[place], rel=2e-3)
-    prior = widths_of(made)[SIGNAL]
-    total = made.response.counts().sum()
-    assert found["cevns_predicted"] == pytest.approx((total, prior * total), rel=1e-9)
+    prior = widths_of(measurement)[SIGNAL]
+    total = measurement.response.counts().sum()
+    assert fitted["cevns_predicted"] == pytest.approx((total, prior * total), rel=1e-9)
 
 
-def written_out_with_anti_coincident_counts(made, events):
+def written_out_with_anti_coincident_counts(measurement, events):
     """Minuit's chi^2 of CsI, its steady state known from a list of events alone and a total of 1286 +- 2.1 %.
 
     Parameters: normalisations of signal (free) and backgrounds less 1, then the expectation of every row of energy.
     """
-    n, signal = made.observed, made.response.counts()
-    brn, nin, _ = made.response.backgrounds.values()
-    edges, times = (axis.edges for axis in made.response.axes)
+    n, signal = measurement.observed, measurement.response.counts()
+    brn, nin, _ = measurement.response.backgrounds.values()
+    edges, times = (axis.edges for axis in measurement.response.axes)
     off = np.histogram(events[events[:, 1] < times[-1], 0], edges)[0].astype(float)
     in_time = -np.diff(np.exp(-0.0494 * times))
     rows = np.kron(np.eye(len(off)), in_time / in_time.sum()) * 1286 / off.sum()
@@ -138,14 +138,14 @@ def written_out_with_anti_coincident_counts(made, events):
 
 def test_anti_coincident_counts_against_minuit(measured, coherent_data):
     """Chi^2, counts, their errors and the significance, of the real data, by a likelihood that stands in this file."""
-    made = measured("csi", off_counts="fitted")
-    table = {row: (value, error) for row, value, error in standard_model_fit(made).parameters}
+    measurement = measured("csi", off_counts="fitted")
+    table = {row: (value, error) for row, value, error in standard_model_fit(measurement).parameters}
     events = np.loadtxt(locate(dataset("coherent-csi-2021").release, coherent_data)["dataBeamOnAC.txt"])
-    lowest_at, rows = written_out_with_anti_coincident_counts(made, events)
+    lowest_at, rows = written_out_with_anti_coincident_counts(measurement, events)
     best, nothing, predicted = lowest_at(), lowest_at(0.0), lowest_at(1.0)
     assert table["chi2"][0] == pytest.approx(best.fval, abs=1e-5)
     assert table["significance_sigma"][0] == pytest.approx(np.sqrt(nothing.fval - best.fval), abs=1e-5)
-    total, covariance = made.response.counts().sum(), np.array(best.covariance)
+    total, covariance = measurement.response.counts().sum(), np.array(best.covariance)
     assert table["cevns_counts"][0] == pytest.approx(total * (1 + best.values[0]), abs=0.01)
     assert table["cevns_counts"][1] == pytest.approx(total * np.sqrt(covariance[0, 0]), rel=2e-3)
     values = np.array(best.values)
@@ -154,7 +154,7 @@ def test_anti_coincident_counts_against_minuit(measured, coherent_data):
     assert table["steady_state_counts"][0] == pytest.approx(steady, abs=0.02)
     assert table["steady_state_counts"][1] == pytest.approx(np.sqrt(slopes @ covariance @ slopes), rel=2e-3)
     # A prior on the signal adds its pull alone: none at the prediction.
-    at_prediction = made.likelihood.with_widths({made.parameter(SIGNAL): 0.0}).restricted([])
+    at_prediction = measurement.likelihood.with_widths({measurement.parameter(SIGNAL): 0.0}).restricted([])
     assert at_prediction.minimised(np.zeros((1, 0))).chi2[0] == pytest.approx(predicted.fval, abs=1e-5)
 
 
@@ -169,90 +169,94 @@ def test_own_minimiser_with_anti_coincident_counts(nuisances, measured):
 )
 def test_components_and_the_score_of_a_free_normalisation(name, channels, nuisances, fluctuated):
     """At the minimum over a free normalisation, sum of S (1 - n/mu) vanishes; rows and components are the same."""
-    made = fluctuated(name, channels, nuisances)
-    fit = standard_model_fit(made)
-    found = {row: value for row, value, _ in fit.parameters}
-    assert list(fit.components) == [*channels, *made.response.backgrounds]
+    measurement = fluctuated(name, channels, nuisances)
+    fit = standard_model_fit(measurement)
+    result = {row: value for row, value, _ in fit.parameters}
+    assert list(fit.components) == [*channels, *measurement.response.backgrounds]
     for component, counts in fit.components.items():
-        assert counts.shape == made.observed.shape
-        if OFFSET not in found or component in channels:
-            assert counts.sum() == pytest.approx(found[f"{component}_counts"], rel=1e-9, abs=1e-12)
+        assert counts.shape == measurement.observed.shape
+        if OFFSET not in result or component in channels:
+            assert counts.sum() == pytest.approx(result[f"{component}_counts"], rel=1e-9, abs=1e-12)
     mu = sum(fit.components.values())
     signal = sum(fit.components[channel] for channel in channels)
-    score = signal * (1 - np.divide(made.observed, mu, out=np.ones_like(mu), where=mu > 0))
+    score = signal * (1 - np.divide(measurement.observed, mu, out=np.ones_like(mu), where=mu > 0))
     error = {row: error for row, _, error in fit.parameters}["cevns_counts"]
-    assert abs(score.sum()) < 2e-3 * found["cevns_counts"] / error
-    ratio = np.divide(made.observed, mu, out=np.ones_like(mu), where=made.observed > 0)
-    deviance = 2 * np.sum(mu - made.observed + made.observed * np.log(np.where(made.observed > 0, ratio, 1.0)))
-    assert deviance <= found["chi2"] + 1e-6
-    assert 0 <= found["p_value"] <= 1
+    assert abs(score.sum()) < 2e-3 * result["cevns_counts"] / error
+    ratio = np.divide(measurement.observed, mu, out=np.ones_like(mu), where=measurement.observed > 0)
+    deviance = 2 * np.sum(
+        mu - measurement.observed + measurement.observed * np.log(np.where(measurement.observed > 0, ratio, 1.0))
+    )
+    assert deviance <= result["chi2"] + 1e-6
+    assert 0 <= result["p_value"] <= 1
 
 
 def test_shapes_are_nominal_and_the_signal_free(invented):
-    made = invented("csi", ("cevns",), "shape")
+    measurement = invented("csi", ("cevns",), "shape")
     widths = {
         parameter.name.split(".")[1]: parameter.width
-        for parameter in free_signal(made.setup.name, made.likelihood, made.response).parameters
+        for parameter in free_signal(measurement.setup.name, measurement.likelihood, measurement.response).parameters
     }
     assert widths[SIGNAL] == widths[OFFSET] == np.inf
     assert {name for name, width in widths.items() if width == 0} == {
         "efficiency", "quenching_0", "quenching_1", "neutron_radius",
     }  # fmt: skip
-    assert {name: widths[name] for name in made.response.backgrounds} == {
-        name: width for name, width in widths_of(made).items() if name != SIGNAL
+    assert {name: widths[name] for name in measurement.response.backgrounds} == {
+        name: width for name, width in widths_of(measurement).items() if name != SIGNAL
     }
 
 
 @pytest.mark.parametrize("name", ["csi", "lar"])
 def test_a_perfect_fit(name, invented):
     """Asimov data: the prediction itself, with chi^2 zero, which every toy exceeds."""
-    made = invented(name, ("cevns",), "shape", "asimov")
-    found = {row: value for row, value, _ in standard_model_fit(made).parameters}
-    assert found["chi2"] == pytest.approx(0.0, abs=1e-6)
-    assert found["cevns_counts"] == pytest.approx(found["cevns_predicted"], rel=1e-3)
-    assert found["p_value"] == 1.0
+    measurement = invented(name, ("cevns",), "shape", "asimov")
+    fitted = {row: value for row, value, _ in standard_model_fit(measurement).parameters}
+    assert fitted["chi2"] == pytest.approx(0.0, abs=1e-6)
+    assert fitted["cevns_counts"] == pytest.approx(fitted["cevns_predicted"], rel=1e-3)
+    assert fitted["p_value"] == 1.0
     if name == "csi":
-        assert found[OFFSET] == pytest.approx(0.0, abs=1e-3)
+        assert fitted[OFFSET] == pytest.approx(0.0, abs=1e-3)
 
 
 def test_the_p_value_counts_toys_that_are_worse(fluctuated):
     """Against toys that Minuit fits."""
-    made = fluctuated("csi")
-    found = {row: value for row, value, _ in standard_model_fit(made).parameters}
-    fit = by_minuit(made)
-    rows = np.array([made.response.counts(), *made.response.backgrounds.values()])
+    measurement = fluctuated("csi")
+    fitted = {row: value for row, value, _ in standard_model_fit(measurement).parameters}
+    fit = by_minuit(measurement)
+    rows = np.array([measurement.response.counts(), *measurement.response.backgrounds.values()])
     mu = (1 + np.array(fit.values)) @ rows
     rng = np.random.default_rng(99)
-    likelihood = free_signal(made.setup.name, made.likelihood, made.response).restricted([])
+    likelihood = free_signal(measurement.setup.name, measurement.likelihood, measurement.response).restricted([])
     toys = rng.poisson(mu, (40, len(mu))).astype(float)
     experiments = likelihood.observation_of([toys], likelihood.observation.off, likelihood.observation.centres)
     refitted = likelihood.minimised(np.zeros((40, 0)), observation=experiments).chi2
     larger = 0
     for toy, chi2 in zip(toys, refitted, strict=True):
-        theirs = by_minuit(replace(made, observed=toy)).fval
+        theirs = by_minuit(replace(measurement, observed=toy)).fval
         assert chi2 == pytest.approx(theirs, abs=1e-5)
         larger += theirs > fit.fval
-    expected = found["p_value"]
+    expected = fitted["p_value"]
     assert abs(larger / 40 - expected) < 4 * np.sqrt((expected * (1 - expected) + 0.01) / 40)
 
 
 @pytest.mark.parametrize("nuisances", BOTH)
 def test_no_signal_is_negative(nuisances, fluctuated):
     """Data with less than the backgrounds where the signal would be: no CEvNS, and none significant."""
-    made = fluctuated("csi", ("cevns",), nuisances)
-    observed = np.floor(made.response.background * (1 - made.response.counts() / made.response.counts().max() / 2))
-    made = with_counts(made, observed)
-    found = {row: value for row, value, _ in standard_model_fit(made).parameters}
-    assert found["cevns_counts"] == pytest.approx(0.0, abs=1e-3)
-    assert found["significance_sigma"] == pytest.approx(0.0, abs=1e-3)
+    measurement = fluctuated("csi", ("cevns",), nuisances)
+    observed = np.floor(
+        measurement.response.background * (1 - measurement.response.counts() / measurement.response.counts().max() / 2)
+    )
+    measurement = with_counts(measurement, observed)
+    fitted = {row: value for row, value, _ in standard_model_fit(measurement).parameters}
+    assert fitted["cevns_counts"] == pytest.approx(0.0, abs=1e-3)
+    assert fitted["significance_sigma"] == pytest.approx(0.0, abs=1e-3)
 
 
 @pytest.mark.parametrize("nuisances", BOTH)
 @pytest.mark.parametrize("name", ["csi", "lar"])
 def test_data_that_nothing_describes_are_fitted_too(name, nuisances, invented):
     """The synthetic releases' own events: half the backgrounds that are expected."""
-    made = invented(name, ("cevns",), nuisances)
-    likelihood = made.likelihood.restricted([])
+    measurement = invented(name, ("cevns",), nuisances)
+    likelihood = measurement.likelihood.restricted([])
     minimum = likelihood.minimised(np.zeros((1, 0)))
     values = {p.name: p.centre + p.unit * pull for p, pull in zip(likelihood.parameters, minimum.pulls[0], strict=True)}
     assert objective(likelihood, {}, values) == pytest.approx(minimum.chi2[0], rel=1e-9)
@@ -263,16 +267,16 @@ def test_data_that_nothing_describes_are_fitted_too(name, nuisances, invented):
 
 
 def test_cesium_iodide_with_normalisations(measured):
-    found = {row: (value, error) for row, value, error in standard_model_fit(measured("csi")).parameters}
-    assert found["cevns_counts"] == pytest.approx((310.5, 31.8), abs=0.2)
-    assert found["chi2"][0] == pytest.approx(84.2, abs=0.15)
-    assert found["bins"][0] == 99
+    fitted = {row: (value, error) for row, value, error in standard_model_fit(measured("csi")).parameters}
+    assert fitted["cevns_counts"] == pytest.approx((310.5, 31.8), abs=0.2)
+    assert fitted["chi2"][0] == pytest.approx(84.2, abs=0.15)
+    assert fitted["bins"][0] == 99
 
 
 def test_cesium_iodide_with_anti_coincident_counts(measured):
     """What an independent analysis of the released files has."""
-    made = measured("csi", off_counts="fitted")
-    table = {row: (value, error) for row, value, error in standard_model_fit(made).parameters}
+    measurement = measured("csi", off_counts="fitted")
+    table = {row: (value, error) for row, value, error in standard_model_fit(measurement).parameters}
     assert table["cevns_counts"] == pytest.approx((313, 35), abs=0.5)
     assert table["significance_sigma"][0] == pytest.approx(9.84, abs=0.01)
     upper = {
@@ -313,26 +317,26 @@ def off_counts_column(measured, off_counts):
 
 
 def test_cesium_iodide_with_shapes(measured):
-    made = measured("csi", ("cevns",), "shape")
-    found = {row: (value, error) for row, value, error in standard_model_fit(made).parameters}
-    assert found["cevns_counts"] == pytest.approx((311, 32), abs=0.6)
-    assert found[OFFSET] == pytest.approx((0.074, 0.039), abs=1e-3)
-    assert found["chi2"][0] == pytest.approx(80.8, abs=0.06)
-    assert found["significance_sigma"][0] == pytest.approx(11.60, abs=0.01)
-    assert found["significance_sigma"][0] ** 2 == pytest.approx(134.6, abs=0.1)
+    measurement = measured("csi", ("cevns",), "shape")
+    fitted = {row: (value, error) for row, value, error in standard_model_fit(measurement).parameters}
+    assert fitted["cevns_counts"] == pytest.approx((311, 32), abs=0.6)
+    assert fitted[OFFSET] == pytest.approx((0.074, 0.039), abs=1e-3)
+    assert fitted["chi2"][0] == pytest.approx(80.8, abs=0.06)
+    assert fitted["significance_sigma"][0] == pytest.approx(11.60, abs=0.01)
+    assert fitted["significance_sigma"][0] ** 2 == pytest.approx(134.6, abs=0.1)
 
 
 @pytest.mark.parametrize("nuisances", BOTH)
 def test_liquid_argon(nuisances, measured):
     """Shapes are nominal in this fit: both nuisance sets give the same."""
-    made = measured("lar", ("cevns",), nuisances)
-    found = {row: (value, error) for row, value, error in standard_model_fit(made).parameters}
-    assert found["cevns_counts"][0] == pytest.approx(160.3, abs=0.15)
-    assert found["cevns_counts"][1] == pytest.approx(42.4, rel=5e-3)
-    assert found["brn_counts"] == pytest.approx((552, 34), abs=0.6)
-    assert found["delayed_brn_counts"][0] == pytest.approx(10.5, abs=0.06)
-    assert found["steady_state_counts"][0] == pytest.approx(3131, abs=0.6)
-    assert found["chi2"][0] == pytest.approx(1067, abs=0.6)
-    assert found["significance_sigma"][0] ** 2 == pytest.approx(15.0, abs=0.06)
-    assert found["cevns_predicted"] == pytest.approx((128, 17), abs=1e-3)
-    assert found["cevns_calculated"][0] == pytest.approx(119.4, rel=0.01)
+    measurement = measured("lar", ("cevns",), nuisances)
+    fitted = {row: (value, error) for row, value, error in standard_model_fit(measurement).parameters}
+    assert fitted["cevns_counts"][0] == pytest.approx(160.3, abs=0.15)
+    assert fitted["cevns_counts"][1] == pytest.approx(42.4, rel=5e-3)
+    assert fitted["brn_counts"] == pytest.approx((552, 34), abs=0.6)
+    assert fitted["delayed_brn_counts"][0] == pytest.approx(10.5, abs=0.06)
+    assert fitted["steady_state_counts"][0] == pytest.approx(3131, abs=0.6)
+    assert fitted["chi2"][0] == pytest.approx(1067, abs=0.6)
+    assert fitted["significance_sigma"][0] ** 2 == pytest.approx(15.0, abs=0.06)
+    assert fitted["cevns_predicted"] == pytest.approx((128, 17), abs=1e-3)
+    assert fitted["cevns_calculated"][0] == pytest.approx(119.4, rel=0.01)

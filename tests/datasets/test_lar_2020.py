@@ -85,13 +85,13 @@ def test_reweighting_against_the_slow_evaluation(name, invented, files):
     """Template times calc(E, t; q)/calc(E, t; SM), the same for every F90."""
     template = cube(files, "cevnspdf.txt").reshape(12, 8, 10)
     before, after = slow({}, files), slow(CHARGES[name], files)
-    found = invented("lar").response.counts(**CHARGES[name]).reshape(12, 8, 10)
+    counts = invented("lar").response.counts(**CHARGES[name]).reshape(12, 8, 10)
     enough = before > 1e-5 * before.sum()
     assert np.sum(template.sum(axis=1)[enough]) > 0.99 * template.sum()
     expected = template * np.divide(after, before, out=np.zeros_like(before), where=enough)[:, None, :]
     every = np.broadcast_to(enough[:, None, :], expected.shape)
-    assert found[every] == pytest.approx(expected[every], rel=3e-3)
-    assert abs(found / np.where(template > 0, template, 1) - 1).max() > 0.02
+    assert counts[every] == pytest.approx(expected[every], rel=3e-3)
+    assert abs(counts / np.where(template > 0, template, 1) - 1).max() > 0.02
 
 
 def test_events_and_nuisances(invented, files):
@@ -125,12 +125,14 @@ def test_a_pull_of_one_is_the_varied_template(name, invented, files):
 
 @pytest.mark.parametrize("nuisances", ["normalisation", "shape"])
 def test_asimov_data_are_the_standard_model(nuisances, invented):
-    made = invented("lar", ("cevns",), nuisances, "asimov")
-    assert made.observed == pytest.approx(made.response.counts() + made.response.background, rel=1e-12)
-    minimum = made.likelihood.restricted([]).minimised(np.zeros((1, 0)))
+    measurement = invented("lar", ("cevns",), nuisances, "asimov")
+    assert measurement.observed == pytest.approx(
+        measurement.response.counts() + measurement.response.background, rel=1e-12
+    )
+    minimum = measurement.likelihood.restricted([]).minimised(np.zeros((1, 0)))
     assert minimum.chi2[0] == pytest.approx(0.0, abs=1e-12)
     assert minimum.pulls[0] == pytest.approx(np.zeros(minimum.pulls.shape[1]), abs=1e-7)
-    assert Chi2.of(made.likelihood, ["q_mumu"])(np.array([-6e-8, 6e-8])).min() > 0.05
+    assert Chi2.of(measurement.likelihood, ["q_mumu"])(np.array([-6e-8, 6e-8])).min() > 0.05
 
 
 @pytest.mark.parametrize("channels", [("cevns", "electron"), ("electron",)])
@@ -145,10 +147,10 @@ def test_electrons_are_refused(channels, invented):
 def test_calculated_counts(measured, coherent_data):
     released = locate(dataset("coherent-lar-2020").release, coherent_data)
     """119.4 at the reference's constants; released 128 with an uncertainty of 17."""
-    found = measured("lar")
-    assert found.calculated_cevns == pytest.approx(119.4, rel=1e-2)
-    assert found.calculated_cevns == pytest.approx(slow({}, released).sum(), rel=2e-3)
-    assert found.response.counts().sum() == pytest.approx(128.0, abs=1e-3)
+    result = measured("lar")
+    assert result.calculated_cevns == pytest.approx(119.4, rel=1e-2)
+    assert result.calculated_cevns == pytest.approx(slow({}, released).sum(), rel=2e-3)
+    assert result.response.counts().sum() == pytest.approx(128.0, abs=1e-3)
 
 
 def test_time_projection_of_the_released_template(measured):

@@ -55,9 +55,9 @@ def ran(installed, command, write_study, tmp_path):
     """The folder of results that the command wrote, and what it said."""
     installed()
     path = write_study(STUDY)
-    done = command("run", path, "-o", tmp_path / "out")
-    assert (done.status, done.err) == (0, "")
-    return tmp_path / "out" / "toy", done.out
+    process = command("run", path, "-o", tmp_path / "out")
+    assert (process.status, process.err) == (0, "")
+    return tmp_path / "out" / "toy", process.out
 
 
 def test_check_says_what_it_is(installed, command, write_study):

@@ -40,8 +40,16 @@ def rebuilt(preset, radius, **values):
 
 def radii(preset):
     """Both ends of the range, the target's own radius, and what lies between."""
-    low, own, high = RADIUS.range_of(cl.load_detector(preset).target)
-    return [low, own, high, 0.9 * own, 1.07 * own, low + 0.013 * (high - low), low + 0.71 * (high - low)]
+    low, radius, high = RADIUS.range_of(cl.load_detector(preset).target)
+    return [
+        low,
+        radius,
+        high,
+        0.9 * radius,
+        1.07 * radius,
+        low + 0.013 * (high - low),
+        low + 0.71 * (high - low),
+    ]
 
 
 @pytest.mark.parametrize("preset", [*SIX, "ess-csi-electron"])
@@ -51,9 +59,9 @@ def test_counts_are_those_of_the_rebuilt_target(preset):
     for radius in radii(preset):
         direct = rebuilt(preset, radius)
         assert np.abs(response.counts(neutron_radius=radius) - direct).max() < PRECISION * total
-    own = radii(preset)[1]
-    assert np.array_equal(response.counts(neutron_radius=own), response.counts())
-    assert np.abs(response.counts() - rebuilt(preset, own)).max() < PRECISION * total
+    nominal = radii(preset)[1]
+    assert np.array_equal(response.counts(neutron_radius=nominal), response.counts())
+    assert np.abs(response.counts() - rebuilt(preset, nominal)).max() < PRECISION * total
 
 
 @pytest.mark.parametrize("preset", [*SIX, "ess-csi-electron"])
@@ -120,10 +128,10 @@ def test_slopes_are_derivatives():
 
 def test_coefficients_of_a_known_function():
     expansion = Expansion(1.0, 9.0, 4.0)
-    made = expansion.coefficients(np.array([[radius**3, np.exp(-radius)] for radius in expansion.nodes]))
+    coefficients = expansion.coefficients(np.array([[radius**3, np.exp(-radius)] for radius in expansion.nodes]))
     for value in (1.0, 2.7, 4.0, 8.9, 9.0):
-        assert expansion.functions(value) @ made == (pytest.approx([value**3, np.exp(-value)], rel=1e-11))
-    assert made[0] == pytest.approx([64.0, np.exp(-4.0)], rel=1e-12)
+        assert expansion.functions(value) @ coefficients == (pytest.approx([value**3, np.exp(-value)], rel=1e-11))
+    assert coefficients[0] == pytest.approx([64.0, np.exp(-4.0)], rel=1e-12)
 
 
 SECOND = replace(RADIUS, name="other_radius")

@@ -45,12 +45,12 @@ def make_finer(monkeypatch):
 
 @pytest.mark.parametrize("preset", PROJECTED)
 def test_converged_to_one_in_a_billion(preset, monkeypatch):
-    usual = preset_response(preset)
+    nominal = preset_response(preset)
     make_finer(monkeypatch)
     finer = preset_response(preset)
-    for channel in usual.channels:
+    for channel in nominal.channels:
         totals = np.abs(finer.coefficients[channel]).sum(axis=1, keepdims=True)
-        difference = np.abs(usual.coefficients[channel] - finer.coefficients[channel])
+        difference = np.abs(nominal.coefficients[channel] - finer.coefficients[channel])
         assert np.all(difference <= 1e-9 * np.abs(finer.coefficients[channel]) + 1e-11 * totals)
         assert np.any(difference > 0)  # the panels did change
 
@@ -80,13 +80,15 @@ def counts_of_an_experiment(preset, channel):
     [("coherent-csi-2021", "cevns"), ("coherent-csi-2021", "electron"), ("coherent-lar-2020", "cevns")],
 )
 def test_data_sets_are_converged_too(preset, channel, monkeypatch):
-    usual = counts_of_an_experiment(preset, channel)
+    reference_case = counts_of_an_experiment(preset, channel)
     make_finer(monkeypatch)
     finer = counts_of_an_experiment(preset, channel)
-    assert set(usual) == set(finer)
-    for monomial, counts in usual.items():
+    assert set(reference_case) == set(finer)
+    for monomial, counts in reference_case.items():
         assert counts == pytest.approx(finer[monomial], rel=1e-8, abs=1e-9 * float(np.abs(finer[monomial]).sum()))
-    assert any(np.any(usual[monomial] != finer[monomial]) for monomial in usual)  # the panels did change
+    assert any(
+        np.any(reference_case[monomial] != finer[monomial]) for monomial in reference_case
+    )  # the panels did change
 
 
 @every_law

@@ -186,18 +186,18 @@ def test_resolutions_and_efficiencies_against_adaptive_quadrature(changes, ess):
         assert ours[number] == near(direct, 1e-7)
 
 
-@pytest.mark.parametrize("name", [name for name, new in COUPLINGS.items() if new.linear])
+@pytest.mark.parametrize("name", [name for name, coupling in COUPLINGS.items() if coupling.linear])
 def test_every_coupling_has_a_response(name, ess):
-    new = COUPLINGS[name]
+    coupling = COUPLINGS[name]
     response = preset_response("ess-csi-electron", couplings=[name], source=every_flavour())
-    base, up, down, twice = (response.counts(**{name: new.reference + k * new.scale}) for k in (0, 1, -1, 2))
+    base, up, down, twice = (response.counts(**{name: coupling.reference + k * coupling.scale}) for k in (0, 1, -1, 2))
     assert np.all(np.isfinite(up))
     assert not np.allclose(up, base, rtol=1e-6)
     # A quadratic in the coupling: its third difference vanishes.
     third = twice - 3 * up + 3 * base - down
     assert np.all(np.abs(third) < 1e-9 * np.abs(twice).max())
     # The strength of CEvNS scales the counts themselves, no amplitude.
-    assert np.array_equal(up, down) != (new.interferes or name == "cevns_strength")
+    assert np.array_equal(up, down) != (coupling.interferes or name == "cevns_strength")
 
 
 @pytest.mark.parametrize("preset", ["ess-ge", "ess-csi-electron"])
@@ -257,9 +257,9 @@ def test_merged_bins_hold_the_same_counts(ess):
 def test_efficiency_multiplies_the_signal_alone(ess):
     base = cl.load_detector("ess-ge")
     halved = cl.response(ess, replace(base, efficiency=0.4), years=3)
-    usual = cl.response(ess, base, years=3)
-    assert halved.counts() == pytest.approx(usual.counts() / 2, rel=1e-13)
-    assert np.array_equal(halved.background, usual.background)
+    nominal = cl.response(ess, base, years=3)
+    assert halved.counts() == pytest.approx(nominal.counts() / 2, rel=1e-13)
+    assert np.array_equal(halved.background, nominal.background)
 
 
 def test_background_tables_are_integrated():
@@ -273,25 +273,25 @@ def test_background_tables_are_integrated():
 
 
 def test_two_nuclei_conventions_and_radii(ess):
-    usual = cl.response(ess, cl.load_detector("ess-ge"), years=3).counts().sum()
+    reference_case = cl.response(ess, cl.load_detector("ess-ge"), years=3).counts().sum()
     isotopes = cl.response(ess, cl.load_detector("ess-ge", nuclei="isotopes"), years=3).counts().sum()
-    assert isotopes == near(usual, 0.01)
-    assert isotopes != near(usual, 1e-5)
+    assert isotopes == near(reference_case, 0.01)
+    assert isotopes != near(reference_case, 1e-5)
     skin = replace(cl.load_detector("ess-ge"), target=target("Ge", rms_radius_fm=4.06, neutron_radius_fm=4.25))
-    assert cl.response(ess, skin, years=3).counts().sum() < usual
+    assert cl.response(ess, skin, years=3).counts().sum() < reference_case
 
 
 @pytest.mark.parametrize("form_factor", ["klein-nystrand", "symmetrised-fermi"])
 def test_form_factors_move_the_counts_a_little(form_factor, ess):
-    usual = preset_response("ess-csi").counts().sum()
+    nominal = preset_response("ess-csi").counts().sum()
     other = preset_response("ess-csi", form_factor=form_factor).counts().sum()
-    assert other == near(usual, 0.02)
-    assert other != near(usual, 1e-7)
+    assert other == near(nominal, 0.02)
+    assert other != near(nominal, 1e-7)
 
 
 def test_a_declared_coupling_needs_no_registry(ess):
-    new = replace(COUPLINGS["q_ee"], name="q_x", scale=2e-9)
-    response = cl.response(ess, cl.load_detector("ess-ge"), couplings=[new], years=3)
+    coupling = replace(COUPLINGS["q_ee"], name="q_x", scale=2e-9)
+    response = cl.response(ess, cl.load_detector("ess-ge"), couplings=[coupling], years=3)
     assert response.counts(q_x=3e-9) == pytest.approx(preset_response("ess-ge").counts(q_ee=3e-9), rel=1e-13)
 
 
@@ -323,12 +323,12 @@ def test_with_perfect_resolution_both_axes_of_an_efficiency_are_the_same():
     """A bend of the efficiency inside a bin: the true and the reconstructed energy are one."""
     ge = cl.load_detector("ess-ge")
     edges = np.linspace(0.6, 40, 9)
-    found = []
+    result = []
     for axis in ("recoil", "reconstructed"):
         table = EfficiencyTable((0.1, 3.0, 7.3, 90.0), (0.0, 0.3, 0.9, 0.7), axis)
         detector = replace(perfect(ge, edges), efficiency=table)
-        found.append(cl.response(cl.load_source("ess"), detector, couplings=["q_ee"], years=3).signal)
-    assert found[0] == near(found[1], 1e-9)
+        result.append(cl.response(cl.load_source("ess"), detector, couplings=["q_ee"], years=3).signal)
+    assert result[0] == near(result[1], 1e-9)
 
 
 def test_an_exposure_must_be_positive_and_couplings_unique():

@@ -49,24 +49,24 @@ class Command:
 
     @property
     def status(self) -> int:
-        found = STATUS.search(self.typed)
-        return int(found[1]) if found else 0
+        match = STATUS.search(self.typed)
+        return int(match[1]) if match else 0
 
 
 def blocks(page: Path) -> Iterator[Block]:
     text = page.read_text(encoding="utf-8")
-    for found in FENCE.finditer(text):
-        yield Block(found[1], found[2], text.count("\n", 0, found.start(2)) + 1)
+    for result in FENCE.finditer(text):
+        yield Block(result[1], result[2], text.count("\n", 0, result.start(2)) + 1)
 
 
 def commands(block: Block) -> list[Command]:
-    made: list[Command] = []
+    commands: list[Command] = []
     for line in block.text.splitlines():
         if line.startswith("$ "):
-            made.append(Command(line[2:], []))
+            commands.append(Command(line[2:], []))
         else:
-            made[-1].output.append(line)
-    return made
+            commands[-1].output.append(line)
+    return commands
 
 
 def plain(text: str) -> list[str]:
@@ -75,14 +75,14 @@ def plain(text: str) -> list[str]:
     return [line for line in lines if line]
 
 
-def matches(wanted: list[str], printed: list[str]) -> bool:
+def matches(expected: list[str], printed: list[str]) -> bool:
     """Whether the printed lines are the wanted ones, `...` standing for anything.
 
     >>> matches(["a", "...", "b ..."], ["a", "x", "y", "b c"]), matches(["a"], ["a", "b"])
     (True, False)
     """
     pattern = "".join(
-        r"(?:.*\n)*?" if line == "..." else re.escape(line).replace(re.escape("..."), ".*") + r"\n" for line in wanted
+        r"(?:.*\n)*?" if line == "..." else re.escape(line).replace(re.escape("..."), ".*") + r"\n" for line in expected
     )
     return re.fullmatch(pattern, "".join(f"{line}\n" for line in printed)) is not None
 
@@ -104,13 +104,15 @@ def run_page(page: Path, command: Callable[..., Any]) -> int:
                 ran = command(*arguments)
                 printed = plain(ran.err + ran.out)  # what is said before comes first
                 assert ran.status == each.status, f"{where}: {each.typed}: {ran.err}"
-                wanted = plain("\n".join(each.output))
-                assert not wanted or matches(wanted, printed), f"{where}: {each.typed} printed\n" + "\n".join(printed)
+                expected = plain("\n".join(each.output))
+                assert not expected or matches(expected, printed), f"{where}: {each.typed} printed\n" + "\n".join(
+                    printed
+                )
         elif block.language == "pycon":
             test = doctest.DocTestParser().get_doctest(block.text, names, page.name, str(page), block.line)
-            said: list[str] = []
-            runner.run(test, out=said.append, clear_globs=False)
-            assert not said, f"{where}:\n" + "".join(said)
+            message: list[str] = []
+            runner.run(test, out=message.append, clear_globs=False)
+            assert not message, f"{where}:\n" + "".join(message)
             names.update(test.globs)
         else:
             continue

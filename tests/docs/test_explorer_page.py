@@ -53,21 +53,21 @@ def task(detector, names, confidence, changes):
     return {"detector": detector, "names": names, "confidence": confidence, "setting": setting, "points": points}
 
 
-def package_analysis(asked):
-    setting = asked["setting"]
+def package_analysis(plan):
+    setting = plan["setting"]
     keys = {"mass": "mass_kg", "distance": "distance_m", "efficiency": "efficiency", "background": "background_ckkd"}
     study = cl.study_from_dict(
         {
             "name": "page",
             "source": "ess",
             "exposure_years": setting["exposure"],
-            "couplings": asked["names"],
+            "couplings": plan["names"],
             "uncertainties": {"signal": setting["signalWidth"], "background": setting["backgroundWidth"]},
-            "intervals": {"confidence_level": asked["confidence"]},
-            "detectors": [{"preset": asked["detector"], **{key: setting[name] for name, key in keys.items()}}],
+            "intervals": {"confidence_level": plan["confidence"]},
+            "detectors": [{"preset": plan["detector"], **{key: setting[name] for name, key in keys.items()}}],
         }
     )
-    return study, analyses(study)[asked["detector"]]
+    return study, analyses(study)[plan["detector"]]
 
 
 @pytest.fixture(scope="module")
@@ -82,36 +82,36 @@ def answers():
 
 @pytest.mark.parametrize("number", range(len(SETTINGS)))
 def test_a_setting_against_the_package(answers, number):
-    asked, answer = answers[number]
-    study, analysis = package_analysis(asked)
-    assert answer["level"] == pytest.approx(delta_chi2_level(asked["confidence"], len(asked["names"])), rel=1e-12)
-    expected = analysis.chi2(*asked["names"]).values_at(np.array(asked["points"]) * SCALE)
+    request, answer = answers[number]
+    study, analysis = package_analysis(request)
+    assert answer["level"] == pytest.approx(delta_chi2_level(request["confidence"], len(request["names"])), rel=1e-12)
+    expected = analysis.chi2(*request["names"]).values_at(np.array(request["points"]) * SCALE)
     assert answer["chi2"] == pytest.approx(expected, rel=1e-9)
-    if len(asked["names"]) == 2:
-        x, y = (np.array(point) * SCALE for point in asked["points"][:2])
-        assert np.array(answer["grid"]) == pytest.approx(analysis.chi2(*asked["names"]).on_grid(x, y), rel=1e-9)
+    if len(request["names"]) == 2:
+        x, y = (np.array(point) * SCALE for point in request["points"][:2])
+        assert np.array(answer["grid"]) == pytest.approx(analysis.chi2(*request["names"]).on_grid(x, y), rel=1e-9)
     else:
-        limit = study.run().limit(asked["detector"], asked["names"][0])
+        limit = study.run().limit(request["detector"], request["names"][0])
         assert len(answer["pieces"]) == len(limit.segments)
         assert np.array(answer["pieces"]) * SCALE == pytest.approx(np.array(limit.segments), rel=1e-9)
 
 
 def test_one_setting_has_two_pieces(answers):
-    assert sorted(len(answer["pieces"]) for asked, answer in answers if len(asked["names"]) == 1)[-1] == 2
+    assert sorted(len(answer["pieces"]) for plan, answer in answers if len(plan["names"]) == 1)[-1] == 2
 
 
 def test_the_rows_are_those_of_the_package(monkeypatch):
     monkeypatch.syspath_prepend(str(DOCS))
     try:
-        made = importlib.import_module("explorer_rows").rows()
+        table = importlib.import_module("explorer_rows").rows()
     finally:
         sys.modules.pop("explorer_rows", None)
-    kept = json.loads(re.search(r"const ROWS = (.*);", (FOLDER / "rows.js").read_text(encoding="utf-8"))[1])
-    assert {**kept, "detectors": None} == {**made, "detectors": None}
-    for old, new in zip(kept["detectors"], made["detectors"], strict=True):
-        assert np.array(old.pop("rows")) == pytest.approx(np.array(new.pop("rows")), rel=1e-9)
-        assert old.pop("counts") == pytest.approx(new.pop("counts"), rel=1e-9)
-        assert old == new
+    stored = json.loads(re.search(r"const ROWS = (.*);", (FOLDER / "rows.js").read_text(encoding="utf-8"))[1])
+    assert {**stored, "detectors": None} == {**table, "detectors": None}
+    for earlier, coupling in zip(stored["detectors"], table["detectors"], strict=True):
+        assert np.array(earlier.pop("rows")) == pytest.approx(np.array(coupling.pop("rows")), rel=1e-9)
+        assert earlier.pop("counts") == pytest.approx(coupling.pop("counts"), rel=1e-9)
+        assert earlier == coupling
 
 
 def test_the_page_stays_small():

@@ -12,14 +12,14 @@ import pytest
 
 NOTEBOOKS = Path(__file__).parents[2] / "docs" / "notebooks"
 CELL = re.compile(r"^```\{code-cell\}[^\n]*\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-FOUND = sorted(path for path in NOTEBOOKS.glob("*.md") if path.name != "index.md")
+PAGES = sorted(path for path in NOTEBOOKS.glob("*.md") if path.name != "index.md")
 
 
 def test_there_are_notebooks():
-    assert len(FOUND) >= 3
+    assert len(PAGES) >= 3
 
 
-@pytest.mark.parametrize("path", FOUND, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
 def test_notebook(path, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     text = path.read_text(encoding="utf-8")
@@ -31,6 +31,6 @@ def test_notebook(path, tmp_path, monkeypatch, capsys):
         exec(compile(code, f"{path.name}, cell {number}", "exec"), names)
 
 
-@pytest.mark.parametrize("path", FOUND, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
 def test_the_index_lists_every_notebook(path):
     assert f"\n{path.stem}\n" in (NOTEBOOKS / "index.md").read_text(encoding="utf-8")

@@ -35,9 +35,9 @@ def test_every_physics_module_has_a_page_with_all_its_functions(module):
     home = importlib.import_module(f"cevnslab.physics.{module}")
     if f"automodule:: {home.__name__}\n" in page:
         return
-    for name, found in vars(home).items():
-        defined_here = getattr(found, "__module__", None) == home.__name__
-        if not name.startswith("_") and defined_here and (inspect.isfunction(found) or inspect.isclass(found)):
+    for name, result in vars(home).items():
+        defined_here = getattr(result, "__module__", None) == home.__name__
+        if not name.startswith("_") and defined_here and (inspect.isfunction(result) or inspect.isclass(result)):
             if home.__name__ == "cevnslab.physics.atoms" and name == "subshells":
                 continue  # cached, so no plain function
             assert f":: {home.__name__}.{name}\n" in f"{page}\n", f"{name} is not on the page of {module}"
@@ -78,9 +78,9 @@ def test_every_mark_is_filled(extensions):
 
 
 def test_every_study_of_the_gallery_is_right(extensions):
-    found = importlib.import_module("gallery").study_files()
-    assert len(found) >= 4
-    for path in found:
+    values = importlib.import_module("gallery").study_files()
+    assert len(values) >= 4
+    for path in values:
         assert cl.load_study(path).name == path.stem
         assert path.read_text(encoding="utf-8").startswith("# ")
 

@@ -10,10 +10,10 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 
 def test_page_and_package_agree():
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, DOCS / "validation_study.py", "--check"], check=False, capture_output=True, text=True
     )
-    assert done.returncode == 0, done.stderr
+    assert process.returncode == 0, process.stderr
 
 
 def test_nothing_between_the_markers_is_missing():

@@ -98,8 +98,8 @@ def require(right: bool, what: str) -> None:
 def check_message(text: str) -> None:
     """A message is short, on few lines, in the words of the field."""
     require(0 < len(text) < 3000, f"a message of {len(text)} letters: {text[:300]}")
-    found = FORBIDDEN.search(text)
-    require(found is None, f"a message holds {found and found[0]!r}: {text[:600]}")
+    match = FORBIDDEN.search(text)
+    require(match is None, f"a message holds {match and match[0]!r}: {text[:600]}")
 
 
 def write_case(folder: Path, content: bytes) -> Path:
@@ -174,7 +174,7 @@ def loads(cases: list[Case], root: Path) -> list[Verdict]:
 
 
 def _load_all(cases: list[Case], root: Path, progress: Path) -> None:
-    with progress.open("w", encoding="utf-8") as told:
+    with progress.open("w", encoding="utf-8") as messages:
         for case in cases:
             start, fault = time.process_time(), ""
             folder = Path(tempfile.mkdtemp(dir=root))
@@ -188,8 +188,8 @@ def _load_all(cases: list[Case], root: Path, progress: Path) -> None:
             if not fault and seconds > SECONDS["load"] / 2:
                 ended, fault = "slow", f"took {seconds:.0f} s"
             shutil.rmtree(folder, ignore_errors=True)
-            told.write(json.dumps({"ended": ended, "fault": fault, "seconds": seconds}) + "\n")
-            told.flush()
+            messages.write(json.dumps({"ended": ended, "fault": fault, "seconds": seconds}) + "\n")
+            messages.flush()
 
 
 # Runs -----------------------------------------------------------------------------------------------------------------
@@ -331,13 +331,13 @@ def block(case: Case, root: Path, killed: Path, whole: dict[str, bytes | None]) 
     mutator = case.mutator()
     work = root / "work"
     shutil.copytree(killed, work)
-    kept = sorted(work.glob("out/*/.blocks/*/*.block"))
-    for place in mutator.rng.sample(kept, min(len(kept), mutator.rng.randint(1, 5))):
+    stored = sorted(work.glob("out/*/.blocks/*/*.block"))
+    for place in mutator.rng.sample(stored, min(len(stored), mutator.rng.randint(1, 5))):
         kind = mutator.rng.randrange(4)
         if kind == 0:
             place.write_bytes(mutator.flipped(place.read_bytes()))
         elif kind == 1:
-            place.write_bytes(mutator.rng.choice(kept).read_bytes())
+            place.write_bytes(mutator.rng.choice(stored).read_bytes())
         elif kind == 2:
             place.unlink()
         else:
@@ -462,10 +462,10 @@ def report(verdicts: list[Verdict], seed: int, seconds: float) -> str:
     kinds = list(dict.fromkeys(verdict.case.kind for verdict in verdicts))
     lines = [f"seed {seed}, {len(verdicts)} cases in {seconds:.0f} s"]
     for kind in kinds:
-        own = [verdict for verdict in verdicts if verdict.case.kind == kind]
-        ended = ", ".join(f"{count} {how}" for how, count in sorted(Counter(v.ended for v in own).items()))
-        most, longest = max(v.megabytes for v in own), max(v.seconds for v in own)
-        lines.append(f"{kind}: {len(own)} cases: {ended}; at most {longest:.1f} s, {most:.0f} MB")
+        selection = [verdict for verdict in verdicts if verdict.case.kind == kind]
+        ended = ", ".join(f"{count} {how}" for how, count in sorted(Counter(v.ended for v in selection).items()))
+        most, longest = max(v.megabytes for v in selection), max(v.seconds for v in selection)
+        lines.append(f"{kind}: {len(selection)} cases: {ended}; at most {longest:.1f} s, {most:.0f} MB")
     failures = [verdict for verdict in verdicts if verdict.fault]
     lines.append(f"{len(failures)} failures")
     lines += [f"\n{verdict.case.name} ({verdict.ended}): {verdict.fault}" for verdict in failures]

@@ -65,10 +65,10 @@ class Mutator:
         return tree
 
     def _place(self, tree: Any) -> tuple[Any, Any] | None:
-        found = list(places(tree))
-        if not found:
+        result = list(places(tree))
+        if not result:
             return None
-        *parents, key = self.rng.choice(found)
+        *parents, key = self.rng.choice(result)
         return at(tree, tuple(parents)), key
 
     def _strange(self, tree: Any) -> None:

@@ -61,13 +61,13 @@ def watched(path: Path, output: Path, options: Sequence[str]) -> tuple[float, in
     return time.monotonic() - begun, most
 
 
-def wait_until(process: subprocess.Popen[str], output: Path, seconds: float, kept: int | None) -> None:
+def wait_until(process: subprocess.Popen[str], output: Path, seconds: float, stored: int | None) -> None:
     """Wait so long; or until so many blocks are kept, which a busy machine does not put off; or until it ends."""
-    if kept is None:
+    if stored is None:
         with suppress(subprocess.TimeoutExpired):
             process.wait(seconds)
         return
-    while process.poll() is None and blocks(output) < kept:
+    while process.poll() is None and blocks(output) < stored:
         time.sleep(0.005)
 
 
@@ -112,7 +112,7 @@ def kill_at_random(kills: int, under_workers: int, seed: int) -> Tally:
     rng = random.Random(seed)
     stages: Counter[str] = Counter()
     failures: list[str] = []
-    done = 0
+    count = 0
     with tempfile.TemporaryDirectory(prefix="kills-") as name:
         root = Path(name)
         path = study(root)
@@ -122,19 +122,19 @@ def kill_at_random(kills: int, under_workers: int, seed: int) -> Tally:
             spans[options], most[options] = watched(path, root / f"watched{len(options)}", options)
         assert expected == finished(path, root / "again", ())
         for number in range(10 * kills):
-            options = ("--workers", "2") if done < under_workers else ()
+            options = ("--workers", "2") if count < under_workers else ()
             output = root / f"{number}"
             process = start(path, output, options)
             # Half of the moments are anywhere in a run, half of them among its blocks.
-            kept = rng.randint(1, max(most[options], 1)) if rng.random() < 0.5 else None
-            wait_until(process, output, rng.uniform(0.05, 1.05) * spans[options], kept)
+            saved_rows = rng.randint(1, max(most[options], 1)) if rng.random() < 0.5 else None
+            wait_until(process, output, rng.uniform(0.05, 1.05) * spans[options], saved_rows)
             if process.poll() is not None:
                 process.communicate()
                 continue  # it was too quick: another one
             os.kill(process.pid, signal.SIGKILL)
             process.communicate()
             stages[stage(output)] += 1
-            done += 1
+            count += 1
             if rng.random() < 0.3:
                 continue_in = start(path, output, options)
                 with suppress(subprocess.TimeoutExpired):
@@ -142,16 +142,16 @@ def kill_at_random(kills: int, under_workers: int, seed: int) -> Tally:
                 continue_in.kill()
                 continue_in.communicate()
             try:
-                found = finished(path, output, ())
+                result = finished(path, output, ())
             except AssertionError as fault:
-                failures.append(f"kill {done} {' '.join(options)}: {fault}")
+                failures.append(f"kill {count} {' '.join(options)}: {fault}")
             else:
-                different = sorted(key for key in {*expected, *found} if expected.get(key) != found.get(key))
+                different = sorted(key for key in {*expected, *result} if expected.get(key) != result.get(key))
                 if different:
-                    failures.append(f"kill {done} {' '.join(options)}: different: {different}")
-            if done == kills:
+                    failures.append(f"kill {count} {' '.join(options)}: different: {different}")
+            if count == kills:
                 break
-    return Tally(done, stages, failures)
+    return Tally(count, stages, failures)
 
 
 if __name__ == "__main__":

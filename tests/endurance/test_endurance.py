@@ -29,18 +29,18 @@ def script(name, *arguments):
 
 def test_a_short_fuzz(tmp_path):
     counts = ["--loads", 150, "--runs", 8, "--damages", 8, "--blocks", 2]
-    said = script("fuzz.py", *counts, "--seed", 7, "--keep", tmp_path)
-    assert said.startswith("seed 7, 168 cases")
-    assert "\n0 failures" in said
+    message = script("fuzz.py", *counts, "--seed", 7, "--keep", tmp_path)
+    assert message.startswith("seed 7, 168 cases")
+    assert "\n0 failures" in message
     # It does not pass because nothing loads or runs.
-    assert int(re.search(r"load: .*?(\d+) loaded", said)[1]) > 10
-    assert int(re.search(r"run: .*?(\d+) ran", said)[1]) > 1
+    assert int(re.search(r"load: .*?(\d+) loaded", message)[1]) > 10
+    assert int(re.search(r"run: .*?(\d+) ran", message)[1]) > 1
 
 
 def test_some_kills():
-    said = script("kills.py", "--kills", 2, "--under-workers", 1, "--seed", 3)
-    assert "2 kills" in said
-    assert "\n0 failures" in said
+    text = script("kills.py", "--kills", 2, "--under-workers", 1, "--seed", 3)
+    assert "2 kills" in text
+    assert "\n0 failures" in text
 
 
 def test_every_base_of_the_fuzz_runs():

@@ -84,8 +84,8 @@ def waited(condition, what):
     end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end:
         with suppress(StaleElementReferenceException):  # what was looked at was drawn anew
-            if found := condition():
-                return found
+            if result := condition():
+                return result
         time.sleep(0.05)
     raise AssertionError(f"{what} did not come about")
 
@@ -242,8 +242,8 @@ def test_a_dark_page_for_those_who_prefer_it(visitor):
 
 
 def test_no_request_left_the_machine(visitor):
-    asked = [json.loads(entry["message"])["message"] for entry in visitor.driver.get_log("performance")]
-    urls = [entry["params"]["request"]["url"] for entry in asked if entry["method"] == "Network.requestWillBeSent"]
+    requests = [json.loads(entry["message"])["message"] for entry in visitor.driver.get_log("performance")]
+    urls = [entry["params"]["request"]["url"] for entry in requests if entry["method"] == "Network.requestWillBeSent"]
     inner = ("chrome:", "data:", "blob:", "about:")
     assert any(url.startswith(visitor.url) for url in urls)
     assert [url for url in urls if not url.startswith((visitor.url, *inner))] == []

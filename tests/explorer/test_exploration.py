@@ -161,9 +161,9 @@ def test_tables_and_figures_leave_as_one_file():
 
 @pytest.mark.parametrize("study", ["parada2024", "ess-statistics", "ess-nsi"])
 def test_sliders_hold_the_value_of_the_study_and_make_sense(study):
-    made = sliders(cl.load_study(study))
-    assert {slider.owner for slider in made} >= {"", "ess-ge"}
-    for slider in made:
+    knobs = sliders(cl.load_study(study))
+    assert {slider.owner for slider in knobs} >= {"", "ess-ge"}
+    for slider in knobs:
         assert slider.low <= slider.value <= slider.high
         assert slider.at(slider.position(slider.value)) == slider.value
         values = [slider.at(position) for position in range(POSITIONS + 1)]

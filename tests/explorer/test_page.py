@@ -161,11 +161,11 @@ def test_who_may_reach_the_page():
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # Tornado leaves the socket to Python
 def test_a_port_that_is_taken_is_one_message(study):
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
         with pytest.raises(cl.CevnslabError, match=r"cannot serve on 127.0.0.1, port \d+: .*in use"):
-            serve(study, port=taken.getsockname()[1])
+            serve(study, port=listener.getsockname()[1])
     gc.collect()
 
 

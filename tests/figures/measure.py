@@ -64,7 +64,7 @@ def curves(axes, level_lines):
 
 def over_curves(figure):
     """The texts inside axes that stand on a curve or a filled area of the same axes."""
-    renderer, found = drawn(figure), []
+    renderer, result = drawn(figure), []
     for axes in all_axes(figure):
         for text in excerpt(inner_texts(axes)):
             box = text.get_window_extent(renderer)
@@ -76,8 +76,8 @@ def over_curves(figure):
             if any(path.intersects_bbox(box, filled=filled) for path, filled in paths) or any(
                 map(box.overlaps, insets)
             ):
-                found.append(text.get_text())
-    return found
+                result.append(text.get_text())
+    return result
 
 
 def over_texts(figure):

@@ -156,9 +156,9 @@ def test_the_stored_contour_of_coherent_is_drawn_dashed(figure, panel, name, pai
         assert line.get_linestyle() == "--"
         assert np.column_stack(line.get_data()) == near(polygon / unit, 1e-9)
     assert dashed[0].get_label() == stored()["labels"][name] == paper.reference_labels[name]
-    own = [line for line in axes.lines if line not in dashed and line.get_marker() != "+"]
-    assert own
-    for line in own:  # in every direction of either axis the data of COHERENT allow more
+    drawn_lines = [line for line in axes.lines if line not in dashed and line.get_marker() != "+"]
+    assert drawn_lines
+    for line in drawn_lines:  # in every direction of either axis the data of COHERENT allow more
         assert np.max(np.abs(line.get_xdata())) < np.max(np.abs(np.concatenate(polygons)[:, 0])) / unit
         assert np.max(np.abs(line.get_ydata())) < np.max(np.abs(np.concatenate(polygons)[:, 1])) / unit
     # The whole stored region can be seen.
@@ -172,19 +172,19 @@ def test_the_stored_contour_of_coherent_is_drawn_dashed(figure, panel, name, pai
 def test_regions_that_the_stored_one_dwarfs_are_magnified(figure, figures):
     for axes in figures[figure].axes:
         if axes.get_title().endswith("CL"):
-            own = [line for line in axes.lines if line.get_color() != style.REFERENCE_COLOUR]
+            curves = [line for line in axes.lines if line.get_color() != style.REFERENCE_COLOUR]
             dashed = [line for line in axes.lines if line.get_color() == style.REFERENCE_COLOUR]
             width, widest = (
                 np.ptp(np.concatenate([np.asarray(line.get_xdata()).ravel() for line in lines]))
-                for lines in (own, dashed)
+                for lines in (curves, dashed)
             )
             insets = [inset for inset in axes.child_axes if inset.lines]
             assert len(insets) == (widest > regions.MAGNIFIED_BEYOND * width)
             for inset in insets:
-                shown = [np.asarray(line.get_xdata()) for line in inset.lines]
-                assert all(np.array_equal(x, line.get_xdata()) for x, line in zip(shown, own, strict=True))
-                assert inset.get_xlim()[0] < min(x.min() for x in shown)
-                assert inset.get_xlim()[1] > max(x.max() for x in shown)
+                visible = [np.asarray(line.get_xdata()) for line in inset.lines]
+                assert all(np.array_equal(x, line.get_xdata()) for x, line in zip(visible, curves, strict=True))
+                assert inset.get_xlim()[0] < min(x.min() for x in visible)
+                assert inset.get_xlim()[1] > max(x.max() for x in visible)
 
 
 @pytest.fixture(scope="module")
@@ -260,9 +260,9 @@ def test_redrawn_without_computing(command, plain, tmp_path, monkeypatch):
 def test_redrawn_in_a_style_of_ones_own(command, plain, tmp_path):
     folder = plain.save(tmp_path / "out")
     before = (folder / "figures" / "profiles.png").read_bytes()
-    own = tmp_path / "large.mplstyle"
-    own.write_text("font.size: 16\naxes.labelsize: 18\n", encoding="utf-8")
-    assert command("figures", folder, "--style", own).status == 0
+    sheet = tmp_path / "large.mplstyle"
+    sheet.write_text("font.size: 16\naxes.labelsize: 18\n", encoding="utf-8")
+    assert command("figures", folder, "--style", sheet).status == 0
     assert (folder / "figures" / "profiles.png").read_bytes() != before
 
 
@@ -270,9 +270,9 @@ def test_redrawn_into_another_folder(command, plain, tmp_path):
     folder = plain.save(tmp_path / "out")
     drawn = {path.name: path.read_bytes() for path in (folder / "figures").iterdir()}
     provenance = (folder / "provenance.json").read_bytes()
-    own = tmp_path / "vector.mplstyle"
-    own.write_text("savefig.format: svg\nfont.size: 16\n", encoding="utf-8")
-    ran = command("figures", folder, "-o", tmp_path / "talk", "--style", own)
+    sheet = tmp_path / "vector.mplstyle"
+    sheet.write_text("savefig.format: svg\nfont.size: 16\n", encoding="utf-8")
+    ran = command("figures", folder, "-o", tmp_path / "talk", "--style", sheet)
     assert (ran.status, ran.err) == (0, "")
     names = {path.name for path in (tmp_path / "talk").iterdir()}
     assert names == set(drawn) | {name.replace(".png", ".svg") for name in drawn if name.endswith(".png")}

@@ -34,16 +34,16 @@ PROFILE_STEP, CURVE_STEP, VERTICES = 10, 25, 24
 
 def chi2_functions(study):
     """(detector, couplings, points of shape (n, couplings)) -> chi^2 less the lowest, and the lowest itself."""
-    made = analyses(study)
+    by_name = analyses(study)
 
     def of(detector, names, points):
         points = np.asarray(points, dtype=float)
-        function = made[detector].chi2(*names)
+        function = by_name[detector].chi2(*names)
         if len(names) == 1:
             return function(points[:, 0])
         return function.values_at(points)
 
-    of.analyses = made
+    of.analyses = by_name
     return of
 
 

@@ -64,8 +64,8 @@ def test_spectra(frozen):
     numbers, result, _ = frozen
     for spectrum, (detector, *counts) in zip(result.spectra, numbers["spectra"], strict=True):
         assert spectrum.detector == detector
-        for made, expected in zip((spectrum.cevns, spectrum.electron, spectrum.background), counts, strict=True):
-            assert close(made, expected)
+        for counted, expected in zip((spectrum.cevns, spectrum.electron, spectrum.background), counts, strict=True):
+            assert close(counted, expected)
 
 
 def test_profiles(frozen):
@@ -136,9 +136,9 @@ def test_scans(frozen):
 
 def test_fits_of_the_standard_model(frozen):
     numbers, result, _ = frozen
-    made = {(row.detector, row.parameter): row for row in result.fit}
+    fit = {(row.detector, row.parameter): row for row in result.fit}
     for detector, parameter, value, error in numbers["fit"]:
-        row = made[detector, parameter]
+        row = fit[detector, parameter]
         if parameter == "p_value":  # of pseudo-experiments, which have their own test
             assert abs(row.value - value) < 0.05
             continue

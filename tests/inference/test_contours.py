@@ -30,10 +30,10 @@ def statistics():
 @pytest.mark.parametrize("preset", PRESETS)
 def test_vertices_lie_on_the_level_set(preset, pair, statistics):
     chi2 = Chi2.of(statistics[preset], pair)
-    found = contour(chi2, 0.90)
-    assert (found.couplings, found.confidence_level, found.delta_chi2) == (pair, 0.90, LEVEL)
-    assert len(found.polygons) == 1
-    for polygon in found.polygons:
+    region = contour(chi2, 0.90)
+    assert (region.couplings, region.confidence_level, region.delta_chi2) == (pair, 0.90, LEVEL)
+    assert len(region.polygons) == 1
+    for polygon in region.polygons:
         assert polygon.shape[0] > 50
         assert polygon[0] == pytest.approx(polygon[-1], rel=1e-9)
         value = chi2.values_at(polygon)
@@ -95,11 +95,11 @@ def test_islands_are_all_found(statistics):
     """Ge at a level between the second minimum in q_ee and the barrier before it has two islands."""
     chi2 = Chi2.of(statistics["ess-ge"], ["q_ee", "q_emu"])
     confidence = 1 - np.exp(-9.75 / 2)
-    found = contour(chi2, confidence)
-    centres = sorted(float(polygon[:, 0].mean()) for polygon in found.polygons)
+    result = contour(chi2, confidence)
+    centres = sorted(float(polygon[:, 0].mean()) for polygon in result.polygons)
     assert len(centres) == 2
     assert centres[0] < 16e-9 < centres[1]
-    for polygon in found.polygons:
+    for polygon in result.polygons:
         value = chi2.values_at(polygon)
         assert value == pytest.approx(np.full(len(value), 9.75), rel=1e-6)
 

@@ -102,9 +102,9 @@ def test_a_curve_with_three_dips():
     def slope(x):
         return (squared.deriv()(x) * below(x) - squared(x) * below.deriv()(x)) / below(x) ** 2
 
-    found = searched(known(curve, slope), [1e-3])
-    assert found.lowest == pytest.approx(0.0, abs=1e-9)
-    pieces = found.pieces(1e-3 - found.lowest)
+    result = searched(known(curve, slope), [1e-3])
+    assert result.lowest == pytest.approx(0.0, abs=1e-9)
+    pieces = result.pieces(1e-3 - result.lowest)
     assert len(pieces) == 3
     for piece, inside in zip(pieces, (-5, 0.02, 30), strict=True):
         assert inside in piece
@@ -112,9 +112,9 @@ def test_a_curve_with_three_dips():
 
 
 def test_a_minimum_at_a_bound_is_the_best_fit():
-    found = searched(known(lambda x: 3 - x / 50, lambda x: 0 * x - 1 / 50), [1.0])
-    assert (found.best_fit, found.lowest) == (100.0, 1.0)
-    (piece,) = found.pieces(1.0)
+    lines = searched(known(lambda x: 3 - x / 50, lambda x: 0 * x - 1 / 50), [1.0])
+    assert (lines.best_fit, lines.lowest) == (100.0, 1.0)
+    (piece,) = lines.pieces(1.0)
     assert (piece.low, piece.low_kind, piece.high, piece.high_kind) == (near(50.0, 1e-12), "limit", 100.0, "bound")
 
 
@@ -125,11 +125,11 @@ def test_a_wave():
         return 0.3 - 0.5 * a + 0.11 * a**2
 
     function = known(lambda a: 3 + np.cos(inner(a)), lambda a: -np.sin(inner(a)) * (0.22 * a - 0.5), (-9.0, 9.0))
-    found = searched(function, [0.5])
-    assert found.lowest == near(2.0, 1e-9)
+    lines = searched(function, [0.5])
+    assert lines.lowest == near(2.0, 1e-9)
     heights = [2 * np.pi / 3, 4 * np.pi / 3, 8 * np.pi / 3, 10 * np.pi / 3]
     expected = sorted(float(a) for u in heights for a in np.roots([0.11, -0.5, 0.3 - u]) if -9 < a < 9)
-    ends = [end for piece in found.pieces(2.5 - found.lowest) for end in (piece.low, piece.high)]
+    ends = [end for piece in lines.pieces(2.5 - lines.lowest) for end in (piece.low, piece.high)]
     assert ends == pytest.approx(expected, rel=1e-9)
 
 
@@ -155,9 +155,9 @@ def test_narrow_dips_on_a_plateau(centres):
     """As of a degeneracy far from the Standard Model, where chi^2 is flat on both sides."""
     curve, slope = plateau(centres, 0.04)
     function = known(curve, slope, (-10.0, 10.0))
-    found = searched(function, [4.6])
-    assert found.lowest == pytest.approx(0.0, abs=1e-8)
-    pieces = found.pieces(4.6 - found.lowest)
+    lines = searched(function, [4.6])
+    assert lines.lowest == pytest.approx(0.0, abs=1e-8)
+    pieces = lines.pieces(4.6 - lines.lowest)
     assert len(pieces) == len(centres)
     for piece, centre in zip(pieces, centres, strict=True):
         assert centre in piece
@@ -198,12 +198,12 @@ def test_lines_side_by_side_are_like_lines_alone(germanium):
     base = np.array([[0.0, -3e-9], [0.0, 0.0], [0.0, 2e-9], [0.0, 1e-5]])
     grid = function.axes[0].search_points(30)
     together = resolved(sampled(function, 0, base, grid), [4.6], 0.0)
-    found = crossings(together, 4.6)
-    assert np.all(np.diff(found.line) >= 0)
+    ends = crossings(together, 4.6)
+    assert np.all(np.diff(ends.line) >= 0)
     for number in range(len(base)):
         alone = crossings(resolved(sampled(function, 0, base[[number]], grid), [4.6], 0.0), 4.6)
-        assert found.at[found.line == number] == near(alone.at, 1e-9)
-    assert not np.any(found.line == 3)
+        assert ends.at[ends.line == number] == near(alone.at, 1e-9)
+    assert not np.any(ends.line == 3)
 
 
 @given(

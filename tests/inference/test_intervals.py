@@ -45,13 +45,13 @@ def crossings(chi2, level, low, high, points=40001):
     ("detector", "name"), [(detector, name) for detector in LIMITS for name in LIMITS[detector]], ids=str
 )
 def test_reference_limits(detector, name, statistics):
-    found = interval(Chi2.of(statistics[GOLDEN_DETECTORS[detector]], [f"q_{name}"]), 0.90)
-    assert len(found.segments) == 1
-    assert found.segments[0] == tuple(near(end, 1e-9) for end in LIMITS[detector][name])
-    assert found.delta_chi2 == near(GOLDEN["analysis_config"]["dchi2"], 1e-12)
-    assert found.best_fit == 0.0
+    limit = interval(Chi2.of(statistics[GOLDEN_DETECTORS[detector]], [f"q_{name}"]), 0.90)
+    assert len(limit.segments) == 1
+    assert limit.segments[0] == tuple(near(end, 1e-9) for end in LIMITS[detector][name])
+    assert limit.delta_chi2 == near(GOLDEN["analysis_config"]["dchi2"], 1e-12)
+    assert limit.best_fit == 0.0
     if name in ("emu", "etau", "mutau"):
-        assert found.segments[0][0] == -found.segments[0][1]
+        assert limit.segments[0][0] == -limit.segments[0][1]
 
 
 @pytest.mark.parametrize("confidence", [0.6827, 0.90, 0.95, 0.9973, 0.9999])
@@ -59,24 +59,24 @@ def test_reference_limits(detector, name, statistics):
 @pytest.mark.parametrize("preset", ["ess-csi", "ess-xe", "ess-ge"])
 def test_every_crossing_of_a_dense_scan(preset, name, confidence, statistics):
     chi2 = Chi2.of(statistics[preset], [name])
-    found = interval(chi2, confidence)
+    result = interval(chi2, confidence)
     expected = crossings(chi2, delta_chi2_level(confidence, 1), -3e-7, 3e-7)
-    assert [end for piece in found.segments for end in piece] == [near(root, 1e-9) for root in expected]
+    assert [end for piece in result.segments for end in piece] == [near(root, 1e-9) for root in expected]
 
 
 @pytest.mark.parametrize("level", [9.65, 9.75, 9.90])
 def test_disjoint_pieces_come_out_whole(level, statistics):
     """Ge q_ee: between the second minimum and the local maximum before it the interval has two pieces."""
     chi2 = Chi2.of(statistics["ess-ge"], ["q_ee"])
-    found = interval(chi2, level_to_confidence(level))
-    assert found.delta_chi2 == near(level, 1e-9)
+    values = interval(chi2, level_to_confidence(level))
+    assert values.delta_chi2 == near(level, 1e-9)
     expected = crossings(chi2, level, -1e-7, 1e-7)
-    assert len(found.segments) == 2
-    assert [end for piece in found.segments for end in piece] == [near(root, 1e-7) for root in expected]
-    (_, first_end), (second, _) = found.segments
+    assert len(values.segments) == 2
+    assert [end for piece in values.segments for end in piece] == [near(root, 1e-7) for root in expected]
+    (_, first_end), (second, _) = values.segments
     assert first_end < 16.4e-9 < second < 20.6e-9
     connected = interval(chi2, level_to_confidence(level), "connected")
-    assert connected.segments == found.segments[:1]
+    assert connected.segments == values.segments[:1]
 
 
 @pytest.mark.parametrize(("level", "pieces"), [(9.60, 1), (9.94, 1)])
@@ -152,8 +152,8 @@ def test_a_level_beyond_the_value_at_infinity_is_crossed_nowhere(weak):
     ids=str,
 )
 def test_where_a_polynomial_is_negative(coefficients, segments):
-    found = negative_segments(np.array(coefficients))
-    assert [end for piece in found for end in piece] == [near(end, 1e-9) for piece in segments for end in piece]
+    negative = negative_segments(np.array(coefficients))
+    assert [end for piece in negative for end in piece] == [near(end, 1e-9) for piece in segments for end in piece]
 
 
 @given(roots=st.lists(st.floats(-50, 50), min_size=4, max_size=4))
@@ -161,11 +161,11 @@ def test_any_quartic_against_its_roots(roots):
     ordered = sorted(roots)
     assume(min(b - a for a, b in itertools.pairwise(ordered)) > 0.05)
     assume(min(abs(root) for root in ordered) > 1e-3)
-    found = negative_segments(np.polynomial.polynomial.polyfromroots(ordered))
+    segments = negative_segments(np.polynomial.polynomial.polyfromroots(ordered))
     expected = [tuple(ordered[:2]), tuple(ordered[2:])]
-    assert len(found) == 2
-    for piece, wanted in zip(found, expected, strict=True):
-        assert piece == pytest.approx(wanted, rel=1e-5, abs=1e-7)
+    assert len(segments) == 2
+    for piece, end_points in zip(segments, expected, strict=True):
+        assert piece == pytest.approx(end_points, rel=1e-5, abs=1e-7)
 
 
 @pytest.fixture(scope="module")
@@ -180,11 +180,11 @@ def test_an_interval_contains_the_best_fit(germanium, seed, confidence):
     for name in MILLICHARGES:
         chi2 = Chi2.of(least_squares(germanium, 0.1, 0.01, data), [name])
         for minimum in ("global", "connected"):
-            found = interval(chi2, confidence, minimum)
-            assert any(low < found.best_fit < high for low, high in found.segments)
+            limit = interval(chi2, confidence, minimum)
+            assert any(low < limit.best_fit < high for low, high in limit.segments)
             _, lowest = best_fit(chi2, minimum)
-            for end in (end for piece in found.segments for end in piece):
-                assert float(chi2(end)) == near(lowest + found.delta_chi2, 1e-7)
+            for end in (end for piece in limit.segments for end in piece):
+                assert float(chi2(end)) == near(lowest + limit.delta_chi2, 1e-7)
 
 
 @given(seed=st.integers(0, 10**6))
@@ -222,9 +222,9 @@ def test_crossings_beyond_the_bounds_are_no_limits():
     weak = preset_response("ess-ge", couplings=["q_ee"], years=1e-18)
     chi2 = Chi2.of(least_squares(weak, 0.1, 0.01), ["q_ee"])
     assert chi2.ratio.pieces_below(2.7)[0][1] > chi2.axes[0].bounds[1]
-    found = interval(chi2, 0.9)
-    assert found.segments == (chi2.axes[0].bounds,)
-    assert found.kinds == (("unconstrained", "unconstrained"),)
+    limit = interval(chi2, 0.9)
+    assert limit.segments == (chi2.axes[0].bounds,)
+    assert limit.kinds == (("unconstrained", "unconstrained"),)
 
 
 @pytest.mark.parametrize(

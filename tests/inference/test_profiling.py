@@ -19,7 +19,7 @@ from cevnslab.physics.couplings import COUPLINGS, light_scalar, light_vector
 
 SIGMA_A, SIGMA_B = 0.10, 0.01
 LEVEL = delta_chi2_level(0.90, 1)
-MEDIATORS = {new.name: new for new in (light_vector("b-l", 10.0, "bl10"), light_scalar(10.0, "s10"))}
+MEDIATORS = {coupling.name: coupling for coupling in (light_vector("b-l", 10.0, "bl10"), light_scalar(10.0, "s10"))}
 
 
 @cache
@@ -43,45 +43,45 @@ def direct_least_squares(response, data):
     return lambda signal: eq_15(signal, response.background, data, data, SIGMA_A, SIGMA_B)[0]
 
 
-def joint_poisson(response, data, shown, hidden, starts):
+def joint_poisson(response, data, visible, hidden, starts):
     """The Poisson likelihood ratio minimised over one coupling and both normalisations at once, by iminuit."""
-    new = COUPLINGS[hidden]
+    coupling = COUPLINGS[hidden]
 
     def full(place, a, b):
-        value = float(np.clip(new.reference + new.scale * place, *new.bounds))
-        signal = response.counts(**shown, **{hidden: value})
+        value = float(np.clip(coupling.reference + coupling.scale * place, *coupling.bounds))
+        signal = response.counts(**visible, **{hidden: value})
         expected = np.maximum(signal * (1 + SIGMA_A * a) + response.background * (1 + SIGMA_B * b), 1e-9)
         return 2 * np.sum(expected - data + data * np.log(data / expected)) + a**2 + b**2
 
-    found = []
+    result = []
     for (start,) in starts:
         fit = Minuit(full, place=start, a=0.0, b=0.0)
         fit.errors, fit.errordef, fit.strategy, fit.tol = (0.1 + 0.1 * abs(start), 1.0, 1.0), 1.0, 2, 1e-4
         fit.migrad(ncall=2000)
-        found.append(fit.fval)
-    return min(found)
+        result.append(fit.fval)
+    return min(result)
 
 
-def many_starts(response, chi2, shown, starts):
+def many_starts(response, chi2, visible, starts):
     """chi^2 minimised over all couplings that are not shown, by iminuit from many places."""
-    hidden = [new for new in response.couplings if new.name not in shown]
-    centre = np.array([new.reference for new in hidden])
-    scale = np.array([new.scale for new in hidden])
+    hidden = [coupling for coupling in response.couplings if coupling.name not in visible]
+    centre = np.array([coupling.reference for coupling in hidden])
+    scale = np.array([coupling.scale for coupling in hidden])
 
     def at(places):
-        values = dict(zip([new.name for new in hidden], centre + scale * np.asarray(places), strict=True))
-        return chi2(response.counts(**shown, **values))
+        values = dict(zip([coupling.name for coupling in hidden], centre + scale * np.asarray(places), strict=True))
+        return chi2(response.counts(**visible, **values))
 
-    found = []
+    minima = []
     for start in starts:
         fit = Minuit(at, np.asarray(start, dtype=float))
-        for number, new in enumerate(hidden):
-            fit.limits[number] = tuple((np.array(new.bounds) - centre[number]) / scale[number])
+        for number, coupling in enumerate(hidden):
+            fit.limits[number] = tuple((np.array(coupling.bounds) - centre[number]) / scale[number])
         fit.errordef, fit.strategy, fit.tol = 1.0, 1, 1e-3
         fit.errors = [0.1 + 0.1 * abs(each) for each in start]
         fit.migrad(ncall=2000)
-        found.append(fit.fval)
-    return min(found)
+        minima.append(fit.fval)
+    return min(minima)
 
 
 LINE = [(sign * size,) for size in (0.0, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0) for sign in (1, -1)]
@@ -114,10 +114,10 @@ def test_one_hidden_coupling_against_a_dense_grid(case):
     """No search at all: the lowest of 40 000 values of the hidden coupling."""
     response = of(*case)
     statistic = least_squares(response, SIGMA_A, SIGMA_B, data_of(response, 4))
-    new = COUPLINGS[case[2]]
-    low, high = new.bounds
-    span = np.geomspace(1e-4 * new.scale, 1e4 * new.scale, 20_000)
-    grid = np.clip(np.concatenate([new.reference - span, new.reference + span]), low, high)
+    coupling = COUPLINGS[case[2]]
+    low, high = coupling.bounds
+    span = np.geomspace(1e-4 * coupling.scale, 1e4 * coupling.scale, 20_000)
+    grid = np.clip(np.concatenate([coupling.reference - span, coupling.reference + span]), low, high)
     at = np.array(ONE_HIDDEN[case])
     surface = Chi2.of(statistic, case[1:]).on_grid(at, grid)
     function = Chi2.of(statistic, case[1:2], case[2:])
@@ -159,15 +159,15 @@ def test_a_hidden_coupling_stays_inside_its_bounds(hidden, factor, on_the_wall):
     sample = function.sample(values[:, None])
     chi2, places = sample.chi2, function.hidden_values(sample.state)
     assert np.all(places >= 0)
-    for value, found, place in zip(values, chi2, places[:, 0], strict=True):
+    for value, height, place in zip(values, chi2, places[:, 0], strict=True):
         starts = [(size,) for size in (0.0, 0.3, 1.0, 3.0)]
         expected = many_starts(response, direct_least_squares(response, data), {"r2_ee": value}, starts)
-        assert found == pytest.approx(expected, rel=1e-4, abs=1e-4)
-        assert found <= expected * (1 + 1e-6) + 1e-7
+        assert height == pytest.approx(expected, rel=1e-4, abs=1e-4)
+        assert height <= expected * (1 + 1e-6) + 1e-7
         alone = direct_least_squares(response, data)(response.counts(r2_ee=value))
         if on_the_wall:
             assert place == 0.0
-            assert found == near(alone, 1e-9)
+            assert height == near(alone, 1e-9)
     if not on_the_wall:
         assert places[0, 0] > 0
         assert chi2[0] < float(Chi2.of(statistic, ["r2_ee"])(0.0)) - 0.05
@@ -215,9 +215,9 @@ def test_one_nucleus_cannot_tell_up_from_down_but_two_can():
         if kind == "correlated":
             assert np.all(both([-8.0, 8.0]) > LEVEL)
             continue
-        found = interval(both, 0.90)
-        assert {kind for kinds in found.kinds for kind in kinds} == {"limit"}
-        for piece in found.segments:
+        limit = interval(both, 0.90)
+        assert {kind for kinds in limit.kinds for kind in kinds} == {"limit"}
+        for piece in limit.segments:
             for end in piece:
                 assert float(both(end)) == near(LEVEL, 1e-6)
         # A second route to one end: the lowest of a dense grid crosses the level there.
@@ -231,7 +231,7 @@ def test_one_nucleus_cannot_tell_up_from_down_but_two_can():
             place = int(surface.on_grid(np.array([value]), down)[:, 0].argmin())
             return minimize_scalar(at, bounds=(down[place - 1], down[place + 1]), method="bounded").fun - LEVEL
 
-        end = found.segments[-1][1]
+        end = limit.segments[-1][1]
         assert brentq(excess, 0.98 * end, 1.02 * end, xtol=1e-6) == near(end, 1e-4)
 
 
@@ -255,11 +255,11 @@ def test_profiled_limits_contain_the_others(case):
     response = of(*case)
     statistic = least_squares(response, SIGMA_A, SIGMA_B)
     chi2 = Chi2.of(statistic, case[1:2], case[2:])
-    found, held = interval(chi2, 0.90), interval(Chi2.of(statistic, case[1:2]), 0.90)
+    limit, held = interval(chi2, 0.90), interval(Chi2.of(statistic, case[1:2]), 0.90)
     assert best_fit(chi2)[1] == pytest.approx(0.0, abs=1e-11)
-    assert contains(found.segments, held.segments)
-    assert sum(b - a for a, b in found.segments) > sum(b - a for a, b in held.segments)
-    for piece in found.pieces:
+    assert contains(limit.segments, held.segments)
+    assert sum(b - a for a, b in limit.segments) > sum(b - a for a, b in held.segments)
+    for piece in limit.pieces:
         for end, kind in ((piece.low, piece.low_kind), (piece.high, piece.high_kind)):
             assert (end in chi2.axes[0].bounds) == (kind in ("bound", "unconstrained"))
             assert kind in ("bound", "unconstrained") or float(chi2(end)) == near(LEVEL, 1e-6)
@@ -273,16 +273,16 @@ def test_a_hidden_coupling_at_its_bound_makes_no_end_infinite(preset, name, low)
     """The end is where the package's own profile crosses the level, with sin2_theta_w at the end of its range."""
     response = preset_response(preset, couplings=[name, "sin2_theta_w"])
     chi2 = Chi2.of(least_squares(response, SIGMA_A, SIGMA_B), [name], ["sin2_theta_w"])
-    found = interval(chi2, 0.90)
+    limit = interval(chi2, 0.90)
     ends = [
         (end, kind)
-        for piece in found.pieces
+        for piece in limit.pieces
         for end, kind in ((piece.low, piece.low_kind), (piece.high, piece.high_kind))
         if kind != "bound"
     ]
     assert "hidden-bound" in {kind for _, kind in ends}
     if low is not None:
-        assert found.segments[0][0] == pytest.approx(low, abs=0.01)
+        assert limit.segments[0][0] == pytest.approx(low, abs=0.01)
     for end, kind in ends:
         assert float(chi2(end)) == near(LEVEL, 1e-6)
         hidden = chi2.sample(np.array([[end]])).state[0, 0]
@@ -299,8 +299,8 @@ def test_a_surface_with_a_hidden_coupling():
     surface = chi2.on_grid(x, y)
     assert surface.shape == (3, 2)
     for row, column in np.ndindex(3, 2):
-        shown = {"q_ee": x[column], "q_mumu": y[row]}
-        expected = many_starts(response, direct_least_squares(response, data), shown, LINE)
+        printed_text = {"q_ee": x[column], "q_mumu": y[row]}
+        expected = many_starts(response, direct_least_squares(response, data), printed_text, LINE)
         assert surface[row, column] == pytest.approx(expected, rel=1e-4, abs=1e-4)
         assert surface[row, column] <= expected * (1 + 1e-6) + 1e-7
 

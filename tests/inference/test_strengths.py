@@ -73,11 +73,11 @@ def by_bins(response, name, data, sigma_a=SIGMA_A, sigma_b=SIGMA_B):
 
 def dense_values(name):
     """Values on a fine logarithmic grid around the Standard Model, out to where the coupling may lie."""
-    new = KINDS[name]
-    centre = new.reference if new.linear else 4.83
-    low, high = new.bounds if new.linear else new.range_of(cl.load_detector("ess-csi").target)[::2]
+    coupling = KINDS[name]
+    centre = coupling.reference if coupling.linear else 4.83
+    low, high = coupling.bounds if coupling.linear else coupling.range_of(cl.load_detector("ess-csi").target)[::2]
     sides = [
-        centre + np.sign(end - centre) * np.geomspace(1e-2 * new.scale, abs(end - centre), 300)
+        centre + np.sign(end - centre) * np.geomspace(1e-2 * coupling.scale, abs(end - centre), 300)
         for end in (low, high)
         if end != centre
     ]
@@ -91,8 +91,8 @@ def scanned(chi2, values, level):
     candidates = []
     for place in np.flatnonzero((walled[1:-1] <= walled[:-2]) & (walled[1:-1] <= walled[2:])):
         around = values[max(place - 1, 0)], values[min(place + 1, len(values) - 1)]
-        found = minimize_scalar(chi2, bounds=around, method="bounded", options={"xatol": 1e-7 * np.ptp(around)})
-        candidates += [(found.x, found.fun), (values[place], curve[place])]
+        result = minimize_scalar(chi2, bounds=around, method="bounded", options={"xatol": 1e-7 * np.ptp(around)})
+        candidates += [(result.x, result.fun), (values[place], curve[place])]
     best, lowest = min(candidates, key=lambda pair: pair[1])
     excess = curve - lowest - level
     ends = [
@@ -121,15 +121,15 @@ def test_limits_against_a_dense_scan(name, seed):
     data = asimov(response) if seed is None else fluctuated(response, seed)
     chi2 = Chi2.of(least_squares(response, SIGMA_A, SIGMA_B, None if seed is None else data), [name])
     best, lowest, pieces = scanned(by_bins(response, name, data), dense_values(name), LEVEL)
-    found = interval(chi2, 0.90)
+    limit = interval(chi2, 0.90)
     assert best_fit(chi2)[1] == pytest.approx(lowest, rel=1e-8, abs=1e-9)
     low, high = chi2.axes[0].bounds
-    assert low <= found.best_fit <= high
+    assert low <= limit.best_fit <= high
     # chi^2 is flat at its minimum: the value is known to the square root of rounding.
     reach = max(abs(end - best) for piece in pieces for end in piece if end is not None)
-    mirror = abs(found.best_fit) if name in ("mu_e", "eps_emu_d") else found.best_fit
-    assert mirror == pytest.approx(abs(best) if mirror != found.best_fit else best, abs=2e-3 * reach)
-    assert_same_pieces(found.segments, pieces, name)
+    mirror = abs(limit.best_fit) if name in ("mu_e", "eps_emu_d") else limit.best_fit
+    assert mirror == pytest.approx(abs(best) if mirror != limit.best_fit else best, abs=2e-3 * reach)
+    assert_same_pieces(limit.segments, pieces, name)
 
 
 def poisson_by_bins(response, name, data, value):
@@ -148,17 +148,17 @@ def test_poisson_limits_end_where_the_likelihood_says(name):
     response = of(name)
     data = fluctuated(response, 21)
     chi2 = Chi2.of(poisson(response, SIGMA_A, SIGMA_B, data), [name])
-    found = interval(chi2, 0.90)
-    lowest = poisson_by_bins(response, name, data, found.best_fit)
+    limit = interval(chi2, 0.90)
+    lowest = poisson_by_bins(response, name, data, limit.best_fit)
     assert best_fit(chi2)[1] == near(lowest, 1e-8)
-    ends = [end for piece in found.segments for end in piece if np.isfinite(end) and end != chi2.axes[0].bounds[0]]
+    ends = [end for piece in limit.segments for end in piece if np.isfinite(end) and end != chi2.axes[0].bounds[0]]
     assert ends
     for end in ends:
         assert poisson_by_bins(response, name, data, end) - lowest == near(LEVEL, 1e-5)
     # With thousands of counts both statistics say nearly the same.
     other = interval(Chi2.of(least_squares(response, SIGMA_A, SIGMA_B, data), [name]), 0.90)
-    assert len(found.segments) == len(other.segments)
-    widths = [sum(high - low for low, high in each.segments if np.isfinite(high - low)) for each in (found, other)]
+    assert len(limit.segments) == len(other.segments)
+    widths = [sum(high - low for low, high in each.segments if np.isfinite(high - low)) for each in (limit, other)]
     assert widths[0] == near(widths[1], 0.05)
 
 
@@ -174,13 +174,13 @@ def test_the_non_standard_interaction_has_a_mirror_solution():
 def test_one_sided_couplings_end_at_nothing(name, kind):
     response = of(name)
     chi2 = Chi2.of(kind(response, SIGMA_A, SIGMA_B), [name])
-    found = interval(chi2, 0.90)
-    assert found.best_fit == 0.0
-    assert found.segments[0][0] == 0.0
-    assert np.copysign(1.0, found.segments[0][0]) == 1.0
-    assert np.isfinite(found.segments[-1][1])
+    limit = interval(chi2, 0.90)
+    assert limit.best_fit == 0.0
+    assert limit.segments[0][0] == 0.0
+    assert np.copysign(1.0, limit.segments[0][0]) == 1.0
+    assert np.isfinite(limit.segments[-1][1])
     connected = interval(chi2, 0.90, "connected")
-    assert connected.segments == found.segments[:1]
+    assert connected.segments == limit.segments[:1]
 
 
 @pytest.mark.parametrize("kind", [least_squares, poisson])
@@ -194,20 +194,20 @@ def test_the_best_fit_on_the_wall(kind, name, factor, on_the_wall):
     data = factor * response.counts() + response.background
     chi2 = Chi2.of(kind(response, 0.01, SIGMA_B, data), [name])
     value, lowest = best_fit(chi2)
-    found = interval(chi2, 0.90)
+    limit = interval(chi2, 0.90)
     if on_the_wall:
         # With Poisson the sum over bins is known to rounding, and g^4 is below that for a while.
-        assert value == 0.0 if kind is least_squares else 0.0 <= value < 1e-3 * found.segments[0][1]
-        assert found.segments[0][0] == 0.0
+        assert value == 0.0 if kind is least_squares else 0.0 <= value < 1e-3 * limit.segments[0][1]
+        assert limit.segments[0][0] == 0.0
         assert lowest > 1.0
         assert lowest == near(float(chi2(0.0)), 1e-13)
     else:
         assert value > 0.0
         assert lowest < float(chi2(0.0)) - 1.0
         if kind is least_squares:
-            _, wanted, pieces = scanned(by_bins(response, name, data, 0.01), dense_values(name), LEVEL)
-            assert lowest == pytest.approx(wanted, rel=1e-8, abs=1e-9)
-            assert_same_pieces(found.segments, pieces, name)
+            _, expected, pieces = scanned(by_bins(response, name, data, 0.01), dense_values(name), LEVEL)
+            assert lowest == pytest.approx(expected, rel=1e-8, abs=1e-9)
+            assert_same_pieces(limit.segments, pieces, name)
 
 
 def test_universal_couplings_fit_a_surplus_with_the_far_solution():
@@ -241,8 +241,8 @@ def test_contours_are_closed_along_the_wall(pair):
         data = asimov(response)
         for x, y in polygon[~at_wall][:: max(1, len(polygon) // 12)]:
             signal = response.counts(**{pair[0]: x, pair[1]: y})
-            found = eq_15(signal, response.background, data, data, SIGMA_A, SIGMA_B)[0]
-            assert found == near(level, 2e-4)
+            result = eq_15(signal, response.background, data, data, SIGMA_A, SIGMA_B)[0]
+            assert result == near(level, 2e-4)
         if at_wall.any():
             assert np.all(chi2.values_at(polygon[at_wall]) < level * (1 + 1e-4))
     assert on_wall > 2
@@ -306,8 +306,8 @@ def test_gradients_in_plain_units(pair, kind):
     statistic = kind(response, SIGMA_A, SIGMA_B, fluctuated(response, 31))
     chi2, points = Chi2.of(statistic, pair), ProfileLikelihood(statistic, pair)
     at = np.array([typical(name) for name in pair])
-    found, gradients = chi2.gradient_at(at[None])
-    value, slopes = float(found[0]), gradients[0]
+    result, gradients = chi2.gradient_at(at[None])
+    value, slopes = float(result[0]), gradients[0]
     values, gradient = points.gradient_at(at[None])
     assert values[0] == near(value, 1e-9)
     assert float(points.values_at(at[None])[0]) == near(value, 1e-9)

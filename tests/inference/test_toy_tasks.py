@@ -63,11 +63,11 @@ def test_delta_chi2_says_whether_the_interval_of_the_toy_holds_the_truth(ensembl
     toys = draw(fit.likelihood, fit.truth, 8, np.random.default_rng(3), ensemble)
     for toy, value in enumerate(fit.delta_chi2(toys)):
         chi2 = Chi2.of(as_data(fit.likelihood, toys, toy), [name])
-        found = interval(chi2, 0.90, minimum)
+        limit = interval(chi2, 0.90, minimum)
         if minimum == "global":
-            assert value == pytest.approx(float(chi2(truth) - chi2(found.best_fit)), abs=2e-3)
+            assert value == pytest.approx(float(chi2(truth) - chi2(limit.best_fit)), abs=2e-3)
         if abs(value - LEVEL) > 0.01:
-            assert (found.piece_with(truth) is not None) == (value < LEVEL)
+            assert (limit.piece_with(truth) is not None) == (value < LEVEL)
 
 
 def test_a_prior_of_a_coupling_under_test_is_a_measurement_that_fluctuates():

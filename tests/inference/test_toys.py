@@ -82,9 +82,9 @@ def test_the_global_fit_in_a_fixed_metric(name, truth, ensemble, responses):
         chi2 = Chi2.of(as_data(fit.likelihood, toys, toy), [name])
         points = np.linspace(-40e-9, 60e-9, 2001)
         scanned.append(float(chi2(truth)) - min(chi2(points).min(), float(chi2(truth))))
-    found = fit.delta_chi2(toys)
-    assert found == pytest.approx(np.array(scanned), abs=2e-3, rel=2e-3)
-    assert np.all(found >= np.array(scanned) - 1e-8)
+    rises = fit.delta_chi2(toys)
+    assert rises == pytest.approx(np.array(scanned), abs=2e-3, rel=2e-3)
+    assert np.all(rises >= np.array(scanned) - 1e-8)
 
 
 @pytest.mark.parametrize("widths", [(0.3, 0.01), (0.1, 0.01)], ids=str)
@@ -105,15 +105,15 @@ def test_the_connected_minimum(name, truth, responses):
     plain = least_squares(responses["ess-ge"], 0.1, 0.01)
     fit, everywhere = (fit_of(plain, name, [truth], minimum) for minimum in ("connected", "global"))
     toys = drawn(fit, 120, seed=4)
-    found, lowest = fit.delta_chi2(toys), everywhere.delta_chi2(toys)
+    rises, lowest = fit.delta_chi2(toys), everywhere.delta_chi2(toys)
     level = delta_chi2_level(0.90, 1)
-    clear = np.flatnonzero(np.abs(found - level) > 0.01)
+    clear = np.flatnonzero(np.abs(rises - level) > 0.01)
     assert len(clear) > 100
     for toy in clear:
         piece = interval(Chi2.of(as_data(fit.likelihood, toys, toy), [name]), 0.90, "connected").piece_with(truth)
-        assert (piece is not None) == (found[toy] <= level)
+        assert (piece is not None) == (rises[toy] <= level)
     if name == "q_ee":
-        assert np.any(np.abs(found - lowest) > 0.5)
+        assert np.any(np.abs(rises - lowest) > 0.5)
 
 
 @pytest.mark.parametrize("sign", [-1, 1])
@@ -170,9 +170,9 @@ def test_several_detectors_share_one_normalisation(responses):
     many = [counts.observed.sum(axis=1) for counts in drawn(fit, 4000).counts]
     signals = [responses[name].counts().sum() for name in ("ess-csi", "ess-ge")]
     expected = 0.1**2 * signals[0] * signals[1] / (many[0].std() * many[1].std())
-    found = np.corrcoef(*many)[0, 1]
-    assert found == pytest.approx(expected, abs=0.12)
-    assert found > 5 / np.sqrt(4000)
+    result = np.corrcoef(*many)[0, 1]
+    assert result == pytest.approx(expected, abs=0.12)
+    assert result > 5 / np.sqrt(4000)
     toys = drawn(fit, 30)
     for toy, value in enumerate(fit.delta_chi2(toys)):
         assert value == pytest.approx(exact(fit, toys, toy, 0.0), rel=1e-6, abs=1e-8)

@@ -56,9 +56,9 @@ def direct_least_squares(responses, data, **couplings):
     weight = 1 / np.sqrt(observed)
     columns = np.vstack([signal, backgrounds]) * weight
     rows = np.vstack([columns.T, np.diag(1 / np.array([SIGMA_A, *SIGMA_B]))])
-    wanted = np.concatenate([(observed - signal - backgrounds.sum(axis=0)) * weight, np.zeros(4)])
-    nuisances = np.linalg.lstsq(rows, wanted, rcond=None)[0]
-    return float(np.sum((rows @ nuisances - wanted) ** 2))
+    side = np.concatenate([(observed - signal - backgrounds.sum(axis=0)) * weight, np.zeros(4)])
+    nuisances = np.linalg.lstsq(rows, side, rcond=None)[0]
+    return float(np.sum((rows @ nuisances - side) ** 2))
 
 
 def direct_poisson(responses, data, **couplings):
@@ -134,9 +134,9 @@ def test_one_member_is_itself(kind, signal, responses, data):
     (part, *_) = members(kind, responses, data)
     values = np.linspace(-1e-8, 4e-8, 5)
     assert Chi2.of(combined([part], signal), ("q_ee",))(values) == near(Chi2.of(part, ("q_ee",))(values), 1e-13)
-    wanted = interval(Chi2.of(part, ("q_ee",)), 0.9).segments
-    found = interval(Chi2.of(combined([part], signal), ("q_ee",)), 0.9).segments
-    assert [end for piece in found for end in piece] == [near(end, 1e-9) for piece in wanted for end in piece]
+    expected = interval(Chi2.of(part, ("q_ee",)), 0.9).segments
+    limit = interval(Chi2.of(combined([part], signal), ("q_ee",)), 0.9).segments
+    assert [end for piece in limit for end in piece] == [near(end, 1e-9) for piece in expected for end in piece]
 
 
 @pytest.mark.parametrize("signal", ["correlated", "independent"])
@@ -145,8 +145,8 @@ def test_the_order_does_not_matter(kind, signal, responses, data):
     parts = members(kind, responses, data)
     expected = interval(Chi2.of(combined(parts, signal), ("q_ee",)), 0.9)
     for order in list(itertools.permutations(parts))[1:4]:
-        found = interval(Chi2.of(combined(order, signal), ("q_ee",)), 0.9)
-        assert found.segments == tuple(tuple(near(end, 1e-8) for end in piece) for piece in expected.segments)
+        result = interval(Chi2.of(combined(order, signal), ("q_ee",)), 0.9)
+        assert result.segments == tuple(tuple(near(end, 1e-8) for end in piece) for piece in expected.segments)
 
 
 def test_detectors_with_different_channels(data):
@@ -167,9 +167,9 @@ def test_detectors_with_different_channels(data):
         ]
     )
     rows = np.vstack([(blocks * weight).T, np.diag([10.0, 100.0, 100.0])])
-    wanted = np.concatenate([(np.concatenate(observed) - blocks.sum(axis=0)) * weight, np.zeros(3)])
-    fitted = np.linalg.lstsq(rows, wanted, rcond=None)[0]
-    assert float(chi2(value)) == near(np.sum((rows @ fitted - wanted) ** 2), 1e-8)
+    expected = np.concatenate([(np.concatenate(observed) - blocks.sum(axis=0)) * weight, np.zeros(3)])
+    fitted = np.linalg.lstsq(rows, expected, rcond=None)[0]
+    assert float(chi2(value)) == near(np.sum((rows @ fitted - expected) ** 2), 1e-8)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -212,10 +212,10 @@ def test_statistics_mix(responses, data):
 def test_contours_lie_on_the_level_set(kind, signal, responses):
     pair = ("q_ee", "q_mumu")
     chi2 = Chi2.of(combined(members(kind, responses), signal), pair)
-    found = contour(chi2, 0.90)
-    assert len(found.polygons) == 1
-    (polygon,) = found.polygons
+    region = contour(chi2, 0.90)
+    assert len(region.polygons) == 1
+    (polygon,) = region.polygons
     value = chi2.values_at(polygon)
-    assert value == near(np.full(len(value), found.delta_chi2), 1e-6)
+    assert value == near(np.full(len(value), region.delta_chi2), 1e-6)
     angles = np.unwrap(np.arctan2(polygon[:, 1], polygon[:, 0]))
     assert abs(angles[-1] - angles[0]) == near(2 * np.pi, 1e-9)

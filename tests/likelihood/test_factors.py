@@ -34,11 +34,11 @@ def test_two_factors_against_minuit(value, two_factors):
 
 def test_far_out_a_search_stays_short(two_factors, monkeypatch):
     """From the state of a neighbour whose factors are ten times larger, as along a line of couplings."""
-    steps, usual = [], module.minimise.__globals__["damped_step"]
+    steps, nominal = [], module.minimise.__globals__["damped_step"]
 
     def counted(*arguments):
         steps.append(1)
-        return usual(*arguments)
+        return nominal(*arguments)
 
     monkeypatch.setitem(module.minimise.__globals__, "damped_step", counted)
     pulls = two_factors.minimised(np.array([[1e-8]])).pulls

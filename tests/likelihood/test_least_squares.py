@@ -125,10 +125,10 @@ def test_grid_against_sums_over_bins(preset, pair, responses, fluctuated):
     for observed in (None, data):
         surface = Chi2.of(least_squares(response, SIGMA_A, SIGMA_B, observed), pair).on_grid(x, y)
         assert surface.shape == (4, 5)
-        used = asimov(response) if observed is None else observed
+        names = asimov(response) if observed is None else observed
         for row, column in np.ndindex(4, 5):
             signal = response.counts(**{pair[0]: x[column], pair[1]: y[row]})
-            expected, _, _ = eq_15(signal, response.background, used, used, SIGMA_A, SIGMA_B)
+            expected, _, _ = eq_15(signal, response.background, names, names, SIGMA_A, SIGMA_B)
             assert surface[row, column] == near(expected, 1e-8)
 
 

@@ -141,10 +141,10 @@ def test_a_prior_adds_its_term():
 def test_hidden_couplings_are_minimised_with_the_nuisances():
     response = preset_response("ess-ge", ["q_ee", "q_mumu"])
     likelihood = projection(response, 0.1, 0.01, "poisson")
-    shown = np.linspace(-5e-9, 5e-9, 7)
-    points = np.column_stack([shown, np.zeros(7)])
+    visible = np.linspace(-5e-9, 5e-9, 7)
+    points = np.column_stack([visible, np.zeros(7)])
     minimum = likelihood.minimised(points, ["q_mumu"])
-    for row, value in enumerate(shown):
+    for row, value in enumerate(visible):
         line = np.linspace(-8e-9, 8e-9, 1601)
         scan = likelihood.minimised(np.column_stack([np.full(1601, value), line])).chi2
         near = abs(line - minimum.couplings[row, 1]) < 3e-10
@@ -241,9 +241,9 @@ def test_a_shift_spreads_and_keeps_the_sum():
     sample = Sample("cevns", np.array([[10.0, 20.0]]), modifiers=[shift])
     truth = np.outer([10.0, 20.0], fractions[14]).ravel()
     likelihood = Likelihood((Dataset("d", (2, 6), (sample,), truth),))
-    found = fit(likelihood)
-    assert found.parameter("time_zero").value == pytest.approx(offsets[14], abs=1e-6)
-    assert found.chi2 == pytest.approx(0, abs=1e-9)
+    best = fit(likelihood)
+    assert best.parameter("time_zero").value == pytest.approx(offsets[14], abs=1e-6)
+    assert best.chi2 == pytest.approx(0, abs=1e-9)
 
 
 def test_a_shift_along_the_first_axis():

@@ -47,12 +47,12 @@ class PearsonDataset(Dataset):
 def likelihood():
     response = preset_response("ess-ge", ("q_ee",))
     counts = np.random.default_rng(5).poisson(response.counts() + response.background).astype(float)
-    usual = poisson(response, 0.10, 0.05, counts)
-    (data,) = usual.datasets
+    nominal = poisson(response, 0.10, 0.05, counts)
+    (data,) = nominal.datasets
     return (
         response,
         counts,
-        replace(usual, datasets=(PearsonDataset(**{f.name: getattr(data, f.name) for f in fields(data)}),)),
+        replace(nominal, datasets=(PearsonDataset(**{f.name: getattr(data, f.name) for f in fields(data)}),)),
     )
 
 

@@ -153,5 +153,5 @@ def test_a_toy_in_the_place_of_the_data_has_its_own_off_counts(backgrounds):
     toys = draw(joint, Truth.of(joint, np.array([1.0])), 3, np.random.default_rng(3), "drawn")
     points = np.array([[0.0], [2.0]])
     for toy in range(3):
-        own = joint.minimised(points, observation=toys.rows(np.array([toy]))).chi2
-        assert as_data(joint, toys, toy).minimised(points).chi2 == pytest.approx(own, rel=1e-9)
+        expected = joint.minimised(points, observation=toys.rows(np.array([toy]))).chi2
+        assert as_data(joint, toys, toy).minimised(points).chi2 == pytest.approx(expected, rel=1e-9)

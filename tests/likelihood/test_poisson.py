@@ -94,22 +94,22 @@ def minos(response, data, name, even):
 def test_limits_against_minos(preset, name, responses, fluctuated):
     fit = minos(responses[preset], fluctuated[preset], name, even=False)
     chi2 = Chi2.of(poisson(responses[preset], 0.1, 0.01, fluctuated[preset]), [name])
-    found = interval(chi2, 0.90, "connected")
+    limit = interval(chi2, 0.90, "connected")
     assert best_fit(chi2, "connected")[1] == near(fit.fval, 1e-6)
     error = fit.merrors["x"]
     expected = (fit.values["x"] + error.lower, fit.values["x"] + error.upper)
-    assert found.segments == (tuple(near(end * 1e-9, 2e-3) for end in expected),)
+    assert limit.segments == (tuple(near(end * 1e-9, 2e-3) for end in expected),)
 
 
 @pytest.mark.parametrize("name", ["q_emu", "q_mutau"])
 def test_transition_charges_against_minos_of_their_square(name, responses, fluctuated):
     fit = minos(responses["ess-xe"], fluctuated["ess-xe"], name, even=True)
     chi2 = Chi2.of(poisson(responses["ess-xe"], 0.1, 0.01, fluctuated["ess-xe"]), [name])
-    found = interval(chi2, 0.90)
+    result = interval(chi2, 0.90)
     upper = 1e-9 * math.sqrt(fit.values["x"] + fit.merrors["x"].upper)
     assert best_fit(chi2)[1] == near(fit.fval, 1e-5)
-    assert found.segments[-1][1] == near(upper, 2e-3)
-    assert found.segments[0][0] == near(-found.segments[-1][1], 1e-9)
+    assert result.segments[-1][1] == near(upper, 2e-3)
+    assert result.segments[0][0] == near(-result.segments[-1][1], 1e-9)
 
 
 def test_the_limit_of_high_counts_is_least_squares():

@@ -35,9 +35,9 @@ def linear_solve(response, data, sigma_a, widths, **couplings):
     if not columns:
         return float(np.sum((data - signal - sum(rows)) ** 2 / data))
     design = np.vstack([np.column_stack([row * weight for row, _ in columns]), np.diag([1 / w for _, w in columns])])
-    wanted = np.concatenate([(data - signal - sum(rows)) * weight, np.zeros(len(columns))])
-    nuisances, *_ = np.linalg.lstsq(design, wanted, rcond=None)
-    return float(np.sum((design @ nuisances - wanted) ** 2))
+    side = np.concatenate([(data - signal - sum(rows)) * weight, np.zeros(len(columns))])
+    nuisances, *_ = np.linalg.lstsq(design, side, rcond=None)
+    return float(np.sum((design @ nuisances - side) ** 2))
 
 
 def minuit(response, data, sigma_a, widths, **couplings):

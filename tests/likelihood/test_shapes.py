@@ -54,9 +54,9 @@ SPLINES = {kind: CubicSpline(OFFSETS, shares(kind, OFFSETS)) for kind in ("promp
 
 def rows(base, linear):
     """base (1 + theta KERNEL)^2 as rows of the monomials; `linear` is the index of theta."""
-    made = np.zeros((len(MONOMIALS), len(base)))
-    made[0], made[1 + linear], made[3 + 2 * linear] = base, 2 * base * KERNEL, base * KERNEL**2
-    return made
+    rows = np.zeros((len(MONOMIALS), len(base)))
+    rows[0], rows[1 + linear], rows[3 + 2 * linear] = base, 2 * base * KERNEL, base * KERNEL**2
+    return rows
 
 
 def model(observed, widths=WIDTHS, offset_range=(-0.25, 0.25)):
@@ -182,8 +182,8 @@ def test_objective_against_the_written_out_model(data):
     likelihood, rng = model(data), np.random.default_rng(4)
     for point in POINTS[:5]:
         nuisances = np.append(rng.normal(0, [0.1, 0.2, 0.02, 0.7, 0.7]), 0.1)
-        found = chi2_at(likelihood, point, pulls_of(likelihood, nuisances[None]))
-        assert found == near(objective(*point, nuisances, data), 1e-10)
+        result = chi2_at(likelihood, point, pulls_of(likelihood, nuisances[None]))
+        assert result == near(objective(*point, nuisances, data), 1e-10)
     nothing = np.array([-1.0, -1.0, -1.0, 0.0, 0.0, 0.0])
     assert chi2_at(likelihood, (0.0, 0.0), pulls_of(likelihood, nothing[None])) == np.inf
 

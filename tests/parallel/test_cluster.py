@@ -78,8 +78,8 @@ def test_no_worker_within_the_time_limit(scheduler, capfd):
         run_tasks([Draws(1)], mapper=mapper)
     assert time.monotonic() - start < 10
     assert raised.value.exit_status == 1
-    said = capfd.readouterr().err
-    assert said == f"cevnslab: the scheduler {address} has no worker; waiting up to 2 s for one\n"
+    message = capfd.readouterr().err
+    assert message == f"cevnslab: the scheduler {address} has no worker; waiting up to 2 s for one\n"
 
 
 def test_a_scheduler_that_goes(scheduler, tmp_path, monkeypatch):

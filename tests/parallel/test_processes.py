@@ -97,9 +97,9 @@ with backend(workers=2) as mapper:
 """
 
 
-def _children(of):
+def _children(parent_id):
     rows = subprocess.run(["ps", "-eo", "pid,ppid"], capture_output=True, text=True, check=True).stdout.split()[2:]
-    return [int(pid) for pid, parent in zip(rows[::2], rows[1::2], strict=True) if int(parent) == of]
+    return [int(pid) for pid, parent in zip(rows[::2], rows[1::2], strict=True) if int(parent) == parent_id]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at processes as Linux shows them")

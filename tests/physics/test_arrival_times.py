@@ -69,8 +69,8 @@ def convolved(pulse, lifetimes, time):
 def test_density_against_the_convolution(pulse, kind):
     for time in (-0.15, 0.05, 0.3, 0.48, 0.7, 1.1, 3.0, 9.0):
         expected = convolved(PULSES[pulse], LIFETIMES[kind], time)
-        found = float(arrival_density(PULSES[pulse], LIFETIMES[kind], time))
-        assert found == pytest.approx(expected, rel=1e-8, abs=1e-13), time
+        result = float(arrival_density(PULSES[pulse], LIFETIMES[kind], time))
+        assert result == pytest.approx(expected, rel=1e-8, abs=1e-13), time
 
 
 @pytest.mark.parametrize("kind", LIFETIMES)
@@ -78,14 +78,14 @@ def test_density_against_the_convolution(pulse, kind):
 def test_fractions_are_integrals_of_the_density(pulse, kind):
     edges = [-1.0, -0.2, 0.1, 0.4, 0.5, 0.9, 2.0, 6.0, 50.0, 2859.0, 2861.0, 3000.0]
     fractions = arrival_fractions(PULSES[pulse], LIFETIMES[kind], edges)
-    for found, (low, high) in zip(fractions, itertools.pairwise(edges), strict=True):
+    for values, (low, high) in zip(fractions, itertools.pairwise(edges), strict=True):
         inside = [x for x in (0.0, 0.5, 0.55, 0.6, 1.0, 5.0, 10.0, 2860.0, 2860.1) if low < x < high]
         pieces = itertools.pairwise([low, *inside, high])
         integral = sum(
             quad(lambda t: float(arrival_density(PULSES[pulse], LIFETIMES[kind], t)), a, b, epsabs=1e-13, limit=200)[0]
             for a, b in pieces
         )
-        assert found == pytest.approx(integral, rel=1e-9, abs=1e-12)
+        assert values == pytest.approx(integral, rel=1e-9, abs=1e-12)
     assert fractions.shape == (len(edges) - 1,)
 
 
@@ -161,8 +161,8 @@ def test_a_short_pulse_leaves_the_exponential():
 def test_a_short_lifetime_leaves_the_pulse():
     times = np.array([-0.1, 0.2, 0.471, 0.6, 0.9])
     gauss = GaussianPulse(0.471, 0.15)
-    own, _, _ = shape(gauss)
-    expected = np.array([own(t) for t in times])
+    gaussian, _, _ = shape(gauss)
+    expected = np.array([gaussian(t) for t in times])
     for lifetime in (1e-5, 1e-8):
         # f = pulse - tau pulse' + ...: pulse'/pulse is 4 sigma/sigma = 26 per us at most here.
         assert arrival_density(gauss, (lifetime,), times) == near(expected, 30 * lifetime + 1e-9)
@@ -176,9 +176,9 @@ def test_a_short_lifetime_leaves_the_pulse():
     "lifetimes", [(), (2.2, 2.2), (0.0,), (-1.0,), (0.026, 2.2, 0.026), (float("nan"),), (2.2, 0.0)], ids=str
 )
 def test_lifetimes_that_cannot_be(lifetimes):
-    for of in (arrival_density, arrival_fractions):
+    for function in (arrival_density, arrival_fractions):
         with pytest.raises(PhysicsError, match="positive and different"):
-            of(PULSES["gaussian"], lifetimes, [0.0, 1.0])
+            function(PULSES["gaussian"], lifetimes, [0.0, 1.0])
 
 
 def test_who_arrives_together():

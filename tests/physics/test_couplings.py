@@ -21,8 +21,8 @@ from cevnslab.physics.flavour import MASS_STATES
 from cevnslab.physics.nuclei import target
 
 OF_FAMILIES = {
-    new.name: new
-    for new in (
+    each.name: each
+    for each in (
         light_vector("universal", 10.0, "universal10"),
         light_vector("b-l", 1.0, "bl1"),
         light_vector("lmu-ltau", 100.0, "lmlt_100"),
@@ -32,7 +32,7 @@ OF_FAMILIES = {
 }
 ALL = {**COUPLINGS, **OF_FAMILIES}
 every_coupling = pytest.mark.parametrize("name", ALL)
-LINEAR = [name for name, new in ALL.items() if new.linear and not new.channel]
+LINEAR = [name for name, coupling in ALL.items() if coupling.linear and not coupling.channel]
 UNITS = {"e", "mu_B", "cm2", "1", "fm"}
 PAIRS = ("ee", "mumu", "tautau", "emu", "etau", "mutau")
 NAMES = [
@@ -45,9 +45,9 @@ NAMES = [
 ]
 
 
-def typical(new: Coupling, size: float = 1.0) -> float:
+def typical(coupling: Coupling, size: float = 1.0) -> float:
     """A value of natural size: not the Standard Model's."""
-    return 5.03 if not new.linear else new.reference + size * new.scale
+    return 5.03 if not coupling.linear else coupling.reference + size * coupling.scale
 
 
 def test_the_names_are_these():
@@ -59,35 +59,35 @@ def test_the_names_are_these():
 def test_the_declaration_is_complete(name):
     from matplotlib.mathtext import MathTextParser
 
-    new = ALL[name]
-    assert new.name == name
-    assert new.unit in UNITS
-    assert new.description
-    assert new.reference_text
+    coupling = ALL[name]
+    assert coupling.name == name
+    assert coupling.unit in UNITS
+    assert coupling.description
+    assert coupling.reference_text
     parser = MathTextParser("agg")
-    for text in (new.symbol, new.formula):
+    for text in (coupling.symbol, coupling.formula):
         assert text
         assert "\n" not in text
         parser.parse(f"${text}$")
-    assert new.bounds[0] < typical(new) < new.bounds[1]
-    assert new.scale > 0
-    states = {state for pair in new.flavours for state in pair}
+    assert coupling.bounds[0] < typical(coupling) < coupling.bounds[1]
+    assert coupling.scale > 0
+    states = {state for pair in coupling.flavours for state in pair}
     assert states <= set(FLAVOURS) or states <= set(MASS_STATES)
-    acts = new.nucleus is not None or new.channel != ""  # a factor on a channel has no kernel
-    assert new.linear == (new.rebuild is None) == acts
-    assert hash(new) == hash(replace(new))
-    assert pickle.loads(pickle.dumps(new)) == new
+    acts = coupling.nucleus is not None or coupling.channel != ""  # a factor on a channel has no kernel
+    assert coupling.linear == (coupling.rebuild is None) == acts
+    assert hash(coupling) == hash(replace(coupling))
+    assert pickle.loads(pickle.dumps(coupling)) == coupling
 
 
 @every_coupling
 @pytest.mark.parametrize("formula", ["CsI", "Xe", "Ge", "Ar", "Si", "C3F8"])
 def test_kernels_are_finite(name, formula):
-    new = ALL[name]
+    coupling = ALL[name]
     recoil = np.geomspace(0.05, 200.0, 300)
     for channel in ("cevns", "electron"):
         for particle, _ in scatterers(target(formula), channel):
-            for component, values in particle.kernel(new, recoil).items():
-                assert component == new.component
+            for component, values in particle.kernel(coupling, recoil).items():
+                assert component == coupling.component
                 assert values.shape == recoil.shape
                 assert np.all(np.isfinite(values))
                 assert np.any(values != 0)
@@ -96,23 +96,23 @@ def test_kernels_are_finite(name, formula):
 @pytest.mark.parametrize("name", LINEAR)
 @given(share=st.just(0.0) | st.floats(1e-9, 1.0))
 def test_values_undo_strengths(name, share):
-    new = ALL[name]
-    low, high = new.bounds
+    coupling = ALL[name]
+    low, high = coupling.bounds
     value = low + share * (high - low)
-    found = new.values(new.strength(value))
-    assert min(abs(v - value) for v in found) <= 1e-12 * max(abs(value), abs(new.reference))
-    assert all(low <= v <= high for v in found)
-    assert list(found) == sorted(found)
+    result = coupling.values(coupling.strength(value))
+    assert min(abs(v - value) for v in result) <= 1e-12 * max(abs(value), abs(coupling.reference))
+    assert all(low <= v <= high for v in result)
+    assert list(result) == sorted(result)
 
 
 @pytest.mark.parametrize("name", LINEAR)
 def test_strengths_at_the_ends_and_beyond(name):
-    new = ALL[name]
-    assert new.strength(new.reference) == 0.0
-    for end in new.bounds:
-        assert new.values(new.strength(end)) == (pytest.approx(end, rel=1e-12),)
-    assert new.values(new.strength(new.bounds[1]) * 1.001 + 1.0) == ()
-    assert new.strength_scale == near(abs(new.strength(typical(new))), 1e-9)
+    coupling = ALL[name]
+    assert coupling.strength(coupling.reference) == 0.0
+    for end in coupling.bounds:
+        assert coupling.values(coupling.strength(end)) == (pytest.approx(end, rel=1e-12),)
+    assert coupling.values(coupling.strength(coupling.bounds[1]) * 1.001 + 1.0) == ()
+    assert coupling.strength_scale == near(abs(coupling.strength(typical(coupling))), 1e-9)
 
 
 def test_a_mediator_has_no_value_of_negative_strength():
@@ -128,56 +128,60 @@ def test_a_mediator_has_no_value_of_negative_strength():
 @every_coupling
 @pytest.mark.parametrize("channel", ["cevns", "electron"])
 def test_it_acts_on_the_flavours_that_it_joins(name, channel):
-    new = ALL[name]
-    acts = any(particle.kernel(new, np.array([2.0])) for particle, _ in scatterers(target("Xe"), channel))
-    acts |= channel == "cevns" and not new.linear
+    coupling = ALL[name]
+    acts = any(particle.kernel(coupling, np.array([2.0])) for particle, _ in scatterers(target("Xe"), channel))
+    acts |= channel == "cevns" and not coupling.linear
     for incoming in FLAVOURS:
         plain = float(differential(channel, 2.0, 30.0, "Xe", incoming=incoming))
-        shifted = float(differential(channel, 2.0, 30.0, "Xe", couplings={new: typical(new)}, incoming=incoming))
-        joined = any(new.joins(incoming, outgoing) for outgoing in FLAVOURS)
+        shifted = float(
+            differential(channel, 2.0, 30.0, "Xe", couplings={coupling: typical(coupling)}, incoming=incoming)
+        )
+        joined = any(coupling.joins(incoming, outgoing) for outgoing in FLAVOURS)
         # Every flavour holds every mass state.
-        mass = any(new.joins(state, state) for state in MASS_STATES)
+        mass = any(coupling.joins(state, state) for state in MASS_STATES)
         assert (shifted != plain) == ((joined or mass) and acts)
-        assert joined == any(new.weight(incoming, outgoing) for outgoing in FLAVOURS)
+        assert joined == any(coupling.weight(incoming, outgoing) for outgoing in FLAVOURS)
 
 
 @pytest.mark.parametrize("name", LINEAR)
 def test_interference_is_what_the_declaration_says(name):
-    new = ALL[name]
-    response = preset_response("ess-csi", couplings=[new], source=every_flavour())
+    coupling = ALL[name]
+    response = preset_response("ess-csi", couplings=[coupling], source=every_flavour())
     linear = dict(zip(response.monomials, response.signal, strict=True)).get((0,))
-    assert (linear is not None and np.any(linear)) == new.interferes
+    assert (linear is not None and np.any(linear)) == coupling.interferes
 
 
-def _counted(new, preset, channel, value, edges, number=0):
+def _counted(coupling, preset, channel, value, edges, number=0):
     """Counts in a bin by the response, and by integration of the public cross section."""
     source, detector = cl.load_source("ess"), perfect(cl.load_detector(preset), edges)
-    if new.linear:
-        response = cl.response(source, detector, couplings=[new], years=3, channels=[channel])
-        ours = response.counts(**{new.name: value})[number]
+    if coupling.linear:
+        response = cl.response(source, detector, couplings=[coupling], years=3, channels=[channel])
+        ours = response.counts(**{coupling.name: value})[number]
     else:
-        rebuilt = replace(detector, target=new.rebuild(detector.target, value))
+        rebuilt = replace(detector, target=coupling.rebuild(detector.target, value))
         ours = cl.response(source, rebuilt, years=3, channels=[channel]).counts()[number]
     kinks = []
     if channel == "electron":
         steps = [binding_energies_kev(c.nucleus.symbol) for c in detector.target.constituents]
         kinks = list(np.concatenate(steps) / detector.electron_quenching)
-    options = {"couplings": {new: value}, "channel": channel, "kinks": kinks}
+    options = {"couplings": {coupling: value}, "channel": channel, "kinks": kinks}
     return ours, direct_counts(source, detector, number, 3, **options)
 
 
-@pytest.mark.parametrize("name", [name for name, new in ALL.items() if not new.channel])
+@pytest.mark.parametrize("name", [name for name, coupling in ALL.items() if not coupling.channel])
 def test_counts_are_the_integral_of_the_cross_section(name):
     ours, direct = _counted(ALL[name], "ess-csi", "cevns", typical(ALL[name], 3.0), [2.0, 4.0])
     assert ours == near(direct, 1e-8)
 
 
-@pytest.mark.parametrize("name", [name for name, new in ALL.items() if new.electron is not None])
+@pytest.mark.parametrize("name", [name for name, coupling in ALL.items() if coupling.electron is not None])
 def test_electron_counts_are_the_integral_of_the_cross_section(name):
-    new = ALL[name]
+    coupling = ALL[name]
     preset = "ess-csi-electron"
     # A charge shows on electrons at a tenth of what nuclei see; nothing else does so much better.
-    ours, direct = _counted(new, preset, "electron", typical(new, 0.1 if new.unit == "e" else 1.0), [4.0, 9.0])
+    ours, direct = _counted(
+        coupling, preset, "electron", typical(coupling, 0.1 if coupling.unit == "e" else 1.0), [4.0, 9.0]
+    )
     assert ours == near(direct, 1e-8)
 
 
@@ -199,7 +203,7 @@ def test_names_and_declarations_are_both_keys():
 def test_the_standard_model_is_at_the_reference():
     for channel in ("cevns", "electron"):
         plain = float(differential(channel, 2.0, 30.0, "Xe"))
-        values = {new: new.reference for new in ALL.values() if new.linear}
+        values = {coupling: coupling.reference for coupling in ALL.values() if coupling.linear}
         assert float(differential(channel, 2.0, 30.0, "Xe", couplings=values)) == plain
 
 
@@ -212,8 +216,8 @@ def test_the_neutron_radius_makes_another_target():
     assert radius.rebuild(csi, 4.83) == csi
     with pytest.raises(PhysicsError, match=r"1\.559"):
         radius.rebuild(csi, 1.55)
-    low, own, high = radius.range_of(target("C3F8"))
-    assert own == pytest.approx((3 * 2.4702 + 8 * 2.8976) / 11, rel=0.01)
+    low, nominal, high = radius.range_of(target("C3F8"))
+    assert nominal == pytest.approx((3 * 2.4702 + 8 * 2.8976) / 11, rel=0.01)
     smallest = min(c.nucleus.neutron_radius_fm for c in radius.rebuild(target("C3F8"), low).constituents)
     assert smallest == pytest.approx(np.sqrt(3) * 0.9, rel=1e-6)
     assert high == radius.bounds[1]

@@ -176,13 +176,13 @@ def test_broadcasts():
 
 @pytest.mark.parametrize("name", COUPLINGS)
 def test_bounds_are_enforced(name):
-    new = COUPLINGS[name]
-    for end, beyond in zip(new.bounds, (-1, 1), strict=True):
-        assert new.check(end) == end
+    coupling = COUPLINGS[name]
+    for end, beyond in zip(coupling.bounds, (-1, 1), strict=True):
+        assert coupling.check(end) == end
         with pytest.raises(PhysicsError, match=name):
-            new.check(end + beyond * new.scale)
+            coupling.check(end + beyond * coupling.scale)
     with pytest.raises(PhysicsError):
-        new.check(float("nan"))
+        coupling.check(float("nan"))
 
 
 def test_unknown_names_offer_the_nearest():
@@ -207,13 +207,13 @@ def test_what_the_term_takes_that_is_left_out(name, share, monkeypatch):
     def counts():
         return cl.response(cl.load_source("ess"), cl.load_detector(name), years=3).counts()
 
-    without, usual = counts(), NuclearScatterer.kinematics
+    without, nominal = counts(), NuclearScatterer.kinematics
 
     def whole(self, recoil_energy_kev, *arguments):
-        made = usual(self, recoil_energy_kev, *arguments)
-        vector = made["vector", "vector"].copy()
+        kinematics = nominal(self, recoil_energy_kev, *arguments)
+        vector = kinematics["vector", "vector"].copy()
         vector[1] = -vector[0] * recoil_energy_kev * 1e-3
-        return {**made, ("vector", "vector"): vector}
+        return {**kinematics, ("vector", "vector"): vector}
 
     monkeypatch.setattr(NuclearScatterer, "kinematics", whole)
     with_term = counts()

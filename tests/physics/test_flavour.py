@@ -56,8 +56,8 @@ class Constant:
     def standard_model(self, flavour, recoil):
         return {"vector": np.full_like(recoil, self.standard)}
 
-    def kernel(self, new, recoil):
-        return {"vector": new.nucleus(recoil, None, None, None)}
+    def kernel(self, coupling, recoil):
+        return {"vector": coupling.nucleus(recoil, None, None, None)}
 
     def kinematics(self, recoil, antineutrino, components=()):
         one, zero = np.ones_like(recoil), np.zeros_like(recoil)

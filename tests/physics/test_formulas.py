@@ -37,7 +37,7 @@ def test_numbers_that_are_no_isotope_count_atoms(text, atoms):
 
 def test_the_counts_of_an_isotope_are_not_those_of_as_many_atoms():
     """What was wrong: 76 atoms of natural germanium."""
-    one, natural = (float(cl.cross_sections.cevns(1.0, 40.0, of)) for of in ("Ge76", "Ge"))
+    one, natural = (float(cl.cross_sections.cevns(1.0, 40.0, material)) for material in ("Ge76", "Ge"))
     assert 1.0 < one / natural < 1.4
 
 
@@ -49,7 +49,7 @@ def test_a_mixture_lies_between_its_isotopes():
         0.1 * isotope_mass_u(Species("Ge", 70)) + 0.9 * isotope_mass_u(Species("Ge", 76)), 1e-12
     )
     assert mixed.nuclei_per_kg(heavy) / mixed.nuclei_per_kg(light) == near(9, 1e-12)
-    rates = [float(cl.cross_sections.cevns(1.0, 40.0, target(of))) for of in ("Ge70", "Ge76")]
+    rates = [float(cl.cross_sections.cevns(1.0, 40.0, target(target_material))) for target_material in ("Ge70", "Ge76")]
     assert float(cl.cross_sections.cevns(1.0, 40.0, mixed)) == near(0.1 * rates[0] + 0.9 * rates[1], 1e-12)
 
 
@@ -59,7 +59,9 @@ def test_the_natural_mixture_by_hand_is_the_convention_isotopes():
     by_hand = target(
         {f"Ge{c.nucleus.mass_number}": c.per_formula_unit / total for c in natural.constituents}, rms_radius_fm=4.06
     )
-    a, b = (float(cl.cross_sections.cevns(2.0, 30.0, of)) / of.molar_mass_g for of in (natural, by_hand))
+    a, b = (
+        float(cl.cross_sections.cevns(2.0, 30.0, material)) / material.molar_mass_g for material in (natural, by_hand)
+    )
     assert a == near(b, 1e-12)
 
 

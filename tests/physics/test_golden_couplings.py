@@ -47,9 +47,9 @@ def declared(short: str, incoming: str, mass_mev: float | None = None) -> Coupli
     return COUPLINGS[names[short]]
 
 
-def formal(new: Coupling, **changes: object) -> Coupling:
+def formal(coupling: Coupling, **changes: object) -> Coupling:
     """The same kernels with the strength itself as value, of either sign and any size."""
-    return replace(new, power=1, reference=0.0, bounds=(-math.inf, math.inf), **changes)
+    return replace(coupling, power=1, reference=0.0, bounds=(-math.inf, math.inf), **changes)
 
 
 @pytest.mark.parametrize(
@@ -94,33 +94,37 @@ on_electrons = pytest.mark.parametrize("row", ELECTRON_ROWS, ids=lambda row: f"{
 
 
 def sigma(row, incoming, couplings=None, **options):
-    channel, of = ("cevns", row["nucleus"]) if "nucleus" in row else ("electron", row["atom"])
+    channel, material = ("cevns", row["nucleus"]) if "nucleus" in row else ("electron", row["atom"])
     flavour, antineutrino = FLAVOURS[incoming]
     options |= {"couplings": couplings, "incoming": flavour, "antineutrino": antineutrino}
-    return float(differential(channel, row["T_keV"], row["E_MeV"], of, **options))
+    return float(differential(channel, row["T_keV"], row["E_MeV"], material, **options))
 
 
 def check_vector_like(row, entry, incoming):
     """Kernel, linear and quadratic coefficient, and the totals, of one entry."""
-    new = declared(entry["coupling"], incoming, entry.get("m_MeV"))
+    coupling = declared(entry["coupling"], incoming, entry.get("m_MeV"))
     unit = UNIT[entry["unit"]]
     flavour = FLAVOURS[incoming][0]
-    channel, of = ("cevns", row["nucleus"]) if "nucleus" in row else ("electron", row["atom"])
-    ((particle, _),) = scatterers(target(of), channel)
-    kernel = float(particle.kernel(new, np.array([row["T_keV"]]))["vector"][0]) * new.weight(flavour, flavour) * unit
+    channel, target_material = ("cevns", row["nucleus"]) if "nucleus" in row else ("electron", row["atom"])
+    ((particle, _),) = scatterers(target(target_material), channel)
+    kernel = (
+        float(particle.kernel(coupling, np.array([row["T_keV"]]))["vector"][0])
+        * coupling.weight(flavour, flavour)
+        * unit
+    )
     assert kernel == near(entry["K_per_unit"], CROSS_SECTION_PRECISION)
 
-    free, strength = formal(new), entry["value"] * unit
+    free, strength = formal(coupling), entry["value"] * unit
     plain = sigma(row, incoming)
     assert sigma(row, incoming, {free: strength}) == near(entry["diagonal_total"], CROSS_SECTION_PRECISION)
     if "minus_value_total" in entry:
         assert sigma(row, incoming, {free: -strength}) == near(entry["minus_value_total"], CROSS_SECTION_PRECISION)
     to = "mu" if flavour == "e" else "e"
-    changing = formal(new, flavours=((flavour, to),), weights=(kernel / abs(kernel),) if kernel else (0.0,))
+    changing = formal(coupling, flavours=((flavour, to),), weights=(kernel / abs(kernel),) if kernel else (0.0,))
     assert sigma(row, incoming, {changing: strength}) == near(entry["transition_total"], CROSS_SECTION_PRECISION)
     # The value as a user gives it.
-    value = next(v for v in new.values(strength) if v >= 0 or strength < 0)
-    assert sigma(row, incoming, {new: value}) == near(entry["diagonal_total"], CROSS_SECTION_PRECISION)
+    value = next(v for v in coupling.values(strength) if v >= 0 or strength < 0)
+    assert sigma(row, incoming, {coupling: value}) == near(entry["diagonal_total"], CROSS_SECTION_PRECISION)
 
     if kernel == 0:
         assert entry["lin_per_unit"] == entry["quad_per_unit"] == 0
@@ -148,13 +152,13 @@ def test_vector_couplings_on_electrons(row):
         check_vector_like(row, entry, row["incoming"])
 
 
-def added(row, incoming, new, value):
+def added(row, incoming, coupling, value):
     """What a coupling that does not interfere adds, at a strength where it is as large as the rest."""
     plain = sigma(row, incoming)
-    free = formal(new)
+    free = formal(coupling)
     rough = sigma(row, incoming, {free: 1.0})
     strength = math.sqrt(plain / rough)
-    return (sigma(row, incoming, {free: strength}) - plain) * (new.strength(value) / strength) ** 2
+    return (sigma(row, incoming, {free: strength}) - plain) * (coupling.strength(value) / strength) ** 2
 
 
 @on_nuclei
@@ -193,7 +197,7 @@ def test_mixing_angle_neutron_radius_and_radiative_corrections(row):
 # Bins: name in the file -> (declaration, unit of the strength), per incoming flavour.
 def of_the_bins(incoming: str) -> dict[str, tuple[Coupling, float]]:
     moment = "mu_e" if incoming == "nue" else "mu_mu"
-    found = {
+    result = {
         "mu_1e-10muB": (COUPLINGS[moment], 1e-10),
         "r2_1e-32cm2": (declared("r2", incoming), 1e-32),
         "eps_u": (declared("eps_u", incoming), 1.0),
@@ -202,15 +206,15 @@ def of_the_bins(incoming: str) -> dict[str, tuple[Coupling, float]]:
     }
     for mass in (1, 10, 100):
         for short, charges in CHARGES.items():
-            found[f"{short}_g2_m{mass}"] = (light_vector(charges, mass, f"{short}{mass}"), 1.0)
-        found[f"scal_g2_m{mass}"] = (light_scalar(mass, f"scal{mass}"), 1.0)
-    return found
+            result[f"{short}_g2_m{mass}"] = (light_vector(charges, mass, f"{short}{mass}"), 1.0)
+        result[f"scal_g2_m{mass}"] = (light_scalar(mass, f"scal{mass}"), 1.0)
+    return result
 
 
 @cache
 def bins_response(detector: str, incoming: str):
     source = OneFlavour.of(cl.load_source("ess"), incoming)
-    couplings = [new for new, _ in of_the_bins(incoming).values()]
+    couplings = [coupling for coupling, _ in of_the_bins(incoming).values()]
     return cl.response(source, cl.load_detector(f"ess-{detector.lower()}"), couplings=couplings, years=3)
 
 

@@ -110,15 +110,15 @@ def test_nsi_that_undo_the_standard_model():
 @on_nuclei
 def test_a_heavy_vector_is_a_contact_interaction(charges, symbol):
     mass = 1e6
-    new = light_vector(charges, mass, "heavy")
+    coupling = light_vector(charges, mass, "heavy")
     at = nucleus_with_form_factors(symbol)
     quark = {"universal": 1.0, "b-l": -1 / 3}[charges]  # Q'_nu Q'_q, the same for u and d
     contact = quark / (np.sqrt(2) * FERMI_CONSTANT * mass**2)
     expected = contact * (up_quark_nsi(RECOIL, *at) + down_quark_nsi(RECOIL, *at))
-    assert new.nucleus(RECOIL, *at) == near(expected, 1e-7)
+    assert coupling.nucleus(RECOIL, *at) == near(expected, 1e-7)
     lepton = {"universal": 1.0, "b-l": 1.0}[charges]
     expected = lepton / (np.sqrt(2) * FERMI_CONSTANT * mass**2) * electron_nsi(RECOIL)
-    assert new.electron(RECOIL) == near(expected, 1e-7)
+    assert coupling.electron(RECOIL) == near(expected, 1e-7)
 
 
 def test_a_magnetic_moment_has_a_tail_of_one_over_t():
@@ -141,17 +141,17 @@ def test_a_scalar_against_its_formula_and_a_published_size():
     charge = (32 * SCALAR_ON_PROTON + 40.63 * SCALAR_ON_NEUTRON) * f
     expected = mass**2 * recoil_mev / (4 * math.pi * energy**2) * g**4 * charge**2
     expected *= INVERSE_MEV2_TO_CM2 * KEV / (2 * mass * recoil_mev + mediator**2) ** 2
-    new = light_scalar(mediator, "s")
-    extra = cevns(2.0, energy, "Ge", couplings={new: g}) - cevns(2.0, energy, "Ge")
+    coupling = light_scalar(mediator, "s")
+    extra = cevns(2.0, energy, "Ge", couplings={coupling: g}) - cevns(2.0, energy, "Ge")
     assert float(extra) == near(expected, 1e-9)
 
 
 def test_signs_of_the_interference():
     plain = sigma("cevns", recoil=2.0)
     for charges, sign in (("universal", -1), ("b-l", 1)):
-        new = light_vector(charges, 100.0, "g")
-        assert np.sign(sigma("cevns", {new: 3e-6}, recoil=2.0) - plain) == sign
-        assert sigma("electron", {new: 3e-6}, recoil=2.0) > sigma("electron", recoil=2.0)
+        coupling = light_vector(charges, 100.0, "g")
+        assert np.sign(sigma("cevns", {coupling: 3e-6}, recoil=2.0) - plain) == sign
+        assert sigma("electron", {coupling: 3e-6}, recoil=2.0) > sigma("electron", recoil=2.0)
     loop = light_vector("lmu-ltau", 100.0, "g")
     for incoming, sign in zip(FLAVOURS, (0, -1, 1), strict=True):
         shift = sigma("cevns", {loop: 1e-4}, recoil=2.0, incoming=incoming) - plain
@@ -163,12 +163,12 @@ def test_signs_of_the_interference():
 
 @pytest.mark.parametrize("name", ["q_emu", "r2_emu", "r2_etau", "eps_emu_u", "eps_etau_d"])
 def test_transitions_add_without_interference(name):
-    new = COUPLINGS[name]
-    up, down = sigma("cevns", {name: new.scale}), sigma("cevns", {name: -new.scale})
+    coupling = COUPLINGS[name]
+    up, down = sigma("cevns", {name: coupling.scale}), sigma("cevns", {name: -coupling.scale})
     assert np.array_equal(up, down)
     assert np.all(up > sigma("cevns"))
     diagonal = name.replace("emu", "ee").replace("etau", "ee")
-    both = sigma("cevns", {name: new.scale, diagonal: new.scale}) - sigma("cevns", {diagonal: new.scale})
+    both = sigma("cevns", {name: coupling.scale, diagonal: coupling.scale}) - sigma("cevns", {diagonal: coupling.scale})
     assert both == pytest.approx(up - sigma("cevns"), rel=1e-9, abs=1e-12 * sigma("cevns").max())
 
 
@@ -198,8 +198,8 @@ def test_an_axial_coupling_shifts_g_a():
     # In a response, couplings that share a kernel but not a component are told apart.
     response = preset_response("ess-csi-electron", couplings=list(values), channels=["electron"])
     singly = [
-        preset_response("ess-csi-electron", couplings=[new], channels=["electron"]).counts(**{new.name: 0.5})
-        for new in values
+        preset_response("ess-csi-electron", couplings=[coupling], channels=["electron"]).counts(**{coupling.name: 0.5})
+        for coupling in values
     ]
     assert response.counts(v=0.5) == near(singly[0], 1e-12)
     assert response.counts(a=0.5) == near(singly[1], 1e-12)

@@ -77,12 +77,12 @@ def test_radii_by_isotope_or_element():
 
 
 @pytest.mark.parametrize(
-    ("of", "radius"), [("Cs", 4.93), ("I", 4.87), ("Xe", 4.91), ("Ge", 4.14), ("Ar", 3.49), ("Pb", 5.65)]
+    ("material", "radius"), [("Cs", 4.93), ("I", 4.87), ("Xe", 4.91), ("Ge", 4.14), ("Ar", 3.49), ("Pb", 5.65)]
 )
-def test_neutron_skins(of, radius):
+def test_neutron_skins(material, radius):
     """Of the tabulated charge radii, rounded to two digits."""
-    charge = {"Cs": 4.8041, "I": 4.7500, "Xe": 4.7836, "Ge": 4.0626, "Ar": 3.4273, "Pb": 5.4967}[of]
-    (constituent,) = target(of, rms_radius_fm=charge, neutron_radius="skin").constituents
+    charge = {"Cs": 4.8041, "I": 4.7500, "Xe": 4.7836, "Ge": 4.0626, "Ar": 3.4273, "Pb": 5.4967}[material]
+    (constituent,) = target(material, rms_radius_fm=charge, neutron_radius="skin").constituents
     assert constituent.nucleus.rms_radius_fm == charge
     assert constituent.nucleus.neutron_radius_fm == pytest.approx(radius, abs=0.0051)
 

@@ -26,10 +26,10 @@ def keys_of(changes):
 
 def test_cevnslab_is_what_the_citation_file_says():
     cff = yaml.safe_load((Path(cl.__file__).parents[2] / "CITATION.cff").read_text(encoding="utf-8"))
-    own = citations.reference("cevnslab")
-    assert own.fields["title"] == cff["title"]
-    assert own.fields["author"] == "{" + cff["authors"][0]["name"] + "}"
-    assert own.fields["version"] == str(cff["version"]) == cl.__version__
+    entry = citations.reference("cevnslab")
+    assert entry.fields["title"] == cff["title"]
+    assert entry.fields["author"] == "{" + cff["authors"][0]["name"] + "}"
+    assert entry.fields["version"] == str(cff["version"]) == cl.__version__
     paper = citations.reference("ParadaSanchezGarcia:2024")
     assert paper.fields["title"] == cff["references"][0]["title"]
     assert citations.reference("cevnslab", "9.9").fields["version"] == "9.9"

@@ -168,7 +168,7 @@ def test_the_command(command, saved_paper, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["parada2024", "--format", "hepdata"], "folder of results"),
         (["FOLDER", "--format", "hepdata", "--at", "q_ee=1"], "--at"),
@@ -177,10 +177,10 @@ def test_the_command(command, saved_paper, tmp_path):
         (["FOLDER", "--format", "root"], "root"),
     ],
 )
-def test_mistakes_are_one_message(arguments, said, command, saved_paper, tmp_path):
+def test_mistakes_are_one_message(arguments, message, command, saved_paper, tmp_path):
     places = {"FOLDER": saved_paper, "EMPTY": tmp_path}
     ran = command("export", *(places.get(argument, argument) for argument in arguments))
     assert ran.status == 2
-    assert said in ran.err
+    assert message in ran.err
     assert len(ran.err.strip().splitlines()) == 1
     assert json.loads((saved_paper / "result.json").read_text(encoding="utf-8"))

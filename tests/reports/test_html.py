@@ -70,8 +70,8 @@ def test_elements_are_closed_and_names_are_unique(written):
     assert not reader.open
     names = [attributes["id"] for _, attributes, _ in reader.elements if "id" in attributes]
     assert len(names) == len(set(names))
-    used = set(re.findall(r'href="#([^"]+)"|url\(#([^)]+)\)', written))
-    assert {a or b for a, b in used} <= set(names)
+    targets = set(re.findall(r'href="#([^"]+)"|url\(#([^)]+)\)', written))
+    assert {a or b for a, b in targets} <= set(names)
     assert written.startswith("<!DOCTYPE html>\n")
 
 
@@ -215,8 +215,8 @@ def test_the_command_and_its_mistakes(command, saved_paper, tmp_path):
 
 
 def test_every_symbol_of_the_package_is_a_formula():
-    for new in cl.couplings.COUPLINGS.values():
-        assert formula_html(Formula(new.symbol, "?")).startswith("<math"), new.symbol
+    for coupling in cl.couplings.COUPLINGS.values():
+        assert formula_html(Formula(coupling.symbol, "?")).startswith("<math"), coupling.symbol
 
 
 def test_formulas_that_are_not_understood_are_words():

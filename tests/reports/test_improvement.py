@@ -37,9 +37,9 @@ def test_the_projection_is_the_papers_best_detector(rows, paper):
 
 
 def test_the_measurement_is_the_stored_one(rows):
-    kept = {(row["detector"], row["coupling"]): row["segments"] for row in stored()["limits"]}
+    saved_rows = {(row["detector"], row["coupling"]): row["segments"] for row in stored()["limits"]}
     for row in rows:
-        assert [list(piece) for piece in row.measured] == kept[row.reference, row.coupling]
+        assert [list(piece) for piece in row.measured] == saved_rows[row.reference, row.coupling]
         assert row.ratio == near(
             max(abs(end) for piece in row.measured for end in piece)
             / max(abs(end) for piece in row.projected for end in piece),
@@ -60,11 +60,11 @@ VERDICTS = {
 
 def test_the_verdicts(rows):
     """With one charge at a time and the data of 2020 and 2021: one order of magnitude, not two."""
-    found = {(row.coupling, row.reference): (row.ratio, row.verdict) for row in rows}
-    assert set(found) == set(VERDICTS)
+    result = {(row.coupling, row.reference): (row.ratio, row.verdict) for row in rows}
+    assert set(result) == set(VERDICTS)
     for key, (ratio, verdict) in VERDICTS.items():
-        assert found[key][0] == near(ratio, 0.02)
-        assert found[key][1] == verdict
+        assert result[key][0] == near(ratio, 0.02)
+        assert result[key][1] == verdict
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ def test_the_whole_reference_is_printed(command):
 
 
 @pytest.mark.parametrize(
-    ("asked", "path", "says"),
+    ("key", "path", "says"),
     [
         ("threshold_kev", "detectors.threshold_kev", "lower edge of the first bin"),
         ("detectors.my-ge.mass_kg", "detectors.mass_kg", "number; >= 1e-9, <= 1e12; required of the target"),
@@ -40,8 +40,8 @@ def test_the_whole_reference_is_printed(command):
         ("pulse", "source.pulse.centre_us", "mean of the pulse"),
     ],
 )
-def test_one_key_is_printed_with_what_is_below_it(asked, path, says, command):
-    ran = command("keys", asked)
+def test_one_key_is_printed_with_what_is_below_it(key, path, says, command):
+    ran = command("keys", key)
     assert (ran.status, ran.err) == (0, "")
     assert f"  {path}: " in ran.out
     assert says in " ".join(ran.out.split())

@@ -80,9 +80,9 @@ def inside(polygon, point):
 
 
 def test_a_region_by_name():
-    found = reference_contour("coherent-csi-lar", ["q_ee", "q_mumu"])
-    assert (found.detector, found.confidence_level) == ("coherent-csi-lar", 0.9)
-    assert all(polygon.shape[1] == 2 for polygon in found.polygons)
+    region = reference_contour("coherent-csi-lar", ["q_ee", "q_mumu"])
+    assert (region.detector, region.confidence_level) == ("coherent-csi-lar", 0.9)
+    assert all(polygon.shape[1] == 2 for polygon in region.polygons)
     with pytest.raises(UnknownNameError, match=r"no stored result 'coherent-csi-lr'.*coherent-csi-lar"):
         reference_contour("coherent-csi-lr", ["q_ee", "q_mumu"])
     with pytest.raises(UnknownNameError, match="no contour of q_mumu and q_ee"):
@@ -91,18 +91,22 @@ def test_a_region_by_name():
 
 def test_the_file_is_written_as_it_is_read(paper, tmp_path):
     path = tmp_path / "reference.json"
-    kept = ("ess-ge", "ess-xe")
-    content = reference_content(paper, kept)
+    saved_rows = ("ess-ge", "ess-xe")
+    content = reference_content(paper, saved_rows)
     assert set(content) == set(stored())
-    assert set(content["labels"]) == set(kept)
+    assert set(content["labels"]) == set(saved_rows)
     assert (
-        {row["detector"] for row in content["limits"]} == {row["detector"] for row in content["contours"]} == set(kept)
+        {row["detector"] for row in content["limits"]}
+        == {row["detector"] for row in content["contours"]}
+        == set(saved_rows)
     )
-    given = next(c for c in paper.contours if c.detector == "ess-ge")
+    values = next(c for c in paper.contours if c.detector == "ess-ge")
     (row,) = (
-        row for row in content["contours"] if (row["detector"], row["coupling_x"]) == (given.detector, given.coupling_x)
+        row
+        for row in content["contours"]
+        if (row["detector"], row["coupling_x"]) == (values.detector, values.coupling_x)
     )
-    assert np.array(row["polygons"][0]) == near(given.polygons[0], 1e-4)
+    assert np.array(row["polygons"][0]) == near(values.polygons[0], 1e-4)
     write_reference(replaced(paper), path)
     assert set(json.loads(path.read_text(encoding="utf-8"))["labels"]) == set(REFERENCE_ANALYSES)
 
@@ -146,19 +150,19 @@ def study(coherent_data):
 
 
 @pytest.fixture(scope="module")
-def made(study):
+def by_name(study):
     return analyses(study)
 
 
 @pytest.mark.parametrize("name", REFERENCE_ANALYSES)
-def test_limits_are_those_of_the_data(name, study, made):
+def test_limits_are_those_of_the_data(name, study, by_name):
     for charge in CHARGES:
         (row,) = (r for r in stored()["limits"] if (r["detector"], r["coupling"]) == (name, charge))
-        (found,) = limits(study, made[name], charge)
-        kept = np.array(row["segments"], dtype=float)
-        assert np.shape(found.segments) == kept.shape
-        assert np.array(found.segments) == near(kept, 1e-4)
-        assert (found.channels, found.unit, found.minimum) == (row["channels"], row["unit"], row["minimum"])
+        (outcome,) = limits(study, by_name[name], charge)
+        segments = np.array(row["segments"], dtype=float)
+        assert np.shape(outcome.segments) == segments.shape
+        assert np.array(outcome.segments) == near(segments, 1e-4)
+        assert (outcome.channels, outcome.unit, outcome.minimum) == (row["channels"], row["unit"], row["minimum"])
 
 
 def distance(points, polygons, scale):
@@ -180,11 +184,11 @@ RECOMPUTED = [
 
 
 @pytest.mark.parametrize(("name", "x", "y"), RECOMPUTED)
-def test_contours_are_those_of_the_data(name, x, y, study, made):
-    found = contour(made[name].chi2(x, y), study.file.intervals.confidence_level)
-    kept = reference_contour(name, (x, y))
-    assert len(found.polygons) == len(kept.polygons)
-    scale = np.abs(np.concatenate(kept.polygons)).max(axis=0)
+def test_contours_are_those_of_the_data(name, x, y, study, by_name):
+    region = contour(by_name[name].chi2(x, y), study.file.intervals.confidence_level)
+    stored_region = reference_contour(name, (x, y))
+    assert len(region.polygons) == len(stored_region.polygons)
+    scale = np.abs(np.concatenate(stored_region.polygons)).max(axis=0)
     # Stored outlines have few vertices; their minima were found up to 0.05 too high (CsI, q_etau and q_mutau).
-    assert distance(np.concatenate(found.polygons), kept.polygons, scale) < 6e-3
-    assert distance(np.concatenate(kept.polygons), found.polygons, scale) < 6e-3
+    assert distance(np.concatenate(region.polygons), stored_region.polygons, scale) < 6e-3
+    assert distance(np.concatenate(stored_region.polygons), region.polygons, scale) < 6e-3

@@ -140,7 +140,7 @@ def test_a_run_of_other_keys_says_what_it_replaces(command, write_study, tmp_pat
 
 def test_a_kill_between_two_renames_leaves_files_of_one_run(result, tmp_path, monkeypatch):
     """Whatever was renamed, the folder holds files of the new run alone, and no result.json unless all are there."""
-    old = cl.study_from_dict(changed({"exposure_years": 1, "couplings": ["q_ee"]})).run()
+    earlier = cl.study_from_dict(changed({"exposure_years": 1, "couplings": ["q_ee"]})).run()
     whole = tree(result.save(tmp_path / "whole"))
     real, calls = os.replace, 0
 
@@ -148,7 +148,7 @@ def test_a_kill_between_two_renames_leaves_files_of_one_run(result, tmp_path, mo
         pass
 
     for limit in range(1, 12):
-        folder = save(old, tmp_path / f"{limit}")
+        folder = save(earlier, tmp_path / f"{limit}")
         calls = 0
 
         def replace(source, place, limit=limit):
@@ -166,9 +166,9 @@ def test_a_kill_between_two_renames_leaves_files_of_one_run(result, tmp_path, mo
                 pass
             else:
                 break
-        found = {name: text for name, text in tree(folder).items() if name != "provenance.json" and text is not True}
-        assert all(found[name] == whole[name] for name in found), limit
-        if "result.json" in found:
+        values = {name: text for name, text in tree(folder).items() if name != "provenance.json" and text is not True}
+        assert all(values[name] == whole[name] for name in values), limit
+        if "result.json" in values:
             assert load_result(folder).limits == result.limits
     assert limit > 5
 
@@ -377,12 +377,12 @@ def _folder(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("fault", "kept"), [(InputFileError("x"), False), (StorageError("x"), True), (KeyboardInterrupt(), True)]
+    ("fault", "stored"), [(InputFileError("x"), False), (StorageError("x"), True), (KeyboardInterrupt(), True)]
 )
-def test_blocks_stay_where_they_can_be_of_use(fault, kept, tmp_path):
+def test_blocks_stay_where_they_can_be_of_use(fault, stored, tmp_path):
     with pytest.raises(type(fault)), _folder(tmp_path):
         raise fault
-    assert bool(list(tmp_path.rglob("*.block"))) == kept
+    assert bool(list(tmp_path.rglob("*.block"))) == stored
     with _folder(tmp_path):
         pass
     assert not list(tmp_path.rglob("*.block"))

@@ -24,12 +24,12 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def study():
     keys = cl.load_study("parada2024").as_dict()
-    kept = {key: keys[key] for key in ("name", "source", "exposure_years", "couplings", "uncertainties", "detectors")}
+    stored = {key: keys[key] for key in ("name", "source", "exposure_years", "couplings", "uncertainties", "detectors")}
     together = ["ess-csi", "ess-ge"]
     combined = [
         {"name": f"both-{signal}", "detectors": together, "signal": signal} for signal in ("correlated", "independent")
     ]
-    return cl.study_from_dict({**kept, "statistic": "poisson", "combinations": combined})
+    return cl.study_from_dict({**stored, "statistic": "poisson", "combinations": combined})
 
 
 def fitted(pyhf, workspace):
@@ -120,7 +120,7 @@ def test_real_data_with_their_backgrounds(coherent_data):
 
 
 @pytest.mark.parametrize(
-    ("change", "arguments", "said"),
+    ("change", "arguments", "message"),
     [
         ({}, ("my-g", {}), "did you mean 'my-ge'"),
         ({}, ("my-ge", {"q_eee": 1e-9}), "q_ee"),
@@ -129,8 +129,8 @@ def test_real_data_with_their_backgrounds(coherent_data):
         ({"uncertainties": {"signal": 0.1, "background": 0.1, "energy_scale": 0.02}}, ("my-ge", {}), "energy_scale"),
     ],
 )
-def test_what_cannot_be_exported_is_an_error(change, arguments, said):
-    with pytest.raises(CevnslabError, match=said):
+def test_what_cannot_be_exported_is_an_error(change, arguments, message):
+    with pytest.raises(CevnslabError, match=message):
         export_workspace(cl.study_from_dict(changed(change)), *arguments)
 
 

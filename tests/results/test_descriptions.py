@@ -152,8 +152,8 @@ def test_light_and_named_backgrounds_get_columns(paper):
 def test_a_map_has_a_row_per_point():
     kinds = (("limit", "limit", "bound"),) * 2
     limits = np.arange(6.0).reshape(2, 3)
-    made = LimitMap("m", "a", "b", np.arange(3.0), np.array([10.0, 20.0]), "d", "q", -limits, limits, kinds, kinds)
-    rows = list(TABLES["maps"].rows([made]))
+    table = LimitMap("m", "a", "b", np.arange(3.0), np.array([10.0, 20.0]), "d", "q", -limits, limits, kinds, kinds)
+    rows = list(TABLES["maps"].rows([table]))
     assert rows[2] == ("m", 2.0, 10.0, "d", "q", -2.0, 2.0, "bound", "bound")
     assert rows[3][:3] == ("m", 0.0, 20.0)
 
@@ -176,7 +176,7 @@ def test_arrays_of_results_cannot_be_written_to(paper):
 
 def test_what_is_no_result_is_refused():
     whole = {"detector": "a", "colour": "b", "wavelength": [1.0]}
-    for content, said in (
+    for content, message in (
         ({**whole, "taste": "c"}, "taste: unknown"),
         ({"detector": "a"}, "missing"),
         ({**whole, "detector": 1}, "detector: must be a word, got 1"),
@@ -184,5 +184,5 @@ def test_what_is_no_result_is_refused():
         ({**whole, "wavelength": ["red"]}, "wavelength: must be a list of numbers"),
         ([1], "must be keys and values, got a list"),
     ):
-        with pytest.raises(ResultError, match=said):
+        with pytest.raises(ResultError, match=message):
             from_plain(Toy, content)

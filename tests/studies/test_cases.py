@@ -42,8 +42,8 @@ def test_refused_in_one_message(case, verb, command, tmp_path):
     ran = command(verb, CASES / f"{case}.yaml", *(["-o", output] if verb == "run" else []))
     assert (ran.status, ran.out) == (2, "")
     assert ran.err.startswith("cevnslab: ")
-    *said, _ = ran.err.splitlines()  # a plugin is announced before it is read
-    assert all(line.startswith("cevnslab: runs the plugin ") for line in said)
+    *message, _ = ran.err.splitlines()  # a plugin is announced before it is read
+    assert all(line.startswith("cevnslab: runs the plugin ") for line in message)
     assert "".join(ran.err.splitlines()).isprintable()
     assert "Warning" not in ran.err
     assert len(ran.err) < 500 + len(str(CASES))

@@ -59,14 +59,14 @@ def test_a_threshold_is_no_share():
     assert not cautions(cl.study_from_dict({**KEYS, "systematics": [systematic]}))
 
 
-@pytest.mark.parametrize(("off", "said"), [([6, 5, 4, 5], True), ([60, 50, 40, 50], False), ([6, 6, 6, 6], False)])
-def test_few_counts_off_beam_name_feldman_cousins(off, said, tmp_path):
+@pytest.mark.parametrize(("off", "message"), [([6, 5, 4, 5], True), ([60, 50, 40, 50], False), ([6, 6, 6, 6], False)])
+def test_few_counts_off_beam_name_feldman_cousins(off, message, tmp_path):
     (tmp_path / "off.dat").write_text("\n".join(map(str, off)) + "\n", encoding="utf-8")
     backgrounds = [{"name": "steady", "off": {"file": "off.dat", "ratio": 0.2}}]
     keys = {**KEYS, "detectors": [{**DETECTOR, "backgrounds": backgrounds}]}
     texts = cautions(cl.study_from_dict(keys, base=tmp_path))
     assert [("feldman-cousins" in text, "steady has 5 counts a bin in 4 bins" in text) for text in texts] == (
-        [(True, True)] * said
+        [(True, True)] * message
     )
 
 

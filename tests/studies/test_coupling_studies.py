@@ -51,15 +51,15 @@ def everything():
 @pytest.mark.parametrize("name", [*DECLARED, *COUPLINGS])
 def test_limits_are_those_of_a_response_of_that_coupling_alone(name, everything):
     detector = cl.study_from_dict(changed({})).setups[0].detector
-    new = DECLARED.get(name) or COUPLINGS[name]
-    response = cl.response(cl.load_source("ess"), detector, couplings=[new], years=3)
+    coupling = DECLARED.get(name) or COUPLINGS[name]
+    response = cl.response(cl.load_source("ess"), detector, couplings=[coupling], years=3)
     alone = interval(Chi2.of(least_squares(response, 0.10, 0.01), [name]), 0.90)
-    found = everything.limit("my-ge", name)
-    assert found.unit == new.unit
-    assert np.array(found.segments) == pytest.approx(np.array(alone.segments), rel=1e-7)
+    limit = everything.limit("my-ge", name)
+    assert limit.unit == coupling.unit
+    assert np.array(limit.segments) == pytest.approx(np.array(alone.segments), rel=1e-7)
     info = everything.couplings[name]
-    assert (info.symbol, info.unit, info.power) == (new.symbol, new.unit, new.power)
-    assert info.standard_model == (new.reference if new.linear else None)
+    assert (info.symbol, info.unit, info.power) == (coupling.symbol, coupling.unit, coupling.power)
+    assert info.standard_model == (coupling.reference if coupling.linear else None)
 
 
 def test_files_of_every_kind(tmp_path):
@@ -68,8 +68,8 @@ def test_files_of_every_kind(tmp_path):
     with open(folder / "limits.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     for limit in everything.limits:
-        own = [row for row in rows if row["coupling"] == limit.coupling]
-        assert [(float(row["lower"]), float(row["upper"])) for row in own] == list(limit.segments)
+        rows_there = [row for row in rows if row["coupling"] == limit.coupling]
+        assert [(float(row["lower"]), float(row["upper"])) for row in rows_there] == list(limit.segments)
     again = cl.load_result(folder)
     assert [limit.segments for limit in again.limits] == [limit.segments for limit in everything.limits]
     assert str(again) == str(everything)
@@ -92,13 +92,13 @@ def test_scans_of_a_mass():
     ends = []
     for mass in MASSES:
         # The mass of a mediator is nothing to a charge: there is no row of it.
-        found = [p.limit for p in result.scans if p.value == mass]
-        assert [limit.coupling for limit in found] == ["g10"]
-        new = light_vector("universal", mass, "g10")
-        response = cl.response(cl.load_source("ess"), detector, couplings=[new], years=3)
+        limits = [p.limit for p in result.scans if p.value == mass]
+        assert [limit.coupling for limit in limits] == ["g10"]
+        coupling = light_vector("universal", mass, "g10")
+        response = cl.response(cl.load_source("ess"), detector, couplings=[coupling], years=3)
         expected = interval(Chi2.of(least_squares(response, 0.10, 0.01), ["g10"]), 0.90)
-        assert np.array(found[0].segments) == near(np.array(expected.segments), 1e-9)
-        ends.append(found[0].segments[0][1])
+        assert np.array(limits[0].segments) == near(np.array(expected.segments), 1e-9)
+        ends.append(limits[0].segments[0][1])
     assert ends == sorted(ends)
     # Far above all momentum transfers only g/m counts.
     heavy = cl.study_from_dict(changed({"couplings.0.mass_mev": 4000.0, "scans": REMOVED}, keys)).run()
@@ -152,7 +152,7 @@ def test_a_mixed_study_minimises_over_its_couplings():
     # A coupling that is shown is not minimised over at the same time.
     held = cl.study_from_dict(changed({"profile": []}, HIDDEN_MEDIATOR)).run()
     assert result.limit("my-ge", "bl10").segments == held.limit("my-ge", "bl10").segments
-    outer, inner = (found.limit("my-ge", "r2_ee").segments for found in (result, held))
+    outer, inner = (limit.limit("my-ge", "r2_ee").segments for limit in (result, held))
     assert outer[0][0] < inner[0][0] * (1 - 1e-6) or outer[-1][1] > inner[-1][1] * (1 + 1e-6)
     (curve,) = result.profiles
     assert curve.delta_chi2 == pytest.approx(Chi2.of(likelihood, ["r2_ee"], ["bl10"])(curve.value), abs=1e-9)
@@ -243,13 +243,13 @@ def test_toys_against_a_scan_of_every_one(name, share, statistic):
     fit = fit_of(name, truth, statistic)
     toys = draw(fit.likelihood, fit.truth, 6, np.random.default_rng(1), "drawn")
     values = np.linspace(*RANGES[name], 300)
-    for toy, found in enumerate(fit.delta_chi2(toys)):
+    for toy, rises in enumerate(fit.delta_chi2(toys)):
         chi2 = Chi2.of(as_data(fit.likelihood, toys, toy), [name])
         curve = chi2(values)
         place = int(np.argmin(curve))
         around = values[max(place - 1, 0)], values[min(place + 1, len(values) - 1)]
         lowest = min(minimize_scalar(lambda x, f=chi2: float(f(x)), bounds=around, method="bounded").fun, curve[place])
-        assert found == pytest.approx(max(float(chi2(truth)) - lowest, 0.0), rel=2e-3, abs=2e-3)
+        assert rises == pytest.approx(max(float(chi2(truth)) - lowest, 0.0), rel=2e-3, abs=2e-3)
 
 
 @pytest.mark.parametrize("statistic", ["least-squares", "poisson"])
@@ -341,10 +341,10 @@ def test_cross_sections_of_a_corrected_study_are_corrected():
     curve = {"target": "Ge", "energy_mev": 30, "coupling": "q_ee", "values": [1e-9]}
     keys = changed({"cross_sections": [curve], "radiative_corrections": True})
     curves = cl.study_from_dict(keys).run().cross_sections
-    for found, value in zip(curves, (0.0, 1e-9), strict=True):
+    for result, value in zip(curves, (0.0, 1e-9), strict=True):
         options = {"couplings": {"q_ee": value}, "radiative_corrections": True}
-        expected = cl.cross_sections.cevns(found.recoil_kev, 30.0, "Ge", **options)
-        assert found.dsigma_dt_cm2_per_kev == near(expected, 1e-12)
+        expected = cl.cross_sections.cevns(result.recoil_kev, 30.0, "Ge", **options)
+        assert result.dsigma_dt_cm2_per_kev == near(expected, 1e-12)
 
 
 @pytest.mark.parametrize("name", ["g10", "sin2_theta_w", "neutron_radius", "mu_mu"])
@@ -353,44 +353,44 @@ def test_cross_sections_of_couplings_that_are_not_zero_in_the_standard_model(nam
     curve = {"target": "Ge", "energy_mev": 30, "coupling": name, "values": [value], "rms_radius_fm": 4.06}
     keys = changed({"couplings": [in_study(name)], "cross_sections": [curve]})
     plain, shifted = cl.study_from_dict(keys).run().cross_sections
-    new = DECLARED.get(name) or COUPLINGS[name]
-    of = cl.nuclei.target("Ge", rms_radius_fm=4.06)
-    incoming = new.flavours[0][0]
+    coupling = DECLARED.get(name) or COUPLINGS[name]
+    material = cl.nuclei.target("Ge", rms_radius_fm=4.06)
+    incoming = coupling.flavours[0][0]
     assert plain.standard_model
     assert not shifted.standard_model
-    assert plain.value == (4.06 if name == "neutron_radius" else new.reference)
-    expected = cl.cross_sections.cevns(plain.recoil_kev, 30.0, of, incoming=incoming)
+    assert plain.value == (4.06 if name == "neutron_radius" else coupling.reference)
+    expected = cl.cross_sections.cevns(plain.recoil_kev, 30.0, material, incoming=incoming)
     assert plain.dsigma_dt_cm2_per_kev == near(expected, 1e-12)
-    expected = cl.cross_sections.cevns(plain.recoil_kev, 30.0, of, incoming=incoming, couplings={new: value})
+    expected = cl.cross_sections.cevns(plain.recoil_kev, 30.0, material, incoming=incoming, couplings={coupling: value})
     assert shifted.dsigma_dt_cm2_per_kev == near(expected, 1e-12)
 
 
 def test_the_presets_list_every_coupling(command):
     ran = command("presets")
     assert (ran.status, ran.err) == (0, "")
-    for new in COUPLINGS.values():
-        assert any(line.split()[:2] == [new.name, f"({new.unit})"] for line in ran.out.splitlines())
+    for coupling in COUPLINGS.values():
+        assert any(line.split()[:2] == [coupling.name, f"({coupling.unit})"] for line in ran.out.splitlines())
     for kind in ("sources", "detectors", "studies"):
         assert all(f"  {name}" in ran.out for name in names(kind))
     # The families stand there as they stand in a study.
     families = [line.split("    ")[0].strip() for line in ran.out.splitlines() if line.strip().startswith("{name:")]
     assert len(families) == 2
     study = cl.study_from_dict(changed({"couplings": [yaml.safe_load(line) for line in families]}))
-    assert [new.name for new in study.couplings] == ["g10", "s10"]
+    assert [coupling.name for coupling in study.couplings] == ["g10", "s10"]
 
 
 @pytest.mark.parametrize("name", COUPLINGS)
 def test_a_printed_coupling_is_yaml(name, command):
     ran = command("presets", name)
     assert (ran.status, ran.err) == (0, "")
-    content, new = parse_yaml(ran.out, "printed"), COUPLINGS[name]
+    content, coupling = parse_yaml(ran.out, "printed"), COUPLINGS[name]
     assert isinstance(content["unit"], str)
-    assert (content["name"], content["unit"]) == (new.name, new.unit)
-    assert content["scale"] == near(new.scale, 1e-5)
-    assert content["bounds"] == pytest.approx(list(new.bounds), rel=1e-5)
-    assert [tuple(pair) for pair in content["flavours"]] == list(new.flavours)
+    assert (content["name"], content["unit"]) == (coupling.name, coupling.unit)
+    assert content["scale"] == near(coupling.scale, 1e-5)
+    assert content["bounds"] == pytest.approx(list(coupling.bounds), rel=1e-5)
+    assert [tuple(pair) for pair in content["flavours"]] == list(coupling.flavours)
     # With any YAML parser the unit "1" is a word, too.
-    assert yaml.safe_load(ran.out)["unit"] == new.unit
+    assert yaml.safe_load(ran.out)["unit"] == coupling.unit
 
 
 def test_vary_changes_one_mediator_alone():

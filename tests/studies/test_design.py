@@ -40,22 +40,22 @@ def question(key, low, high, **goal):
 
 
 def answered(**keys):
-    asked = study(design=[question(**keys)])
-    return asked, list(design.solved(asked, asked.file.design[0]).answers)
+    varied = study(design=[question(**keys)])
+    return varied, list(design.solved(varied, varied.file.design[0]).answers)
 
 
-def upper_at(asked, key, value):
-    varied, _ = vary(asked, key, value)
+def upper_at(request, key, value):
+    varied, _ = vary(request, key, value)
     return varied.run().limit("ess-ge", "q_ee").segments
 
 
 def test_the_threshold_that_reaches_a_limit():
     """0.2520297 keV (independent calculation); at 0.1046 the outermost end jumps: no answer there."""
-    asked, rows = answered(key="detectors.ess-ge.threshold_kev", low=0.05, high=2.0, upper=3e-9)
+    plan, rows = answered(key="detectors.ess-ge.threshold_kev", low=0.05, high=2.0, upper=3e-9)
     crossings = [row for row in rows if row.kind == "crossing"]
     assert [row.value for row in crossings] == pytest.approx([0.2520297], abs=1e-7)
     assert crossings[0].reached == pytest.approx(3e-9, rel=1e-6)
-    pieces = upper_at(asked, "detectors.ess-ge.threshold_kev", crossings[0].value)
+    pieces = upper_at(plan, "detectors.ess-ge.threshold_kev", crossings[0].value)
     assert next(high for low, high in pieces if low <= 0 <= high) == pytest.approx(3e-9, rel=1e-6)
     for row in rows:
         if row.kind == "jump":
@@ -69,11 +69,11 @@ def test_a_goal_that_is_met_twice():
 
 
 def test_a_whole_number_has_neighbours():
-    asked, rows = answered(key="detectors.ess-ge.bins", low=10, high=400, upper=4.9e-9)
+    plan, rows = answered(key="detectors.ess-ge.bins", low=10, high=400, upper=4.9e-9)
     assert [row.kind for row in rows] == ["below", "above"]
     assert rows[1].value - rows[0].value == 1
     for row in rows:
-        assert upper_at(asked, "detectors.ess-ge.bins", row.value)[0][1] == pytest.approx(row.reached, rel=1e-9)
+        assert upper_at(plan, "detectors.ess-ge.bins", row.value)[0][1] == pytest.approx(row.reached, rel=1e-9)
     assert (rows[0].reached - 4.9e-9) * (rows[1].reached - 4.9e-9) < 0
 
 
@@ -103,10 +103,10 @@ def test_a_goal_out_of_reach_says_how_near_it_comes():
 
 def test_a_significance():
     goal = {"coupling": None, "significance": 20.0}
-    asked, rows = answered(key="detectors.ess-ge.mass_kg", low=0.1, high=20, **goal)
+    plan, rows = answered(key="detectors.ess-ge.mass_kg", low=0.1, high=20, **goal)
     (row,) = rows
     assert row.kind == "crossing"
-    varied, _ = vary(asked, "detectors.ess-ge.mass_kg", row.value)
+    varied, _ = vary(plan, "detectors.ess-ge.mass_kg", row.value)
     assert varied.run().summary[0].significance == pytest.approx(20.0, rel=1e-6)
 
 
@@ -139,16 +139,16 @@ def plane(**changes):
 
 
 def test_a_map_is_runs_at_its_points():
-    asked = study(maps=[plane()])
-    made = limit_map(asked, asked.file.maps[0])
-    assert made.upper.shape == (2, 3)
-    for row, threshold in enumerate(made.y):
-        for column, background in enumerate(made.x):
+    plan = study(maps=[plane()])
+    table = limit_map(plan, plan.file.maps[0])
+    assert table.upper.shape == (2, 3)
+    for row, threshold in enumerate(table.y):
+        for column, background in enumerate(table.x):
             detector = {"preset": "ess-ge", "threshold_kev": float(threshold), "background_ckkd": float(background)}
             limit = study(detectors=[detector]).run().limit("ess-ge", "q_ee")
-            assert made.lower[row, column] == pytest.approx(limit.segments[0][0], rel=1e-12)
-            assert made.upper[row, column] == pytest.approx(limit.segments[-1][1], rel=1e-12)
-            assert made.upper_kind[row][column] == limit.kinds[-1][1]
+            assert table.lower[row, column] == pytest.approx(limit.segments[0][0], rel=1e-12)
+            assert table.upper[row, column] == pytest.approx(limit.segments[-1][1], rel=1e-12)
+            assert table.upper_kind[row][column] == limit.kinds[-1][1]
 
 
 @pytest.mark.parametrize(
@@ -163,10 +163,10 @@ def test_a_map_is_runs_at_its_points():
 )
 def test_what_scales_counts_needs_no_folding(key, low, high, monkeypatch):
     """The quick way against the study made anew."""
-    asked = study(maps=[plane(y={"key": key, "from": low, "to": high, "points": 3})])
-    quick = limit_map(asked, asked.file.maps[0])
+    plan = study(maps=[plane(y={"key": key, "from": low, "to": high, "points": 3})])
+    quick = limit_map(plan, plan.file.maps[0])
     monkeypatch.setattr("cevnslab.studies.variation.Variations._scales", lambda self, key: False)
-    assert limit_map(asked, asked.file.maps[0]).upper == pytest.approx(quick.upper, rel=1e-11)
+    assert limit_map(plan, plan.file.maps[0]).upper == pytest.approx(quick.upper, rel=1e-11)
 
 
 def test_maps_of_poisson_are_runs_at_their_points(monkeypatch):
@@ -176,18 +176,18 @@ def test_maps_of_poisson_are_runs_at_their_points(monkeypatch):
         y={"key": "exposure_years", "from": 2, "to": 3, "points": 3},
     )
     monkeypatch.setattr("cevnslab.studies.maps.PATCH", 2)
-    asked = study(statistic="poisson", maps=[entry])
-    made = asked.run().maps[0]
-    whole = limit_map(asked, asked.file.maps[0])
-    assert (whole.upper == made.upper).all()
-    assert made.upper.shape == (3, 4)
-    for row, years in enumerate(made.y):
-        for column, threshold in enumerate(made.x):
+    plan = study(statistic="poisson", maps=[entry])
+    table = plan.run().maps[0]
+    whole = limit_map(plan, plan.file.maps[0])
+    assert (whole.upper == table.upper).all()
+    assert table.upper.shape == (3, 4)
+    for row, years in enumerate(table.y):
+        for column, threshold in enumerate(table.x):
             detector = {"preset": "ess-ge", "threshold_kev": float(threshold)}
             run = study(statistic="poisson", exposure_years=float(years), detectors=[detector]).run()
             pieces = run.limit("ess-ge", "q_ee").segments
-            assert made.upper[row, column] == pytest.approx(pieces[-1][1], rel=1e-8)
-            assert made.lower[row, column] == pytest.approx(pieces[0][0], rel=1e-8)
+            assert table.upper[row, column] == pytest.approx(pieces[-1][1], rel=1e-8)
+            assert table.lower[row, column] == pytest.approx(pieces[0][0], rel=1e-8)
 
 
 @pytest.mark.parametrize(
@@ -223,10 +223,10 @@ def test_sizes_as_couplings_are_likelihoods_of_their_own(x, y, monkeypatch):
 
 def test_strips_of_a_map_are_the_map():
     entry = plane(y={"key": "exposure_years", "from": 2, "to": 3, "points": 14})
-    asked = study(maps=[entry])
-    parts = [limit_map(asked, asked.file.maps[0], rows) for rows in strips(asked.file.maps[0])]
+    plan = study(maps=[entry])
+    parts = [limit_map(plan, plan.file.maps[0], rows) for rows in strips(plan.file.maps[0])]
     assert len(parts) == 2
-    together, whole = joined(parts), limit_map(asked, asked.file.maps[0])
+    together, whole = joined(parts), limit_map(plan, plan.file.maps[0])
     assert together.upper == pytest.approx(whole.upper, rel=1e-12)
     assert (together.y == whole.y).all()
     assert together.upper_kind == whole.upper_kind
@@ -237,10 +237,10 @@ def test_widths_beyond_the_closed_form_are_searched():
         x={"key": "uncertainties.signal", "from": 0.1, "to": 0.3, "points": 2},
         y={"key": "detectors.ess-ge.mass_kg", "from": 1, "to": 7, "points": 2},
     )
-    asked = study(maps=[entry])
-    made = limit_map(asked, asked.file.maps[0])
+    plan = study(maps=[entry])
+    table = limit_map(plan, plan.file.maps[0])
     run = study(uncertainties={"signal": 0.3, "background": 0.01}).run()
-    assert made.upper[1, 1] == pytest.approx(run.limit("ess-ge", "q_ee").segments[-1][1], rel=1e-9)
+    assert table.upper[1, 1] == pytest.approx(run.limit("ess-ge", "q_ee").segments[-1][1], rel=1e-9)
 
 
 def test_goals_and_maps_in_a_run(tmp_path):
@@ -261,13 +261,13 @@ def test_goals_and_maps_in_a_run(tmp_path):
 
 def test_goals_of_a_combination():
     both = {"name": "both", "detectors": ["ess-ge", "ess-csi"], "signal": "correlated"}
-    asked = study(
+    plan = study(
         detectors=[{"preset": "ess-ge"}, {"preset": "ess-csi"}],
         combinations=[both],
         design=[{**question("exposure_years", 1, 10, upper=3e-9), "detector": "both"}],
     )
-    (row,) = design.solved(asked, asked.file.design[0]).answers
-    varied, _ = vary(asked, "exposure_years", row.value)
+    (row,) = design.solved(plan, plan.file.design[0]).answers
+    varied, _ = vary(plan, "exposure_years", row.value)
     assert varied.run().limit("both", "q_ee").segments[0][1] == pytest.approx(3e-9, rel=1e-6)
 
 

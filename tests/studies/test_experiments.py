@@ -66,13 +66,15 @@ def test_what_an_entry_means_by_default():
 def test_keys_reach_the_analysis():
     entry = {"preset": CSI, "observed": "asimov", "nuisances": "shape", "mass_kg": 10, "distance_m": 20}
     entry |= {"pulse": {"centre_us": 0.5, "width_us": 0.1}, "neutron_radius_fm": 4.9}
-    (made,) = cl.study_from_dict(of(ONE, detectors=[entry], form_factor="klein-nystrand")).setups
-    setup = made.setup
+    (varied_study,) = cl.study_from_dict(of(ONE, detectors=[entry], form_factor="klein-nystrand")).setups
+    setup = varied_study.setup
     assert (setup.observed, setup.nuisances, setup.mass_kg, setup.distance_m) == ("asimov", "shape", 10, 20)
     assert (setup.pulse.centre_us, setup.pulse.width_us, setup.form_factor) == (0.5, 0.1, "klein-nystrand")
     assert {c.nucleus.neutron_radius_fm for c in setup.target.constituents} == {4.9}
-    usual = cl.study_from_dict(ONE).setups[0].setup
-    assert setup.luminosity_per_cm2 == pytest.approx(usual.luminosity_per_cm2 * 10 / 14.6 * (19.3 / 20) ** 2, rel=1e-12)
+    nominal = cl.study_from_dict(ONE).setups[0].setup
+    assert setup.luminosity_per_cm2 == pytest.approx(
+        nominal.luminosity_per_cm2 * 10 / 14.6 * (19.3 / 20) ** 2, rel=1e-12
+    )
 
 
 def test_the_hash_knows_the_analysis_and_not_where_the_data_lie(tmp_path):
@@ -358,9 +360,9 @@ def rows(path):
 
 def test_the_command_writes_everything(command, write_study, release, monkeypatch, tmp_path, ran):
     recognise(monkeypatch, release)
-    done = command("run", write_study(KEYS), "-o", tmp_path / "out", "--data", release[0])
-    assert (done.status, done.err) == (0, "")
-    assert "Standard Model fit" in done.out
+    process = command("run", write_study(KEYS), "-o", tmp_path / "out", "--data", release[0])
+    assert (process.status, process.err) == (0, "")
+    assert "Standard Model fit" in process.out
     folder = tmp_path / "out" / "mine"
     expected = {path.relative_to(ran[0]) for path in ran[0].rglob("*")}
     assert {path.relative_to(folder) for path in folder.rglob("*")} == expected
@@ -378,41 +380,41 @@ def test_the_environment_variable_gives_the_same(release, monkeypatch, ran):
 
 def test_fit_table(ran):
     folder, result = ran
-    made = rows(folder / "fit.csv")
-    assert list(made[0]) == ["detector", "parameter", "value", "error"]
-    assert {row["detector"] for row in made} == {CSI, LAR, ELECTRON, "both"}
-    found = {(row["detector"], row["parameter"]): row for row in made}
+    table = rows(folder / "fit.csv")
+    assert list(table[0]) == ["detector", "parameter", "value", "error"]
+    assert {row["detector"] for row in table} == {CSI, LAR, ELECTRON, "both"}
+    values = {(row["detector"], row["parameter"]): row for row in table}
     for detector, backgrounds in ((CSI, ("brn", "nin")), (LAR, ("brn", "delayed_brn")), (ELECTRON, ("brn", "nin"))):
         for name in ("cevns_counts", "cevns_predicted", *(f"{b}_counts" for b in backgrounds), "steady_state_counts"):
-            assert float(found[detector, name]["value"]) > 0
-            assert float(found[detector, name]["error"]) > 0
-        assert found[detector, "chi2"]["error"] == found[detector, "bins"]["error"] == ""
-        assert 0 <= float(found[detector, "p_value"]["value"]) <= 1
-        assert float(found[detector, "significance_sigma"]["value"]) >= 0
-    assert (float(found[CSI, "bins"]["value"]), float(found[LAR, "bins"]["value"])) == (99, 960)
-    assert [row.value for row in result.fit] == [float(row["value"]) for row in made]
+            assert float(values[detector, name]["value"]) > 0
+            assert float(values[detector, name]["error"]) > 0
+        assert values[detector, "chi2"]["error"] == values[detector, "bins"]["error"] == ""
+        assert 0 <= float(values[detector, "p_value"]["value"]) <= 1
+        assert float(values[detector, "significance_sigma"]["value"]) >= 0
+    assert (float(values[CSI, "bins"]["value"]), float(values[LAR, "bins"]["value"])) == (99, 960)
+    assert [row.value for row in result.fit] == [float(row["value"]) for row in table]
 
 
 def test_data_spectra_table(ran):
     folder, result = ran
-    made = rows(folder / "data_spectra.csv")
+    histogram = rows(folder / "data_spectra.csv")
     columns = "detector,axis,bin_low,bin_high,observed,cevns,electron,brn,nin,delayed_brn,steady_state"
-    assert list(made[0]) == columns.split(",")
+    assert list(histogram[0]) == columns.split(",")
     axes = {CSI: {"energy_pe": 9, "time_us": 11}, LAR: {"energy_kevee": 12, "f90": 8, "time_us": 10}}
     axes[ELECTRON] = axes[CSI]
     fitted = {(row.detector, row.parameter): row.value for row in result.fit}
     for detector, bins in axes.items():
-        of_detector = [row for row in made if row["detector"] == detector]
+        of_detector = [row for row in histogram if row["detector"] == detector]
         assert list(dict.fromkeys(row["axis"] for row in of_detector)) == list(bins)
         for axis, number in bins.items():
-            own = [row for row in of_detector if row["axis"] == axis]
-            assert len(own) == number
-            assert [row["bin_low"] for row in own[1:]] == [row["bin_high"] for row in own[:-1]]
-            observed = [float(row["observed"]) for row in own]
+            rows_there = [row for row in of_detector if row["axis"] == axis]
+            assert len(rows_there) == number
+            assert [row["bin_low"] for row in rows_there[1:]] == [row["bin_high"] for row in rows_there[:-1]]
+            observed = [float(row["observed"]) for row in rows_there]
             assert all(count == round(count) for count in observed)
             assert sum(observed) == sum(float(row["observed"]) for row in of_detector) / len(bins)
             for name in columns.split(",")[5:]:
-                counts = np.array([float(row[name]) for row in own])
+                counts = np.array([float(row[name]) for row in rows_there])
                 assert np.all(counts >= 0)
                 # On every axis the projection holds the whole of the fitted component.
                 assert counts.sum() == pytest.approx(fitted.get((detector, f"{name}_counts"), 0.0), rel=1e-9)
@@ -439,8 +441,8 @@ def test_figures_are_redrawn_without_data(command, ran, nowhere, monkeypatch):
     monkeypatch.setattr(DatasetFolder, "measurement", None)
     for path in (folder / "figures").iterdir():
         path.unlink()
-    done = command("figures", folder)
-    assert (done.status, done.err) == (0, "")
+    outcome = command("figures", folder)
+    assert (outcome.status, outcome.err) == (0, "")
     assert {path.name: path.read_bytes() for path in (folder / "figures").iterdir()} == drawn
 
 
@@ -450,14 +452,14 @@ def test_data_panels_show_counts_and_fit(ran):
     _, result = ran
     figure = catalogue.draw(result, {"name": "x", "panels": [{"data": LAR, "axis": "f90"}]})
     (axes,) = figure.axes
-    found = next(s for s in result.data_spectra if (s.detector, s.axis) == (LAR, "f90"))
-    width = np.diff(found.edges)
+    spectra = next(s for s in result.data_spectra if (s.detector, s.axis) == (LAR, "f90"))
+    width = np.diff(spectra.edges)
     texts = {text.get_text() for text in axes.get_legend().get_texts()}
     assert texts == {"data", "CE\u03bdNS", "steady state", "beam neutrons", "delayed beam neutrons"}
     top = axes.patches[-1].get_data()
-    assert top.values == pytest.approx(sum(found.components.values()) / width)
+    assert top.values == pytest.approx(sum(spectra.components.values()) / width)
     points = np.sort(axes.containers[-1].lines[0].get_ydata())
-    assert points == pytest.approx(np.sort(found.observed / width))
+    assert points == pytest.approx(np.sort(spectra.observed / width))
 
 
 def test_a_study_of_data_without_a_list_of_figures_gets_them(release, monkeypatch):
@@ -472,13 +474,13 @@ def test_a_study_of_data_without_a_list_of_figures_gets_them(release, monkeypatc
 
 def test_provenance_tells_the_study_and_no_place(ran, release):
     folder, result = ran
-    kept = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
-    assert kept["study_sha256"] == cl.study_from_dict(KEYS).sha256
-    entries = {entry["name"]: entry for entry in kept["study"]["detectors"]}
+    record = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
+    assert record["study_sha256"] == cl.study_from_dict(KEYS).sha256
+    entries = {entry["name"]: entry for entry in record["study"]["detectors"]}
     assert (entries[CSI]["dataset"], entries[CSI]["protons_on_target"]) == (CSI, 3.198e23)
     assert (entries[LAR]["pulse"], entries[LAR]["mass_kg"]) == ({"centre_us": 0.44, "width_us": 0.15}, 24.4)
-    assert {"charged_pion_lifetime_us", "muon_lifetime_us"} <= set(kept["constants"])
-    assert cl.study_from_dict(kept["study"]).sha256 == kept["study_sha256"]
+    assert {"charged_pion_lifetime_us", "muon_lifetime_us"} <= set(record["constants"])
+    assert cl.study_from_dict(record["study"]).sha256 == record["study_sha256"]
     for name in ("provenance.json", "result.json"):
         assert str(release[0]) not in (folder / name).read_text(encoding="utf-8")
     assert result.provenance["study"]["detectors"][0]["observed"] == "data"
@@ -498,9 +500,9 @@ def test_the_combination_is_the_sum_of_both(release, monkeypatch):
     from cevnslab.studies.analysis import analyses
 
     recognise(monkeypatch, release)
-    made = analyses(cl.study_from_dict(KEYS, data=release[0]))
+    by_name = analyses(cl.study_from_dict(KEYS, data=release[0]))
     at = np.array([-5e-8, 0.0, 1e-8, 2e-7])
-    one, other, both = (made[name].chi2("q_ee")(at) for name in (CSI, LAR, "both"))
+    one, other, both = (by_name[name].chi2("q_ee")(at) for name in (CSI, LAR, "both"))
     assert both == pytest.approx(one + other, rel=1e-9)
 
 
@@ -555,8 +557,8 @@ def test_the_figure_says_that_it_is_no_data(expected):
 
 def test_shape_nuisances_loosen_the_limits(expected):
     """More freedom, no tighter limit (the normalisation's own width is smaller there, which is why some slack)."""
-    (usual,), (shaped,) = (expected.limit(name, "q_emu").segments for name in (CSI, "shaped"))
-    assert shaped[1] > 0.9 * usual[1]
+    (reference_case,), (shaped,) = (expected.limit(name, "q_emu").segments for name in (CSI, "shaped"))
+    assert shaped[1] > 0.9 * reference_case[1]
 
 
 # Stored regions.
@@ -575,7 +577,7 @@ def test_a_stored_region_beside_a_study_of_ones_own():
         "figures": [{"name": "x", "panels": [{"contour": pair, "reference": "coherent-csi-2021"}]}],
     }
     result = cl.study_from_dict(keys).run()
-    (found,) = result.references
-    assert (found.detector, found.coupling_x, found.coupling_y) == ("coherent-csi-2021", *pair)
+    (match,) = result.references
+    assert (match.detector, match.coupling_x, match.coupling_y) == ("coherent-csi-2021", *pair)
     assert result.reference_labels == {"coherent-csi-2021": stored()["labels"]["coherent-csi-2021"]}
-    assert len(found.polygons) == len(reference_contour("coherent-csi-2021", pair).polygons)
+    assert len(match.polygons) == len(reference_contour("coherent-csi-2021", pair).polygons)

@@ -71,7 +71,7 @@ def test_errors_follow_their_rows(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("given", "axes", "words"),
+    ("values", "axes", "words"),
     [
         ([1, 2, 3], [ENERGY], ["2 (recoil_energy_kev)", "got 3"]),
         ([[1, 2]], [ENERGY], ["one list of numbers"]),
@@ -82,9 +82,9 @@ def test_errors_follow_their_rows(tmp_path):
     ],
     ids=str,
 )
-def test_lists_of_another_shape(given, axes, words):
+def test_lists_of_another_shape(values, axes, words):
     with pytest.raises(CevnslabError) as fault:
-        observed_counts(given, axes)
+        observed_counts(values, axes)
     assert all(word in str(fault.value) for word in words), fault.value
 
 

@@ -124,18 +124,20 @@ def one_bin(observed, signal=50.0, background=100.0, width=0.0):
 @pytest.mark.parametrize("observed", [160, 130, 101])
 def test_significance_of_a_counting_experiment(observed):
     """Eq. (97) of arXiv:1007.1727 with a known background: sqrt(2 (n ln(n/b) - n + b))."""
-    found = significance(one_bin(observed))
-    assert found.strength == pytest.approx((observed - 100) / 50, abs=1e-6)
-    assert found.discovery == pytest.approx(np.sqrt(2 * (observed * np.log(observed / 100) - observed + 100)), rel=1e-6)
-    assert found.p_no_signal == pytest.approx(norm.sf(found.discovery), rel=1e-9)
-    assert found.error == pytest.approx(np.sqrt(observed) / 50, rel=1e-3)
+    strength = significance(one_bin(observed))
+    assert strength.strength == pytest.approx((observed - 100) / 50, abs=1e-6)
+    assert strength.discovery == pytest.approx(
+        np.sqrt(2 * (observed * np.log(observed / 100) - observed + 100)), rel=1e-6
+    )
+    assert strength.p_no_signal == pytest.approx(norm.sf(strength.discovery), rel=1e-9)
+    assert strength.error == pytest.approx(np.sqrt(observed) / 50, rel=1e-3)
 
 
 def test_fewer_counts_than_background_are_no_discovery():
-    found = significance(one_bin(90))
-    assert (found.discovery, found.p_no_signal) == (0.0, 0.5)
-    assert found.strength == pytest.approx(0, abs=1e-6)
-    assert found.error is None
+    values = significance(one_bin(90))
+    assert (values.discovery, values.p_no_signal) == (0.0, 0.5)
+    assert values.strength == pytest.approx(0, abs=1e-6)
+    assert values.error is None
 
 
 def test_the_signals_own_uncertainty_changes_the_error_and_no_significance():
@@ -305,9 +307,9 @@ def test_few_counts_in_a_bin_of_least_squares_are_said(command, write_study, tmp
 def test_counts_alone_are_shown_where_no_coupling_is_asked_for():
     result = study(counts=np.round(EXPECTED), couplings=[]).run()
     assert result.limits == ()
-    shown = result_text(result)
-    assert "S/B" in shown
-    assert "Strength of CEvNS" in shown
+    text = result_text(result)
+    assert "S/B" in text
+    assert "Strength of CEvNS" in text
     assert str(result).startswith("own: counts")
     (row,) = result.summary
     assert row.observed == EXPECTED.sum()
@@ -324,8 +326,15 @@ def test_every_level_is_a_row_and_says_which():
 def test_what_a_goal_asks_and_gets_is_shown():
     near = cl.study_from_dict({**KEYS, "detectors": [{**DETECTOR, "distance_m": 18.0}]}).run().limit("mine", "q_ee")
     goal = {"coupling": "q_ee", "upper": near.segments[0][1]}
-    asked = {"name": "near", "key": "detectors.mine.distance_m", "from": 15, "to": 25, "detector": "mine", "goal": goal}
-    result = study(design=[asked]).run()
+    goal_entry = {
+        "name": "near",
+        "key": "detectors.mine.distance_m",
+        "from": 15,
+        "to": 25,
+        "detector": "mine",
+        "goal": goal,
+    }
+    result = study(design=[goal_entry]).run()
     (answer,) = result.design
     assert (answer.kind, answer.value) == ("crossing", pytest.approx(18.0, rel=1e-6))
     assert "near" in result_text(result)

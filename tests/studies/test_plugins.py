@@ -391,11 +391,11 @@ class FakeDistribution:
         vars(module).update(offered)
         monkeypatch.setitem(sys.modules, "fake_couplings", module)
         self.entries: list[importlib.metadata.EntryPoint] = []
-        self.asked = 0
+        self.calls = 0
         monkeypatch.setattr(importlib.metadata, "entry_points", self._entry_points)
 
     def _entry_points(self, *, group):
-        self.asked += 1
+        self.calls += 1
         return importlib.metadata.EntryPoints(entry for entry in self.entries if entry.group == group)
 
     def offer(self, name, value, group="cevnslab.couplings"):
@@ -411,7 +411,7 @@ def test_an_installed_package(monkeypatch):
     mine = cl.study_from_dict(changed({"couplings": ["installed"]})).run()
     plain = cl.study_from_dict(changed({"couplings": ["q_ee"]}))
     assert mine.limit("my-ge", "installed").segments == plain.run().limit("my-ge", "q_ee").segments
-    assert fake.asked > 0
+    assert fake.calls > 0
 
 
 def test_a_module_with_several(monkeypatch):
@@ -425,7 +425,7 @@ def test_a_module_with_several(monkeypatch):
 def test_packages_are_not_asked_without_need(monkeypatch):
     fake = FakeDistribution(monkeypatch).offer("broken", "no_such_package:x")
     cl.study_from_dict(changed({"couplings": ["q_ee", BL10]}))
-    assert fake.asked == 0
+    assert fake.calls == 0
 
 
 def test_other_groups_are_not_ours(monkeypatch):
@@ -441,7 +441,7 @@ def test_other_groups_are_not_ours(monkeypatch):
         ("fake_couplings:missing", {}, ["does not import", "missing"]),
         ("fake_couplings", {}, ["declares no coupling"]),
         ("fake_couplings:copy", {"copy": replace(COPY, name="q_mumu")}, ["'q_mumu'", "taken"]),
-        ("fake_couplings:copy", {"copy": replace(COPY, nucleus=lambda *given: given[0] * np.nan)}, ["not finite"]),
+        ("fake_couplings:copy", {"copy": replace(COPY, nucleus=lambda *values: values[0] * np.nan)}, ["not finite"]),
     ],
     ids=["no package", "no such name", "nothing in it", "a name that is taken", "not a number"],
 )

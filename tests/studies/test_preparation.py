@@ -186,12 +186,12 @@ def test_check_refuses_what_run_refuses(case, command, write_study, tmp_path):
     (tmp_path / "short.dat").write_text(SHORT, encoding="utf-8")
     (tmp_path / "long.dat").write_text("0.1 0.2\n2 0.5\n500 0.9\n", encoding="utf-8")
     study, output = write_study(changed(changes)), tmp_path / "out"
-    said = [command(verb, study, *(["-o", output] if verb == "run" else [])) for verb in ("check", "run")]
-    assert [ran.status for ran in said] == [2, 2]
-    assert said[0].err == said[1].err
-    assert said[0].out == said[1].out == ""
-    assert len(said[0].err.splitlines()) == 1
-    assert all(word in said[0].err for word in words)
+    message = [command(verb, study, *(["-o", output] if verb == "run" else [])) for verb in ("check", "run")]
+    assert [ran.status for ran in message] == [2, 2]
+    assert message[0].err == message[1].err
+    assert message[0].out == message[1].out == ""
+    assert len(message[0].err.splitlines()) == 1
+    assert all(word in message[0].err for word in words)
     assert not output.exists()
 
 

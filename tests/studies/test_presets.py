@@ -14,7 +14,7 @@ def test_a_built_in_study_describes_itself(name):
     study = cl.load_study(name)
     text = describe(study)
     words = [name, study.file.intervals.method, *(setup.name for setup in study.setups)]
-    words += [new.name for new in study.couplings]
+    words += [coupling.name for coupling in study.couplings]
     words += [combination.name for combination in study.file.combinations]
     words += [scan.key for scan in study.file.scans]
     if study.file.intervals.toys:
@@ -33,10 +33,10 @@ def test_the_combined_study_is_the_papers_three_detectors_both_ways():
 def test_the_combined_study_runs():
     result = cl.load_study("ess-combined").run()
     for name in ("correlated-flux", "independent-flux"):
-        for new in ("q_ee", "q_etau"):
-            ((low, high),) = result.limit(name, new).segments
+        for coupling in ("q_ee", "q_etau"):
+            ((low, high),) = result.limit(name, coupling).segments
             for single in ("ess-csi", "ess-xe", "ess-ge"):
-                piece = result.limit(single, new).segments[0]
+                piece = result.limit(single, coupling).segments[0]
                 assert piece[0] < low < 0 < high < piece[1]
         assert result.limit(name, "q_ee").channels == "cevns"
         assert {c.coupling_x for c in result.contours if c.detector == name} == {"q_ee", "q_etau"}

@@ -80,10 +80,10 @@ def test_closed_form_engine_and_minuit_agree_on_least_squares(coupling):
 def test_engine_and_minuit_agree_on_poisson_counts(poisson):
     rng = np.random.default_rng(11)
     toy = as_data(poisson, draw(poisson, Truth.of(poisson, poisson.polynomial.standard_model), 1, rng, "drawn"), 0)
-    found = cl.limit(toy, "cevns_strength")
+    limit = cl.limit(toy, "cevns_strength")
     best = lowest(toy, free={"cevns_strength": 1.0}, random=0, tol=1e-5)
-    assert best.values["cevns_strength"] == pytest.approx(found.best_fit, abs=1e-3)
-    for end in found.segments[0]:
+    assert best.values["cevns_strength"] == pytest.approx(limit.best_fit, abs=1e-3)
+    for end in limit.segments[0]:
         at = lowest(toy, {"cevns_strength": end}, random=0, tol=1e-5)
         assert at.chi2 - best.chi2 == pytest.approx(LEVEL, abs=2e-3)
 

@@ -80,22 +80,22 @@ def test_a_detector_preset_drops_its_distance_where_cores_have_theirs():
     detector = {"preset": "ess-ge", "threshold_kev": 0.3, "maximum_kev": 2.5, "bins": 11, "resolution": "none"}
     keys = study(cores)
     keys["detectors"] = [detector]
-    made = cl.study_from_dict(keys)
-    assert made.setups[0].detector.distance_m is None
-    assert cl.study_from_dict(made.as_dict()).sha256 == made.sha256
+    plan = cl.study_from_dict(keys)
+    assert plan.setups[0].detector.distance_m is None
+    assert cl.study_from_dict(plan.as_dict()).sha256 == plan.sha256
 
 
 def test_the_total_flux_of_the_example():
     """The same total without captures: 21 per cent more fissions, hence counts."""
-    found = spectra(EXAMPLES / "reactor-total-flux.yaml")
-    assert found["without"].sum() / found["with-captures"].sum() == near(1 + 1.2 / 5.625, 2e-3)
+    totals = spectra(EXAMPLES / "reactor-total-flux.yaml")
+    assert totals["without"].sum() / totals["with-captures"].sum() == near(1 + 1.2 / 5.625, 2e-3)
 
 
 def test_the_spectra_of_the_example():
     """The table to 13 MeV adds a sixth in this window; a coarse copy of it does as well to a per cent."""
-    found = {name: values.sum() for name, values in spectra(EXAMPLES / "reactor-spectra.yaml").items()}
-    assert 1.1 < found["huber-mueller"] / found["mueller"] < 1.2
-    assert found["own-table"] == near(found["huber-mueller"], 1e-2)
+    totals = {name: values.sum() for name, values in spectra(EXAMPLES / "reactor-spectra.yaml").items()}
+    assert 1.1 < totals["huber-mueller"] / totals["mueller"] < 1.2
+    assert totals["own-table"] == near(totals["huber-mueller"], 1e-2)
 
 
 def test_the_nuisance_has_the_name_of_the_source():

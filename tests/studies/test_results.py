@@ -108,8 +108,8 @@ def table(path):
 )
 def test_reference_limits_of_the_built_in_study(detector, name, paper):
     expected = GOLDEN["limits_90CL"]["values"][detector][name]
-    found = paper.limit(GOLDEN_DETECTORS[detector], f"q_{name}")
-    assert found.segments == ((near(expected[0], 1e-8), near(expected[1], 1e-8)),)
+    values = paper.limit(GOLDEN_DETECTORS[detector], f"q_{name}")
+    assert values.segments == ((near(expected[0], 1e-8), near(expected[1], 1e-8)),)
 
 
 def test_published_table_within_five_percent(paper):
@@ -257,12 +257,12 @@ def test_limits_table_has_the_result(paper, saved_paper):
 def test_spectra_table_has_the_result(paper, saved_paper):
     rows = table(saved_paper / "spectra.csv")
     for spectrum in paper.spectra:
-        own = [row for row in rows if row["detector"] == spectrum.detector]
+        rows_there = [row for row in rows if row["detector"] == spectrum.detector]
         edges = spectrum.bin_edges_kev
-        assert [float(row["bin_low_kev"]) for row in own] == edges[:-1].tolist()
-        assert [float(row["bin_high_kev"]) for row in own] == edges[1:].tolist()
+        assert [float(row["bin_low_kev"]) for row in rows_there] == edges[:-1].tolist()
+        assert [float(row["bin_high_kev"]) for row in rows_there] == edges[1:].tolist()
         for column in ("cevns", "electron", "background"):
-            assert [float(row[column]) for row in own] == getattr(spectrum, column).tolist()
+            assert [float(row[column]) for row in rows_there] == getattr(spectrum, column).tolist()
     csi = [row for row in rows if row["detector"] == "ess-csi"]
     assert sum(float(row["cevns"]) for row in csi) == near(GOLDEN["bins_CEvNS"]["values"]["CsI"]["total_SM"], 1e-9)
 

@@ -53,13 +53,13 @@ def test_null_beside_a_preset_means_the_same_in_run_scan_and_saved_study(name):
 
 
 def test_null_takes_the_presets_value_away():
-    kept, taken = (
+    stored, listener = (
         cl.study_from_dict(changed({"detectors": [{"preset": "coherent-lar-2020", **keys}]}))
         for keys in ({}, {"rms_radius_fm": None, "neutron_radius_fm": None})
     )
-    assert kept.file.detectors[0].rms_radius_fm == 3.448
-    assert taken.file.detectors[0].rms_radius_fm is None
-    assert cl.study_from_dict(taken.as_dict()).file.detectors[0].rms_radius_fm is None
+    assert stored.file.detectors[0].rms_radius_fm == 3.448
+    assert listener.file.detectors[0].rms_radius_fm is None
+    assert cl.study_from_dict(listener.as_dict()).file.detectors[0].rms_radius_fm is None
 
 
 def test_null_beside_a_sources_preset_stays_so_in_a_scan():

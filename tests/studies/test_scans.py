@@ -63,9 +63,9 @@ def test_values_are_those_of_the_changed_study(name, scanned):
     assert len(points) == len(values) * len(analysed) * 2
     for value in values:
         direct = cl.study_from_dict(changed({PATHS.get(name, key): value}, TWO)).run()
-        own = [point.limit for point in points if point.value == value]
-        assert [limit.detector for limit in own[::2]] == analysed
-        for limit in own:
+        limits = [point.limit for point in points if point.value == value]
+        assert [limit.detector for limit in limits[::2]] == analysed
+        for limit in limits:
             assert limit.segments == direct.limit(limit.detector, limit.coupling).segments
 
 

@@ -34,7 +34,7 @@ def test_defaults_of_the_contract():
 
 
 def test_a_detector_speaks_for_itself():
-    own = {
+    source = {
         "source": "sns",
         "exposure_years": 1.5,
         "channels": ["cevns", "electron"],
@@ -42,23 +42,23 @@ def test_a_detector_speaks_for_itself():
         "uncertainties": {"signal": 0.3, "background": 0},
         "label": "mine",
     }
-    (setup,) = cl.study_from_dict(changed({f"detectors.0.{key}": value for key, value in own.items()})).setups
+    (setup,) = cl.study_from_dict(changed({f"detectors.0.{key}": value for key, value in source.items()})).setups
     assert (setup.source.name, setup.exposure_years, setup.channels) == ("sns", 1.5, ("cevns", "electron"))
     assert (setup.signal_uncertainty, setup.background_uncertainty) == (0.3, 0)
     assert (setup.detector.electron_quenching, setup.detector.label) == (0.2, "mine")
 
 
 def test_a_source_of_ones_own():
-    own = {
+    keys = {
         "type": "pion-decay-at-rest",
         "protons_per_year": 1e23,
         "neutrinos_per_proton": 0.09,
         "hours_per_year": 4000,
         "duty_factor": 1e-3,
     }
-    usual, other = (cl.study_from_dict(changed({"source": source})).responses()["my-ge"] for source in ("ess", own))
-    assert other.counts() == pytest.approx(usual.counts() * (1e23 * 0.09) / (2.8e23 * 0.3), rel=1e-12)
-    assert other.background == pytest.approx(usual.background * (4000 * 1e-3) / (5000 * 0.04), rel=1e-12)
+    nominal, other = (cl.study_from_dict(changed({"source": source})).responses()["my-ge"] for source in ("ess", keys))
+    assert other.counts() == pytest.approx(nominal.counts() * (1e23 * 0.09) / (2.8e23 * 0.3), rel=1e-12)
+    assert other.background == pytest.approx(nominal.background * (4000 * 1e-3) / (5000 * 0.04), rel=1e-12)
 
 
 PROJECTED = [name for name in presets.names("detectors") if "dataset" not in presets.load("detectors", name)]
@@ -196,7 +196,7 @@ def test_the_built_in_study_is_what_the_contract_says():
         "ess-csi-electron",
         "ess-csi-electron-same-axis",
     ]
-    assert [new.name for new in study.couplings] == [*MILLICHARGES[:3], "q_mutau", "q_etau"]
+    assert [coupling.name for coupling in study.couplings] == [*MILLICHARGES[:3], "q_mutau", "q_etau"]
     assert [figure.name for figure in study.file.figures] == [f"figure-{n}" for n in range(1, 7)]
 
 

@@ -83,15 +83,15 @@ def by_iminuit(shapes, statistic, name, value, exact=False):
             fit = np.sum((expected - observed) ** 2 / observed)
         return fit + np.sum(np.square(parameters))
 
-    found = []
+    values = []
     for start in (0.0, 1.0, -1.0):
         fit = Minuit(chi2, [0.0, 0.0, *([start] * len(changes))])
         fit.errors, fit.errordef, fit.strategy, fit.tol = [0.3] * (2 + len(changes)), 1.0, 2, 1e-5
         if exact:
             fit.limits = [(-3.0, 3.0)] * (2 + len(changes))
         fit.migrad()
-        found.append(fit.fval)
-    return min(found)
+        values.append(fit.fval)
+    return min(values)
 
 
 @pytest.mark.parametrize("statistic", ["least-squares", "poisson"])
@@ -269,8 +269,8 @@ def test_a_table_that_is_too_short_for_a_moved_bin(command, write_study, tmp_pat
 def test_other_kinds_of_couplings(name):
     bent = study("both", couplings=(name,))
     plain = cl.study_from_dict(changed({"couplings": [name]}, LIGHT))
-    found, held = (each.run().limit("my-ge", name).segments[0] for each in (bent, plain))
-    assert found[0] <= held[0] * (1 + 1e-9)
-    assert found[1] >= held[1] * (1 - 1e-9)
+    limit, held = (each.run().limit("my-ge", name).segments[0] for each in (bent, plain))
+    assert limit[0] <= held[0] * (1 + 1e-9)
+    assert limit[1] >= held[1] * (1 - 1e-9)
     chi2 = Chi2.of(bent.setups[0].likelihood, [name])
-    assert interval(chi2, 0.90).segments[0] == found
+    assert interval(chi2, 0.90).segments[0] == limit

@@ -59,8 +59,8 @@ def test_a_reactor_in_a_study_is_the_one_in_python(tmp_path):
 def integrated(source, detector, values):
     """Counts in the first bin of a perfect detector: over recoils inside, over neutrino energies outside."""
     low, high = detector.bin_edges_kev[:2]
-    of = detector.target
-    (nucleus,) = (constituent.nucleus for constituent in of.constituents)
+    material = detector.target
+    (nucleus,) = (constituent.nucleus for constituent in material.constituents)
     total = 0.0
     for component in source.components:
         spectrum = component.spectrum
@@ -69,7 +69,7 @@ def integrated(source, detector, values):
             options = {"couplings": values, "incoming": component.flavour, "antineutrino": component.antineutrino}
 
             def at(recoil):
-                return float(differential("cevns", recoil, energy, of, **options))
+                return float(differential("cevns", recoil, energy, material, **options))
 
             top = min(high, nucleus.maximum_recoil_kev(energy))
             return quad(at, low, top, epsabs=0, epsrel=1e-10)[0] if top > low else 0.0
@@ -83,7 +83,7 @@ def integrated(source, detector, values):
             inside = 1e-12 * (stop - start)  # a spectrum may jump at its kinks
             part = quad(integrand, start + inside, stop - inside, epsabs=0, epsrel=1e-8)[0]
             total += part * component.yield_per_primary
-    kilograms = detector.mass_kg * of.nuclei_per_kg(of.constituents[0])
+    kilograms = detector.mass_kg * material.nuclei_per_kg(material.constituents[0])
     return total * kilograms * source.fluence_per_cm2(detector.distance_m, 3)
 
 

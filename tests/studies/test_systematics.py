@@ -96,8 +96,8 @@ def test_a_normalisation_acts_on_what_it_names(on):
 
 
 def test_some_detectors_alone():
-    made = likelihoods({"name": "common", "width": 0.07, "detectors": ["light", "named"]})
-    assert {name for name, each in made.items() if "common" in parameters(each)} == {"light", "named"}
+    by_name = likelihoods({"name": "common", "width": 0.07, "detectors": ["light", "named"]})
+    assert {name for name, each in by_name.items() if "common" in parameters(each)} == {"light", "named"}
 
 
 @pytest.mark.parametrize("statistic", ["least-squares", "poisson"])
@@ -106,8 +106,8 @@ def test_factors_multiply_and_limits_end_where_minuit_says(statistic):
     systematics = [{"name": "flux", "width": 0.08}, {"name": "rate", "on": "background", "width": 0.05}]
     extra = [{"preset": "ess-csi", "statistic": statistic}]
     combination = [{"name": "both", "detectors": ["my-ge", "ess-csi"], "signal": "independent"}]
-    made = study(*systematics, extra=extra, combinations=combination, statistic=statistic)
-    likelihood = analyses(made)["both"].likelihood
+    material = study(*systematics, extra=extra, combinations=combination, statistic=statistic)
+    likelihood = analyses(material)["both"].likelihood
     assert [name for name in names_of(likelihood) if "." not in name] == ["flux", "rate"]
     chi2 = Chi2.of(likelihood, ["q_ee"])
     for value in (-9e-9, 2e-8):
@@ -142,16 +142,16 @@ def expected_of(detector, source="ess", years=3, channels=("cevns",)):
     return {channel: response.standard_model(channel) for channel in channels}
 
 
-def assert_bends(made, name, detector, moved, **options):
+def assert_bends(by_name, name, detector, moved, **options):
     """At a pull of plus and minus one the counts are those of moved detectors, all else as it was."""
-    likelihood = made[detector]
+    likelihood = by_name[detector]
     assert parameters(likelihood)[name].width == 1.0
     for sign, by_hand in zip((1.0, -1.0), moved, strict=True):
-        found, expected = counts(likelihood, **{name: sign}), expected_of(by_hand, **options)
+        result, expected = counts(likelihood, **{name: sign}), expected_of(by_hand, **options)
         nominal = counts(likelihood)
-        for sample in found:
-            assert found[sample] == near(expected.get(sample, nominal[sample]), 1e-10)
-            assert sample not in expected or np.any(abs(found[sample] / nominal[sample] - 1) > 1e-4)
+        for sample in result:
+            assert result[sample] == near(expected.get(sample, nominal[sample]), 1e-10)
+            assert sample not in expected or np.any(abs(result[sample] / nominal[sample] - 1) > 1e-4)
 
 
 def detector_of(name):
@@ -160,17 +160,17 @@ def detector_of(name):
 
 def test_an_energy_scale():
     """Energies that are too high by a factor: edges that are too low by it, in recoil energy and in light."""
-    made = likelihoods({"name": "calibration", "kind": "energy_scale", "width": 0.03})
+    by_name = likelihoods({"name": "calibration", "kind": "energy_scale", "width": 0.03})
     for name in ("my-ge", "light"):
         detector = detector_of(name)
         moved = [replace(detector, bin_edges_kev=detector.bin_edges_kev / (1 + s * 0.03)) for s in (1, -1)]
-        assert_bends(made, "calibration", name, moved)
+        assert_bends(by_name, "calibration", name, moved)
 
 
 def test_an_energy_scale_of_one_channel():
-    made = likelihoods({"name": "calibration", "kind": "energy_scale", "width": 0.03, "on": "electron"})
-    assert "calibration" not in parameters(made["my-ge"])
-    moved, nominal = counts(made["electron"], calibration=1.0), counts(made["electron"])
+    by_name = likelihoods({"name": "calibration", "kind": "energy_scale", "width": 0.03, "on": "electron"})
+    assert "calibration" not in parameters(by_name["my-ge"])
+    moved, nominal = counts(by_name["electron"], calibration=1.0), counts(by_name["electron"])
     assert moved["cevns"] == near(nominal["cevns"], 1e-14)
     assert np.all(moved["electron"] != nominal["electron"])
 
@@ -178,22 +178,24 @@ def test_an_energy_scale_of_one_channel():
 def test_quenching():
     """A quenching that is higher by a factor: more light at every recoil energy, in constant quenching exactly."""
     keys = {**LIGHT, "quenching": 0.2}
-    made = likelihoods({"name": "light_yield", "kind": "quenching", "width": 0.1, "detectors": ["light"]}, extra=[keys])
+    by_name = likelihoods(
+        {"name": "light_yield", "kind": "quenching", "width": 0.1, "detectors": ["light"]}, extra=[keys]
+    )
     (detector,) = (s.detector for s in study(extra=[keys]).setups if s.name == "light")
     moved = [replace(detector, quenching=ConstantQuenching(0.2 * (1 + s * 0.1))) for s in (1, -1)]
-    assert_bends(made, "light_yield", "light", moved)
+    assert_bends(by_name, "light_yield", "light", moved)
 
 
 def test_lindhards_k():
-    made = likelihoods({"name": "k", "kind": "lindhard_k", "width": 0.05, "detectors": ["light"]})
+    by_name = likelihoods({"name": "k", "kind": "lindhard_k", "width": 0.05, "detectors": ["light"]})
     detector = detector_of("light")
     assert isinstance(detector.quenching, Lindhard)
     moved = [replace(detector, quenching=replace(detector.quenching, k=0.157 * (1 + s * 0.05))) for s in (1, -1)]
-    assert_bends(made, "k", "light", moved)
+    assert_bends(by_name, "k", "light", moved)
 
 
 def test_a_threshold_moves_the_lowest_edge():
-    made = likelihoods({"name": "edge", "kind": "threshold", "width": 0.04, "detectors": ["my-ge", "light"]})
+    by_name = likelihoods({"name": "edge", "kind": "threshold", "width": 0.04, "detectors": ["my-ge", "light"]})
     for name in ("my-ge", "light"):
         detector = detector_of(name)
         moved = []
@@ -202,11 +204,11 @@ def test_a_threshold_moves_the_lowest_edge():
             edges[0] += sign * 0.04
             moved.append(replace(detector, bin_edges_kev=edges))
         for sign, by_hand in zip((1.0, -1.0), moved, strict=True):
-            found, nominal = counts(made[name], edge=sign), counts(made[name])
-            assert found["cevns"] == near(expected_of(by_hand)["cevns"], 1e-10)
+            varied, nominal = counts(by_name[name], edge=sign), counts(by_name[name])
+            assert varied["cevns"] == near(expected_of(by_hand)["cevns"], 1e-10)
             # With a resolution next to nothing else moves than the lowest bin.
-            assert abs(found["cevns"][0] / nominal["cevns"][0] - 1) > 1e-3
-            assert found["background"] == near(nominal["background"], 1e-14)
+            assert abs(varied["cevns"][0] / nominal["cevns"][0] - 1) > 1e-3
+            assert varied["background"] == near(nominal["background"], 1e-14)
 
 
 def test_a_threshold_moves_an_efficiency_table():
@@ -231,7 +233,7 @@ def test_shapes_of_a_source_in_parts():
     source = {"preset": "reactor", "above_8_mev": {"factor": 0.9, "uncertainty": 0.3}}
     keys = {**LIGHT, "mass_kg": 1, "distance_m": 25, "threshold_kevee": 0.2, "maximum_kevee": 1.0}
     scale = {"name": "calibration", "kind": "energy_scale", "width": 0.02}
-    made = cl.study_from_dict(
+    study = cl.study_from_dict(
         {
             "name": "reactor",
             "source": source,
@@ -242,7 +244,7 @@ def test_shapes_of_a_source_in_parts():
             "systematics": [scale],
         }
     )
-    likelihood, (setup,) = analyses(made)["light"].likelihood, made.setups
+    likelihood, (setup,) = analyses(study)["light"].likelihood, study.setups
     assert sum(sample.name == "cevns" for sample in likelihood.datasets[0].samples) == 2
     for sign in (1.0, -1.0):
         detector = replace(setup.detector, bin_edges_kev=setup.detector.bin_edges_kev / (1 + sign * 0.02))
@@ -259,7 +261,7 @@ def test_shapes_of_a_source_in_parts():
 
 def test_pulls_of_projections_are_joined():
     """Two energy scales of the detectors' own under one name, without a bend more."""
-    own = {"uncertainties.energy_scale": 0.04}
+    widths = {"uncertainties.energy_scale": 0.04}
     joined = {
         "name": "calibration",
         "kind": "energy_scale",
@@ -268,7 +270,7 @@ def test_pulls_of_projections_are_joined():
         "replaces": ["my-ge.energy_scale", "light.energy_scale"],
     }
     combination = [{"name": "both", "detectors": ["my-ge", "light"], "signal": "independent"}]
-    ours = likelihoods(joined, extra=[LIGHT], combinations=combination, **own)["both"]
+    ours = likelihoods(joined, extra=[LIGHT], combinations=combination, **widths)["both"]
     common = {**joined, "replaces": []}
     theirs = likelihoods(common, extra=[LIGHT], combinations=combination)["both"]
     assert set(parameters(ours)) == set(parameters(theirs))
@@ -278,11 +280,11 @@ def test_pulls_of_projections_are_joined():
 
 def test_a_normalisation_takes_the_width_and_acts_once():
     joined = {"name": "flux", "width": 0.03, "replaces": ["my-ge.signal"]}
-    made = likelihoods(joined, extra=[{"preset": "ess-csi"}])
-    assert "my-ge.signal" not in parameters(made["my-ge"])
-    assert parameters(made["my-ge"])["flux"].width == parameters(made["ess-csi"])["flux"].width == 0.03
-    assert counts(made["my-ge"], flux=0.5)["cevns"] == near(1.5 * counts(made["my-ge"])["cevns"], 1e-12)
-    assert counts(made["ess-csi"], flux=0.5)["cevns"] == near(1.5 * counts(made["ess-csi"])["cevns"], 1e-12)
+    by_name = likelihoods(joined, extra=[{"preset": "ess-csi"}])
+    assert "my-ge.signal" not in parameters(by_name["my-ge"])
+    assert parameters(by_name["my-ge"])["flux"].width == parameters(by_name["ess-csi"])["flux"].width == 0.03
+    assert counts(by_name["my-ge"], flux=0.5)["cevns"] == near(1.5 * counts(by_name["my-ge"])["cevns"], 1e-12)
+    assert counts(by_name["ess-csi"], flux=0.5)["cevns"] == near(1.5 * counts(by_name["ess-csi"])["cevns"], 1e-12)
 
 
 def test_pulls_of_data_are_joined(coherent_data):
@@ -299,14 +301,14 @@ def test_pulls_of_data_are_joined(coherent_data):
     pulls = [f"{CSI}.quenching_0", f"{CSI}.quenching_1"]
     systematic = {"name": "yield", "kind": "quenching", "width": 0.05, "replaces": pulls}
     plain = analyses(cl.study_from_dict(keys, data=coherent_data))
-    made = analyses(cl.study_from_dict({**keys, "systematics": [systematic]}, data=coherent_data))
-    names = parameters(made[CSI].likelihood)
+    by_name = analyses(cl.study_from_dict({**keys, "systematics": [systematic]}, data=coherent_data))
+    names = parameters(by_name[CSI].likelihood)
     assert "yield" in names
     assert not set(pulls) & set(names)
     # Held at one standard deviation: both of the data's own pulls are there.
-    moved = counts(made[CSI].likelihood, **{"yield": 1.0})["cevns"]
+    moved = counts(by_name[CSI].likelihood, **{"yield": 1.0})["cevns"]
     assert moved == near(counts(plain[CSI].likelihood, **dict.fromkeys(pulls, 1.0))["cevns"], 1e-12)
-    both = made["both"].likelihood
+    both = by_name["both"].likelihood
     assert [p.name for p in both.parameters].count("yield") == 1
     for value in (-5e-8, 6e-8):
         ours = float(Chi2.of(both, ["q_ee"])(value))
@@ -315,18 +317,20 @@ def test_pulls_of_data_are_joined(coherent_data):
 
 def test_a_common_flux_of_both_experiments(coherent_data):
     """10 % of a flux common to CsI and LAr beside their own parts: limits of an independent calculation, in 1e-9 e."""
-    own = {CSI: np.sqrt(0.12**2 - 0.10**2), LAR: np.sqrt((17 / 128) ** 2 - 0.10**2)}
+    remainders = {CSI: np.sqrt(0.12**2 - 0.10**2), LAR: np.sqrt((17 / 128) ** 2 - 0.10**2)}
     keys = {
         "name": "flux",
         "couplings": ["q_ee", "q_mumu"],
-        "detectors": [{"preset": name, "uncertainties": {"signal": float(width)}} for name, width in own.items()],
+        "detectors": [
+            {"preset": name, "uncertainties": {"signal": float(width)}} for name, width in remainders.items()
+        ],
         "combinations": [{"name": "both", "detectors": [CSI, LAR], "signal": "independent"}],
         "systematics": [{"name": "flux", "on": "signal", "width": 0.10}],
     }
     likelihood = analyses(cl.study_from_dict(keys, data=coherent_data))["both"].likelihood
     widths = {name: parameter.width for name, parameter in parameters(likelihood).items()}
     assert widths["flux"] == 0.10
-    assert {name: widths[f"{name}.signal"] for name in own} == pytest.approx(own)
+    assert {name: widths[f"{name}.signal"] for name in remainders} == pytest.approx(remainders)
     for name, ends in {"q_ee": (-84.2, 74.1), "q_mumu": (-40.5, 38.0)}.items():
         (piece,) = cl.limit(likelihood, name).segments
         assert np.array(piece) * 1e9 == pytest.approx(ends, abs=0.051)
@@ -384,13 +388,13 @@ def test_a_prior_is_one_in_a_combination():
         "priors": {"q_ee": {"centre": 0.0, "width": 3e-9}},
         "combinations": [{"name": "both", "detectors": ["my-ge", "ess-csi"], "signal": "independent"}],
     }
-    made = likelihoods(extra=[{"preset": "ess-csi"}], **keys)
+    by_name = likelihoods(extra=[{"preset": "ess-csi"}], **keys)
     at = np.array([4e-9])
     prior = (at / 3e-9) ** 2
-    parts = [Chi2.of(made[name], ["q_ee"])(at) for name in ("my-ge", "ess-csi")]
-    assert Chi2.of(made["both"], ["q_ee"])(at) == pytest.approx(sum(parts) - prior, rel=1e-9)
-    names = names_of(made["both"])
-    assert objective(made["both"], {"q_ee": 0.0}, dict.fromkeys(names, 0.0)) == pytest.approx(0.0, abs=1e-12)
+    parts = [Chi2.of(by_name[name], ["q_ee"])(at) for name in ("my-ge", "ess-csi")]
+    assert Chi2.of(by_name["both"], ["q_ee"])(at) == pytest.approx(sum(parts) - prior, rel=1e-9)
+    names = names_of(by_name["both"])
+    assert objective(by_name["both"], {"q_ee": 0.0}, dict.fromkeys(names, 0.0)) == pytest.approx(0.0, abs=1e-12)
 
 
 # messages -------------------------------------------------------------------------------------------------------------
@@ -470,8 +474,8 @@ def test_data_come_with_their_own_shapes(coherent_data):
 def test_a_signal_whose_normalisation_has_another_name_is_as_significant():
     keys = changed({"couplings": ["q_ee", "cevns_strength"]})
     flux = {"name": "flux", "on": "signal", "kind": "normalisation", "width": 0.10, "replaces": ["my-ge.signal"]}
-    own, renamed = (cl.study_from_dict(keys | extra).run() for extra in ({}, {"systematics": [flux]}))
+    plain, renamed = (cl.study_from_dict(keys | extra).run() for extra in ({}, {"systematics": [flux]}))
     for table in ("summary", "significances"):
-        (first,), (second,) = getattr(own, table), getattr(renamed, table)
+        (first,), (second,) = getattr(plain, table), getattr(renamed, table)
         assert second == first
-    assert own.limit("my-ge", "q_ee").segments == renamed.limit("my-ge", "q_ee").segments
+    assert plain.limit("my-ge", "q_ee").segments == renamed.limit("my-ge", "q_ee").segments

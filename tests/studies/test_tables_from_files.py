@@ -90,17 +90,17 @@ LIGHT = {
 
 def test_a_background_in_either_unit(tmp_path):
     """4 per keV of recoil is 20 per keVee where light is a fifth of the recoil."""
-    made = {}
+    curves = {}
     for name, text in {
         "recoil": "0.5 4\n50 4\n",
         "recoil, said": "keV counts_per_kev\n0.5 4\n50 4\n",
         "light": "kevee counts_per_kevee\n0.1 20\n10 20\n",
     }.items():
         (tmp_path / "bkg.dat").write_text(text, encoding="utf-8")
-        made[name] = cl.study_from_dict(changed(LIGHT), base=tmp_path).setups[0].detector.background_per_kg_day
-    assert made["recoil, said"] == pytest.approx(made["recoil"], rel=1e-14)
-    assert made["light"] == pytest.approx(made["recoil"], rel=1e-12)
-    assert np.sum(made["light"]) == pytest.approx(4 * 39, rel=1e-12)
+        curves[name] = cl.study_from_dict(changed(LIGHT), base=tmp_path).setups[0].detector.background_per_kg_day
+    assert curves["recoil, said"] == pytest.approx(curves["recoil"], rel=1e-14)
+    assert curves["light"] == pytest.approx(curves["recoil"], rel=1e-12)
+    assert np.sum(curves["light"]) == pytest.approx(4 * 39, rel=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -36,9 +36,9 @@ from cevnslab.studies.yaml_io import parse_yaml, read_text, read_yaml
     ],
 )
 def test_scalars(text, value):
-    found = parse_yaml(f"key: {text}", "test")["key"]
-    assert found == value
-    assert type(found) is type(value)
+    result = parse_yaml(f"key: {text}", "test")["key"]
+    assert result == value
+    assert type(result) is type(value)
 
 
 def test_nan_is_a_number_that_is_not_one():
@@ -131,7 +131,8 @@ def test_one_line_says_what_is_wrong(text, words):
 
 def test_aliases_may_repeat_but_not_expand_without_end():
     rows = "\n".join(
-        f"{new}: &{new} [*{old}, *{old}, *{old}, *{old}]" for old, new in itertools.pairwise("abcdefghijk")
+        f"{coupling}: &{coupling} [*{earlier}, *{earlier}, *{earlier}, *{earlier}]"
+        for earlier, coupling in itertools.pairwise("abcdefghijk")
     )
     content = parse_yaml(f"a: &a [x, y]\n{rows.splitlines()[0]}", "test")
     assert content["b"] == [["x", "y"]] * 4
