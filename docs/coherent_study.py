@@ -53,7 +53,7 @@ def steady_state(kind: str) -> Callable[[Setup, np.ndarray], Sample]:
     def decaying(rate_per_us: float) -> Callable[[Setup, np.ndarray], Sample]:
         def sample(setup: Setup, off: np.ndarray) -> Sample:
             with mock.patch(MODULE + "EFFICIENCY_DECAY_PER_US", rate_per_us):
-                return usual(setup, off)
+                return original(setup, off)
 
         return sample
 
@@ -65,14 +65,14 @@ def steady_state(kind: str) -> Callable[[Setup, np.ndarray], Sample]:
         scale = Scale(Parameter(f"{setup.name}.steady_state", width))
         return Sample("steady_state", total * counts.reshape(1, -1) / counts.sum(), modifiers=[scale])
 
-    usual = csi_2021._steady_state
+    original = csi_2021._steady_state
     return {"uniform": decaying(1e-9), "0.040/us": decaying(0.040), "raw": raw}[kind]
 
 
 def recoils_from(kev: float) -> dict[str, tuple[float, float]]:
     """Nuclear recoils from an energy on."""
-    usual = csi_2021.RECOIL_RANGE_KEV
-    return {**usual, "cevns": (kev, usual["cevns"][1])}
+    nominal_range = csi_2021.RECOIL_RANGE_KEV
+    return {**nominal_range, "cevns": (kev, nominal_range["cevns"][1])}
 
 
 def pulse(centre_us: float) -> Row:
@@ -135,23 +135,23 @@ def varied(name: str, data: Path | None) -> Row:
 
 def compute(data: Path | None, output: Path) -> None:
     """Run both studies and every variation; keep the numbers and the figures."""
-    kept: Row = {"about": "Numbers of docs/coherent.md, made by docs/coherent_study.py; never edited by hand."}
+    stored: Row = {"about": "Numbers of docs/coherent.md, made by docs/coherent_study.py; never edited by hand."}
     for name in ("coherent", "coherent-shape"):
         print(name, flush=True)
         result = cl.load_study(name, data=data).run()
         folder = result.save(output)
-        kept[name] = {"study_sha256": result.provenance["study_sha256"], "limits": limit_rows(result)}
-        kept[name]["fit"] = fit_rows(result)
+        stored[name] = {"study_sha256": result.provenance["study_sha256"], "limits": limit_rows(result)}
+        stored[name]["fit"] = fit_rows(result)
         if name == "coherent":
             FIGURES.mkdir(exist_ok=True)
-            for made, shown in DRAWN.items():
-                shutil.copyfile(folder / "figures" / f"{made}.png", FIGURES / f"{shown}.png")
-    kept["variations"] = []
+            for figure, page_name in DRAWN.items():
+                shutil.copyfile(folder / "figures" / f"{figure}.png", FIGURES / f"{page_name}.png")
+    stored["variations"] = []
     for name in VARIATIONS:
         print(name, flush=True)
-        kept["variations"].append(varied(name, data))
+        stored["variations"].append(varied(name, data))
     DATA.parent.mkdir(exist_ok=True)
-    DATA.write_text(json.dumps(kept, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    DATA.write_text(json.dumps(stored, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def numbers() -> Row:
@@ -196,9 +196,9 @@ def fit_table() -> str:
             ]
         )
         if row["parameter"] == "bins":
-            found = {r["parameter"]: r["value"] for r in content["coherent"]["fit"] if r["detector"] == key[0]}
+            values = {r["parameter"]: r["value"] for r in content["coherent"]["fit"] if r["detector"] == key[0]}
             free = {r["parameter"]: r["value"] for r in content["coherent-shape"]["fit"] if r["detector"] == key[0]}
-            ratio = [f"{each['chi2'] / each['bins']:.2f}" for each in (found, free)]
+            ratio = [f"{each['chi2'] / each['bins']:.2f}" for each in (values, free)]
             lines.append([key[0], "chi2 per bin", *ratio, ""])
     for (detector, parameter), row in shaped.items():
         if detector != ELECTRON:
@@ -217,7 +217,7 @@ def limits_table() -> str:
     lines = []
     for coupling in CHARGES:
         for detector in (CSI, LAR, BOTH):
-            found = [
+            claims = [
                 next(
                     pieces(row["segments"], 1e-9)
                     for row in content[study]["limits"]
@@ -225,7 +225,7 @@ def limits_table() -> str:
                 )
                 for study in ("coherent", "coherent-shape")
             ]
-            lines.append([coupling, {CSI: "CsI", LAR: "LAr", BOTH: "both"}[detector], *found])
+            lines.append([coupling, {CSI: "CsI", LAR: "LAr", BOTH: "both"}[detector], *claims])
     return table(["charge", "data", "normalisation (1e-9 e)", "shape (1e-9 e)"], lines)
 
 
@@ -234,7 +234,7 @@ def electron_table() -> str:
     content, theirs = numbers(), (published("coherent") or {"rows": {}})["rows"][ELECTRON]
     lines = []
     for coupling in CHARGES:
-        found = [
+        segments = [
             next(
                 pieces(row["segments"], 1e-10, 2)
                 for row in content[study]["limits"]
@@ -242,19 +242,23 @@ def electron_table() -> str:
             )
             for study in ("coherent", "coherent-shape")
         ]
-        lines.append([coupling, *found, pieces([theirs[coupling]["values"]], 1e-10)])
+        lines.append([coupling, *segments, pieces([theirs[coupling]["values"]], 1e-10)])
     columns = ["charge", "normalisation (1e-10 e)", "shape (1e-10 e)", "arXiv:2205.09484 (1e-10 e)"]
     return table(columns, lines, left=1)
 
 
 def variations_table() -> str:
     """What each convention does to the counts and the limits of CsI."""
-    made = numbers()["variations"]
-    parameters = [{(r["detector"], r["parameter"]): r["value"] for r in row["fit"]} for row in made]
+    variations = numbers()["variations"]
+    parameters = [{(r["detector"], r["parameter"]): r["value"] for r in row["fit"]} for row in variations]
     lines = []
-    for row, fitted in zip(made, parameters, strict=True):
-        predicted, usual = fitted[CSI, "cevns_predicted"], parameters[0][CSI, "cevns_predicted"]
-        change = f"{predicted:.0f} ({100 * (predicted / usual - 1):+.1f} %)" if row is not made[0] else f"{usual:.1f}"
+    for row, fitted in zip(variations, parameters, strict=True):
+        predicted, nominal = fitted[CSI, "cevns_predicted"], parameters[0][CSI, "cevns_predicted"]
+        change = (
+            f"{predicted:.0f} ({100 * (predicted / nominal - 1):+.1f} %)"
+            if row is not variations[0]
+            else f"{nominal:.1f}"
+        )
         limits = {(limit["detector"], limit["coupling"]): limit["segments"] for limit in row["limits"]}
         lines.append(
             [
@@ -304,21 +308,22 @@ def page() -> str:
     """The page with its marked blocks made anew."""
     text = PAGE.read_text(encoding="utf-8")
     for name, block in BLOCKS.items():
-        made = f"<!-- {name}: by coherent_study.py -->\n\n{block()}\n\n<!-- end of {name} -->"
+        section = f"<!-- {name}: by coherent_study.py -->\n\n{block()}\n\n<!-- end of {name} -->"
         marked = rf"<!-- {name}: by coherent_study.py -->.*?<!-- end of {name} -->"
-        text, found = re.subn(marked, lambda _, made=made: made, text, flags=re.DOTALL)
-        if found != 1:
+        text, count = re.subn(marked, lambda _, section=section: section, text, flags=re.DOTALL)
+        if count != 1:
             raise SystemExit(f"{PAGE}: the markers of {name} are missing")
     return text
 
 
 def agrees() -> bool:
     """Whether the page is what the kept numbers give, and these are of the data that the package's own limits are."""
-    kept = {(row["detector"], row["coupling"]): row["segments"] for row in numbers()["coherent"]["limits"]}
-    own = all(
-        np.allclose(kept[row["detector"], row["coupling"]], row["segments"], rtol=1e-3) for row in stored()["limits"]
+    segments = {(row["detector"], row["coupling"]): row["segments"] for row in numbers()["coherent"]["limits"]}
+    agreement = all(
+        np.allclose(segments[row["detector"], row["coupling"]], row["segments"], rtol=1e-3)
+        for row in stored()["limits"]
     )
-    return own and page() == PAGE.read_text(encoding="utf-8")
+    return agreement and page() == PAGE.read_text(encoding="utf-8")
 
 
 def main() -> None:

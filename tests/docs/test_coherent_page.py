@@ -46,10 +46,10 @@ def test_variations_of_the_steady_state(kind, script, coherent_data):
     """Other times of the same 1286 counts."""
     name = next(name for name in script.VARIATIONS if name.startswith("steady state") and name.endswith(kind))
     varied = backgrounds(script, name, coherent_data)["steady_state"].reshape(9, 11)
-    usual = backgrounds(script, "as in the study", coherent_data)["steady_state"].reshape(9, 11)
+    nominal = backgrounds(script, "as in the study", coherent_data)["steady_state"].reshape(9, 11)
     assert varied.sum() == pytest.approx(1286, rel=1e-9)
     times = varied.sum(axis=0) / 1286
-    assert abs(times - usual.sum(axis=0) / 1286).max() > 1e-3
+    assert abs(times - nominal.sum(axis=0) / 1286).max() > 1e-3
     if kind == "uniform in time":
         assert times == pytest.approx(np.diff(model.TIME_EDGES_US) / 6, rel=1e-6)
 
@@ -57,5 +57,5 @@ def test_variations_of_the_steady_state(kind, script, coherent_data):
 def test_what_the_variations_replace_is_there(script):
     for _, _, replacement in script.VARIATIONS.values():
         if replacement is not None:
-            name, made = replacement
-            assert type(getattr(model, name)) is type(made())
+            name, variation = replacement
+            assert type(getattr(model, name)) is type(variation())
