@@ -45,7 +45,7 @@ FULL = "No space left on device"
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         ("$COMMAND run {study} -o {out} > /dev/full", FULL),
         ("$COMMAND run {study} -o {out} >&-", "standard output is closed"),
@@ -57,13 +57,13 @@ FULL = "No space left on device"
     ],
 )
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
-def test_output_that_is_closed_or_full_is_status_1(line, said, study, tmp_path):
+def test_output_that_is_closed_or_full_is_status_1(line, message, study, tmp_path):
     ran = shell(line.format(study=study, out=tmp_path))
     assert ran.returncode == 1
     assert ran.stdout == ""
     (line_of_error,) = ran.stderr.splitlines()
     assert line_of_error.startswith("cevnslab: ")
-    assert said in line_of_error
+    assert message in line_of_error
     if " run " in line:
         assert (tmp_path / "my-study" / "result.json").exists()
 
@@ -94,17 +94,17 @@ def test_any_encoding_will_do(encoding, tmp_path):
     assert "Traceback" not in ran.stderr
 
 
-def children(of):
+def children(parent_id):
     """Process numbers of all descendants."""
     rows = subprocess.run(["ps", "-eo", "pid,ppid"], capture_output=True, text=True, check=True).stdout.split()[2:]
     pairs = [(int(pid), int(parent)) for pid, parent in zip(rows[::2], rows[1::2], strict=True)]
-    found, unseen = [], [of]
+    processes, unseen = [], [parent_id]
     while unseen:
         parent = unseen.pop()
         below = [pid for pid, other in pairs if other == parent]
-        found += below
+        processes += below
         unseen += below
-    return found
+    return processes
 
 
 def begun(tmp_path, *options):
@@ -123,15 +123,15 @@ def begun(tmp_path, *options):
 
 @pytest.mark.parametrize("options", [(), ("--workers", "2")], ids=["alone", "workers"])
 @pytest.mark.parametrize(
-    ("number", "status", "said"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+    ("number", "status", "message"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
 )
-def test_a_signal_is_one_line_and_leaves_no_process(number, status, said, options, tmp_path):
+def test_a_signal_is_one_line_and_leaves_no_process(number, status, message, options, tmp_path):
     run = begun(tmp_path, *options)
     helpers = children(run.pid)
     assert helpers
     os.killpg(run.pid, number)
     out, err = run.communicate(timeout=PATIENCE_S)
-    assert (run.returncode, out, err) == (status, "", f"cevnslab: {said}\n")
+    assert (run.returncode, out, err) == (status, "", f"cevnslab: {message}\n")
     deadline = time.monotonic() + PATIENCE_S
     while any(Path(f"/proc/{pid}").exists() for pid in helpers) and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -183,13 +183,13 @@ def test_one_writer_at_a_time(tmp_path, capsys):
     with locks.locked(tmp_path):
         other = threading.Thread(target=second)
         other.start()
-        end, said = time.monotonic() + PATIENCE_S, ""
-        while "waiting for another command" not in said and time.monotonic() < end:
-            said += capsys.readouterr().err
+        end, printed = time.monotonic() + PATIENCE_S, ""
+        while "waiting for another command" not in printed and time.monotonic() < end:
+            printed += capsys.readouterr().err
             time.sleep(0.01)
         events.append("first")
     other.join(timeout=PATIENCE_S)
-    assert "waiting for another command" in said
+    assert "waiting for another command" in printed
     assert events == ["first", "second"]
 
 

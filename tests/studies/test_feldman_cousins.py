@@ -139,10 +139,10 @@ def test_a_region(monkeypatch):
     """Near the delta chi^2 contour, around the Standard Model, closed."""
     monkeypatch.setattr(feldman_cousins, "REGION_POINTS", 8)
     keys = study_keys(toys=100, contours=[["q_ee", "q_mumu"]], couplings=["q_ee", "q_mumu"])
-    found = cl.study_from_dict(keys).run().contours
+    regions = cl.study_from_dict(keys).run().contours
     plain = cl.study_from_dict(changed({"intervals": REMOVED}, keys)).run().contours
-    assert len(found) == len(plain) == 1
-    largest = max(found[0].polygons, key=len)
+    assert len(regions) == len(plain) == 1
+    largest = max(regions[0].polygons, key=len)
     assert largest[0] == pytest.approx(largest[-1], rel=1e-9)
     angles = np.unwrap(np.arctan2(*(largest / np.abs(largest).max(axis=0)).T))
     assert abs(angles[-1] - angles[0]) == pytest.approx(2 * np.pi, rel=1e-6)
@@ -150,7 +150,7 @@ def test_a_region(monkeypatch):
     def area(polygons):
         return sum(abs(np.sum(p[:-1, 0] * p[1:, 1] - p[1:, 0] * p[:-1, 1])) / 2 for p in polygons)
 
-    assert 0.7 < area(found[0].polygons) / area(plain[0].polygons) < 1.6
+    assert 0.7 < area(regions[0].polygons) / area(plain[0].polygons) < 1.6
 
 
 SATURATING = {
@@ -205,16 +205,16 @@ def test_a_real_kill_and_a_resume_end_with_the_same_bytes(tmp_path):
     os.kill(killed.pid, signal.SIGKILL)
     killed.communicate()
     assert killed.returncode == -signal.SIGKILL
-    kept = {place.name: place.stat().st_mtime_ns for place in store.glob("*/*.block")}
-    assert 10 <= len(kept) < 33 * 3
+    stored = {place.name: place.stat().st_mtime_ns for place in store.glob("*/*.block")}
+    assert 10 <= len(stored) < 33 * 3
     assert not (store.parent / "limits.csv").exists()
     # The second run takes the kept blocks: they are there, untouched, while it works.
     second = start(path, tmp_path / "killed")
-    while len(list(store.glob("*/*.block"))) < len(kept) + 5:
+    while len(list(store.glob("*/*.block"))) < len(stored) + 5:
         assert second.poll() is None
         time.sleep(0.005)
     now = {place.name: place.stat().st_mtime_ns for place in store.glob("*/*.block")}
-    assert {name: now[name] for name in kept} == kept
+    assert {name: now[name] for name in stored} == stored
     first, undisturbed = finish(second), finish(start(path, tmp_path / "undisturbed"))
     assert first.replace("killed", "undisturbed") == undisturbed
     assert contents(tmp_path / "killed" / "my-study") == contents(tmp_path / "undisturbed" / "my-study")

@@ -97,11 +97,11 @@ def test_limits_of_8b_with_transition_couplings():
 @pytest.mark.xdist_group("solar-choices")
 def test_what_the_choices_of_the_sun_move():
     """solar.md, 3.1: +4 % of flux, -2.3 % with Bahcall above 0.5 keV, nothing for nuclei from the phase, hep +0.5 %."""
-    found = sums("solar-choices")
-    assert found["b16-gs98"] / found["default"] == near(5.46 / 5.25, 1e-12)
-    assert found["bahcall"] / found["default"] == near(300.7555 / 307.732, 1e-3)
-    assert found["delta-90"] == near(found["default"], 1e-12)
-    assert 1.002 < found["with-hep"] / found["default"] < 1.01
+    totals = sums("solar-choices")
+    assert totals["b16-gs98"] / totals["default"] == near(5.46 / 5.25, 1e-12)
+    assert totals["bahcall"] / totals["default"] == near(300.7555 / 307.732, 1e-3)
+    assert totals["delta-90"] == near(totals["default"], 1e-12)
+    assert 1.002 < totals["with-hep"] / totals["default"] < 1.01
     ends = [np.ravel(example("solar-choices").limit(name, "q_mumu").segments) for name in ("default", "delta-90")]
     assert ends[0] != near(ends[1], 1e-2)
 
@@ -123,16 +123,16 @@ def test_hours_are_live_hours():
     reactor = {"source": "reactor", "detector": {"distance_m": 20, "maximum_kev": 1.5}}
     full = counts(**reactor)
     assert counts(**reactor, exposure_years=None, exposure_hours=4000.0) == near(full / 2, 1e-12)
-    own = {"source": "reactor", "detector": {"distance_m": 20, "maximum_kev": 1.5, "exposure_hours": 2000.0}}
-    assert counts(**own) == near(full / 4, 1e-12)
+    keys = {"source": "reactor", "detector": {"distance_m": 20, "maximum_kev": 1.5, "exposure_hours": 2000.0}}
+    assert counts(**keys) == near(full / 4, 1e-12)
 
 
 def test_counts_of_a_burst():
-    found = sums("supernova")
+    totals = sums("supernova")
     # 19.78 per tonne above 0.7 keV, physics.md, section 11; 2e-3 of them are above 40 keV.
-    assert found["as-emitted"] == near(40 * 19.78, 5e-3)
-    assert found["normal-ordering"] == near(found["as-emitted"], 1e-9)
-    assert found["nearer"] == near(100 * found["as-emitted"], 1e-9)
+    assert totals["as-emitted"] == near(40 * 19.78, 5e-3)
+    assert totals["normal-ordering"] == near(totals["as-emitted"], 1e-9)
+    assert totals["nearer"] == near(100 * totals["as-emitted"], 1e-9)
     responses = cl.load_study(EXAMPLES / "supernova.yaml").responses()
     assert responses["nearer"].background == near(3 * responses["as-emitted"].background, 1e-12)
 
@@ -186,8 +186,8 @@ def test_a_detector_preset_needs_no_distance_at_the_sun(command, write_study, tm
     keys["detectors"] = [
         {"preset": "ess-xe", "threshold_kev": 0.5, "maximum_kev": 4.5, "bins": 8, "resolution": "none"}
     ]
-    made = cl.study_from_dict(keys)
-    assert made.setups[0].detector.distance_m is None
+    plan = cl.study_from_dict(keys)
+    assert plan.setups[0].detector.distance_m is None
     ran = command("check", write_study(keys))
     assert (ran.status, ran.err) == (0, "")
     assert "with neutrinos of solar, 1 year" in ran.out
@@ -215,9 +215,9 @@ def test_an_ess_detector_beside_the_sun():
         {**XENON, "source": "solar-8b"},
         {**XENON, "name": "burst", "source": "supernova"},
     ]
-    made = cl.study_from_dict(keys)
-    assert [setup.exposure_years for setup in made.setups] == [1, 1, None]
-    assert made.setups[0].response.counts() == near(cl.response(
+    plan = cl.study_from_dict(keys)
+    assert [setup.exposure_years for setup in plan.setups] == [1, 1, None]
+    assert plan.setups[0].response.counts() == near(cl.response(
         cl.load_source("ess"), replace(cl.load_detector("ess-ge")), years=1).counts(), 1e-12)  # fmt: skip
 
 

@@ -99,8 +99,8 @@ def _message(model: type[BaseModel], content: Mapping[str, Any], error: Any) -> 
         if kind == "greater_than_equal" and 0 < context["ge"] < 1 and value <= 0:
             rule = "must be above 0"
     elif kind in _TYPES or kind == "literal_error":
-        asked = _TYPES.get(kind) or context["expected"].replace(chr(39), "")
-        rule = f"must be {_alternatives(model, error['loc']) or asked}"
+        alternative = _TYPES.get(kind) or context["expected"].replace(chr(39), "")
+        rule = f"must be {_alternatives(model, error['loc']) or alternative}"
     elif kind == "string_pattern_mismatch":
         rule = (
             "must be 1 to 120 characters of one line without '$'"
