@@ -206,6 +206,8 @@ def test_a_study_file_is_taken():
         (f"{MINE}detectors: [{{dataset: coherent-csi-2021}}]", "dataset: reads a data set"),
         (f"{MINE}detectors: [{{experiment: coherent-csi-2021}}]", "experiment: reads a data set"),
         (f"{MINE}detectors: [{{preset: ess-ge, bins: 5000}}]", "at most 3000 bins"),
+        (f"{MINE}bands: {{toys: 10001}}\ndetectors: [{{preset: ess-ge}}]", "bands.toys: at most 10000, got 10001"),
+        (f"{MINE}profiles: [{{points: 2001}}]\ndetectors: []", "profiles.1.points: at most 2000, got 2001"),
         (f"{MINE}detectors: [{', '.join(['{preset: ess-ge}'] * 9)}]", "detectors: at most 8 entries"),
         (f"{MINE}detectors: [{{preset: ess-gee}}]", "did you mean 'ess-ge'"),
         ("a: [", "upload"),
@@ -214,7 +216,7 @@ def test_a_study_file_is_taken():
     ],
     ids=[
         *("plugin", "background", "efficiency", "observed", "alias", "merge", "preset", "dataset", "experiment"),
-        *("bins", "detectors", "name", "no-yaml", "no-mapping", "long"),
+        *("bins", "toys", "points", "detectors", "name", "no-yaml", "no-mapping", "long"),
     ],
 )
 def test_what_an_upload_must_not_ask_for(text, message, monkeypatch):

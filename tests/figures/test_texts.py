@@ -7,7 +7,7 @@ from dataclasses import replace
 import matplotlib
 import numpy as np
 import pytest
-from measure import outside, over_curves, over_texts
+from measure import drawn, outside, over_curves, over_texts
 from support import changed
 
 import cevnslab as cl
@@ -228,6 +228,19 @@ def test_texts_are_whole_and_cover_nothing(name, size, everything, specs, tmp_pa
     assert outside(figure) == []
     assert over_curves(figure) == []
     assert over_texts(figure) == []
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_values_on_the_lines_of_a_map_are_whole(size, everything, tmp_path):
+    """The frame cuts off what reaches beyond it, and there stand the labels of ticks."""
+    figure = catalogue.draw(everything, {"panels": [{"map": "plane"}]}, style_file=styled(tmp_path, size))
+    renderer, (axes,) = drawn(figure), figure.axes
+    frame = axes.get_window_extent(renderer)
+    assert len(axes.texts) >= 3
+    for text in axes.texts:
+        box = text.get_window_extent(renderer)
+        assert frame.x0 < box.x0 < box.x1 < frame.x1, text.get_text()
+        assert frame.y0 < box.y0 < box.y1 < frame.y1, text.get_text()
 
 
 def test_the_figures_of_the_paper(paper):

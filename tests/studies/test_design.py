@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import math
 
 import numpy as np
 import pytest
@@ -93,6 +94,53 @@ def test_a_range_of_which_no_value_is_allowed():
         answered(key="detectors.ess-ge.threshold_kev", low=80, high=90, upper=1e-9)
     with pytest.raises(StudyError, match="no whole number"):
         answered(key="detectors.ess-ge.bins", low=10.2, high=10.8, upper=1e-9)
+
+
+def lines_of_answers(monkeypatch, quantity, **keys):
+    """Answers for a quantity that is a plain function of the key."""
+
+    def at(self, value):
+        self.refusal = None
+        return quantity(value)
+
+    monkeypatch.setattr(design.Excess, "quantity", at)
+    asked = study(design=[question(**{"key": "detectors.ess-ge.mass_kg", "low": 1, "high": 9, **keys})])
+    return list(design.solved(asked, asked.file.design[0]).answers)
+
+
+def test_a_goal_of_zero_is_met_or_jumped_past(monkeypatch):
+    (row,) = lines_of_answers(monkeypatch, lambda value: 1e-9 * (value - math.pi), upper=0.0)
+    assert (row.kind, row.value) == ("crossing", pytest.approx(math.pi, rel=1e-11))
+    assert abs(row.reached) < 1e-15
+    (row,) = lines_of_answers(monkeypatch, lambda value: math.copysign(1e-9, value - math.pi), upper=0.0)
+    assert row.kind == "jump"
+
+
+@pytest.mark.parametrize(("low", "high"), [(1, 9), (1, 3.2)], ids=["above", "below"])
+def test_a_goal_is_met_beside_values_that_are_refused(low, high, monkeypatch):
+    """Between two points of the search the key begins to be refused, or to be allowed, a little beside the answer."""
+    refused = (lambda value: value > 3.145) if high > 5 else (lambda value: value < 3.14)
+    (row,) = lines_of_answers(
+        monkeypatch,
+        lambda value: math.nan if refused(value) else 1e-9 * (1 + value - math.pi),
+        low=low,
+        high=high,
+        upper=1e-9,
+    )
+    assert (row.kind, row.value) == ("crossing", pytest.approx(math.pi, rel=1e-9))
+
+
+def test_whole_numbers_beside_refused_ones(monkeypatch):
+    """400 values and 65 points: the last allowed one is 203, the goal is passed from 201 to 202."""
+    rows = lines_of_answers(
+        monkeypatch,
+        lambda value: math.nan if value > 203 else 1e-9 * (1 + value - 201.5),
+        key="detectors.ess-ge.bins",
+        low=1,
+        high=400,
+        upper=1e-9,
+    )
+    assert [(row.value, row.kind) for row in rows] == [(201, "below"), (202, "above")]
 
 
 def test_a_goal_out_of_reach_says_how_near_it_comes():

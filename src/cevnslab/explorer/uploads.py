@@ -38,6 +38,8 @@ MOST = {
     "confidence_level": 5,
 }
 """Entries of lists."""
+LARGEST = {"toys": 10_000, "points": 2000}
+"""Of numbers that say how much work there is."""
 MOST_BINS = 3000
 """Of all detectors together; energy times arrival time."""
 
@@ -68,6 +70,8 @@ def check_upload(keys: Mapping[str, Any]) -> None:
             raise StudyError(f"upload: {path}: reads a data set; start `cevnslab explore FILE` with the study instead")
         if key in MOST and isinstance(value, list) and len(value) > MOST[key]:
             raise StudyError(f"upload: {path}: at most {MOST[key]} entries, got {len(value)}")
+        if key in LARGEST and isinstance(value, int | float) and value > LARGEST[key]:
+            raise StudyError(f"upload: {path}: at most {LARGEST[key]}, got {value}")
     bins = sum(_bins(detector) for detector in keys.get("detectors") or [] if isinstance(detector, Mapping))
     if bins > MOST_BINS:
         raise StudyError(f"upload: detectors: at most {MOST_BINS} bins in all, got {bins}")

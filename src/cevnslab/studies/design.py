@@ -35,7 +35,9 @@ TOLERANCE = 1e-12
 TURN_TOLERANCE = 1e-4
 """Of a turning point, relative to the two steps around it."""
 CLOSE = 1e-6
-"""How near the goal an answer must come to be a crossing."""
+"""How near the goal an answer must come to be a crossing, relative to it; to the step around it for a goal of zero."""
+BORDER_STEPS = 20
+"""Of the search for where values of the key begin to be refused."""
 
 FloatArray = NDArray[np.float64]
 Bracket = tuple[float, float, float]
@@ -97,8 +99,7 @@ def solved(study: Study, question: DesignQuestion) -> Solution:
     with located(f"design.{question.name}.key"):
         whole = isinstance(present_value(study, question.key), int)
     excess = Excess(study, question)
-    values = np.array(_values(question, whole))
-    reached = np.array([excess.quantity(value) for value in values])
+    values, reached = _along(excess, np.array(_values(question, whole)), whole)
     if not np.any(np.isfinite(reached)):
         reason = f": {excess.refusal}" if excess.refusal else "; there is no such end"
         raise StudyError(f"design.{question.name}.from: no value of {question.key} up to `to` can be used{reason}")
@@ -124,7 +125,7 @@ def solved(study: Study, question: DesignQuestion) -> Solution:
         else:
             value = _refined(excess, low, high, at_low)
             there = excess.quantity(value)
-            close = abs(there - goal.value) <= CLOSE * abs(goal.value)
+            close = abs(there - goal.value) <= CLOSE * (abs(goal.value) or abs(at_low) + abs(excess(high)))
             rows.append(_row(question, value, there, "crossing" if close else "jump"))
     if not rows:
         nearest = int(np.nanargmin(np.abs(reached - goal.value)))
@@ -142,6 +143,35 @@ def _values(question: DesignQuestion, whole: bool) -> list[float]:
     if low > 0 and high / low > LOGARITHMIC:
         return [low, *np.geomspace(low, high, POINTS)[1:-1].tolist(), high]
     return [low, *np.linspace(low, high, POINTS)[1:-1].tolist(), high]
+
+
+def _along(excess: Excess, values: FloatArray, whole: bool) -> tuple[FloatArray, FloatArray]:
+    """Values of the key with what is reached there; where the study refuses some, the last value before those too."""
+    reached = np.array([excess.quantity(value) for value in values])
+    allowed = np.isfinite(reached)
+    borders = [
+        _border(excess, float(values[left + 1 - allowed[left]]), float(values[left + allowed[left]]), whole)
+        for left in np.flatnonzero(allowed[1:] != allowed[:-1])
+    ]
+    more = np.setdiff1d(borders, values)
+    values = np.append(values, more)
+    order = np.argsort(values)
+    return values[order], np.append(reached, [excess.quantity(value) for value in more])[order]
+
+
+def _border(excess: Excess, allowed: float, refused: float, whole: bool) -> float:
+    """The last allowed value of the key towards a refused one."""
+    for _ in range(BORDER_STEPS):
+        middle = (allowed + refused) / 2
+        if whole:
+            middle = math.floor(middle) if refused > allowed else math.ceil(middle)
+        if middle == allowed:
+            break
+        if math.isfinite(excess.quantity(middle)):
+            allowed = middle
+        else:
+            refused = middle
+    return float(allowed)
 
 
 def _brackets(excess: Callable[[float], float], values: FloatArray, at: FloatArray, whole: bool) -> Iterator[Bracket]:

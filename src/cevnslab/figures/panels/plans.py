@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 LINES = 7
 """Of equal limits, about."""
+EDGE, APART = 0.09, (0.16, 0.07)
+"""Of the panel: how far the values on lines stay from its frame, and from each other across and up."""
 DECADE = 10.0
 """An axis or a set of limits that spans more is logarithmic."""
 NEAR = 3.0
@@ -123,10 +125,28 @@ class MapPanel(DrawnPanel):
             axes.contourf(values.x, values.y, surface, levels=levels, cmap="cividis", alpha=0.35, extend="both")
             thin: dict[str, Any] = {"colors": "0.2", "linewidths": 1.0, "linestyles": "-"}
             lines = axes.contour(values.x, values.y, surface, levels=levels, **thin)
-            axes.clabel(lines, fmt=lambda level: f"{level:.4g}".replace("-", "\u2212"), fontsize="small")
+            words = {level: f"{level:.4g}".replace("-", "\u2212") for level in np.asarray(lines.levels).tolist()}
+            axes.clabel(lines, fmt=words, fontsize="small", manual=_places(axes, lines))
         axes.set_xlabel(key_label(values.x_key))
         axes.set_ylabel(key_label(values.y_key))
         axes.set_title(self.title or f"{detector_text(result, values.detector)}: {self.end} end of {label}")
+
+
+def _places(axes: Axes, lines: Any) -> list[tuple[float, float]]:
+    """Where lines of a map bear their values: as near to the middle of each as another one's and the frame allow."""
+    places: list[NDArray[np.float64]] = []
+    to_panel = axes.transScale + axes.transLimits
+    for segments in lines.allsegs:
+        parts = [to_panel.transform(segment) for segment in segments if len(segment)]
+        if not parts:
+            continue
+        line = max(parts, key=lambda part: float(np.ptp(part, axis=0).max()))
+        there = line[np.all((line > EDGE) & (line < 1 - EDGE), axis=1)]
+        for place in there[np.argsort(np.linalg.norm(there - line[len(line) // 2], axis=1))]:
+            if all(np.any(np.abs(place - other) > APART) for other in places):
+                places.append(place)
+                break
+    return [tuple(point) for point in to_panel.inverted().transform(places).tolist()] if places else []
 
 
 def _levels(values: NDArray[np.float64]) -> NDArray[np.float64]:
