@@ -181,6 +181,17 @@ def test_a_study_without_couplings_is_refused():
         Explorer(cl.study_from_dict({**STUDY, "couplings": [], "design": []}))
 
 
+def test_the_page_as_a_whole_takes_no_part_in_a_move(explorer):
+    """What it shows while the server is busy would have it drawn anew twice a move."""
+    page = explorer.page()
+    with panel.util.edit_readonly(panel.state):
+        panel.state.busy = True
+        spinner = page.busy
+        panel.state.busy = False
+    assert not spinner
+    assert page.busy_indicator is None
+
+
 def test_the_module_is_imported_late():
     code = "import sys, cevnslab.cli.commands, cevnslab.explorer.page; sys.exit('panel' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

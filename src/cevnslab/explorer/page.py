@@ -19,7 +19,7 @@ from cevnslab.results.text import end_sizes, pieces_text
 from cevnslab.studies import references
 from cevnslab.studies.study import Study
 
-DEBOUNCE_MS = 10
+DEBOUNCE_MS = 5
 """Between a widget's message and its effect; Panel waits 50 by default, which is felt."""
 REST_MS = 200
 """After the last move: what takes long is drawn then."""
@@ -337,14 +337,19 @@ class Explorer:
 
     def page(self) -> Any:
         """As a page of its own."""
-        _, material = toolkit()
-        return material.Page(
+        panel, material = toolkit()
+        page = material.Page(
             title="cevnslab explore",  # nobody's words: the template does not escape all of its places
             main=[self.body],
             theme_toggle=True,
             theme_config={"palette": {"primary": {"main": "#2f7fd1"}}},
             template=_text("page.html"),
+            busy_indicator=None,
         )
+        # The page would be told, and be drawn anew as a whole, when a move begins and when it ends.
+        with panel.util.edit_readonly(page):
+            page.busy = False
+        return page
 
 
 def _text(name: str) -> str:
