@@ -183,3 +183,15 @@ def test_there_is_one_minimiser():
     imported = {full for tree in below for full in imported_names(tree)}
     assert not {full for full in imported if full.startswith("iminuit")}
     assert not {full for full in imported if full.startswith("scipy.optimize") and full.split(".")[-1] in SEARCHES}
+
+
+def test_what_passes_between_the_layers_of_statistics_is_typed():
+    """No `Any` in likelihood, inference and results: what JSON holds is a type of its own (`results/plain.py`)."""
+    named = {
+        name
+        for name, path in modules().items()
+        if layer(name) in {"likelihood", "inference", "results"}
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if (isinstance(node, ast.Name) and node.id == "Any") or (isinstance(node, ast.Attribute) and node.attr == "Any")
+    }
+    assert named == set()

@@ -26,6 +26,7 @@ from cevnslab.figures.panels import (
     SpectrumPanel,
 )
 from cevnslab.results import Result
+from cevnslab.results.plain import entries_of
 from cevnslab.studies import schema
 from cevnslab.studies.validation import validated
 
@@ -55,7 +56,9 @@ class FigureSpec:
 def figure_specs(result: Result) -> list[FigureSpec]:
     """The figures of a result: those that its study lists, or one of each kind that it computed."""
     listed = result.study.get("figures")
-    specs = _one_of_each_kind(result) if listed is None else [FigureSpec.read(content) for content in listed]
+    specs = (
+        _one_of_each_kind(result) if listed is None else [FigureSpec.read(content) for content in entries_of(listed)]
+    )
     listed_kinds = {panel.kind for spec in specs for panel in spec.panels}
     return specs + [spec for spec in _always(result) if not {panel.kind for panel in spec.panels} & listed_kinds]
 

@@ -82,8 +82,10 @@ def _study(source: str, data: Path | None) -> Study:
     from cevnslab.studies.load import load_study, study_from_dict
 
     if Path(source).is_dir():
+        from cevnslab.results.plain import names_of
+
         content = _result(source).study
-        if plugins := content.get("plugins"):
+        if plugins := names_of(content.get("plugins") or []):
             # Results may be somebody else's: what they name is not run because they were asked for a table.
             names = ", ".join(excerpt(Path(name).name) for name in plugins)
             raise StudyError(

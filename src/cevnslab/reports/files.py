@@ -19,7 +19,7 @@ from cevnslab.reports.drawing import Drawing, Helper, figure_files, is_figure_fi
 from cevnslab.reports.locks import locked
 from cevnslab.reports.storage import check_places, prepare, system_errors, writing
 from cevnslab.results import TABLES, Result
-from cevnslab.results.plain import from_plain, to_plain
+from cevnslab.results.plain import from_plain, keys_of, to_plain
 
 _LONGEST_REASON = 200
 """Letters of a reason that comes from a file."""
@@ -66,7 +66,7 @@ def saving(
 def _write_tables(result: Result, folder: Path, figures: set[str]) -> None:
     """Every file but the figures; provenance holds the checksums of the others and the names of the figures."""
     # Indenting half a megabyte of numbers would take longer than computing them.
-    content = {key: value for key, value in to_plain(result).items() if key != "provenance"}
+    content = {key: value for key, value in keys_of(to_plain(result)).items() if key != "provenance"}
     texts = {**dict(csv_texts(result)), RESULT: json.dumps(content, allow_nan=False) + "\n"}
     for name, text in texts.items():
         (folder / name).write_bytes(text.encode())

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cevnslab.reports.grid import Amount, Cell, Formula, Grid
 from cevnslab.results import Result
+from cevnslab.results.plain import entries_of, keys_of, list_of, names_of
 from cevnslab.results.text import level_text
 
 Keys = Mapping[str, Any]
@@ -19,7 +20,7 @@ def _count(number: int, noun: str) -> str:
 def words(result: Result) -> Iterator[str]:
     """What was computed, one sentence each."""
     study = result.study
-    combinations, detectors = study.get("combinations", []), study["detectors"]
+    combinations, detectors = entries_of(study.get("combinations", [])), entries_of(study["detectors"])
     couplings = dict.fromkeys(limit.coupling for limit in result.limits)
     together = f" and {_count(len(combinations), 'combination')}" if combinations else ""
     if result.limits:
@@ -33,30 +34,28 @@ def words(result: Result) -> Iterator[str]:
     else:
         yield f"Counts of {_count(len(detectors), 'detector')}{together}, no couplings."
     for combination in combinations:
-        yield (
-            f"Combination {combination['name']}: {', '.join(combination['detectors'])}, with {combination['signal']} "
-            "signal normalisations."
-        )
+        members = ", ".join(names_of(combination["detectors"]))
+        yield f"Combination {combination['name']}: {members}, with {combination['signal']} signal normalisations."
     if study.get("profile"):
-        yield f"Minimised over instead of held at the Standard Model: {', '.join(study['profile'])}."
+        yield f"Minimised over instead of held at the Standard Model: {', '.join(names_of(study['profile']))}."
     if result.contours:
         pairs = dict.fromkeys(f"{c.coupling_x} and {c.coupling_y}" for c in result.contours)
         yield f"Regions of two couplings: {'; '.join(pairs)}."
     if result.profiles:
         yield f"Delta chi\u00b2 along {', '.join(dict.fromkeys(p.coupling for p in result.profiles))}."
-    for scan in study.get("scans", []):
+    for scan in entries_of(study.get("scans", [])):
         yield f"Scan {scan['name']}: limits with {scan['key']} = {_scanned(scan['values'])}."
     if result.critical_values:
         yield f"{_count(result.critical_values[0].toys, 'pseudo-experiment')} per true value for Feldman-Cousins."
     if result.fit:
         fitted = dict.fromkeys(parameter.detector for parameter in result.fit)
         yield f"Standard Model fit to the data of {', '.join(fitted)}."
-    uncertain = study.get("uncertainties")
+    uncertain = keys_of(study.get("uncertainties") or {})
     if uncertain:
         yield f"Normalisation uncertainties: {_uncertainties(uncertain)}, unless a detector has its own."
 
 
-def _scanned(values: Sequence[float] | Keys) -> str:
+def _scanned(values: Any) -> str:
     """The values of a scan in words: a list, or a range."""
     if isinstance(values, Mapping):
         return f"{values['from']:g} to {values['to']:g} ({values['points']} points)"
@@ -164,9 +163,9 @@ def coupling_grid(result: Result) -> Grid:
     from cevnslab.physics.couplings import COUPLINGS, FAMILIES
 
     couplings = dict(COUPLINGS)
-    for entry in result.study["couplings"]:
+    for entry in list_of(result.study["couplings"]):
         if isinstance(entry, Mapping):
-            family = FAMILIES[entry["name"]](**{key: value for key, value in entry.items() if key != "name"})
+            family = FAMILIES[str(entry["name"])](**{key: value for key, value in entry.items() if key != "name"})
             couplings[family.name] = family
     rows: list[tuple[Cell, ...]] = []
     for name, info in result.couplings.items():

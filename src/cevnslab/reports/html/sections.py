@@ -20,6 +20,7 @@ from cevnslab.reports.tables import (
     scan_grids,
 )
 from cevnslab.results import TABLES, Result
+from cevnslab.results.plain import keys_of, names_of
 
 
 def all_sections(result: Result) -> Iterator[Section]:
@@ -70,15 +71,18 @@ def _assumptions(result: Result) -> Grid:
         "form factor": study.get("form_factor", "helm"),
         "nuclei": study.get("nuclei", "standard-weight"),
         "radiative corrections": "yes" if study.get("radiative_corrections") else "no",
-        "couplings minimised over": ", ".join(study.get("profile", [])) or "none: the others are at the Standard Model",
+        "couplings minimised over": ", ".join(names_of(study.get("profile", [])))
+        or "none: the others are at the Standard Model",
     }
-    conventions = {key.replace("_", " "): value for key, value in result.provenance.get("conventions", {}).items()}
+    conventions = {
+        key.replace("_", " "): value for key, value in keys_of(result.provenance.get("conventions", {})).items()
+    }
     rows = tuple((key, str(value)) for key, value in {**choices, **conventions}.items())
     return Grid("Conventions", ("what", "choice"), rows)
 
 
 def _constants(result: Result) -> Grid:
-    rows = tuple((name, f"{value:.12g}") for name, value in result.provenance["constants"].items())
+    rows = tuple((name, f"{value:.12g}") for name, value in keys_of(result.provenance["constants"]).items())
     return Grid("Physical constants; the unit is in the name", ("constant", "value"), rows, frozenset({"value"}))
 
 
@@ -90,7 +94,7 @@ def _provenance(result: Result) -> Grid:
         ("study, SHA-256", str(record["study_sha256"])),
         ("Python", str(record["python"])),
         ("machine", str(record["machine"])),
-        *((name, str(version)) for name, version in record["libraries"].items()),
+        *((name, str(version)) for name, version in keys_of(record["libraries"]).items()),
     )
     return Grid("Where these numbers come from", ("what", "version or value"), rows)
 
@@ -112,7 +116,7 @@ def _plain(value: Any) -> Any:
 def _citing(result: Result) -> Iterator[Block]:
     from cevnslab.reports.citations import bibtex
 
-    libraries = ", ".join(result.provenance["libraries"])
+    libraries = ", ".join(keys_of(result.provenance["libraries"]))
     yield Text("What these results build on: the software, the study's paper, data, and methods.")
     yield Code(bibtex(result.study, str(result.provenance["cevnslab"])), "References as BibTeX")
     yield Text(f"The numbers and figures were made with the libraries {libraries}.", soft=True)
