@@ -194,69 +194,31 @@ def response(
     radiative_corrections: bool = False,
     registry: Mapping[str, Coupling] = COUPLINGS,
 ) -> Response:
-    """Fold source, cross sections and detector into counts per bin.
+    """Fold source, cross sections and detector into counts per bin: `cevnslab.response`, of objects alone.
 
-    A channel whose recoils do not reach the bins counts nothing there.
+    What the arguments are stands there. A channel whose recoils do not reach the bins counts nothing there.
 
     Raises `PhysicsError` where no recoil of any channel reaches the bins, a table does not cover the energies needed,
     a channel is not one of the two, or counts overflow.
-
-    Parameters
-    ----------
-    couplings
-        Names or declarations; at most one that is not linear in an amplitude, such as the neutron radius.
-    years
-        Exposure in calendar years; none at a source of one burst, whose counts are those of the burst.
-    channels
-        Of ``"cevns"`` and ``"electron"``; the latter needs the detector's `electron_quenching`.
-    form_factor
-        A name of `cevnslab.form_factors.FORM_FACTORS`.
-    radiative_corrections
-        Corrected couplings on nuclei (`cevnslab.cross_sections.cevns`).
-
     """
     _check_kinds(source, detector)
     exposure = _exposure_years(source, years)
-    declared = tuple(each if isinstance(each, Coupling) else coupling(each, registry) for each in couplings)
-    if len(set(declared)) != len(declared):
-        raise PhysicsError(f"couplings must be unique, got {', '.join(each.name for each in declared)}")
+    declared = _declared(couplings, registry)
     if not channels or len(set(channels)) != len(channels) or not set(channels) <= set(CHANNELS):
         raise PhysicsError(
             f"channels must be one or both of {', '.join(CHANNELS)}, got {', '.join(channels) or 'none'}"
         )
-
     groups = _flux_groups(source, detector)
     luminosity = luminosity_per_cm2(source, detector.target, detector.mass_kg, detector.distance_m, exposure)
-    folded: dict[str, dict[Monomial, FloatArray]] = {}
-    unreached: dict[str, UnreachedBinsError] = {}
     # Numbers that are not finite are looked for below: numpy need not warn of each.
     with np.errstate(over="ignore", invalid="ignore"):
-        for channel in channels:
-            try:
-                folded[channel] = fold_channel(
-                    [group.components for group in groups],
-                    detector.target,
-                    channel,
-                    declared,
-                    detector.readout(channel),
-                    luminosity,
-                    form_factor=form_factor,
-                    radiative_corrections=radiative_corrections,
-                )
-            except UnreachedBinsError as fault:
-                unreached[channel] = fault
-    if not folded:
-        raise unreached[channels[0]]
-    # Bins above the end of one channel measure the other.
-    nothing = np.zeros((len(groups), next(iter(folded.values()))[()].shape[1]))
-    folded |= {channel: with_factors({(): nothing}, channel, declared) for channel in unreached}
-    monomials = sorted_monomials(list(folded.values()))
-    with np.errstate(over="ignore", invalid="ignore"):
+        folded = _folded(detector, groups, channels, declared, luminosity, form_factor, radiative_corrections)
         background = np.outer(
             detector.background_per_kg_day * detector.mass_kg, days_with_beam(source, detector, exposure)
         ).ravel()
-    names = tuple(dict.fromkeys(group.part for group in groups))
-    by_part = {channel: _by_part(terms, monomials, groups, names) for channel, terms in folded.items()}
+    monomials = sorted_monomials(list(folded.values()))
+    parts = tuple(dict.fromkeys(group.part for group in groups))
+    by_part = {channel: _by_part(terms, monomials, groups, parts) for channel, terms in folded.items()}
     # An overflow is said where it arises, not where its nan is met.
     if not all(np.all(np.isfinite(counts)) for counts in (background, *by_part.values())):
         raise PhysicsError(
@@ -269,14 +231,57 @@ def response(
         declared,
         tuple(channels),
         tuple(monomials),
-        {channel: array[:, 0] if len(names) == 1 else array.sum(axis=1) for channel, array in by_part.items()},
+        {channel: array[:, 0] if len(parts) == 1 else array.sum(axis=1) for channel, array in by_part.items()},
         {"background": background},
         expansions_of(declared, detector.target),
-        {channel: {name: array[:, at] for at, name in enumerate(names)} for channel, array in by_part.items()}
+        {channel: {part: array[:, at] for at, part in enumerate(parts)} for channel, array in by_part.items()}
         if nuisances
         else {},
         nuisances,
     )
+
+
+def _declared(couplings: Sequence[str | Coupling], registry: Mapping[str, Coupling]) -> tuple[Coupling, ...]:
+    """The couplings, names looked up; `PhysicsError` for one that is there twice."""
+    declared = tuple(each if isinstance(each, Coupling) else coupling(each, registry) for each in couplings)
+    if len(set(declared)) != len(declared):
+        raise PhysicsError(f"couplings must be unique, got {', '.join(each.name for each in declared)}")
+    return declared
+
+
+def _folded(
+    detector: Detector,
+    groups: Sequence[_FluxGroup],
+    channels: Sequence[str],
+    declared: tuple[Coupling, ...],
+    luminosity: float,
+    form_factor: str,
+    radiative_corrections: bool,
+) -> dict[str, dict[Monomial, FloatArray]]:
+    """Per channel the counts of every product of couplings, shape (flux groups, bins).
+
+    Bins above the end of one channel measure the other: it counts nothing there, unless no channel reaches them.
+    """
+    folded: dict[str, dict[Monomial, FloatArray]] = {}
+    unreached: dict[str, UnreachedBinsError] = {}
+    for channel in channels:
+        try:
+            folded[channel] = fold_channel(
+                [group.components for group in groups],
+                detector.target,
+                channel,
+                declared,
+                detector.readout(channel),
+                luminosity,
+                form_factor=form_factor,
+                radiative_corrections=radiative_corrections,
+            )
+        except UnreachedBinsError as fault:
+            unreached[channel] = fault
+    if not folded:
+        raise unreached[channels[0]]
+    nothing = np.zeros((len(groups), next(iter(folded.values()))[()].shape[1]))
+    return folded | {channel: with_factors({(): nothing}, channel, declared) for channel in unreached}
 
 
 def _check_kinds(source: object, detector: object) -> None:

@@ -30,7 +30,7 @@ from cevnslab.inference.contours import sketch
 from cevnslab.studies import curves, references
 from cevnslab.studies.analysis import Analysis
 from cevnslab.studies.load import study_from_dict
-from cevnslab.studies.runner import coupling_info
+from cevnslab.studies.registry import coupling_info
 from cevnslab.studies.scans import find_key
 from cevnslab.studies.schema.planning import Goal
 from cevnslab.studies.setups import AnySetup, DetectorSetup

@@ -5,7 +5,6 @@ from __future__ import annotations
 from cevnslab.figures import style
 from cevnslab.figures.labels import axis_scale, formula_text
 from cevnslab.figures.layout import Sheet
-from cevnslab.results import CouplingInfo
 from cevnslab.results.text import level_text
 from cevnslab.studies.coverage import Coverage
 
@@ -17,8 +16,7 @@ def coverage_sheet(coverage: Coverage) -> Sheet:
     for cell, name in zip(sheet.cells, names, strict=True):
         axes = cell.axes
         points = [point for point in coverage.points if point.coupling == name]
-        info = CouplingInfo(**coverage.couplings[name])
-        factor, label = axis_scale(info, max(abs(p.true_value) for p in points))
+        factor, label = axis_scale(coverage.couplings[name], max(abs(p.true_value) for p in points))
         lines = dict.fromkeys((p.detector, p.channels, p.statistic, p.convention) for p in points)
         several = len({line[2:] for line in lines}) > 1
         for number, line in enumerate(lines):

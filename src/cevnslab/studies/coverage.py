@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cevnslab.errors import PhysicsError, StudyError, UnknownNameError, located
 from cevnslab.inference.intervals import Minimum
@@ -18,13 +18,18 @@ from cevnslab.likelihood.statistics import Statistic
 from cevnslab.likelihood.toys import Ensemble
 from cevnslab.parallel.backends import backend
 from cevnslab.progress import notice
+from cevnslab.results import CouplingInfo
+from cevnslab.results.plain import Plain
 from cevnslab.studies.analysis import Analysis, analyses
 from cevnslab.studies.feldman_cousins import convention
 from cevnslab.studies.preparation import check_toy_counts
 from cevnslab.studies.provenance import provenance
+from cevnslab.studies.registry import coupling_info
 from cevnslab.studies.setups import DetectorSetup, sparse_bins
 from cevnslab.studies.study import Study
 from cevnslab.words import nearest
+
+FloatArray = NDArray[np.float64]
 
 FEWEST_TOYS = 100
 
@@ -57,11 +62,11 @@ class Coverage:
     """A coverage study's points and where they come from."""
 
     name: str
-    couplings: dict[str, dict[str, Any]]
-    """Symbol, unit and scale of each, for figures."""
-    labels: dict[str, str]
+    couplings: Mapping[str, CouplingInfo]
+    labels: Mapping[str, str]
+    """Of the detectors."""
     points: tuple[CoveragePoint, ...]
-    provenance: dict[str, Any]
+    provenance: Mapping[str, Plain]
 
 
 def coverage(
@@ -122,35 +127,35 @@ def coverage(
     ]
     with backend(workers, scheduler) as mapper:
         samples = delta_chi2(tasks, store, mapper, "coverage")
-    points = []
-    for value, sample in zip(values, samples, strict=True):
-        for confidence_level in study.file.intervals.levels:
-            covered = float(np.mean(sample <= delta_chi2_level(confidence_level, 1)))
-            points.append(
-                CoveragePoint(
-                    detector=detector,
-                    channels=analysis.channels,
-                    coupling=name,
-                    true_value=float(value),
-                    confidence_level=confidence_level,
-                    statistic=request.statistic,
-                    convention=convention(request.minimum, ensemble),
-                    toys=toys,
-                    coverage=covered,
-                    coverage_error=max(float(np.sqrt(covered * (1 - covered) / toys)), 1 / toys),
-                    critical_value=float(np.quantile(sample, confidence_level)),
-                    seed=seed,
-                )
-            )
     return Coverage(
         study.name,
-        {
-            coupling.name: {"symbol": coupling.symbol, "unit": coupling.unit, "scale": coupling.scale}
-            for coupling in study.couplings
-        },
+        {coupling.name: coupling_info(coupling) for coupling in study.couplings},
         {setup.name: setup.label for setup in study.setups},
-        tuple(points),
+        tuple(
+            _point(request, task, sample, level)
+            for task, sample in zip(tasks, samples, strict=True)
+            for level in study.file.intervals.levels
+        ),
         provenance(study),
+    )
+
+
+def _point(request: Request, task: ToyTask, sample: FloatArray, confidence_level: float) -> CoveragePoint:
+    """How often the interval of a confidence level covers the truth of a task, from delta chi^2 of its toys there."""
+    covered = float(np.mean(sample <= delta_chi2_level(confidence_level, 1)))
+    return CoveragePoint(
+        detector=request.analysis.name,
+        channels=request.analysis.channels,
+        coupling=task.names[0],
+        true_value=task.truth[0],
+        confidence_level=confidence_level,
+        statistic=request.statistic,
+        convention=convention(task.minimum, task.ensemble),
+        toys=task.toys,
+        coverage=covered,
+        coverage_error=max(float(np.sqrt(covered * (1 - covered) / task.toys)), 1 / task.toys),
+        critical_value=float(np.quantile(sample, confidence_level)),
+        seed=task.seed,
     )
 
 

@@ -80,6 +80,8 @@ def response(
 ) -> Response:
     """Expected counts per bin of a detector at a source, as a function of couplings.
 
+    A channel whose recoils do not reach the bins counts nothing there.
+
     Raises a `CevnslabError` where no recoil reaches the bins, a table does not cover the energies needed, a channel is
     not one of the two, or an argument is not what it should be.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from cevnslab.errors import StudyError, located
 from cevnslab.physics.couplings import COUPLINGS, FAMILIES, Coupling
 from cevnslab.physics.mediators import labelled_symbol
+from cevnslab.results import CouplingInfo
 from cevnslab.studies import plugins
 from cevnslab.studies.schema import Mediator, StudyFile
 
@@ -53,3 +54,10 @@ def _told_apart(couplings: Mapping[str, Coupling]) -> dict[str, Coupling]:
         name: each if symbols.count(each.symbol) == 1 else replace(each, symbol=labelled_symbol(name))
         for name, each in couplings.items()
     }
+
+
+def coupling_info(coupling: Coupling) -> CouplingInfo:
+    """What figures and tables need to know of a coupling."""
+    return CouplingInfo(
+        coupling.symbol, coupling.unit, coupling.scale, coupling.reference if coupling.linear else None, coupling.power
+    )

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cevnslab import results
 from cevnslab.errors import located
 from cevnslab.parallel.backends import backend
-from cevnslab.physics.couplings import Coupling
 from cevnslab.progress import track
 from cevnslab.studies import counts, curves, design, references
+from cevnslab.studies.analysis import Analysis
 from cevnslab.studies.bands import bands
 from cevnslab.studies.fits import fits, strengths, summary
 from cevnslab.studies.preparation import prepare
 from cevnslab.studies.provenance import provenance
+from cevnslab.studies.registry import coupling_info
 from cevnslab.studies.study import Study
 from cevnslab.studies.tasks import Curves
 
@@ -39,35 +42,12 @@ def run(study: Study, *, store: Path | None = None, workers: int = 0, scheduler:
             scans = curve.scans(analyses)
             solutions = [design.solved(study, question) for question in study.file.design]
             planes = curve.maps(analyses)
-        limits = [
-            limit
-            for analysis in track(list(analyses.values()), "limits")
-            for coupling in study.couplings
-            for limit in curves.limits(study, analysis, coupling.name)
-        ]
-        critical_values: list[results.CriticalValues] = []
-        critical_maps: list[results.CriticalMap] = []
-        if study.file.intervals.method == "feldman-cousins":
-            from cevnslab.studies import feldman_cousins
-
-            options = feldman_cousins.Options.of(study.file.intervals)
-            limits, critical_values = feldman_cousins.intervals(
-                [(analyses[each.detector], each) for each in limits], options, store, mapper
-            )
-            region_tasks = [
-                (analysis, (x, y), level)
-                for x, y in study.file.contours
-                for analysis in analyses.values()
-                for level in study.file.intervals.levels
-            ]
-            contours, critical_maps = feldman_cousins.regions(region_tasks, options, store, mapper)
-        else:
-            contours = curve.contours(analyses)
+        intervals = _intervals(study, analyses, curve)
         profiles = curve.profiles(analyses)
         pairs = [(analysis, coupling.name) for analysis in analyses.values() for coupling in study.couplings]
         expected, scan_bands = bands(study, pairs, store, mapper), curve.scan_bands()
         strength = strengths(study, analyses, store, mapper)
-    fitted = fits(study, analyses, limits)
+    fitted = fits(study, analyses, intervals.limits)
     labels = counts.labels(study)
     return results.Result(
         name=study.name,
@@ -77,15 +57,15 @@ def run(study: Study, *, store: Path | None = None, workers: int = 0, scheduler:
             for name in dict.fromkeys([*study.file.coupling_names, *(c.coupling for c in study.file.cross_sections)])
         },
         detectors={name: results.DetectorInfo(labels[name], analysis.channels) for name, analysis in analyses.items()},
-        limits=tuple(limits),
+        limits=tuple(intervals.limits),
         spectra=prepared.spectra,
         time_spectra=prepared.time_spectra,
         signals=prepared.signals,
         profiles=tuple(profiles),
-        contours=tuple(contours),
+        contours=tuple(intervals.contours),
         cross_sections=prepared.cross_sections,
-        critical_values=tuple(critical_values),
-        critical_maps=tuple(critical_maps),
+        critical_values=tuple(intervals.critical_values),
+        critical_maps=tuple(intervals.critical_maps),
         scans=tuple(scans),
         fit=tuple(fitted.rows),
         data_spectra=tuple(fitted.spectra),
@@ -104,6 +84,41 @@ def run(study: Study, *, store: Path | None = None, workers: int = 0, scheduler:
     )
 
 
+@dataclass(frozen=True, eq=False)
+class _Intervals:
+    """What the study's method gives of one and two couplings."""
+
+    limits: Sequence[results.Limit]
+    contours: Sequence[results.ContourLines]
+    critical_values: Sequence[results.CriticalValues] = ()
+    critical_maps: Sequence[results.CriticalMap] = ()
+
+
+def _intervals(study: Study, analyses: dict[str, Analysis], curve: Curves) -> _Intervals:
+    """Limits and regions; with Feldman-Cousins the simulated critical values that they come from."""
+    limits = [
+        limit
+        for analysis in track(list(analyses.values()), "limits")
+        for coupling in study.couplings
+        for limit in curves.limits(study, analysis, coupling.name)
+    ]
+    if study.file.intervals.method != "feldman-cousins":
+        return _Intervals(limits, curve.contours(analyses))
+    from cevnslab.studies import feldman_cousins
+
+    options = feldman_cousins.Options.of(study.file.intervals)
+    likely = [(analyses[limit.detector], limit) for limit in limits]
+    simulated, critical_values = feldman_cousins.intervals(likely, options, curve.store, curve.mapper)
+    planes = [
+        (analysis, (x, y), level)
+        for x, y in study.file.contours
+        for analysis in analyses.values()
+        for level in study.file.intervals.levels
+    ]
+    contours, critical_maps = feldman_cousins.regions(planes, options, curve.store, curve.mapper)
+    return _Intervals(simulated, contours, critical_values, critical_maps)
+
+
 def _references(study: Study) -> dict[str, Any]:
     """The stored regions that the study's figures show."""
     panels = [panel for figure in study.file.figures or [] for panel in figure.panels]
@@ -111,10 +126,3 @@ def _references(study: Study) -> dict[str, Any]:
     contours = tuple(references.reference_contour(region.reference, region.couplings) for region in regions)
     labels = {contour.detector: references.stored()["labels"][contour.detector] for contour in contours}
     return {"references": contours, "reference_labels": labels}
-
-
-def coupling_info(coupling: Coupling) -> results.CouplingInfo:
-    """What figures and tables need to know of a coupling."""
-    return results.CouplingInfo(
-        coupling.symbol, coupling.unit, coupling.scale, coupling.reference if coupling.linear else None, coupling.power
-    )
