@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
@@ -21,6 +20,7 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
+from marked_blocks import with_blocks
 
 import cevnslab as cl
 from cevnslab.datasets.coherent_csi_2021 import model as csi_2021
@@ -306,14 +306,7 @@ BLOCKS = {
 
 def page() -> str:
     """The page with its marked blocks made anew."""
-    text = PAGE.read_text(encoding="utf-8")
-    for name, block in BLOCKS.items():
-        section = f"<!-- {name}: by coherent_study.py -->\n\n{block()}\n\n<!-- end of {name} -->"
-        marked = rf"<!-- {name}: by coherent_study.py -->.*?<!-- end of {name} -->"
-        text, count = re.subn(marked, lambda _, section=section: section, text, flags=re.DOTALL)
-        if count != 1:
-            raise SystemExit(f"{PAGE}: the markers of {name} are missing")
-    return text
+    return with_blocks(PAGE, "coherent_study.py", BLOCKS)
 
 
 def agrees() -> bool:

@@ -15,13 +15,13 @@ import argparse
 import io
 import json
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from marked_blocks import with_blocks
 
 import cevnslab as cl
 from cevnslab.figures import style
@@ -259,14 +259,7 @@ BLOCKS = {
 
 def page() -> str:
     """The page with its marked blocks made anew."""
-    text = PAGE.read_text(encoding="utf-8")
-    for name, block in BLOCKS.items():
-        section = f"<!-- {name}: by couplings_study.py -->\n\n{block()}\n\n<!-- end of {name} -->"
-        marked = rf"<!-- {name}: by couplings_study.py -->.*?<!-- end of {name} -->"
-        text, count = re.subn(marked, lambda _, section=section: section, text, flags=re.DOTALL)
-        if count != 1:
-            raise SystemExit(f"{PAGE}: the markers of {name} are missing")
-    return text
+    return with_blocks(PAGE, "couplings_study.py", BLOCKS)
 
 
 def agrees() -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import re
 import shlex
 import shutil
 import subprocess
@@ -17,6 +16,8 @@ import sys
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+from marked_blocks import with_blocks
 
 import cevnslab as cl
 
@@ -250,14 +251,7 @@ BLOCKS = {
 
 def page() -> str:
     """The page with its marked blocks made anew."""
-    text = PAGE.read_text(encoding="utf-8")
-    for name, block in BLOCKS.items():
-        section = f"<!-- {name}: by coverage_study.py -->\n\n{block()}\n\n<!-- end of {name} -->"
-        marked = rf"<!-- {name}: by coverage_study.py -->.*?<!-- end of {name} -->"
-        text, count = re.subn(marked, lambda _, section=section: section, text, flags=re.DOTALL)
-        if count != 1:
-            raise SystemExit(f"{PAGE}: the markers of {name} are missing")
-    return text
+    return with_blocks(PAGE, "coverage_study.py", BLOCKS)
 
 
 def main() -> None:

@@ -14,13 +14,13 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import argparse
 import io
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
+from marked_blocks import with_blocks
 
 import cevnslab as cl
 from cevnslab.physics.flavour import FLAVOURS, NUFIT
@@ -367,16 +367,9 @@ def published_table(rows: Sequence[Row]) -> str:
 
 def page(stored: Row) -> str:
     """The page with its marked blocks made anew."""
-    text = PAGE.read_text(encoding="utf-8")
-    blocks = {name: plain(stored[name]) for name in ("reactor", "sun", "supernova")}
-    blocks["published"] = published_table(stored["published"])
-    for name, block in blocks.items():
-        section = f"<!-- {name}: by sources_study.py -->\n\n{block}\n\n<!-- end of {name} -->"
-        marked = rf"<!-- {name}: by sources_study.py -->.*?<!-- end of {name} -->"
-        text, count = re.subn(marked, lambda _, section=section: section, text, flags=re.DOTALL)
-        if count != 1:
-            raise SystemExit(f"{PAGE}: the markers of {name} are missing")
-    return text
+    blocks = {name: lambda name=name: plain(stored[name]) for name in ("reactor", "sun", "supernova")}
+    blocks["published"] = lambda: published_table(stored["published"])
+    return with_blocks(PAGE, "sources_study.py", blocks)
 
 
 def same(saved_rows: Any, now: Any) -> bool:

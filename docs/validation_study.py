@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import yaml
+from marked_blocks import with_blocks
 
 import cevnslab as cl
 from cevnslab.datasets.registry import built_in
@@ -510,14 +511,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
 
 def page() -> str:
     """The page with its marked blocks made anew."""
-    text = PAGE.read_text(encoding="utf-8")
-    for name, block in BLOCKS.items():
-        section = f"<!-- {name}: by validation_study.py -->\n\n{block()}\n\n<!-- end of {name} -->"
-        marked = rf"<!-- {name}: by validation_study.py -->.*?<!-- end of {name} -->"
-        text, count = re.subn(marked, lambda _, section=section: section, text, flags=re.DOTALL)
-        if count != 1:
-            raise SystemExit(f"{PAGE}: the markers of {name} are missing")
-    return text
+    return with_blocks(PAGE, "validation_study.py", BLOCKS)
 
 
 ROUNDING = re.compile(r"(?<=\| )\de-1[1-9](?= \|)")

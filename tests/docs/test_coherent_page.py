@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import sys
 from unittest import mock
 
@@ -15,12 +15,9 @@ from cevnslab.studies.load import study_from_dict
 
 @pytest.fixture(scope="module")
 def script(pytestconfig):
-    spec = importlib.util.spec_from_file_location(
-        "coherent_study", pytestconfig.rootpath / "docs" / "coherent_study.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(pytestconfig.rootpath / "docs")
+        return importlib.import_module("coherent_study")
 
 
 def test_the_check_of_the_command(script, monkeypatch, capsys):
