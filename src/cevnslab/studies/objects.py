@@ -106,4 +106,7 @@ def _resolution(detector: Detector, unit: str, path: str) -> Any:
     if isinstance(law, Resolution):
         keys = {f"sigma_{unit}": law.sigma_kev, f"at_{unit}": law.at_kev, "law": law.law}
         return keys | ({} if law.minimum_true_kev is None else {"minimum_true_kev": law.minimum_true_kev})
-    raise StudyError(f"{path}.resolution: a study has Gaussian widths alone, got {type(law).__name__}")
+    raise StudyError(
+        f"{path}.resolution: a study has Gaussian widths alone, got {type(law).__name__}; cevnslab.response takes any "
+        "law"
+    )
