@@ -1,7 +1,7 @@
 """The mistakes that a user can make, one class each, under one base.
 
 The command line turns every `CevnslabError` into one message on standard error and exit status 2;
-anything else that escapes is a fault of the package and ends with status 1.
+anything else that escapes is a bug of the package and ends with status 1.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from cevnslab.cli.streams import complain, flush_streams, prepare_streams
 from cevnslab.errors import CevnslabError
 
 TRACEBACK = "CEVNSLAB_TRACEBACK"
-"""Environment variable: show where a fault of the package came from."""
+"""Environment variable: show where a bug of the package is."""
 
 # All matrices here are small: more threads would wait for each other, and change the last bit from run to run.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -87,7 +87,7 @@ def _world(fault: OSError) -> str:
 
 
 def _internal(fault: BaseException) -> str:
-    """A fault of the package's own, with the place in it."""
+    """A bug of the package, with its place."""
     frames = [frame for frame in traceback.extract_tb(fault.__traceback__) if "cevnslab" in frame.filename]
     place = f" ({os.path.basename(frames[-1].filename)}, line {frames[-1].lineno})" if frames else ""
     text = " ".join(str(fault).split())

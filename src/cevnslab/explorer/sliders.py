@@ -1,4 +1,4 @@
-"""The keys that have a slider, each with the range in which an answer makes sense.
+"""The keys that have a slider, each with the range in which it is moved.
 
 A study file allows far more than a detector can be: a threshold of 1e-10 keV gives a limit, but no sense. A range
 reaches some factor around the study's own value, and never beyond what the table says.

@@ -35,7 +35,7 @@ ElectronKernel = Callable[[FloatArray], FloatArray]
 Rebuild = Callable[[Target, float], Target]
 """rebuild(target, value): the target that the value makes of it."""
 RangeOf = Callable[[Target], tuple[float, float, float]]
-"""range_of(target): lowest possible value, the target's own, highest value of sense."""
+"""range_of(target): the lowest physical value, the target's own, the highest value considered."""
 
 FLAVOUR_SYMBOLS = {"e": "e", "mu": r"\mu", "tau": r"\tau"}
 """The flavours in matplotlib's mathtext."""

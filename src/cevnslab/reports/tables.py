@@ -69,7 +69,7 @@ def limits_grid(result: Result) -> Grid:
 
 
 def _best_fit(limit: Limit, result: Result) -> Cell:
-    """Where chi^2 is lowest, to the digit that makes sense: the third of the interval's largest end."""
+    """Where chi^2 is lowest, to the last digit that matters: the third of the interval's largest end."""
     info = result.couplings[limit.coupling]
     sizes = end_sizes(limit)
     if info.standard_model is not None and abs(limit.best_fit - info.standard_model) <= 1e-2 * info.scale:

@@ -1,4 +1,4 @@
-"""Code of users is run here: whatever it raises, exits or loops is a fault of that code, named by file and line."""
+"""Code of users is run here: whatever it raises, exits or loops is an error in that code, named by file and line."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def users_code(where: str, verb: str, file: Path | None = None) -> Iterator[None
         raise PluginError(f"{where} {verb}: it exits{_line(fault, file)}") from None
     except RecursionError as fault:
         raise PluginError(f"{where} {verb}: it calls itself without end{_line(fault, file)}") from None
-    except Exception as fault:  # whatever a user's code raises is a fault of that code
+    except Exception as fault:  # whatever a user's code raises is an error in that code
         text = excerpt(str(fault), longest=200)[1:-1]
         raise PluginError(f"{where} {verb} ({type(fault).__name__}: {text}{_line(fault, file)})") from None
 
