@@ -26,13 +26,13 @@ def keys_of(changes):
 
 def test_cevnslab_is_what_the_citation_file_says():
     cff = yaml.safe_load((Path(cl.__file__).parents[2] / "CITATION.cff").read_text(encoding="utf-8"))
-    entry = citations.reference("cevnslab")
+    entry = citations.citation("cevnslab")
     assert entry.fields["title"] == cff["title"]
     assert entry.fields["author"] == "{" + cff["authors"][0]["name"] + "}"
     assert entry.fields["version"] == str(cff["version"]) == cl.__version__
-    paper = citations.reference("ParadaSanchezGarcia:2024")
+    paper = citations.citation("ParadaSanchezGarcia:2024")
     assert paper.fields["title"] == cff["references"][0]["title"]
-    assert citations.reference("cevnslab", "9.9").fields["version"] == "9.9"
+    assert citations.citation("cevnslab", "9.9").fields["version"] == "9.9"
 
 
 def test_every_key_that_is_asked_for_exists_and_every_reference_is_asked_for():
@@ -58,7 +58,7 @@ def test_every_reference_can_be_found_by_a_reader():
 
 @pytest.mark.parametrize("name", COUPLINGS)
 def test_a_coupling_cites_the_papers_that_it_names(name):
-    known = {entry.fields.get("eprint") for entry in map(citations.reference, keys_of({"couplings": [name]}))}
+    known = {entry.fields.get("eprint") for entry in map(citations.citation, keys_of({"couplings": [name]}))}
     assert set(ARXIV.findall(COUPLINGS[name].reference_text)) <= known
     if name.startswith("mu_"):
         assert "Vogel:1989iv" in keys_of({"couplings": [name]})
@@ -74,7 +74,7 @@ def test_a_coupling_cites_the_papers_that_it_names(name):
 def test_a_mediator_cites_the_papers_that_it_names(mediator):
     keys = keys_of({"couplings": [mediator]})
     text = FAMILIES[mediator["name"]](**{k: v for k, v in mediator.items() if k != "name"}).reference_text
-    assert set(ARXIV.findall(text)) <= {citations.reference(key).fields.get("eprint") for key in keys}
+    assert set(ARXIV.findall(text)) <= {citations.citation(key).fields.get("eprint") for key in keys}
 
 
 def test_detector_presets_cite_something():

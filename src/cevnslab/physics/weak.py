@@ -60,7 +60,7 @@ def with_neutron_radius(target: Target, neutron_radius_fm: float) -> Target:
 
 
 def neutron_radius_range(target: Target) -> tuple[float, float, float]:
-    """The lowest mean radius that leaves every nucleus its surface, the target's own, and the highest one considered."""
+    """The lowest mean radius that leaves every nucleus its surface, the target's own, and the highest considered."""
     standard_model = neutron_radius_of(target)
     smallest = min(c.nucleus.neutron_radius_fm for c in target.constituents)
     surface = SMALLEST_NEUTRON_RADIUS_FM * (1 + 1e-9)

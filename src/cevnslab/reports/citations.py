@@ -16,7 +16,7 @@ from cevnslab.version import __version__
 
 
 @dataclass(frozen=True)
-class Reference:
+class Citation:
     """One entry of a bibliography."""
 
     key: str
@@ -29,7 +29,7 @@ class Reference:
     def bibtex(self) -> str:
         """The entry as BibTeX.
 
-        >>> print(reference("Erler:2013xha").bibtex)
+        >>> print(citation("Erler:2013xha").bibtex)
         @article{Erler:2013xha,
           title = {{The Weak Neutral Current}},
           author = {Erler, Jens and Su, Shufang},
@@ -49,7 +49,7 @@ class Reference:
         return "\n".join([*lines, "}"])
 
 
-def reference(key: str, version: str = __version__) -> Reference:
+def citation(key: str, version: str = __version__) -> Citation:
     """A reference by its key; `version` is the one of cevnslab that made the result. `KeyError` for an unknown key."""
     entry = dict(_entry(key))
     kind = entry.pop("type")
@@ -58,7 +58,7 @@ def reference(key: str, version: str = __version__) -> Reference:
         fields["version"] = version
     if "eprint" in fields:
         fields["archivePrefix"] = "arXiv"
-    return Reference(key, kind, fields)
+    return Citation(key, kind, fields)
 
 
 def _entry(key: str) -> Mapping[str, Any]:
@@ -113,14 +113,14 @@ def _of_coupling(name: str, by_start: Mapping[str, list[str]]) -> list[str]:
     return by_start[max(fitting, key=len)] if fitting else []
 
 
-def citations(study: Mapping[str, Any], version: str = __version__) -> list[Reference]:
+def citations(study: Mapping[str, Any], version: str = __version__) -> list[Citation]:
     """The references that a study asks for.
 
     >>> import cevnslab as cl
     >>> [entry.key for entry in citations(cl.load_study("parada2024").as_dict())]
     ['ParadaSanchezGarcia:2024', 'cevnslab', 'Baxter:2019mcx', 'Helm:1956zz']
     """
-    return [reference(key, version) for key in citation_keys(study)]
+    return [citation(key, version) for key in citation_keys(study)]
 
 
 def bibtex(study: Mapping[str, Any], version: str = __version__) -> str:

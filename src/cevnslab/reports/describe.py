@@ -9,7 +9,7 @@ from cevnslab.physics.sources import PionDecayAtRest, Source, neutrinos_per_cm2,
 from cevnslab.reports.assumptions import assumptions
 from cevnslab.studies.cautions import cautions
 from cevnslab.studies.feldman_cousins import Options
-from cevnslab.studies.setups import DetectorSetup, ExperimentSetup
+from cevnslab.studies.setups import DatasetSetup, DetectorSetup
 from cevnslab.studies.sizes import bytes_text, sizes
 from cevnslab.studies.study import Study
 
@@ -41,8 +41,8 @@ def describe(study: Study) -> str:
     if file.radiative_corrections:
         lines.append("  radiatively corrected couplings of the neutrino to nuclei")
     for setup in study.setups:
-        if isinstance(setup, ExperimentSetup):
-            lines += _describe_experiment(setup)
+        if isinstance(setup, DatasetSetup):
+            lines += _describe_dataset(setup)
         else:
             lines += _describe_detector(setup)
     lines += [f"  warning: {caution}" for caution in cautions(study)]
@@ -214,13 +214,13 @@ def _describe_exposure(setup: Setup) -> str:
     return f"{source.name}, {_count(setup.exposure_years, 'year')}"
 
 
-def _describe_experiment(experiment: ExperimentSetup) -> list[str]:
-    setup = experiment.setup
+def _describe_dataset(entry: DatasetSetup) -> list[str]:
+    setup = entry.setup
     place = "" if setup.distance_m is None else f" at {setup.distance_m:g} m"
     counts = "observed counts" if setup.observed == "data" else "the Standard Model's expectation as counts (asimov)"
     where = "searched for (--data, CEVNSLAB_DATA, download)" if setup.directory is None else f"in {setup.directory}"
     return [
-        f"  detector {setup.name}: {experiment.dataset}, {setup.mass_kg:g} kg of {setup.target.formula}"
+        f"  detector {setup.name}: {entry.dataset}, {setup.mass_kg:g} kg of {setup.target.formula}"
         f"{place}, {_describe_exposure(setup)}",
         f"    {counts}, channels {'+'.join(setup.channels)}, poisson, {setup.nuisances} nuisances"
         f"{', off-counts fitted' if setup.off_counts == 'fitted' else ''}; data: {where}",

@@ -113,9 +113,9 @@ def _name_sources(models: Mapping[str, Schema]) -> None:
 def _name_detectors(models: Mapping[str, Schema]) -> None:
     """A preset fills in what its entry leaves out, so that nothing else is required then."""
     real = list(datasets.known())
-    models["Experiment"]["properties"]["dataset"]["enum"] = real
+    models["DatasetDetector"]["properties"]["dataset"]["enum"] = real
     projected = [name for name in presets.names("detectors") if name not in real]
-    for model, names in (("Detector", projected), ("Experiment", real)):
+    for model, names in (("Detector", projected), ("DatasetDetector", real)):
         entry = models[model]
         description = {key: value for key, value in entry["properties"]["preset"].items() if key == "description"}
         entry["properties"]["preset"] = {**description, "type": "string", "enum": names}
@@ -125,6 +125,6 @@ def _name_detectors(models: Mapping[str, Schema]) -> None:
     models["StudyFile"]["properties"]["detectors"]["items"] = {
         "type": "object",
         "if": {"anyOf": [{"required": ["dataset"]}, data]},
-        "then": {"$ref": "#/$defs/Experiment"},
+        "then": {"$ref": "#/$defs/DatasetDetector"},
         "else": {"$ref": "#/$defs/Detector"},
     }

@@ -17,7 +17,7 @@ from cevnslab.errors import located
 from cevnslab.inference.chi2 import Chi2
 from cevnslab.likelihood.likelihood import Likelihood, Prior
 from cevnslab.studies import schema
-from cevnslab.studies.setups import AnySetup, ExperimentSetup
+from cevnslab.studies.setups import AnySetup, DatasetSetup
 from cevnslab.studies.study import Study
 from cevnslab.studies.systematics import with_systematics
 
@@ -85,7 +85,7 @@ def analyses(
         analyses_by_name = {
             setup.name: kept(setup.name, (setup,)) or _single(setup, spec, study.file)
             for setup, spec in zip(study.setups, study.file.detectors, strict=True)
-            if data or not isinstance(setup, ExperimentSetup)
+            if data or not isinstance(setup, DatasetSetup)
         }
     for combination in study.file.combinations:
         if not set(combination.detectors) <= set(analyses_by_name):
@@ -97,7 +97,7 @@ def analyses(
     return analyses_by_name
 
 
-def _declared(spec: schema.Detector | schema.Experiment, file: schema.StudyFile) -> str:
+def _declared(spec: schema.Detector | schema.DatasetDetector, file: schema.StudyFile) -> str:
     """A digest of the keys of a detector, presets filled in, and of the study's that it runs under.
 
     Files count by their content. Labels do not, nor what else the study holds.
@@ -114,7 +114,7 @@ def _digest(content: list[Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:24]
 
 
-def _single(setup: AnySetup, spec: schema.Detector | schema.Experiment, file: schema.StudyFile) -> Analysis:
+def _single(setup: AnySetup, spec: schema.Detector | schema.DatasetDetector, file: schema.StudyFile) -> Analysis:
     likelihood = with_systematics(setup.likelihood, setup, file.systematics)
     priors = {name: Prior(prior.centre, prior.width) for name, prior in file.priors.items()}
     return Analysis(

@@ -177,7 +177,7 @@ def _background(spec: schema.Detector, edges: FloatArray, recoil_edges: FloatArr
         return detection.tabulated_background(bins, curve.energy, curve.value, text)
 
 
-def _target(spec: schema.Detector | schema.Experiment, nuclei: NucleiConvention) -> Target:
+def _target(spec: schema.Detector | schema.DatasetDetector, nuclei: NucleiConvention) -> Target:
     with located(f"detectors.{spec.name}.target"):
         return target(
             spec.target,
@@ -188,8 +188,8 @@ def _target(spec: schema.Detector | schema.Experiment, nuclei: NucleiConvention)
         )
 
 
-def build_experiment(
-    spec: schema.Experiment,
+def build_dataset(
+    spec: schema.DatasetDetector,
     channels: tuple[str, ...],
     file: schema.StudyFile,
     directory: Path | None,
@@ -230,7 +230,7 @@ _PROTONS = ("protons_on_target", "neutrinos_per_proton", "pulse")
 _HOURS_PER_YEAR = 8766.0
 
 
-def _data_source(spec: schema.Experiment, base: Path) -> tuple[Source, float]:
+def _data_source(spec: schema.DatasetDetector, base: Path) -> tuple[Source, float]:
     """The source of a data set and its exposure in years: one of its run, where the protons are those of the run."""
     path = f"detectors.{spec.name}"
     if spec.source is not None:

@@ -49,7 +49,7 @@ def _relative_widths(file: schema.StudyFile) -> Iterator[tuple[str, float | None
             yield f"uncertainties.{key}", getattr(file.uncertainties, key)
     for spec in file.detectors:
         path = f"detectors.{spec.name}"
-        if isinstance(spec, schema.Experiment):
+        if isinstance(spec, schema.DatasetDetector):
             yield from ((f"{path}.uncertainties.{key}", width) for key, width in spec.uncertainties.items())
             continue
         if spec.uncertainties is not None:

@@ -12,7 +12,7 @@ from cevnslab.datasets.registry import dataset
 from cevnslab.detection.response import Response
 from cevnslab.likelihood.likelihood import Dataset
 from cevnslab.results.description import FloatArray
-from cevnslab.studies.setups import AnySetup, DetectorSetup, ExperimentSetup
+from cevnslab.studies.setups import AnySetup, DatasetSetup, DetectorSetup
 from cevnslab.studies.study import Study
 
 ENERGY, TIME = 0, 1
@@ -69,7 +69,7 @@ def data_spectra(
 ) -> list[results.DataSpectrum]:
     """The counts of a detector on each of its axes, beside the components of a fit (counts per bin)."""
     response = setup.response
-    description = dataset(setup.dataset).description if isinstance(setup, ExperimentSetup) else None
+    description = dataset(setup.dataset).description if isinstance(setup, DatasetSetup) else None
     spectra = []
     for number, axis in enumerate(response.axes):
         words: dict[str, Any] = {}

@@ -25,7 +25,7 @@ from cevnslab.progress import track
 from cevnslab.studies import counts
 from cevnslab.studies.analysis import Analysis
 from cevnslab.studies.cautions import cautions
-from cevnslab.studies.setups import AnySetup, DetectorSetup, ExperimentSetup
+from cevnslab.studies.setups import AnySetup, DatasetSetup, DetectorSetup
 from cevnslab.studies.study import Study
 
 RESOLUTION = 1e-6
@@ -63,12 +63,12 @@ def fits(study: Study, analyses: dict[str, Analysis], limits: Iterable[results.L
 
 def _measured(setup: AnySetup) -> bool:
     """Whether it is a data set, also where its expectation stands in the place of its counts."""
-    return isinstance(setup, ExperimentSetup)
+    return isinstance(setup, DatasetSetup)
 
 
 def _standard_model(collected: Fits, analysis: Analysis, setup: AnySetup) -> None:
     """The Standard Model's fit to one detector, and its counts projected on every axis."""
-    calculated = setup.measurement.calculated_cevns if isinstance(setup, ExperimentSetup) else None
+    calculated = setup.measurement.calculated_cevns if isinstance(setup, DatasetSetup) else None
     fitted = fit_standard_model(setup.name, analysis.likelihood, setup.response, calculated)
     collected.rows += [results.FitParameter(setup.name, *row) for row in fitted.parameters]
     collected.spectra += counts.data_spectra(setup, analysis.likelihood.datasets[0], fitted.components)

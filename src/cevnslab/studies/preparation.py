@@ -15,7 +15,7 @@ from cevnslab.likelihood.toys import with_metric
 from cevnslab.studies import counts, curves
 from cevnslab.studies.analysis import Analysis, analyses
 from cevnslab.studies.scans import present_value, scanned
-from cevnslab.studies.setups import DetectorSetup, ExperimentSetup
+from cevnslab.studies.setups import DatasetSetup, DetectorSetup
 from cevnslab.studies.sizes import check_sizes
 from cevnslab.studies.study import Study
 from cevnslab.studies.systematics import check_kinds
@@ -107,7 +107,7 @@ def _check_data_panels(study: Study) -> None:
     axes = {
         setup.name: [axis.name for axis in setup.response.axes]
         for setup in study.setups
-        if not isinstance(setup, ExperimentSetup)
+        if not isinstance(setup, DatasetSetup)
     }
     for figure in study.file.figures or []:
         for number, panel in enumerate(figure.panels, start=1):

@@ -9,7 +9,7 @@ from cevnslab.errors import StudyError, located
 from cevnslab.physics.couplings import Coupling, coupling
 from cevnslab.physics.cross_sections import scatterers
 from cevnslab.physics.nuclei import Target, target
-from cevnslab.studies.schema import CrossSection, Detector, Experiment, StudyFile
+from cevnslab.studies.schema import CrossSection, DatasetDetector, Detector, StudyFile
 from cevnslab.studies.schema.base import require_known, require_unique
 from cevnslab.studies.schema.figures import Contents
 from cevnslab.studies.schema.planning import Range, check_planning
@@ -35,10 +35,10 @@ def check_across_keys(file: StudyFile, registry: Mapping[str, Coupling]) -> None
     for spec in file.detectors:
         if spec.channels is not None:
             require_unique(f"detectors.{spec.name}.channels", spec.channels)
-        if isinstance(spec, Experiment):
+        if isinstance(spec, DatasetDetector):
             with located(f"detectors.{spec.name}.dataset"):
                 dataset(spec.dataset)
-        if isinstance(spec, Experiment) and "cevns" not in (spec.channels or file.channels):
+        if isinstance(spec, DatasetDetector) and "cevns" not in (spec.channels or file.channels):
             raise StudyError(f"detectors.{spec.name}.channels: cevns is needed: without it there is no signal to fit")
     require_unique("channels", file.channels)
     _check_intervals(file)
@@ -93,9 +93,9 @@ def check_across_keys(file: StudyFile, registry: Mapping[str, Coupling]) -> None
             raise StudyError(f"figures.{figure.name}.name: a figure that is drawn without being listed has this name")
 
 
-def _background_names(spec: Detector | Experiment) -> list[str]:
+def _background_names(spec: Detector | DatasetDetector) -> list[str]:
     """What a detector's backgrounds are called."""
-    if isinstance(spec, Experiment):
+    if isinstance(spec, DatasetDetector):
         return list(dataset(spec.dataset).description.backgrounds)
     return ["background"] if spec.backgrounds is None else [background.name for background in spec.backgrounds]
 
@@ -103,7 +103,7 @@ def _background_names(spec: Detector | Experiment) -> list[str]:
 def _contents(file: StudyFile, registry: Mapping[str, Coupling]) -> Contents:
     """What panels may show."""
     projected = [spec for spec in file.detectors if isinstance(spec, Detector)]
-    real_sets = [spec.name for spec in file.detectors if isinstance(spec, Experiment)]
+    real_sets = [spec.name for spec in file.detectors if isinstance(spec, DatasetDetector)]
     counted = [*real_sets, *(spec.name for spec in projected if spec.observed not in (None, "asimov"))]
     real = [spec.name for spec in file.detectors if spec.name in counted and spec.observed != "asimov"]
     fitted = [*real, *(each.name for each in file.combinations if set(real) & set(each.detectors))]
@@ -122,7 +122,7 @@ def _contents(file: StudyFile, registry: Mapping[str, Coupling]) -> Contents:
         data_axes={
             spec.name: tuple(dataset(spec.dataset).description.axes)
             for spec in file.detectors
-            if isinstance(spec, Experiment)
+            if isinstance(spec, DatasetDetector)
         },
         combinations=tuple(combination.name for combination in file.combinations),
         profiles=tuple(file.profiles),

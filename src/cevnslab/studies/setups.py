@@ -140,7 +140,7 @@ class DetectorSetup:
 
 
 @dataclass(frozen=True, eq=False)
-class ExperimentSetup:
+class DatasetSetup:
     """A data set; it is read, and its expectation computed, when first asked for."""
 
     dataset: str
@@ -193,7 +193,7 @@ class ExperimentSetup:
         return {"source": repr(self.setup.source)}
 
 
-AnySetup = DetectorSetup | ExperimentSetup
+AnySetup = DetectorSetup | DatasetSetup
 
 FEWEST_COUNTS = 10.0
 """Expected in a bin of least squares, below which its coverage suffers."""

@@ -19,13 +19,13 @@ from cevnslab.rendering import rendered
 from cevnslab.results import Result
 from cevnslab.studies import schema
 from cevnslab.studies.backgrounds import Background, background_of
-from cevnslab.studies.build import build_detector, build_experiment, merge_preset
+from cevnslab.studies.build import build_dataset, build_detector, merge_preset
 from cevnslab.studies.observed import ObservedCounts, check_observed, observed_counts
 from cevnslab.studies.registry import study_registry
 from cevnslab.studies.rules import check_across_keys
 from cevnslab.studies.schema.base import require_known
 from cevnslab.studies.schema.counts import check_backgrounds
-from cevnslab.studies.setups import AnySetup, DetectorSetup, ExperimentSetup
+from cevnslab.studies.setups import AnySetup, DatasetSetup, DetectorSetup
 from cevnslab.studies.sources import build_source, merge_source, says_distance
 from cevnslab.studies.validation import plain, validated
 from cevnslab.words import excerpt
@@ -167,7 +167,7 @@ def _merged_source(path: str, source: Mapping[str, Any]) -> dict[str, Any]:
 
 def _setup(
     file: schema.StudyFile,
-    spec: schema.Detector | schema.Experiment,
+    spec: schema.Detector | schema.DatasetDetector,
     base: Path,
     couplings: tuple[Coupling, ...],
     data: Path | None,
@@ -175,11 +175,11 @@ def _setup(
     """One detector with the study's values for all that it does not say itself."""
     path = f"detectors.{spec.name}"
     channels = tuple(spec.channels or file.channels)
-    if isinstance(spec, schema.Experiment):
-        setup = build_experiment(spec, channels, file, data, base)
+    if isinstance(spec, schema.DatasetDetector):
+        setup = build_dataset(spec, channels, file, data, base)
         names = ["signal", *dataset(spec.dataset).description.backgrounds]
         require_known(f"{path}.uncertainties", list(spec.uncertainties), names, "normalisation of this data set")
-        return ExperimentSetup(spec.dataset, setup, couplings, spec.uncertainties)
+        return DatasetSetup(spec.dataset, setup, couplings, spec.uncertainties)
     source_given, uncertainties = spec.source or file.source, spec.uncertainties or file.uncertainties
     if source_given is None:
         raise StudyError("source: this key is required")

@@ -7,7 +7,7 @@ models: a key is written here and nowhere else.
 from cevnslab.studies.schema.base import LARGEST_RATE, require_known, require_unique
 from cevnslab.studies.schema.counts import Background, CountsFile, OffCounts
 from cevnslab.studies.schema.couplings import Mediator
-from cevnslab.studies.schema.datasets import Experiment
+from cevnslab.studies.schema.datasets import DatasetDetector
 from cevnslab.studies.schema.detectors import Detector, EfficiencyFile, Lindhard, QuenchingFile, Resolution
 from cevnslab.studies.schema.figures import (
     Figure,
@@ -44,10 +44,10 @@ __all__ = [
     "Combination",
     "CountsFile",
     "CrossSection",
+    "DatasetDetector",
     "DesignQuestion",
     "Detector",
     "EfficiencyFile",
-    "Experiment",
     "Figure",
     "FissionFile",
     "FluxFactor",

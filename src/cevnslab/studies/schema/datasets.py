@@ -11,7 +11,7 @@ from cevnslab.studies.schema.detectors import Detector, Radius
 from cevnslab.studies.schema.sources import GaussianPulse, SourceOrPreset
 
 
-class Experiment(Model):
+class DatasetDetector(Model):
     """Real data: a detector that brings its own source, exposure, bins, backgrounds and Poisson likelihood."""
 
     preset: str | None = Field(None, description="a data set by name, whose keys are the defaults")
@@ -48,10 +48,10 @@ class Experiment(Model):
 
 
 def _detector_kind(value: Any) -> str:
-    real = "dataset" in value if isinstance(value, dict) else isinstance(value, Experiment)
-    return "<experiment>" if real else "<detector>"
+    real = "dataset" in value if isinstance(value, dict) else isinstance(value, DatasetDetector)
+    return "<dataset>" if real else "<detector>"
 
 
-DetectorOrExperiment = Annotated[
-    Annotated[Detector, Tag("<detector>")] | Annotated[Experiment, Tag("<experiment>")], Discriminator(_detector_kind)
+DetectorOrDataset = Annotated[
+    Annotated[Detector, Tag("<detector>")] | Annotated[DatasetDetector, Tag("<dataset>")], Discriminator(_detector_kind)
 ]

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field
 
 from cevnslab.studies.schema.base import Channels, FilePath, Model, Name, Positive, Text, Years
 from cevnslab.studies.schema.couplings import CouplingName
-from cevnslab.studies.schema.datasets import DetectorOrExperiment
+from cevnslab.studies.schema.datasets import DetectorOrDataset
 from cevnslab.studies.schema.figures import Figure
 from cevnslab.studies.schema.outputs import Combination, CrossSection, Profile, Scan
 from cevnslab.studies.schema.planning import DesignQuestion, LimitMap
@@ -67,7 +67,7 @@ class StudyFile(Model):
     bands: Bands | None = Field(
         None, description="expected limits with bands of 68 % and 95 %, of every limit and every scanned value"
     )
-    detectors: Annotated[list[DetectorOrExperiment], Field(min_length=1)] = Field(
+    detectors: Annotated[list[DetectorOrDataset], Field(min_length=1)] = Field(
         description="presets, presets with keys changed, or detectors of your own; names must differ"
     )
     contours: list[Annotated[list[str], Field(min_length=2, max_length=2)]] = Field(
