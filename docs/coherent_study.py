@@ -25,6 +25,7 @@ from marked_blocks import with_blocks
 import cevnslab as cl
 from cevnslab.datasets.coherent_csi_2021 import model as csi_2021
 from cevnslab.datasets.coherent_csi_2021.readers import read_events
+from cevnslab.datasets.description import PublishedNumber
 from cevnslab.datasets.files import locate
 from cevnslab.datasets.measurement import Setup
 from cevnslab.datasets.registry import dataset
@@ -32,10 +33,13 @@ from cevnslab.likelihood.parameters import Parameter
 from cevnslab.likelihood.samples import Sample, Scale
 from cevnslab.reports.improvement import Improvement, improvements
 from cevnslab.reports.published import published
-from cevnslab.studies.references import stored
+from cevnslab.reports.reference import write_reference
+from cevnslab.studies import presets
+from cevnslab.studies.references import FILE, stored
 
 DOCS = Path(__file__).resolve().parent
 PAGE, DATA, FIGURES = DOCS / "coherent.md", DOCS / "data" / "coherent.json", DOCS / "figures"
+STORED = DOCS.parent / "src" / "cevnslab" / FILE
 
 CHARGES = ("q_ee", "q_mumu", "q_emu", "q_etau", "q_mutau")
 CSI, LAR, BOTH, ELECTRON = "coherent-csi-2021", "coherent-lar-2020", "coherent-csi-lar", "coherent-csi-2021-electron"
@@ -75,12 +79,13 @@ def recoils_from(kev: float) -> dict[str, tuple[float, float]]:
     return {**nominal_range, "cevns": (kev, nominal_range["cevns"][1])}
 
 
-def pulse(centre_us: float) -> Row:
-    """Another time zero."""
-    return {"pulse": {"centre_us": centre_us, "width_us": 0.150}}
+def pulse(centre_us: float = 0.471, width_us: float = 0.150) -> Row:
+    """Another time zero, or another width of the protons' pulse."""
+    return {"pulse": {"centre_us": centre_us, "width_us": width_us}}
 
 
 ONE_RADIUS = {"neutron_radius_fm": {"Cs": 4.821, "I": 4.766}}
+SHAPES = {"nuisances": "shape", "uncertainties": {"signal": 0}}
 VARIATIONS: dict[str, tuple[Row, Row, tuple[str, Any] | None]] = {
     "as in the study": ({}, {}, None),
     "form factor: Klein-Nystrand": ({"form_factor": "klein-nystrand"}, {}, None),
@@ -93,15 +98,41 @@ VARIATIONS: dict[str, tuple[Row, Row, tuple[str, Any] | None]] = {
     ),
     "time zero 20 ns earlier": ({}, pulse(0.451), None),
     "time zero 20 ns later": ({}, pulse(0.491), None),
+    "pulse 10 % narrower": ({}, pulse(width_us=0.135), None),
     "steady state uniform in time": ({}, {}, ("_steady_state", lambda: steady_state("uniform"))),
     "steady state falls as 0.040/us": ({}, {}, ("_steady_state", lambda: steady_state("0.040/us"))),
     "steady state: raw histogram": ({}, {}, ("_steady_state", lambda: steady_state("raw"))),
     "recoils from 0.02 keV": ({}, {}, ("RECOIL_RANGE_KEV", lambda: recoils_from(0.02))),
     "recoils from 1 keV": ({}, {}, ("RECOIL_RANGE_KEV", lambda: recoils_from(1.0))),
     "recoils from 3 keV": ({}, {}, ("RECOIL_RANGE_KEV", lambda: recoils_from(3.0))),
-    "shape nuisances": ({}, {"nuisances": "shape"}, None),
+    "shape nuisances": ({}, SHAPES, None),
+    "shape nuisances, nominal efficiency": ({}, SHAPES, ("PULLS", lambda: tuple(set(csi_2021.PULLS) - {"efficiency"}))),
 }
 """Keys of the study, keys of the detector, and what is replaced in the analysis of CsI."""
+COMPARED = {"shape nuisances, nominal efficiency": "shape nuisances"}
+"""What a variation is compared with, if not with the study."""
+
+COMBINED: dict[str, Callable[[Row], None]] = {
+    "as in the study": lambda content: None,
+    "independent fluxes": lambda content: independent(content),
+    "CsI's anti-coincident counts exact": lambda content: changed(content, CSI, off_counts="exact"),
+    "LAr with its shape nuisances": lambda content: changed(content, LAR, nuisances="shape"),
+}
+"""What is changed in the study of both data sets."""
+
+
+def changed(content: Row, name: str, **keys: Any) -> None:
+    """Other keys of one data set."""
+    for entry in content["detectors"]:
+        if entry["preset"] == name:
+            entry.update(keys)
+
+
+def independent(content: Row) -> None:
+    """A normalisation of its own for each data set, as wide as it is by itself: no common flux."""
+    del content["systematics"]
+    for entry in content["detectors"]:
+        del entry["uncertainties"]
 
 
 def limit_rows(result: cl.Result) -> list[Row]:
@@ -113,45 +144,60 @@ def limit_rows(result: cl.Result) -> list[Row]:
 
 
 def fit_rows(result: cl.Result) -> list[Row]:
-    """The fits of a result as plain rows."""
+    """The fits of the Standard Model to one data set as plain rows, without those of couplings and nuisances."""
     return [
         {"detector": row.detector, "parameter": row.parameter, "value": row.value, "error": row.error}
         for row in result.fit
+        if row.detector != BOTH
+        and row.parameter not in CHARGES
+        and "." not in row.parameter
+        and row.parameter != "flux"
     ]
 
 
 def varied(name: str, data: Path | None) -> Row:
     """Counts and limits of CsI with one convention changed."""
     keys, detector, replaced = VARIATIONS[name]
-    entries = [
-        {"preset": CSI, **detector},
-        {"preset": CSI, "name": ELECTRON, "channels": ["cevns", "electron"], **detector},
-    ]
-    content = {"name": "variation", "couplings": list(CHARGES[:2]), "detectors": entries, **keys}
+    study = presets.load("studies", "coherent")
+    entries = [{**entry, **detector} for entry in study["detectors"] if entry["preset"] == CSI]
+    content = {"name": "variation", "couplings": list(CHARGES[:2]), "systematics": study["systematics"], **keys}
+    content["detectors"] = entries
     with nullcontext() if replaced is None else mock.patch(MODULE + replaced[0], replaced[1]()):
         result = cl.study_from_dict(content, data=data).run()
     return {"variation": name, "limits": limit_rows(result), "fit": fit_rows(result)}
 
 
+def combined(name: str, data: Path | None) -> Row:
+    """Limits of both data sets together with one thing changed."""
+    study = presets.load("studies", "coherent")
+    content = {key: study[key] for key in ("name", "couplings", "systematics", "combinations")}
+    content["detectors"] = [entry for entry in study["detectors"] if entry.get("name") != ELECTRON]
+    COMBINED[name](content)
+    return {"variation": name, "limits": limit_rows(cl.study_from_dict(content, data=data).run())}
+
+
 def compute(data: Path | None, output: Path) -> None:
-    """Run both studies and every variation; keep the numbers and the figures."""
-    stored: Row = {"about": "Numbers of docs/coherent.md, made by docs/coherent_study.py; never edited by hand."}
+    """Run both studies and every variation; keep the numbers, the figures, and the limits that the package stores."""
+    archive: Row = {"about": "Numbers of docs/coherent.md, made by docs/coherent_study.py; never edited by hand."}
     for name in ("coherent", "coherent-shape"):
         print(name, flush=True)
         result = cl.load_study(name, data=data).run()
         folder = result.save(output)
-        stored[name] = {"study_sha256": result.provenance["study_sha256"], "limits": limit_rows(result)}
-        stored[name]["fit"] = fit_rows(result)
+        archive[name] = {"study_sha256": result.provenance["study_sha256"], "limits": limit_rows(result)}
+        archive[name]["fit"] = fit_rows(result)
         if name == "coherent":
+            write_reference(result, STORED)
+            stored.cache_clear()
             FIGURES.mkdir(exist_ok=True)
             for figure, page_name in DRAWN.items():
                 shutil.copyfile(folder / "figures" / f"{figure}.png", FIGURES / f"{page_name}.png")
-    stored["variations"] = []
+    archive["variations"] = []
     for name in VARIATIONS:
         print(name, flush=True)
-        stored["variations"].append(varied(name, data))
+        archive["variations"].append(varied(name, data))
+    archive["combined"] = [combined(name, data) for name in COMBINED]
     DATA.parent.mkdir(exist_ok=True)
-    DATA.write_text(json.dumps(stored, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    DATA.write_text(json.dumps(archive, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def numbers() -> Row:
@@ -174,6 +220,13 @@ def with_error(value: float, error: float | None) -> str:
     return f"{value:.{decimals}f} ± {error:.{decimals}f}"
 
 
+def published_text(number: PublishedNumber) -> str:
+    """A published number; where there are two, that of statistical errors alone too."""
+    if number.statistical is None:
+        return with_error(number.value, number.error)
+    return f"{number.statistical:.4g} (statistics), {with_error(number.value, number.error)} (all)"
+
+
 def fit_table() -> str:
     """The Standard Model fit with each set of nuisances beside the published one."""
     content = numbers()
@@ -192,7 +245,7 @@ def fit_table() -> str:
                 *key,
                 with_error(row["value"], row["error"]),
                 with_error(shape["value"], shape["error"]),
-                "" if other is None else with_error(other.value, other.error),
+                "" if other is None else published_text(other),
             ]
         )
         if row["parameter"] == "bins":
@@ -259,7 +312,7 @@ def variations_table() -> str:
             if row is not variations[0]
             else f"{nominal:.1f}"
         )
-        limits = {(limit["detector"], limit["coupling"]): limit["segments"] for limit in row["limits"]}
+        limits = limits_of(row)
         lines.append(
             [
                 row["variation"],
@@ -269,10 +322,46 @@ def variations_table() -> str:
                 pieces(limits[CSI, "q_ee"], 1e-9, 0),
                 pieces(limits[CSI, "q_mumu"], 1e-9),
                 *(pieces(limits[ELECTRON, name], 1e-10, 2) for name in ("q_ee", "q_mumu")),
+                ""
+                if row is variations[0]
+                else ", ".join(f"{change:.0f}" for change in largest_changes(row["variation"])),
             ]
         )
     columns = ["changed", "expected", "fitted", "χ²", "q_ee (1e-9 e)", "q_mumu (1e-9 e)"]
-    return table([*columns, "q_ee, electrons (1e-10 e)", "q_mumu, electrons (1e-10 e)"], lines, left=1)
+    columns += ["q_ee, electrons (1e-10 e)", "q_mumu, electrons (1e-10 e)", "largest change of an end (%)"]
+    return table(columns, lines, left=1)
+
+
+def limits_of(row: Row) -> dict[tuple[str, str], list[list[float]]]:
+    """The pieces of a variation's limits, by detector and charge."""
+    return {(limit["detector"], limit["coupling"]): limit["segments"] for limit in row["limits"]}
+
+
+def largest_changes(name: str) -> tuple[float, float]:
+    """By how much, in per cent, a variation moves an end around zero at most: from nuclei, with electrons."""
+    rows = {row["variation"]: limits_of(row) for row in numbers()["variations"]}
+
+    def ends(limits: dict[tuple[str, str], list[list[float]]], detector: str) -> np.ndarray:
+        pieces_around_zero = [
+            next(piece for piece in limits[detector, coupling] if piece[0] < 0 < piece[1]) for coupling in CHARGES[:2]
+        ]
+        return np.array(pieces_around_zero)
+
+    nominal = rows[COMPARED.get(name, "as in the study")]
+    nuclei, electrons = (
+        100 * float(np.abs(ends(rows[name], detector) / ends(nominal, detector) - 1).max())
+        for detector in (CSI, ELECTRON)
+    )
+    return nuclei, electrons
+
+
+def combined_table() -> str:
+    """What the same does to the limits of both data sets together."""
+    lines = []
+    for row in numbers()["combined"]:
+        limits = {limit["coupling"]: limit["segments"] for limit in row["limits"] if limit["detector"] == BOTH}
+        lines.append([row["variation"], *(pieces(limits[coupling], 1e-9) for coupling in CHARGES)])
+    return table(["changed", *(f"{coupling} (1e-9 e)" for coupling in CHARGES)], lines, left=1)
 
 
 @cache
@@ -300,6 +389,7 @@ BLOCKS = {
     "limits": limits_table,
     "electrons": electron_table,
     "variations": variations_table,
+    "combined": combined_table,
     "improvement": improvement_table,
 }
 

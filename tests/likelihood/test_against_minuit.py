@@ -77,7 +77,7 @@ def test_a_projected_detector(point):
 
 @pytest.fixture(scope="module")
 def csi(coherent_data):
-    return cl.load_dataset(CSI, couplings=CHARGES, nuisances="shape", data=coherent_data)
+    return cl.load_dataset(CSI, couplings=CHARGES, nuisances="shape", off_counts="exact", data=coherent_data)
 
 
 @pytest.fixture(scope="module")

@@ -48,13 +48,13 @@ def test_the_measurement_is_the_stored_one(rows):
 
 
 VERDICTS = {
-    ("q_ee", "coherent-csi-lar"): (16.4, "not confirmed: less"),
-    ("q_emu", "coherent-csi-lar"): (14.1, "not confirmed: less"),
-    ("q_mutau", "coherent-csi-lar"): (13.6, "not confirmed: less"),
-    ("q_etau", "coherent-csi-lar"): (13.5, "not confirmed: less"),
-    ("q_mumu", "coherent-csi-lar"): (18.2, "confirmed"),
-    ("q_ee", "coherent-csi-2021-electron"): (3.21, "not confirmed: more"),
-    ("q_mumu", "coherent-csi-2021-electron"): (1.64, "confirmed"),
+    ("q_ee", "coherent-csi-lar"): (17.3, "not confirmed: less"),
+    ("q_emu", "coherent-csi-lar"): (14.0, "not confirmed: less"),
+    ("q_mutau", "coherent-csi-lar"): (13.5, "not confirmed: less"),
+    ("q_etau", "coherent-csi-lar"): (13.2, "not confirmed: less"),
+    ("q_mumu", "coherent-csi-lar"): (18.8, "confirmed"),
+    ("q_ee", "coherent-csi-2021-electron"): (3.35, "not confirmed: more"),
+    ("q_mumu", "coherent-csi-2021-electron"): (1.67, "confirmed"),
 }
 
 

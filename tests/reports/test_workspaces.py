@@ -108,8 +108,9 @@ def test_a_normalisation_that_is_fixed_has_no_modifier():
 
 def test_real_data_with_their_backgrounds(coherent_data):
     pyhf = pytest.importorskip("pyhf")
-    study = cl.load_study("coherent", data=coherent_data)
-    setup = study.setups[0]
+    keys = {"name": "csi", "couplings": ["q_ee"], "detectors": [{"preset": "coherent-csi-2021", "off_counts": "exact"}]}
+    study = cl.study_from_dict(keys, data=coherent_data)
+    (setup,) = study.setups
     workspace = export_workspace(study, setup.name, {"q_ee": 3e-8})
     assert workspace["observations"][0]["data"] == setup.measurement.observed.tolist()
     names = [sample["name"] for sample in workspace["channels"][0]["samples"]]
@@ -140,7 +141,7 @@ def test_shape_nuisances_of_an_experiment_are_refused():
 
 
 def test_a_template_with_the_errors_of_its_counts_is_refused(coherent_data):
-    keys = {"name": "csi", "couplings": [], "detectors": [{"preset": "coherent-csi-2021", "off_counts": "fitted"}]}
+    keys = {"name": "csi", "couplings": [], "detectors": [{"preset": "coherent-csi-2021"}]}
     study = cl.study_from_dict(keys, data=coherent_data)
     with pytest.raises(StudyError, match=r"detectors\.coherent-csi-2021: .*steady_state.*off_counts: exact"):
         export_workspace(study, "coherent-csi-2021")

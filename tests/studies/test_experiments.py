@@ -81,7 +81,7 @@ def test_the_hash_knows_the_analysis_and_not_where_the_data_lie(tmp_path):
     first = cl.study_from_dict(KEYS).sha256
     assert cl.study_from_dict(KEYS, data=tmp_path).sha256 == first
     assert cl.study_from_dict(of(detectors__0__label="another")).sha256 == first
-    changes = {"observed": "asimov", "nuisances": "shape", "off_counts": "fitted", "mass_kg": 14.5}
+    changes = {"observed": "asimov", "nuisances": "shape", "off_counts": "exact", "mass_kg": 14.5}
     for key, value in changes.items():
         assert cl.study_from_dict(of(**{f"detectors__0__{key}": value})).sha256 != first
 
@@ -202,9 +202,9 @@ def test_no_experiment_is_a_projected_detector(name):
 
 
 def test_check_says_that_off_counts_are_fitted(nowhere):
-    study = cl.study_from_dict(of(ONE, detectors__0__off_counts="fitted"))
+    study = cl.study_from_dict(ONE)
     assert "normalisation nuisances, off-counts fitted" in describe(study)
-    assert "off-counts" not in describe(cl.study_from_dict(ONE))
+    assert "off-counts" not in describe(cl.study_from_dict(of(ONE, detectors__0__off_counts="exact")))
 
 
 @pytest.mark.parametrize("name", ["coherent", "coherent-shape"])

@@ -327,6 +327,7 @@ def test_a_common_flux_of_both_experiments(coherent_data):
         "combinations": [{"name": "both", "detectors": [CSI, LAR], "signal": "independent"}],
         "systematics": [{"name": "flux", "on": "signal", "width": 0.10}],
     }
+    keys["detectors"][0]["off_counts"] = "exact"
     likelihood = analyses(cl.study_from_dict(keys, data=coherent_data))["both"].likelihood
     widths = {name: parameter.width for name, parameter in parameters(likelihood).items()}
     assert widths["flux"] == 0.10
@@ -334,6 +335,24 @@ def test_a_common_flux_of_both_experiments(coherent_data):
     for name, ends in {"q_ee": (-84.2, 74.1), "q_mumu": (-40.5, 38.0)}.items():
         (piece,) = cl.limit(likelihood, name).segments
         assert np.array(piece) * 1e9 == pytest.approx(ends, abs=0.051)
+
+
+@pytest.mark.parametrize(
+    ("name", "totals"), [("coherent", (0.12, 17 / 128, 0.12)), ("coherent-shape", (0.10, 17 / 128, 0.10))]
+)
+def test_the_studies_of_coherent_have_one_flux(name, totals, coherent_data):
+    """10 % is common; with its own part each data set has the normalisation that it has by itself."""
+    made = analyses(cl.load_study(name, data=coherent_data))
+    for detector, total in zip((CSI, LAR, f"{CSI}-electron"), totals, strict=True):
+        widths = {key: parameter.width for key, parameter in parameters(made[detector].likelihood).items()}
+        assert widths["flux"] == 0.10
+        assert np.hypot(widths["flux"], widths[f"{detector}.signal"]) == pytest.approx(total, abs=1e-5)
+    both = parameters(made["coherent-csi-lar"].likelihood)
+    assert [key for key in both if key in ("flux", f"{CSI}.signal", f"{LAR}.signal")] == [
+        f"{CSI}.signal",
+        "flux",
+        f"{LAR}.signal",
+    ]
 
 
 # what a name means ----------------------------------------------------------------------------------------------------

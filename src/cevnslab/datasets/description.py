@@ -37,6 +37,8 @@ class PublishedNumber(_Part):
 
     value: float
     error: float | None = None
+    statistical: float | None = None
+    """The same of statistical errors alone, where it is published too."""
 
 
 class Published(_Part):

@@ -69,6 +69,8 @@ class Measurement:
     likelihood: Likelihood
     calculated_cevns: float | None = None
     """Standard Model CEvNS counts from first principles, where the expectation is a released template instead."""
+    shapes: tuple[str, ...] = ()
+    """Pulls that move counts between bins, not their number: fitted in the Standard Model's fit (`datasets.fit`)."""
 
     def parameter(self, name: str) -> str:
         """The full name of one of its nuisance parameters."""
@@ -86,13 +88,14 @@ def measurement(
     samples: tuple[Sample, ...],
     *,
     calculated_cevns: float | None = None,
+    shapes: tuple[str, ...] = (),
 ) -> Measurement:
     """Put a data set together: its samples beside the counts, or beside their expectation."""
     if setup.observed == "asimov":
         observed = response.signal[0] + response.background
     shape = tuple(len(axis) for axis in response.axes)
     data = Dataset(setup.name, shape, samples, observed, "poisson", bin_name=response.bin_text)
-    return Measurement(setup, response, observed, Likelihood((data,)), calculated_cevns)
+    return Measurement(setup, response, observed, Likelihood((data,)), calculated_cevns, shapes)
 
 
 def require_channels(setup: Setup, possible: tuple[str, ...], why: str) -> None:

@@ -68,8 +68,11 @@ def _measured(setup: AnySetup) -> bool:
 
 def _standard_model(collected: Fits, analysis: Analysis, setup: AnySetup) -> None:
     """The Standard Model's fit to one detector, and its counts projected on every axis."""
-    calculated = setup.measurement.calculated_cevns if isinstance(setup, DatasetSetup) else None
-    fitted = fit_standard_model(setup.name, analysis.likelihood, setup.response, calculated)
+    calculated: float | None = None
+    shapes: tuple[str, ...] = ()
+    if isinstance(setup, DatasetSetup):
+        calculated, shapes = setup.measurement.calculated_cevns, setup.measurement.shapes
+    fitted = fit_standard_model(setup.name, analysis.likelihood, setup.response, calculated, shapes)
     collected.rows += [results.FitParameter(setup.name, *row) for row in fitted.parameters]
     collected.spectra += counts.data_spectra(setup, analysis.likelihood.datasets[0], fitted.components)
 

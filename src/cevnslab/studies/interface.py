@@ -136,7 +136,7 @@ def load_dataset(
     *,
     couplings: Sequence[str] = (),
     nuisances: str = "normalisation",
-    off_counts: str = "exact",
+    off_counts: str | None = None,
     channels: Sequence[str] = ("cevns",),
     data: str | Path | None = None,
 ) -> Likelihood:
@@ -151,12 +151,14 @@ def load_dataset(
     nuisances
         ``"normalisation"`` or ``"shape"``.
     off_counts
-        ``"exact"``, or ``"fitted"`` for a template with the errors of the counts that it is known from.
+        ``"fitted"`` for a template with the errors of the counts that it is known from, as the data of CsI have it
+        unless given; ``"exact"`` for one without.
     data
         Folder with its files; unless given that of CEVNSLAB_DATA, or they are downloaded.
 
     """
-    entry = {"preset": name, "nuisances": nuisances, "off_counts": off_counts, "channels": list(channels)}
+    entry = {"preset": name, "nuisances": nuisances, "channels": list(channels)}
+    entry |= {} if off_counts is None else {"off_counts": off_counts}
     study = study_from_dict({"name": name, "couplings": list(couplings), "detectors": [entry]}, data=data)
     return analyses(study)[name].likelihood
 

@@ -143,4 +143,5 @@ def analyse(setup: Setup, couplings: Sequence[Coupling], files: Mapping[str, Pat
         read_cube(files["datanobkgsub.txt"]).ravel(),
         tuple(samples),
         calculated_cevns=float(standard_model.sum()),
+        shapes=(*signal_shapes, *brn_shapes),
     )
