@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from cevnslab import results
 from cevnslab.errors import located
@@ -48,7 +47,7 @@ def run(study: Study, *, store: Path | None = None, workers: int = 0, scheduler:
         expected, scan_bands = bands(study, pairs, store, mapper), curve.scan_bands()
         strength = strengths(study, analyses, store, mapper)
     fitted = fits(study, analyses, intervals.limits)
-    labels = counts.labels(study)
+    labels, stored_contours = counts.labels(study), _stored_contours(study)
     return results.Result(
         name=study.name,
         study=study.as_dict(),
@@ -79,7 +78,8 @@ def run(study: Study, *, store: Path | None = None, workers: int = 0, scheduler:
         design=tuple(answer for solution in solutions for answer in solution.answers),
         goal_curves=tuple(solution.curve for solution in solutions),
         maps=tuple(planes),
-        **_references(study),
+        references=stored_contours,
+        reference_labels={each.detector: references.stored()["labels"][each.detector] for each in stored_contours},
         provenance=provenance(study),
     )
 
@@ -119,10 +119,8 @@ def _intervals(study: Study, analyses: dict[str, Analysis], curve: Curves) -> _I
     return _Intervals(simulated, contours, critical_values, critical_maps)
 
 
-def _references(study: Study) -> dict[str, Any]:
+def _stored_contours(study: Study) -> tuple[results.ContourLines, ...]:
     """The stored regions that the study's figures show."""
     panels = [panel for figure in study.file.figures or [] for panel in figure.panels]
     regions = dict.fromkeys(region for panel in panels for region in panel.stored_regions())
-    contours = tuple(references.reference_contour(region.reference, region.couplings) for region in regions)
-    labels = {contour.detector: references.stored()["labels"][contour.detector] for contour in contours}
-    return {"references": contours, "reference_labels": labels}
+    return tuple(references.reference_contour(region.reference, region.couplings) for region in regions)
