@@ -104,8 +104,8 @@ def lines_of_answers(monkeypatch, quantity, **keys):
         return quantity(value)
 
     monkeypatch.setattr(design.Excess, "quantity", at)
-    asked = study(design=[question(**{"key": "detectors.ess-ge.mass_kg", "low": 1, "high": 9, **keys})])
-    return list(design.solved(asked, asked.file.design[0]).answers)
+    varied = study(design=[question(**{"key": "detectors.ess-ge.mass_kg", "low": 1, "high": 9, **keys})])
+    return list(design.solved(varied, varied.file.design[0]).answers)
 
 
 def test_a_goal_of_zero_is_met_or_jumped_past(monkeypatch):
