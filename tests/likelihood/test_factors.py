@@ -8,7 +8,7 @@ from support import preset_response
 from written_out import lowest
 
 from cevnslab.datasets.likelihoods import dataset_of, samples_of
-from cevnslab.likelihood import likelihood as module
+from cevnslab.likelihood import boundary
 from cevnslab.likelihood.likelihood import Likelihood
 from cevnslab.likelihood.parameters import Parameter
 
@@ -34,13 +34,13 @@ def test_two_factors_against_minuit(value, two_factors):
 
 def test_far_out_a_search_stays_short(two_factors, monkeypatch):
     """From the state of a neighbour whose factors are ten times larger, as along a line of couplings."""
-    steps, nominal = [], module.minimise.__globals__["damped_step"]
+    steps, nominal = [], boundary.damped_step
 
     def counted(*arguments):
         steps.append(1)
         return nominal(*arguments)
 
-    monkeypatch.setitem(module.minimise.__globals__, "damped_step", counted)
+    monkeypatch.setattr(boundary, "damped_step", counted)
     pulls = two_factors.minimised(np.array([[1e-8]])).pulls
     steps.clear()
     for value in (1e-7, 1e-6, 1e-5, 1e-4):

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from cevnslab.errors import StatisticsError
 from cevnslab.likelihood.expectation import Expectation
 from cevnslab.likelihood.fit import Fit, fit
-from cevnslab.likelihood.minimiser import TOLERANCE, Minimum, Model, evaluate, minimise
+from cevnslab.likelihood.minimiser import TOLERANCE, Minimum, Model, contracted_at, evaluate, minimise
 from cevnslab.likelihood.observation import Observation
 from cevnslab.likelihood.parameters import Parameter, merged
 from cevnslab.likelihood.samples import Bend, Modifier, Sample, Shift
@@ -283,7 +283,7 @@ class Likelihood:
 
     @cached_property
     def starts(self) -> FloatArray:
-        """Where searches start, shape (starts, parameters): the centres, and both sides of what bends signals."""
+        """Where searches start, shape (starts, parameters): the centres, and both sides of what bends or shifts."""
         places = {parameter.name: number for number, parameter in enumerate(self.parameters)}
         starts = [np.zeros(len(places))]
         corners: dict[str, tuple[float, float]] = {}
@@ -367,13 +367,32 @@ class Likelihood:
             ]
         )
 
+    def _scaled(self, points: FloatArray, starts: FloatArray, data: Observation) -> FloatArray:
+        """Starts with the best factors for their shapes, where the likelihood is possible there.
+
+        Far from the Standard Model a signal can be a million times what is observed. To come down from there with
+        shapes that follow every step is to end anywhere; factors alone, by least squares, are one linear problem.
+        """
+        model = self.model
+        factors = {p.name for d in self.datasets for s in d.samples for p in (scale.parameter for scale in s.scales)}
+        shapes = [number for number, p in enumerate(self.parameters) if p.name not in factors]
+        sketch = replace(data, counts=tuple(counts.sketched for counts in data.counts))
+        scaled = starts.copy()
+        for chosen in _batches(len(points), self._batch):
+            couplings, rows = points[chosen], data.rows(chosen)
+            best = minimise(model, couplings, starts[chosen], sketch.rows(chosen), tolerance=LOOSE, still=shapes).pulls
+            state = evaluate(model, contracted_at(model, couplings), couplings, best, rows)
+            scaled[chosen] = np.where(np.isfinite(state.chi2)[:, None], best, starts[chosen])
+        return scaled
+
     def _from_several(self, points: FloatArray, hidden: Sequence[int], data: Observation, tolerance: float) -> Minimum:
         """All starts of all points in one batch, ranked loosely; those that contend are followed to the end."""
         starts = np.vstack([self.starts, self._standard_model_fit])
         count = len(points)
         many = np.tile(points, (len(starts), 1))
         place = np.tile(np.arange(count), len(starts))
-        ranked = self._in_batches(many, np.repeat(starts, count, axis=0), data.rows(place), hidden, LOOSE)
+        begin = self._scaled(many, np.repeat(starts, count, axis=0), data.rows(place))
+        ranked = self._in_batches(many, begin, data.rows(place), hidden, LOOSE)
         table = ranked.chi2.reshape(len(starts), count)
         contenders = np.flatnonzero((table <= table.min(axis=0) + CONTENDERS).ravel())
         contenders = contenders[_distinct(ranked, contenders, place)]

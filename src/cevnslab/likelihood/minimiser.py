@@ -16,12 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cevnslab.errors import StatisticsError
+from cevnslab.likelihood.boundary import Emptying
 from cevnslab.likelihood.expectation import Counted, Expectation, rows_of
 from cevnslab.likelihood.observation import Observation
 from cevnslab.likelihood.off_counts import TauCurvature, best_taus, off_deviance, summed
 from cevnslab.likelihood.parameters import Parameter
 from cevnslab.likelihood.statistics import Counts
-from cevnslab.likelihood.steps import Coordinates, damped_step
+from cevnslab.likelihood.steps import Coordinates
 from cevnslab.quadratic import Polynomial
 
 FloatArray = NDArray[np.float64]
@@ -29,6 +30,8 @@ IntArray = NDArray[np.int64]
 
 MOST_STEPS, MOST_LOOSE_STEPS = 1000, 25
 """Steps of a search, and of one that only says how high a point lies."""
+RANKING = 1e-3
+"""Tolerances above it only say how high a point lies."""
 LOOSE_SHARE = 0.1
 """Of chi^2, in units of a loose tolerance: how high a high point lies matters less."""
 TOLERANCE = 1e-10
@@ -201,7 +204,10 @@ def _derivatives(
         moves.append((columns, slopes))
         gradient[:, columns] += (slopes @ pull[:, :, None])[:, :, 0]
         block = (slopes * weight[:, None, :]) @ slopes.transpose(0, 2, 1)
-        held[:, columns] += np.einsum("pii->pi", block)
+        # A bin that is kept at zero is stiff across that boundary alone, which is no measure of a step along it.
+        empty = counts.empty(expected)
+        stiff = np.einsum("pcb,pb->pc", slopes**2, empty * weight) if empty.any() else 0.0
+        held[:, columns] += np.einsum("pii->pi", block) - stiff
         bent = np.zeros_like(block)
         bent[:, : len(unit), : len(unit)] = at.second(pull, tau) * unit[:, None] * unit
         for place, direction in enumerate([] if directions is None else directions, start=len(unit)):
@@ -322,6 +328,7 @@ def minimise(
     data: Observation,
     hidden: Sequence[int] = (),
     tolerance: float = TOLERANCE,
+    still: Sequence[int] = (),
 ) -> Minimum:
     """Minimise over nuisances, and the couplings `hidden`, from one start per point.
 
@@ -336,14 +343,17 @@ def minimise(
     data
         One row, or one per point.
     tolerance
-        Decrease of chi^2 below which a point is done; with a looser one than `TOLERANCE`, which says how high
-        points lie, they are left where a few steps have brought them.
+        Decrease of chi^2 below which a point is done; with a looser one than `RANKING`, which says how high points
+        lie, they are left where a few steps have brought them.
+    still
+        Columns of nuisances that stay where they start.
 
     """
     low, high = model.walls
     bounds = np.array([model.polynomial.variables[index].bounds for index in hidden]).reshape(-1, 2)
     low, high = np.concatenate([low, bounds[:, 0]]), np.concatenate([high, bounds[:, 1]])
     nuisances = len(model.parameters)
+    stays = np.isin(np.arange(len(low)), still)
     couplings, pulls = np.array(couplings, dtype=float), np.clip(start, low[:nuisances], high[:nuisances])
     contracted = contracted_at(model, couplings)
     state = evaluate(model, contracted, couplings, pulls, data)
@@ -356,17 +366,19 @@ def minimise(
     if low.size == 0 or not len(active):
         return Minimum(chi2, pulls, couplings)
     observed = data.rows(active)
-    loose = tolerance > TOLERANCE
+    loose = tolerance > RANKING
     for iteration in range(MOST_LOOSE_STEPS if loose else MOST_STEPS):
         at = np.hstack([pulls[active], couplings[active][:, list(hidden)]])
         half = _derivatives(model, state, couplings[active], pulls[active], observed, hidden, first=iteration == 0)
-        moves = Coordinates.of(at, low, high, model.multiplied, model.unit, model.centre)
+        lower, upper = (np.where(stays, at, low), np.where(stays, at, high)) if stays.any() else (low, high)
+        moves = Coordinates.of(at, lower, upper, model.multiplied, model.unit, model.centre)
         gradient, curvature, exact, scale = moves.derivatives(half.gradient, (half.curvature, half.exact), half.scale)
         walls = moves.at, moves.low, moves.high
-        step, gain = damped_step(gradient, curvature, *walls, damping[active], scale)
+        edge = Emptying(half.slopes, moves.rate, state.expected, observed.counts)
+        step, gain = edge.step(gradient, curvature, walls, damping[active], scale)
         if iteration:
             # Where the exact curvature leads downhill it is the better one: far out most of it can be in the bending.
-            better, promise = damped_step(gradient, exact, *walls, damping[active], scale)
+            better, promise = edge.step(gradient, exact, walls, damping[active], scale)
             use = (promise > 0) & (np.sum(better * gradient, axis=1) < 0)
             step, gain = np.where(use[:, None], better, step), np.where(use, promise, gain)
         length = np.minimum(

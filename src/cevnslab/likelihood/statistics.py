@@ -1,8 +1,12 @@
 """What a difference between observed and expected counts costs, bin by bin, and its first two derivatives.
 
-Poisson          D = 2 [mu - N + N ln(N/mu)]
+Poisson          D = 2 [mu - N + N ln(N/mu)], and (mu/0.0001)^2 more where N = 0 and mu is below 0
 Gaussian         D = (mu - N)^2/sigma^2, sigma the upper error where mu is above N, else the lower
 least squares    D = (mu - N)^2/V, V the counts themselves (Eq. (15) of arXiv:2409.10652) or a fixed metric
+
+No expectation is negative. Where counts are, Poisson's D grows without bound towards zero; a bin without counts has no
+such barrier, and templates that are bent far do lead below zero there. The square keeps it at zero, to far less than
+a thousandth of a count, and leaves D a function that a search can follow along the boundary.
 """
 
 from __future__ import annotations
@@ -17,6 +21,9 @@ from cevnslab.errors import StatisticsError
 
 FloatArray = NDArray[np.float64]
 Statistic = Literal["poisson", "gaussian", "least-squares"]
+
+SOFTNESS = 1e-4
+"""Counts by which a bin without counts would be below zero at one unit of Poisson's D."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,10 +61,17 @@ class Counts:
         counts = self.observed
         with np.errstate(divide="ignore", invalid="ignore"):
             excess = np.divide(expected - counts, counts, out=np.zeros(expected.shape), where=counts > 0)
-            terms = np.where(counts > 0, counts * (excess - np.log1p(excess)), expected)
+            below = expected + (np.minimum(expected, 0.0) / SOFTNESS) ** 2 / 2
+            terms = np.where(counts > 0, counts * (excess - np.log1p(excess)), below)
             total = 2 * np.sum(terms, axis=-1)
-        impossible = np.any((expected < 0) | ((expected <= 0) & (counts > 0)), axis=-1)
+        impossible = np.any((expected <= 0) & (counts > 0), axis=-1)
         return np.where(impossible, np.inf, total)
+
+    def empty(self, expected: FloatArray) -> NDArray[np.bool_]:
+        """Bins without counts of which Poisson expects less than nothing."""
+        if self.variance is not None:
+            return np.zeros(expected.shape, dtype=bool)
+        return np.asarray((expected < 0) & (self.observed <= 0))
 
     def pull(self, expected: FloatArray) -> FloatArray:
         """Half the derivative of D with respect to every expected count."""
@@ -69,20 +83,29 @@ class Counts:
             out=np.zeros(np.broadcast_shapes(self.observed.shape, expected.shape)),
             where=expected > 0,
         )
-        return np.asarray(1 - ratio)
+        return np.asarray(1 - ratio + np.where(self.observed > 0, 0.0, np.minimum(expected, 0.0)) / SOFTNESS**2)
 
     def curvature(self, expected: FloatArray) -> FloatArray:
         """Half the second derivative of D."""
         if self.variance is not None:
             return np.broadcast_to(1 / self._variance_at(expected), expected.shape)
         shape = np.broadcast_shapes(self.observed.shape, expected.shape)
-        return np.divide(self.observed, expected**2, out=np.zeros(shape), where=expected > 0)
+        curvature = np.divide(self.observed, expected**2, out=np.zeros(shape), where=expected > 0)
+        return np.where(self.empty(expected), SOFTNESS**-2.0, curvature)
+
+    @property
+    def sketched(self) -> Counts:
+        """With Gaussian errors in the place of Poisson's law, 1 in bins without counts: nowhere infinite."""
+        if self.variance is not None:
+            return self
+        variance = np.maximum(self.observed, 1.0)
+        return Counts(self.observed, (variance, variance))
 
     def first_curvature(self, expected: FloatArray) -> FloatArray:
         """A curvature for the first step, far from the minimum, where Poisson's own can be nearly zero."""
         if self.variance is not None:
             return self.curvature(expected)
-        return np.broadcast_to(1 / np.maximum(self.observed, 1.0), expected.shape)
+        return np.where(self.empty(expected), SOFTNESS**-2.0, 1 / np.maximum(self.observed, 1.0))
 
 
 def least_squares_variance(observed: FloatArray, possible: NDArray[np.bool_]) -> FloatArray:

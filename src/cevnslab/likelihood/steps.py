@@ -54,7 +54,7 @@ class Coordinates:
         factor = 1 + centre + unit * at[:, columns]
         logarithmic = factor > LEAST_FACTOR
         rate, bend, place = np.ones_like(at), np.zeros_like(at), at.copy()
-        low, high = np.tile(low, (len(at), 1)), np.tile(high, (len(at), 1))
+        low, high = np.broadcast_to(low, at.shape).copy(), np.broadcast_to(high, at.shape).copy()
         with np.errstate(divide="ignore", invalid="ignore"):
             rate[:, columns] = np.where(logarithmic, factor, 1.0)
             bend[:, columns] = np.where(logarithmic, unit, 0.0)
