@@ -7,7 +7,7 @@ that a step would empty join the model, and the step is made again along the bou
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,8 +21,10 @@ IntArray = NDArray[np.int64]
 Walls = tuple[FloatArray, FloatArray, FloatArray]
 """Where coordinates are, and their lower and upper ends."""
 
-MOST_REPEATS = 5
-"""Times that a step is made again because it would empty other bins."""
+MOST_REPEATS = 8
+"""Times that a step is made again because it would empty other bins; then it ends where it empties the next."""
+TOGETHER = 0.05
+"""Of a step: bins that it empties so soon after the first one are held with it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,43 +43,64 @@ class Emptying:
     ) -> tuple[FloatArray, FloatArray]:
         """The damped step, and by how much it promises to lower chi^2; see `damped_step`."""
         step, promise = damped_step(gradient, curvature, *walls, damping, scale)
-        full = None
-        emptied = [np.zeros(level.shape, dtype=bool) for level in self.expected]
+        held = [np.zeros(level.shape, dtype=bool) for level in self.expected]
+        changed = np.zeros(len(step), dtype=bool)
         for _ in range(MOST_REPEATS):
-            rows = self._emptied(step, emptied)
+            rows = self._changed(step, held)
             if not len(rows):
                 break
-            bound, steeper = self._with_boundary(gradient, curvature, emptied, rows)
+            changed[rows] = True
+            bound, steeper = self._with_boundary(gradient, curvature, held, rows)
             at, low, high = (each if each.ndim == 1 else each[rows] for each in walls)
             step[rows] = damped_step(steeper, bound, at, low, high, damping[rows], scale[rows])[0]
-            full = rows if full is None else np.union1d(full, rows)
-        if full is not None:
-            moved = step[full]
-            curved = np.einsum("pi,pij,pj->p", moved, curvature[full], moved)
-            promise[full] = -2 * np.sum(gradient[full] * moved, axis=1) - curved
+        if changed.any():
+            moved = step[changed] * self._room(step, held)[changed, None]
+            step[changed] = moved
+            curved = np.einsum("pi,pij,pj->p", moved, curvature[changed], moved)
+            promise[changed] = -2 * np.sum(gradient[changed] * moved, axis=1) - curved
         return step, promise
 
-    def _emptied(self, step: FloatArray, emptied: Sequence[NDArray[np.bool_]]) -> IntArray:
-        """Mark the bins that a step empties, no longer those that it fills; the points at which this is news."""
-        news = np.zeros(len(step), dtype=bool)
+    def _emptied(
+        self, step: FloatArray, held: Sequence[NDArray[np.bool_]]
+    ) -> Iterator[tuple[FloatArray, FloatArray, NDArray[np.bool_]]]:
+        """Per data set: the expectation after a step, the part of it after which each bin is empty, those it empties."""
         for (columns, slopes), level, observed, known in zip(
-            self.slopes, self.expected, self.counts, emptied, strict=True
+            self.slopes, self.expected, self.counts, held, strict=True
         ):
             if observed.variance is not None or not len(columns):
+                yield level, np.full(level.shape, np.inf), np.zeros(level.shape, dtype=bool)
                 continue
             after = level + ((self.rate * step)[:, None, columns] @ slopes)[:, 0]
-            now = (after < np.where(known, 0.0, -SOFTNESS)) & (level >= 0) & (observed.observed <= 0)
-            news |= np.any(now != known, axis=1)
-            known[:] = now
-        return np.flatnonzero(news)
+            emptied = (after < -SOFTNESS) & (level >= 0) & (observed.observed <= 0) & ~known
+            part = np.divide(level + SOFTNESS, level - after, out=np.full(level.shape, np.inf), where=emptied)
+            yield after, part, emptied
+
+    def _room(self, step: FloatArray, held: Sequence[NDArray[np.bool_]]) -> FloatArray:
+        """The part of a step after which the first bin that is not held is empty, or all of it."""
+        room = np.ones(len(step))
+        for _, part, _ in self._emptied(step, held):
+            room = np.minimum(room, part.min(axis=1))
+        return room
+
+    def _changed(self, step: FloatArray, held: Sequence[NDArray[np.bool_]]) -> IntArray:
+        """Hold the bins that a step empties first, or let go those that it would fill; the points where this is news."""
+        bins = list(self._emptied(step, held))
+        first = np.min([part.min(axis=1) for _, part, _ in bins], axis=0)
+        news = np.isfinite(first)
+        for (after, part, emptied), known in zip(bins, held, strict=True):
+            freed = known & (after > 0) & ~news[:, None]
+            known |= emptied & (part <= first[:, None] + TOGETHER)
+            known &= ~freed
+            first = np.where(freed.any(axis=1), -np.inf, first)
+        return np.flatnonzero(news | (first == -np.inf))
 
     def _with_boundary(
-        self, gradient: FloatArray, curvature: FloatArray, emptied: Sequence[NDArray[np.bool_]], rows: IntArray
+        self, gradient: FloatArray, curvature: FloatArray, held: Sequence[NDArray[np.bool_]], rows: IntArray
     ) -> tuple[FloatArray, FloatArray]:
-        """Curvature and gradient at some points with emptied bins kept at zero."""
+        """Curvature and gradient at some points with the held bins kept at zero."""
         curvature, gradient = curvature[rows].copy(), gradient[rows].copy()
-        rate = np.broadcast_to(self.rate, (len(emptied[0]), gradient.shape[1]))[rows]
-        for (columns, slopes), level, known in zip(self.slopes, self.expected, emptied, strict=True):
+        rate = np.broadcast_to(self.rate, (len(held[0]), gradient.shape[1]))[rows]
+        for (columns, slopes), level, known in zip(self.slopes, self.expected, held, strict=True):
             if not len(columns):
                 continue
             rated = slopes[rows] * rate[:, columns, None]
