@@ -63,7 +63,7 @@ class Emptying:
     def _emptied(
         self, step: FloatArray, held: Sequence[NDArray[np.bool_]]
     ) -> Iterator[tuple[FloatArray, FloatArray, NDArray[np.bool_]]]:
-        """Per data set: the expectation after a step, the part of it after which each bin is empty, those it empties."""
+        """Per data set: the expectation after a step, the part after which each bin is empty, which it empties."""
         for (columns, slopes), level, observed, known in zip(
             self.slopes, self.expected, self.counts, held, strict=True
         ):
@@ -83,7 +83,7 @@ class Emptying:
         return room
 
     def _changed(self, step: FloatArray, held: Sequence[NDArray[np.bool_]]) -> IntArray:
-        """Hold the bins that a step empties first, or let go those that it would fill; the points where this is news."""
+        """Hold the bins that a step empties first, or let go those that it would fill: the points with news."""
         bins = list(self._emptied(step, held))
         first = np.min([part.min(axis=1) for _, part, _ in bins], axis=0)
         news = np.isfinite(first)
