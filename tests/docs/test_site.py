@@ -64,6 +64,13 @@ def test_every_key_of_the_study_file_is_in_the_reference_with_a_meaning(extensio
     assert "|  |\n" not in text, "a key has no meaning"
 
 
+def test_links_to_keys_lead_to_a_mapping(extensions):
+    labels = re.findall(r"^\((keys-[\w-]+)\)=", importlib.import_module("tables").study_keys(), flags=re.MULTILINE)
+    links = [link for page in PAGES for link in re.findall(r"#(keys-[\w-]+)", page.read_text(encoding="utf-8"))]
+    assert links
+    assert set(links) <= set(labels)
+
+
 def test_the_python_reference_has_every_public_name(extensions):
     text = importlib.import_module("tables").public_names()
     for name in cl.__all__:
