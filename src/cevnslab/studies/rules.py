@@ -32,14 +32,7 @@ def check_across_keys(file: StudyFile, registry: Mapping[str, Coupling]) -> None
         with located("profile"):
             coupling(name, registry)
     _check_not_linear(file, registry)
-    for spec in file.detectors:
-        if spec.channels is not None:
-            require_unique(f"detectors.{spec.name}.channels", spec.channels)
-        if isinstance(spec, DatasetDetector):
-            with located(f"detectors.{spec.name}.dataset"):
-                dataset(spec.dataset)
-        if isinstance(spec, DatasetDetector) and "cevns" not in (spec.channels or file.channels):
-            raise StudyError(f"detectors.{spec.name}.channels: cevns is needed: without it there is no signal to fit")
+    _check_detectors(file)
     require_unique("channels", file.channels)
     _check_intervals(file)
     _check_combinations(file)
@@ -49,13 +42,31 @@ def check_across_keys(file: StudyFile, registry: Mapping[str, Coupling]) -> None
         {spec.name: _background_names(spec) for spec in file.detectors},
     )
     check_priors(file.priors, [*names, *file.profile])
-    combined = [combination.name for combination in file.combinations]
-    check_planning(file.design, file.maps, [*detectors, *combined], names)
-    analysed = detectors + [combination.name for combination in file.combinations]
+    analysed = [*detectors, *(combination.name for combination in file.combinations)]
+    check_planning(file.design, file.maps, analysed, names)
     require_unique("scans", [scan.name for scan in file.scans])
     for scan in file.scans:
         if isinstance(scan.values, Range):
             scan.values.check(f"scans.{scan.name}.values")
+    _check_curves(file, registry, analysed)
+    _check_figures(file, registry)
+
+
+def _check_detectors(file: StudyFile) -> None:
+    """Channels, and data sets that there are."""
+    for spec in file.detectors:
+        if spec.channels is not None:
+            require_unique(f"detectors.{spec.name}.channels", spec.channels)
+        if isinstance(spec, DatasetDetector):
+            with located(f"detectors.{spec.name}.dataset"):
+                dataset(spec.dataset)
+        if isinstance(spec, DatasetDetector) and "cevns" not in (spec.channels or file.channels):
+            raise StudyError(f"detectors.{spec.name}.channels: cevns is needed: without it there is no signal to fit")
+
+
+def _check_curves(file: StudyFile, registry: Mapping[str, Coupling], analysed: list[str]) -> None:
+    """Contours, profiles and cross sections: their couplings and detectors, and values that a coupling can have."""
+    names = file.coupling_names
     for number, pair in enumerate(file.contours, start=1):
         require_known(f"contours.{number}", pair, names, "coupling of this study")
         require_unique(f"contours.{number}", pair)
@@ -81,6 +92,10 @@ def check_across_keys(file: StudyFile, registry: Mapping[str, Coupling]) -> None
             nuclei = target(curve.target, rms_radius_fm=curve.rms_radius_fm, convention=file.nuclei)
         with located(path):
             recoil_range(curve, nuclei, file.form_factor)
+
+
+def _check_figures(file: StudyFile, registry: Mapping[str, Coupling]) -> None:
+    """Panels show what the study computes, and no figure has the name of another."""
     for figure in file.figures or []:
         figure.check(_contents(file, registry))
     require_unique("figures", [figure.name for figure in file.figures or []])
