@@ -14,7 +14,7 @@ import pytest
 import cevnslab
 
 ROOT = Path(cevnslab.__file__).parent
-PLACES = [ROOT, *(Path(__file__).parents[1] / folder for folder in ("docs", "benchmarks"))]
+PLACES = [ROOT, *(Path(__file__).parents[1] / folder for folder in ("tests", "docs", "benchmarks"))]
 EMPTY = {
     *("own", "new", "old", "of", "usual", "found", "given", "made", "wanted", "shown", "taken", "kept", "used", "done"),
     *("told", "said", "asked"),

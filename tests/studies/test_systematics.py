@@ -342,12 +342,12 @@ def test_a_common_flux_of_both_experiments(coherent_data):
 )
 def test_the_studies_of_coherent_have_one_flux(name, totals, coherent_data):
     """10 % is common; with its own part each data set has the normalisation that it has by itself."""
-    made = analyses(cl.load_study(name, data=coherent_data))
+    by_name = analyses(cl.load_study(name, data=coherent_data))
     for detector, total in zip((CSI, LAR, f"{CSI}-electron"), totals, strict=True):
-        widths = {key: parameter.width for key, parameter in parameters(made[detector].likelihood).items()}
+        widths = {key: parameter.width for key, parameter in parameters(by_name[detector].likelihood).items()}
         assert widths["flux"] == 0.10
         assert np.hypot(widths["flux"], widths[f"{detector}.signal"]) == pytest.approx(total, abs=1e-5)
-    both = parameters(made["coherent-csi-lar"].likelihood)
+    both = parameters(by_name["coherent-csi-lar"].likelihood)
     assert [key for key in both if key in ("flux", f"{CSI}.signal", f"{LAR}.signal")] == [
         f"{CSI}.signal",
         "flux",
