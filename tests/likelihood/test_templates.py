@@ -174,6 +174,6 @@ def test_samples_of_one_behaviour_are_added(rng):
     scale = Scale(Parameter("scale", 0.1))
     samples = [Sample(f"b{number}", row, modifiers=[scale]) for number, row in enumerate(rows)]
     expectation = Expectation.of(samples, [[0]] * 3, COLUMNS, (4,))
-    assert len(expectation.parts) == 1
+    assert [len(block.parts) for block in expectation.blocks] == [1]
     at = expectation.at(expectation.contracted(np.ones((1, 1))), np.array([[0.0, 0.0, 0.0, 0.3]]))
     assert at.expected[0] == near(1.3 * rows.sum(axis=0)[0], 1e-13)

@@ -18,7 +18,7 @@ from cevnslab.likelihood.steps import damped_step
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-Walls = tuple[FloatArray, FloatArray, FloatArray]
+Walls = Sequence[FloatArray]
 """Where coordinates are, and their lower and upper ends."""
 
 MOST_REPEATS = 8
@@ -37,12 +37,44 @@ class Emptying:
     """Derivatives of the parameters by the coordinates of the step."""
     expected: Sequence[FloatArray]
     counts: Sequence[Counts]
+    near: NDArray[np.bool_]
+    """Points that have met the boundary before: only there do steps look ahead."""
+
+    def rows(self, selection: IntArray) -> Emptying:
+        """Some of the points."""
+        return Emptying(
+            [(columns, slopes[selection]) for columns, slopes in self.slopes],
+            self.rate if self.rate.ndim == 1 else self.rate[selection],
+            [level[selection] for level in self.expected],
+            [counts.rows(selection) for counts in self.counts],
+            self.near[selection],
+        )
 
     def step(
         self, gradient: FloatArray, curvature: FloatArray, walls: Walls, damping: FloatArray, scale: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
         """The damped step, and by how much it promises to lower chi^2; see `damped_step`."""
-        step, promise = damped_step(gradient, curvature, *walls, damping, scale)
+        at, low, high = walls
+        step, promise = damped_step(gradient, curvature, at, low, high, damping, scale)
+        near = np.flatnonzero(self.near)
+        if len(near):
+            ends = tuple(each if each.ndim == 1 else each[near] for each in walls)
+            step[near], promise[near] = self.rows(near)._along(
+                step[near], promise[near], gradient[near], curvature[near], ends, damping[near], scale[near]
+            )
+        return step, promise
+
+    def _along(
+        self,
+        step: FloatArray,
+        promise: FloatArray,
+        gradient: FloatArray,
+        curvature: FloatArray,
+        walls: Walls,
+        damping: FloatArray,
+        scale: FloatArray,
+    ) -> tuple[FloatArray, FloatArray]:
+        """A step that looks ahead."""
         held = [np.zeros(level.shape, dtype=bool) for level in self.expected]
         changed = np.zeros(len(step), dtype=bool)
         for _ in range(MOST_REPEATS):

@@ -53,17 +53,17 @@ class Model:
     coupling_stiffness: FloatArray
     """1/width^2 of the couplings' priors; 0 without one."""
 
-    @property
+    @cached_property
     def unit(self) -> FloatArray:
         """What each nuisance parameter is measured in."""
         return np.array([parameter.unit for parameter in self.parameters])
 
-    @property
+    @cached_property
     def centre(self) -> FloatArray:
         """Nominal centres."""
         return np.array([parameter.centre for parameter in self.parameters])
 
-    @property
+    @cached_property
     def walls(self) -> tuple[FloatArray, FloatArray]:
         """Physical boundaries in units of `Parameter.unit` from the centres; a fixed parameter's are both 0."""
         sides = []
@@ -73,7 +73,7 @@ class Model:
                 sides.append(np.where([p.fixed for p in self.parameters], 0.0, distance / self.unit))
         return sides[0], sides[1]
 
-    @property
+    @cached_property
     def stiffness(self) -> FloatArray:
         """Of the constraints, 1/width^2 in these units; 0 for a free parameter and a fixed one, which does not move."""
         return np.array([0.0 if p.free or p.fixed else (p.unit / p.width) ** 2 for p in self.parameters])
@@ -89,8 +89,8 @@ class Model:
         moving = np.array([not parameter.fixed for parameter in self.parameters], dtype=bool)
         result = np.zeros(len(moving), dtype=bool)
         for expectation in self.expectations:
-            for part in expectation.parts:
-                factors = part.scales[moving[part.scales]]
+            for scales in expectation.scales:
+                factors = scales[moving[scales]]
                 if len(factors) > 1:
                     result[factors] = True
         return result
@@ -127,6 +127,18 @@ class _State:
             [expected[selection] for expected in self.expected],
             [None if tau is None else tau[selection] for tau in self.tau],
             self.chi2[selection],
+        )
+
+    def lower(self, other: _State, chosen: NDArray[np.bool_]) -> _State:
+        """The other's at chosen points: the same experiments, and templates at the same couplings."""
+        return _State(
+            [one.lower(two, chosen) for one, two in zip(self.counted, other.counted, strict=True)],
+            [np.where(chosen[:, None], two, one) for one, two in zip(self.expected, other.expected, strict=True)],
+            [
+                None if one is None or two is None else np.where(chosen[:, None], two, one)
+                for one, two in zip(self.tau, other.tau, strict=True)
+            ],
+            np.where(chosen, other.chi2, self.chi2),
         )
 
 
@@ -249,7 +261,7 @@ def dataset_slopes(
     derivatives by the hidden couplings, where they are known.
     """
     expectation = model.expectations[number]
-    slopes = at.slopes(tau) * model.unit[expectation.columns][:, None]
+    slopes = at.slopes(tau, model.unit[expectation.columns])
     if hidden:
         directions = model.polynomial.derivatives(couplings, hidden)[0] if directions is None else directions
         coupling_slopes = [at.moved(direction) for direction in directions]
@@ -286,15 +298,13 @@ def elimination(
     curvature = TauCurvature.of(templates, unit, weight, tau, off)
     cross = templates.summed(slopes[:, :, None, :] * (weight[:, None, :] * unit)[:, None])
     exact = cross.copy()
-    columns = {column: number for number, column in enumerate(at.expectation.columns.tolist())}
-    for part, counted in zip(at.expectation.parts, at.parts, strict=True):
-        if part.template is None or part.per_bin is None:
-            continue
-        span = templates.spans[part.template]
-        groups = templates.groups[part.template] - span.start
-        for column, others in zip(part.scales.tolist(), counted.others, strict=True):
-            sums = summed(pull * others * part.per_bin.ratio * counted.counts, groups, len(part.per_bin.off))
-            exact[:, columns[column], span] += sums * model.unit[column]
+    for number, (part, factors) in enumerate(zip(at.expectation.known, at.known, strict=True)):
+        span, counts = templates.spans[number], part.templates[0]
+        assert part.per_bin is not None
+        groups = templates.groups[number] - span.start
+        for column, others in zip(factors.law.scale_columns, factors.others, strict=True):
+            sums = summed(pull * others * part.per_bin.ratio * counts, groups, len(part.per_bin.off))
+            exact[:, at.expectation.places[column], span] += sums * model.unit[column]
     return Elimination(curvature, cross, exact)
 
 
@@ -362,7 +372,7 @@ def minimise(
     if len(active) < len(chi2):
         contracted = [rows_of(part, active) for part in contracted]
         state = evaluate(model, contracted, couplings[active], pulls[active], data.rows(active))
-    damping = np.full(len(chi2), 1e-3)
+    damping, emptied = np.full(len(chi2), 1e-3), np.zeros(len(chi2), dtype=bool)
     if low.size == 0 or not len(active):
         return Minimum(chi2, pulls, couplings)
     observed = data.rows(active)
@@ -374,13 +384,16 @@ def minimise(
         moves = Coordinates.of(at, lower, upper, model.multiplied, model.unit, model.centre)
         gradient, curvature, exact, scale = moves.derivatives(half.gradient, (half.curvature, half.exact), half.scale)
         walls = moves.at, moves.low, moves.high
-        edge = Emptying(half.slopes, moves.rate, state.expected, observed.counts)
-        step, gain = edge.step(gradient, curvature, walls, damping[active], scale)
-        if iteration:
-            # Where the exact curvature leads downhill it is the better one: far out most of it can be in the bending.
-            better, promise = edge.step(gradient, exact, walls, damping[active], scale)
-            use = (promise > 0) & (np.sum(better * gradient, axis=1) < 0)
-            step, gain = np.where(use[:, None], better, step), np.where(use, promise, gain)
+        edge = Emptying(half.slopes, moves.rate, state.expected, observed.counts, emptied[active])
+        # Where the exact curvature leads downhill it is the better one: far out most of it can be in the bending.
+        step, gain = edge.step(gradient, exact if iteration else curvature, walls, damping[active], scale)
+        upward = np.flatnonzero((gain <= 0) | (np.sum(step * gradient, axis=1) >= 0)) if iteration else active[:0]
+        if len(upward):
+            part = edge.rows(upward)
+            ends = [each if each.ndim == 1 else each[upward] for each in walls]
+            step[upward], gain[upward] = part.step(
+                gradient[upward], curvature[upward], ends, damping[active][upward], scale[upward]
+            )
         length = np.minimum(
             _safe_length(half.slopes, state.expected, observed.counts, moves.rate * step), moves.safe_length(step)
         )
@@ -399,6 +412,8 @@ def minimise(
         rows = active[lower]
         pulls[rows], couplings[rows] = trial[lower, :nuisances], trial_couplings[lower]
         chi2[rows] = trial_state.chi2[lower]
+        for counts, level in zip(observed.counts, trial_state.expected, strict=True):
+            emptied[active] |= np.any(counts.empty(level), axis=1)
         # A step that gains less than it promised was too long.
         factor = np.select([~lower, share > 0.75, share > 0.25], [10.0, 0.1, 1.0], 4.0)
         least = np.select([~lower, share > 0.25], [1e-3, 0.0], 0.1)
@@ -410,14 +425,15 @@ def minimise(
         if not going.any():
             return Minimum(chi2, pulls, couplings)
         active, observed = active[going], observed.rows(np.flatnonzero(going))
-        if lower[going].all():
-            contracted = [rows_of(part, going) for part in contracted]
-            state = trial_state.rows(going)
-        else:
-            contracted = (
-                contracted_at(model, couplings[active]) if hidden else [rows_of(part, going) for part in contracted]
-            )
+        if hidden and not lower[going].all():
+            contracted = contracted_at(model, couplings[active])
             state = evaluate(model, contracted, couplings[active], pulls[active], observed)
+            continue
+        # Elsewhere the templates are those of before: what a refused step leaves is known.
+        state = trial_state if lower.all() else state.lower(trial_state, lower)
+        if not going.all():
+            state = state.rows(going)
+            contracted = [counted.contracted for counted in state.counted]
     if loose:
         return Minimum(chi2, pulls, couplings)
     raise StatisticsError(

@@ -12,6 +12,7 @@ a thousandth of a count, and leaves D a function that a search can follow along 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -58,18 +59,25 @@ class Counts:
         """
         if self.variance is not None:
             return np.asarray(np.sum((expected - self.observed) ** 2 / self._variance_at(expected), axis=-1))
-        counts = self.observed
         with np.errstate(divide="ignore", invalid="ignore"):
-            excess = np.divide(expected - counts, counts, out=np.zeros(expected.shape), where=counts > 0)
-            below = expected + (np.minimum(expected, 0.0) / SOFTNESS) ** 2 / 2
-            terms = np.where(counts > 0, counts * (excess - np.log1p(excess)), below)
-            total = 2 * np.sum(terms, axis=-1)
-        impossible = np.any((expected <= 0) & (counts > 0), axis=-1)
-        return np.where(impossible, np.inf, total)
+            excess = (expected - self.observed) * self._inverse
+            terms = self.observed * (excess - np.log1p(excess))
+        terms += np.where(self.observed > 0, 0.0, expected)
+        if np.min(expected, initial=1.0) < 0:
+            terms += np.where(self.observed > 0, 0.0, (np.minimum(expected, 0.0) / SOFTNESS) ** 2 / 2)
+        total = 2 * np.sum(terms, axis=-1)
+        return np.where(np.min(excess, axis=-1, initial=0.0) <= -1, np.inf, total)
+
+    @cached_property
+    def _inverse(self) -> FloatArray:
+        """1/N, zero where nothing is observed."""
+        return np.divide(1.0, self.observed, out=np.zeros(self.observed.shape), where=self.observed > 0)
 
     def empty(self, expected: FloatArray) -> NDArray[np.bool_]:
         """Bins without counts of which Poisson expects less than nothing."""
         if self.variance is not None:
+            return np.zeros(expected.shape, dtype=bool)
+        if np.min(expected, initial=1.0) >= 0:
             return np.zeros(expected.shape, dtype=bool)
         return np.asarray((expected < 0) & (self.observed <= 0))
 
@@ -77,6 +85,8 @@ class Counts:
         """Half the derivative of D with respect to every expected count."""
         if self.variance is not None:
             return np.asarray((expected - self.observed) / self._variance_at(expected))
+        if np.min(expected, initial=1.0) > 0:
+            return np.asarray(1 - self.observed / expected)
         ratio = np.divide(
             self.observed,
             expected,
@@ -89,6 +99,8 @@ class Counts:
         """Half the second derivative of D."""
         if self.variance is not None:
             return np.broadcast_to(1 / self._variance_at(expected), expected.shape)
+        if np.min(expected, initial=1.0) > 0:
+            return np.asarray(self.observed / expected**2)
         shape = np.broadcast_shapes(self.observed.shape, expected.shape)
         curvature = np.divide(self.observed, expected**2, out=np.zeros(shape), where=expected > 0)
         return np.where(self.empty(expected), SOFTNESS**-2.0, curvature)
