@@ -14,17 +14,24 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from marked_blocks import with_blocks
 
 import cevnslab as cl
+from cevnslab.inference.levels import delta_chi2_level
+from cevnslab.inference.toy_tasks import ToyTask, delta_chi2
+from cevnslab.studies.analysis import analyses
+from cevnslab.studies.references import stored
 
 DOCS = Path(__file__).resolve().parent
 PAGE, DATA, FIGURES = DOCS / "coverage.md", DOCS / "data", DOCS / "figures"
-COVERAGE, LIMITS = DATA / "coverage.csv", DATA / "feldman_cousins_limits.csv"
-ERRORS = DATA / "feldman_cousins_errors.csv"
+COVERAGE, PLANES = DATA / "coverage.csv", DATA / "coverage_planes.csv"
+LIMITS, ERRORS = DATA / "feldman_cousins_limits.csv", DATA / "feldman_cousins_errors.csv"
+DATA_LIMITS, DATA_ERRORS = DATA / "coherent_feldman_cousins_limits.csv", DATA / "coherent_feldman_cousins_errors.csv"
 
 STUDY, SIMULATED, TOYS, SEED = "parada2024", "ess-feldman-cousins", 40_000, 1
 VALUES = {
@@ -40,8 +47,25 @@ VALUES = {
     ("ess-csi", "q_mutau"): "0 5e-9 10e-9 14.8e-9 20e-9 30e-9",
 }
 """True values: zero, the limits of both sides and beyond; for q_ee of germanium up to its second minimum."""
-SHAPES = "coherent-shape", "coherent-csi-2021", "q_ee", "-1.2e-7 0 6e-7", 2000
+SIX, SIX_STUDY, SIX_TOYS = "ess-six", "docs/data/six-detectors.yaml", 10_000
+SIX_VALUES = {
+    "q_ee": "-0.9e-9 0 1.24e-9",
+    "q_mumu": "-0.47e-9 0 0.54e-9",
+    "q_etau": "0 1.2e-9 2.4e-9",
+    "sin2_theta_w": "0.222 0.23857 0.258",
+}
+SHAPED = "coherent-shape"
+SHAPES = (("coherent-csi-2021", "q_ee", "-1.2e-7 0 6e-7", 2000),)
 """The data with every shape nuisance: the lower limit, zero, and where the interval has its second valley."""
+DATA_SIMULATED = "docs/data/coherent-feldman-cousins.yaml"
+PAIRS = (
+    ("ess-ge", ("q_ee", "q_mumu")),
+    ("ess-ge", ("q_etau", "q_mutau")),
+    ("ess-csi", ("q_ee", "q_mumu")),
+    ("ess-csi", ("q_etau", "q_mutau")),
+)
+"""Two couplings at once, the truth at zero."""
+DATA_SETS = tuple(dict.fromkeys(row[0] for row in SHAPES))
 LEAST_SQUARES = "least-squares", "global minimum; normalisations drawn"
 CONNECTED = "least-squares", "connected minimum; normalisations drawn"
 CENTRES = "least-squares", "global minimum; constraint centres fluctuated"
@@ -63,9 +87,15 @@ def commands() -> list[list[str]]:
         commands.append(coverage(detector, "q_ee", VALUES[detector, "q_ee"], "--minimum", "connected"))
         commands += [coverage(detector, name, "0", "--statistic", "poisson") for name in ("q_ee", "q_etau")]
     commands.append(coverage("ess-ge", "q_ee", "0 20.6e-9", "--ensemble", "centres"))
-    study, detector, coupling, values, toys = SHAPES
-    commands.append(coverage(detector, coupling, values, study=study, toys=toys))
-    return [*commands, ["cevnslab", "reproduce", SIMULATED]]
+    for statistic in ("least-squares", "poisson"):
+        commands += [
+            coverage(SIX, name, values, "--statistic", statistic, study=SIX_STUDY, toys=SIX_TOYS)
+            for name, values in SIX_VALUES.items()
+        ]
+    commands += [
+        coverage(detector, coupling, values, study=SHAPED, toys=toys) for detector, coupling, values, toys in SHAPES
+    ]
+    return [*commands, ["cevnslab", "run", DATA_SIMULATED], ["cevnslab", "reproduce", SIMULATED]]
 
 
 def simulate(output: Path, options: Sequence[str]) -> None:
@@ -77,20 +107,46 @@ def simulate(output: Path, options: Sequence[str]) -> None:
     for number, words in enumerate(commands(), start=1):
         print(shlex.join(words), flush=True)
         folder = output / f"{number:02}"
-        study, name = words[2], "limits.csv" if words[1] == "reproduce" else "coverage.csv"
+        study, name = Path(words[2]).stem, "coverage.csv" if words[1] == "coverage" else "limits.csv"
         if not (folder / study / name).exists():
-            subprocess.run([sys.executable, "-m", *words, "-o", str(folder), *options], check=True)
+            subprocess.run([sys.executable, "-m", *words, "-o", str(folder), *options], check=True, cwd=DOCS.parent)
         tables.append(folder / study / name)
     for folder in (DATA, FIGURES):
         folder.mkdir(exist_ok=True)
-    *coverages, limits = tables
+    *coverages, data_limits, limits = tables
     lines = [path.read_text(encoding="utf-8").splitlines() for path in coverages]
     text = "\n".join([lines[0][0], *(line for _, *points in lines for line in points)]) + "\n"
     COVERAGE.write_text(text, encoding="utf-8")
-    shutil.copyfile(limits, LIMITS)
+    planes()
     shutil.copyfile(limits.with_name("figures") / "critical-values.png", FIGURES / "critical-values.png")
+    keep_critical_values(limits, LIMITS, ERRORS)
+    keep_critical_values(data_limits, DATA_LIMITS, DATA_ERRORS)
+    draw()
+
+
+def planes() -> None:
+    """Coverage of contours of two couplings, by the tasks that the command runs for one."""
+    tasks = []
+    by_name = analyses(cl.load_study(STUDY))
+    for detector, names in PAIRS:
+        stream = ("coverage", detector)
+        tasks.append(ToyTask(by_name[detector].likelihood, names, (0.0, 0.0), TOYS, SEED, stream))
+    with PLANES.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(
+            ["detector", "coupling_x", "coupling_y", "toys", "coverage", "coverage_error", "critical_value"]
+        )
+        for (detector, names), sample in zip(PAIRS, delta_chi2(tasks), strict=True):
+            covered = float(np.mean(sample <= delta_chi2_level(0.90, 2)))
+            error = float(np.sqrt(covered * (1 - covered) / len(sample)))
+            writer.writerow([detector, *names, len(sample), covered, error, float(np.quantile(sample, 0.90))])
+
+
+def keep_critical_values(limits: Path, archive: Path, errors: Path) -> None:
+    """The limits of a Feldman-Cousins study, and its critical values with their errors."""
+    shutil.copyfile(limits, archive)
     content = json.loads(limits.with_name("result.json").read_text(encoding="utf-8"))
-    with ERRORS.open("w", encoding="utf-8", newline="") as file:
+    with errors.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         names = "lowest_critical_value,highest_critical_value,largest_error,interpolation_error"
         writer.writerow(f"detector,coupling,toys,convention,{names}".split(","))
@@ -98,7 +154,6 @@ def simulate(output: Path, options: Sequence[str]) -> None:
             values, error = row["critical_value"], max(row["critical_value_error"])
             numbers = min(values), max(values), error, row["interpolation_error"]
             writer.writerow([row["detector"], row["coupling"], row["toys"], row["convention"], *numbers])
-    draw()
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -171,7 +226,7 @@ def coverage_table() -> str:
     }
     lines = []
     for row in content:
-        if (row["statistic"], row["convention"]) == LEAST_SQUARES:
+        if row["detector"] != SIX and (row["statistic"], row["convention"]) == LEAST_SQUARES:
             beside = connected.get((row["detector"], row["coupling"], row["true_value"]), "")
             value = f"{float(row['true_value']) * 1e9:g}"
             lines.append([row["detector"], row["coupling"], value, percent(row), critical(row), beside])
@@ -184,7 +239,7 @@ def variants_table() -> str:
     content = rows(COVERAGE)
     lines = []
     for row in content:
-        if row["detector"] != SHAPES[1] and (row["statistic"], row["convention"]) in (POISSON, CENTRES):
+        if row["detector"] not in (SIX, *DATA_SETS) and (row["statistic"], row["convention"]) in (POISSON, CENTRES):
             same = ("detector", "coupling", "true_value")
             default = next(
                 r
@@ -203,9 +258,38 @@ def shapes_table() -> str:
     lines = [
         [row["detector"], row["coupling"], f"{float(row['true_value']) * 1e9:g}", percent(row), critical(row)]
         for row in rows(COVERAGE)
-        if row["detector"] == SHAPES[1]
+        if row["detector"] in DATA_SETS
     ]
     return table(["detector", "coupling", "true value (1e-9 e)", "coverage (%)", "critical value"], lines)
+
+
+def six_table() -> str:
+    """The six detectors together by both statistics."""
+    of_six = [row for row in rows(COVERAGE) if row["detector"] == SIX]
+    lines = []
+    for row in (row for row in of_six if row["statistic"] == "least-squares"):
+        key = row["coupling"], row["true_value"]
+        poisson = next(r for r in of_six if (r["coupling"], r["true_value"], r["statistic"]) == (*key, "poisson"))
+        charge = row["coupling"] != "sin2_theta_w"
+        value = f"{float(row['true_value']) * 1e9:g} (1e-9 e)" if charge else f"{float(row['true_value']):g}"
+        lines.append([row["coupling"], value, percent(row), critical(row), percent(poisson), critical(poisson)])
+    columns = ["coupling", "true value", "least squares (%)", "critical value", "Poisson (%)", "critical value"]
+    return table(columns, lines)
+
+
+def planes_table() -> str:
+    """Two couplings at once."""
+    lines = [
+        [row["detector"], f"{row['coupling_x']}, {row['coupling_y']}", percent(row), critical(row)]
+        for row in rows(PLANES)
+    ]
+    return table(["detector", "couplings", "coverage (%)", "critical value"], lines)
+
+
+def data_intervals_table() -> str:
+    """Feldman-Cousins of COHERENT's data beside delta chi^2, which is stored."""
+    known = {(row["detector"], row["coupling"]): row["segments"] for row in stored()["limits"]}
+    return intervals_block(DATA_LIMITS, DATA_ERRORS, known, 1)
 
 
 def critical(row: dict[str, str]) -> str:
@@ -214,23 +298,27 @@ def critical(row: dict[str, str]) -> str:
 
 
 def intervals_table() -> str:
-    """Feldman-Cousins beside delta chi^2, which is computed anew; simulated critical values and their errors."""
-    result = cl.load_study(STUDY).run()
-    errors = {(r["detector"], r["coupling"]): r for r in rows(ERRORS)}
+    """Feldman-Cousins beside delta chi^2, which is computed anew."""
+    known = {(limit.detector, limit.coupling): limit.segments for limit in cl.load_study(STUDY).run().limits}
+    return intervals_block(LIMITS, ERRORS, known, 2)
+
+
+def intervals_block(limits: Path, errors_path: Path, known: Mapping[tuple[str, str], Any], digits: int) -> str:
+    """Feldman-Cousins beside known intervals; simulated critical values and their errors."""
+    errors = {(r["detector"], r["coupling"]): r for r in rows(errors_path)}
     pieces: dict[tuple[str, str], list[tuple[float, float]]] = {}
-    for row in rows(LIMITS):
+    for row in rows(limits):
         pieces.setdefault((row["detector"], row["coupling"]), []).append((float(row["lower"]), float(row["upper"])))
     lines = []
     for (detector, coupling), simulated in pieces.items():
 
         def text(segments: Iterable[tuple[float, float]]) -> str:
-            return " or ".join(f"[{low * 1e9:.2f}, {high * 1e9:.2f}]" for low, high in segments)
+            return " or ".join(f"[{low * 1e9:.{digits}f}, {high * 1e9:.{digits}f}]" for low, high in segments)
 
         row = errors[detector, coupling]
         low, high, error, between = (float(row[key]) for key in list(row)[-4:])
-        known = text(result.limit(detector, coupling).segments)
-        cells = f"{low:.2f} to {high:.2f}", f"{error:.2f}", f"{between:.2f}"
-        lines.append([detector, coupling, known, text(simulated), *cells])
+        critical_values = f"{low:.2f} to {high:.2f}", f"{error:.2f}", f"{between:.2f}"
+        lines.append([detector, coupling, text(known[detector, coupling]), text(simulated), *critical_values])
     columns = ["detector", "coupling", "Δχ² < 2.71 (1e-9 e)", "Feldman-Cousins (1e-9 e)"]
     return table([*columns, "critical values", "their error", "interpolation"], lines)
 
@@ -245,6 +333,9 @@ BLOCKS = {
     "coverage": coverage_table,
     "variants": variants_table,
     "shapes": shapes_table,
+    "six": six_table,
+    "planes": planes_table,
+    "data-intervals": data_intervals_table,
     "intervals": intervals_table,
 }
 
