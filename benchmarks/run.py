@@ -14,19 +14,21 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before numpy is loaded; processes th
 import argparse
 import platform
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from pathlib import Path
 from unittest import mock
 
+import limits
+import memory
 import numpy as np
 import scipy.special
-from iminuit import Minuit
+from limits import BACKGROUND, CHARGES, LEVEL, SIGNAL
 from rich.console import Console
 from rich.table import Table
+from rows import Row, median_time, process_time, seconds_text
 
 import cevnslab as cl
 from cevnslab.detection import quadrature
@@ -43,15 +45,15 @@ from cevnslab.studies.scans import vary_all
 from cevnslab.studies.tasks import Curves
 
 DETECTORS = ("ess-csi", "ess-xe", "ess-ge")
-COUPLINGS = ("q_ee", "q_mumu", "q_emu", "q_mutau", "q_etau")
+
 MORE_COUPLINGS = (
     *("mu_e", "mu_mu", "r2_ee", "r2_mumu", "r2_emu", "r2_etau", "r2_mutau"),
     *("eps_ee_u", "eps_mumu_u", "eps_ee_d", "eps_mumu_d", "sin2_theta_w"),
 )
-SIGNAL, BACKGROUND, LEVEL = 0.10, 0.01, 0.90
 GRID_POINTS, PEER_ROWS = 400, 20
 TOYS, TOYS_PER_POINT = 5000, 1000
 EXACT_PER_SECOND, COMPRESSED_PER_SECOND, POISSON_PER_SECOND = 1e5, 1e6, 2e4
+SHAPED_TOYS, SHAPED_PER_SECOND = 1000, 2000.0
 BAND_TOYS, BANDS_PER_SECOND = 10_000, 1e4
 
 BARE_PROCESS = """
@@ -68,42 +70,6 @@ for number in range(6):
         figure.savefig(f"{sys.argv[1]}/{number}.{ending}")
 """
 """The floor of `cevnslab reproduce`: what six plain figures cost before any physics."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """A line of the table: times in seconds, and the bound that the work should keep (None: it has none)."""
-
-    work: str
-    ours: float
-    beside: str
-    theirs: float
-    reach: str
-    reached: bool | None
-    ratio: float | None = None  # ours/theirs unless given
-
-
-def median_time(work: Callable[[], object], repeats: int) -> float:
-    """Median seconds of one call, each sample long enough for the clock; one call beforehand fills caches."""
-    started = time.perf_counter()
-    work()
-    calls = max(1, int(0.005 / max(time.perf_counter() - started, 1e-6)))
-    samples = []
-    for _ in range(repeats):
-        started = time.perf_counter()
-        for _ in range(calls):
-            work()
-        samples.append((time.perf_counter() - started) / calls)
-    return statistics.median(samples)
-
-
-def process_time(arguments: list[str], bytecode: str) -> float:
-    """Seconds of a fresh process, from its start to its end; modules are compiled into the folder `bytecode` once."""
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    environment["PYTHONPYCACHEPREFIX"] = bytecode
-    started = time.perf_counter()
-    subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL, env=environment)
-    return time.perf_counter() - started
 
 
 def reproduce(runs: int) -> Row:
@@ -126,7 +92,7 @@ LOADED = [cl.load_detector(name) for name in DETECTORS]
 
 def paper_responses() -> list[cl.Response]:
     """The responses of the three detectors of arXiv:2409.10652 to five couplings."""
-    return [cl.response(SOURCE, detector, couplings=COUPLINGS, years=3) for detector in LOADED]
+    return [cl.response(SOURCE, detector, couplings=CHARGES, years=3) for detector in LOADED]
 
 
 def response_error() -> float:
@@ -158,7 +124,7 @@ def responses(repeats: int) -> Row:
     mine = median_time(paper_responses, repeats)
     floor = median_time(lambda: [ndtr(z) for z in arguments], repeats)
     error = response_error()
-    work = f"responses of {len(DETECTORS)} detectors, {len(COUPLINGS)} couplings (error {error:.0e})"
+    work = f"responses of {len(DETECTORS)} detectors, {len(CHARGES)} couplings (error {error:.0e})"
     floor_name = f"floor: their {sum(z.size for z in arguments)} values of ndtr"
     return Row(work, mine, floor_name, floor, "5 ms, error below 1e-9", mine < 5e-3 and error < 1e-9)
 
@@ -166,7 +132,7 @@ def responses(repeats: int) -> Row:
 def many_couplings(repeats: int) -> Row:
     """The three responses with many couplings of all kinds at once, against one response for each of them."""
     mediators = [light_vector("universal", 10.0, "u10"), light_vector("b-l", 10.0, "b10"), light_scalar(10.0, "s10")]
-    couplings = [*COUPLINGS, *MORE_COUPLINGS, *mediators]
+    couplings = [*CHARGES, *MORE_COUPLINGS, *mediators]
 
     def together() -> list[cl.Response]:
         return [cl.response(SOURCE, detector, couplings=couplings, years=3) for detector in LOADED]
@@ -182,38 +148,6 @@ def many_couplings(repeats: int) -> Row:
     work = f"responses of {len(DETECTORS)} detectors, {len(couplings)} couplings"
     peer = f"peer: {len(LOADED) * len(couplings)} responses of one coupling each"
     return Row(work, mine, peer, theirs, "50 ms", mine < 50e-3)
-
-
-def minuit_limit(response: cl.Response, name: str) -> tuple[float, float]:
-    """The interval of one coupling by MIGRAD and MINOS, nuisances free, from the counts per bin."""
-    background, scale = response.background, response.couplings[0].scale
-    expected = response.signal[0] + background
-    row = [each.name for each in response.couplings].index(name)
-    linear, square = (response.signal[response.monomials.index(m)] * scale ** len(m) for m in ((row,), (row, row)))
-
-    def chi2(q: float, a: float, b: float) -> float:
-        signal = response.signal[0] + q * linear + q * q * square
-        residual = signal * (1 + a) + background * (1 + b) - expected
-        return float(np.sum(residual**2 / expected) + (a / SIGNAL) ** 2 + (b / BACKGROUND) ** 2)
-
-    fit = Minuit(chi2, q=0.1, a=0.0, b=0.0)  # its errordef is 1 unless given, as for chi^2
-    fit.errors = (1.0, SIGNAL, BACKGROUND)
-    fit.migrad()
-    fit.minos("q", cl=LEVEL)
-    error, best = fit.merrors["q"], fit.values["q"]
-    return (best + error.lower) * scale, (best + error.upper) * scale
-
-
-def limit(repeats: int) -> Row:
-    """One interval, all of its roots, from a likelihood that is put together."""
-    response = paper_responses()[-1]
-    likelihood = cl.likelihood(response, signal=SIGNAL, background=BACKGROUND)
-    mine = median_time(lambda: interval(Chi2.of(likelihood, ["q_ee"]), LEVEL), repeats)
-    theirs = median_time(lambda: minuit_limit(response, "q_ee"), max(3, repeats // 3))
-    segment = interval(Chi2.of(likelihood, ["q_ee"]), LEVEL).segments[0]
-    apart = max(abs(a / b - 1) for a, b in zip(segment, minuit_limit(response, "q_ee"), strict=True))
-    peer = f"peer: iminuit, MIGRAD and MINOS (apart {apart:.0e})"
-    return Row("one limit: q_ee of germanium", mine, peer, theirs, "0.2 ms", mine < 2e-4)
 
 
 def chi2_per_bin(response: cl.Response, x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -364,35 +298,58 @@ def limit_map(statistic: str, reach: float, workers: int) -> Row:
     return Row(work, mine, "peer: the study made anew at every point", peer, seconds_text(reach), mine < reach)
 
 
-def seconds_text(seconds: float) -> str:
-    unit, factor = ("s", 1.0) if seconds >= 1 else ("ms", 1e3) if seconds >= 1e-3 else ("us", 1e6)
-    return f"{seconds * factor:.3g} {unit}"
+def shaped_toys(repeats: int, folder: Path) -> Row:
+    """Toys of CsI 2021 with every shape, q_ee = 0, drawn and fitted globally."""
+    name = "coherent-csi-2021"
+    likelihood = cl.load_dataset(name, couplings=["q_ee"], nuisances="shape", data=folder)
+    fit, rng = ToyFit.of(likelihood, ["q_ee"], [0.0]), np.random.default_rng(1)
+    expected = likelihood.expected(likelihood.polynomial.standard_model, np.zeros(len(likelihood.parameters)))
+    counts = np.sum(list(expected[name].values()), axis=0)
+    floor = median_time(lambda: rng.poisson(counts, (SHAPED_TOYS, len(counts))).astype(float), repeats)
+    mine = median_time(lambda: fit.simulated(SHAPED_TOYS, rng, "drawn"), max(3, repeats // 8))
+    text = f"{SHAPED_TOYS} toys of CsI 2021, every shape ({SHAPED_TOYS / mine:.2g} per second)"
+    beside, reach = f"floor: numpy's Poisson counts of {len(counts)} bins", SHAPED_PER_SECOND
+    return Row(text, mine, beside, floor, f"{reach:.0f} per second", SHAPED_TOYS / mine > reach)
+
+
+def real_data_rows(repeats: int) -> list[Row]:
+    """Rows of the published COHERENT data; none, with a message, where there are no files."""
+    folder = limits.real_data()
+    return [] if folder is None else [*limits.with_shapes(repeats, folder), shaped_toys(repeats, folder)]
+
+
+def groups(quick: bool) -> dict[str, Callable[[], list[Row]]]:
+    """All rows, in groups that can be asked for."""
+    repeats = 5 if quick else 25
+    return {
+        "reproduce": lambda: [reproduce(1 if quick else 7)],
+        "responses": lambda: [responses(repeats), many_couplings(repeats)],
+        "limits": lambda: limits.projected(repeats),
+        "scan": lambda: scan(repeats),
+        "toys": lambda: [*pseudo_experiments("ess-ge", repeats), *pseudo_experiments("ess-csi", repeats)],
+        "real-data": lambda: real_data_rows(repeats),
+        "bands": lambda: bands(repeats),
+        "maps": lambda: [region_map(), limit_map("least-squares", 1.0, 0), limit_map("poisson", 10.0, 2)],
+        "memory": memory.rows,
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer repetitions: a look, not a measurement")
-    quick = parser.parse_args().quick
-    repeats = 5 if quick else 25
-    rows = [reproduce(1 if quick else 7), responses(repeats), many_couplings(repeats), limit(repeats), *scan(repeats)]
-    rows += [
-        *pseudo_experiments("ess-ge", repeats),
-        *pseudo_experiments("ess-csi", repeats),
-        *bands(repeats),
-        region_map(),
-    ]
-    rows += [limit_map("least-squares", 1.0, 0), limit_map("poisson", 10.0, 2)]
+    names = list(groups(quick=True))
+    parser.add_argument("--only", nargs="+", choices=names, default=names, help="groups of rows, all unless named")
+    arguments = parser.parse_args()
+    work = groups(arguments.quick)
+    rows = [row for name in arguments.only for row in work[name]()]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     table = Table(
         title=f"{platform.machine()}, {cores} cores, Python {platform.python_version()}", title_justify="left"
     )
-    for column in ("work", "ours", "floor or peer", "its time", "ours/its", "reach", "reached"):
-        table.add_column(column, justify="right" if column in ("ours", "its time", "ours/its") else "left")
+    for column in ("work", "ours", "floor or peer", "its cost", "ours/its", "reach", "reached"):
+        table.add_column(column, justify="right" if column in ("ours", "its cost", "ours/its") else "left")
     for row in rows:
-        ratio = row.ours / row.theirs if row.ratio is None else row.ratio
-        reached = "" if row.reached is None else "yes" if row.reached else "no"
-        times = seconds_text(row.ours) if row.work else "", seconds_text(row.theirs)
-        table.add_row(row.work, times[0], row.beside, times[1], f"{ratio:.3g}", row.reach, reached)
+        table.add_row(*row.cells)
     Console(width=None if sys.stdout.isatty() else 170).print(table)
 
 
