@@ -9,22 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cevnslab.datasets.measurement import OFFSET, SIGNAL, Measurement
 from cevnslab.detection.response import Response
+from cevnslab.inference.goodness import goodness_of_fit
 from cevnslab.likelihood.fit import Fit, FittedParameter, fit
 from cevnslab.likelihood.likelihood import Likelihood
 from cevnslab.likelihood.parameters import Parameter
 from cevnslab.likelihood.samples import Sample
-from cevnslab.likelihood.toys import Truth
+from cevnslab.parallel.tasks import Mapper, in_turn
 
 FloatArray = NDArray[np.float64]
 
-TOYS, SEED = 1000, 1
-"""Pseudo-experiments for the goodness of fit."""
 SLOPE_STEP = 1e-3
 """Of an error: the step of a numerical slope of counts."""
 
@@ -68,18 +68,22 @@ def fit_standard_model(
     response: Response,
     calculated_cevns: float | None = None,
     shapes: Sequence[str] = (),
+    *,
+    stream: Sequence[str] = (),
+    store: Path | None = None,
+    mapper: Mapper = in_turn,
 ) -> StandardModelFit:
     """Fit the Standard Model: CEvNS and background counts, chi^2 and its p-value, significance.
 
-    The p-value is the share of 1000 pseudo-experiments of the best fit, each fitted again, whose chi^2 is larger. The
-    significance is that of the fall of chi^2 from no CEvNS to the best fit, one parameter. Of `shapes`, names of pulls,
-    the pulls are fitted.
+    The p-value is the share of pseudo-experiments of the best fit, each fitted again, whose chi^2 is larger
+    (`goodness_of_fit`, which takes `stream`, `store` and `mapper`). The significance is that of the fall of chi^2 from
+    no CEvNS to the best fit, one parameter. Of `shapes`, names of pulls, the pulls are fitted.
     """
     free = free_signal(name, likelihood, response, shapes).restricted(())
     best, point = fit(free), np.zeros((1, 0))
     nothing = without_signal(name, free).minimised(point).chi2[0]
     components = free.expected(best.point, best.pulls)[name]
-    larger = _larger_chi2(free, best, components)
+    goodness = goodness_of_fit(free, best.chi2, stream=stream, store=store, mapper=mapper)
     signal = best.parameter(f"{name}.{SIGNAL}")
     rows: list[tuple[str, float, float | None]] = []
     for channel in response.channels:
@@ -96,7 +100,7 @@ def fit_standard_model(
     rows += [
         ("chi2", best.chi2, None),
         ("bins", float(len(likelihood.datasets[0].observed)), None),
-        ("p_value", larger, float(np.sqrt(larger * (1 - larger) / TOYS))),
+        ("p_value", goodness.p_value, goodness.error),
         ("significance_sigma", float(np.sqrt(max(float(nothing) - best.chi2, 0.0))), None),
     ]
     return StandardModelFit(tuple(rows), components, best)
@@ -175,15 +179,3 @@ def _held_variance(likelihood: Likelihood, best: Fit, name: str, component: str)
     counts = np.array(rows)
     totals = counts.sum(axis=1) * np.array(expectations)
     return float(totals @ np.linalg.pinv((counts * weights) @ counts.T + np.diag(off), hermitian=True) @ totals)
-
-
-def _larger_chi2(likelihood: Likelihood, best: Fit, components: Mapping[str, FloatArray]) -> float:
-    """The share of pseudo-experiments of the best fit whose own fit is worse."""
-    expected = np.sum(list(components.values()), axis=0)
-    rng = np.random.default_rng(SEED)
-    toys = rng.poisson(expected, (TOYS, len(expected))).astype(float)
-    off = [rng.poisson(tau, (TOYS, len(tau))).astype(float) for tau in Truth.of(likelihood, best.point).tau]
-    data = likelihood.observation_of([toys], off, np.zeros((1, len(likelihood.parameters))))
-    starts = np.tile(best.pulls, (TOYS, 1))
-    fitted = likelihood.minimised(np.zeros((TOYS, 0)), starts=starts, observation=data)
-    return float(np.mean(fitted.chi2 > best.chi2))

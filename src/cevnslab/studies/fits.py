@@ -43,8 +43,14 @@ class Fits:
     remarks: list[str] = field(default_factory=list)
 
 
-def fits(study: Study, analyses: dict[str, Analysis], limits: Iterable[results.Limit]) -> Fits:
-    """All fits of a study.
+def fits(
+    study: Study,
+    analyses: dict[str, Analysis],
+    limits: Iterable[results.Limit],
+    store: Path | None = None,
+    mapper: Mapper = in_turn,
+) -> Fits:
+    """All fits of a study; pseudo-experiments of their goodness in blocks that `mapper` runs.
 
     The Standard Model is fitted to every detector with counts; couplings and nuisances of every analysis with real
     data follow, and with the study's key `pulls` those of projections.
@@ -55,7 +61,7 @@ def fits(study: Study, analyses: dict[str, Analysis], limits: Iterable[results.L
     fitted = [a for a in analyses.values() if a.real or study.file.pulls or any(map(_measured, a.setups))]
     for analysis in track(fitted, "fits"):
         if len(analysis.setups) == 1 and (analysis.real or _measured(analysis.setups[0])):
-            _standard_model(collected, analysis, analysis.setups[0])
+            _standard_model(collected, analysis, analysis.setups[0], store, mapper)
         if analysis.real or study.file.pulls:
             _couplings(collected, study, analysis, best)
     return collected
@@ -66,13 +72,22 @@ def _measured(setup: AnySetup) -> bool:
     return isinstance(setup, DatasetSetup)
 
 
-def _standard_model(collected: Fits, analysis: Analysis, setup: AnySetup) -> None:
+def _standard_model(collected: Fits, analysis: Analysis, setup: AnySetup, store: Path | None, mapper: Mapper) -> None:
     """The Standard Model's fit to one detector, and its counts projected on every axis."""
     calculated: float | None = None
     shapes: tuple[str, ...] = ()
     if isinstance(setup, DatasetSetup):
         calculated, shapes = setup.measurement.calculated_cevns, setup.measurement.shapes
-    fitted = fit_standard_model(setup.name, analysis.likelihood, setup.response, calculated, shapes)
+    fitted = fit_standard_model(
+        setup.name,
+        analysis.likelihood,
+        setup.response,
+        calculated,
+        shapes,
+        stream=(analysis.name,),
+        store=store,
+        mapper=mapper,
+    )
     collected.rows += [results.FitParameter(setup.name, *row) for row in fitted.parameters]
     collected.spectra += counts.data_spectra(setup, analysis.likelihood.datasets[0], fitted.components)
 

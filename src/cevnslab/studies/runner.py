@@ -46,7 +46,7 @@ def run(study: Study, *, store: Path | None = None, workers: int = 0, scheduler:
         pairs = [(analysis, coupling.name) for analysis in analyses.values() for coupling in study.couplings]
         expected, scan_bands = bands(study, pairs, store, mapper), curve.scan_bands()
         strength = strengths(study, analyses, store, mapper)
-    fitted = fits(study, analyses, intervals.limits)
+        fitted = fits(study, analyses, intervals.limits, store, mapper)
     labels, stored_contours = counts.labels(study), _stored_contours(study)
     return results.Result(
         name=study.name,
