@@ -148,9 +148,9 @@ def _connected(dask: Any, scheduler: str) -> Any:
     try:
         with ThreadPoolExecutor(1) as thread:
             thread.submit(lambda: asyncio.run(ask())).result()
+        return dask.Client(scheduler, timeout=SCHEDULER_TIMEOUT_S)
     except ValueError as fault:
         raise ClusterError(f"the scheduler's address {scheduler} cannot be used ({fault}); {hint}") from None
     except (OSError, TimeoutError):
         message = f"the scheduler {scheduler} did not answer within {SCHEDULER_TIMEOUT_S} s; {hint}"
         raise ClusterError(message) from None
-    return dask.Client(scheduler, timeout=SCHEDULER_TIMEOUT_S)
