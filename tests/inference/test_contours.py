@@ -12,8 +12,9 @@ from support import GOLDEN_DETECTORS, eq_15, least_squares, near, preset_respons
 import cevnslab as cl
 from cevnslab.inference import tracing
 from cevnslab.inference.chi2 import Chi2
-from cevnslab.inference.contours import contour
+from cevnslab.inference.contours import contour, inside
 from cevnslab.inference.levels import delta_chi2_level
+from cevnslab.likelihood.profile import ProfileLikelihood
 from cevnslab.physics.couplings import COUPLINGS
 
 PRESETS = sorted(set(GOLDEN_DETECTORS.values()))
@@ -197,3 +198,34 @@ def test_a_band_that_no_grid_shows_is_followed(statistics, monkeypatch):
     (polygon,) = contour(chi2, 0.90).polygons
     assert area([polygon]) == near(area([fine]), 1e-4)
     assert len(polygon) != len(fine)
+
+
+def test_a_minimum_of_the_hidden_coupling_that_appears_and_vanishes_between_samples():
+    """Regions over which branches of the hidden coupling take turns: against a scan of the closed form.
+
+    sin2_theta_w is minimised over; of two NSI, chi^2 has up to three minima in it, or rests on its bounds.
+    """
+    names, hidden = ["eps_ee_u", "eps_mumu_u"], "sin2_theta_w"
+    likelihood = least_squares(preset_response("ess-csi", [*names, hidden]), 0.1, 0.01)
+    chi2 = Chi2.of(likelihood, names, [hidden])
+    (polygon,) = contour(chi2, 0.90).polygons
+    closed = ProfileLikelihood(likelihood, (*names, hidden))
+    axis = closed.axes[2]
+
+    def scanned(points):
+        """Lowest over a scan of the hidden coupling, then over a finer one around its lowest value."""
+        values = np.tile(np.linspace(*axis.bounds, 401), (len(points), 1))
+        for _ in range(2):
+            many = np.concatenate([np.repeat(points, values.shape[1], axis=0), values.reshape(-1, 1)], axis=1)
+            table = closed.values_at(many).reshape(values.shape)
+            best = np.take_along_axis(values, table.argmin(axis=1)[:, None], axis=1)
+            step = values[:, 1] - values[:, 0]
+            values = np.clip(best + step[:, None] * np.linspace(-1, 1, 401), *axis.bounds)
+        return table.min(axis=1)
+
+    assert scanned(polygon[:-1:5]) == pytest.approx(np.full(len(polygon[:-1:5]), LEVEL), abs=2e-3)
+    x, y = (np.linspace(side.min() - 0.1, side.max() + 0.1, 25) for side in polygon.T)
+    grid = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
+    surface = scanned(grid).reshape(len(y), len(x))
+    assert np.all((inside([polygon], x, y) == (surface < LEVEL)) | (np.abs(surface - LEVEL) < 2e-3))
+    assert 50 < np.sum(surface < LEVEL) < 550

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cevnslab.errors import StatisticsError
-from cevnslab.inference.chi2 import Function, Sample, loose_path
+from cevnslab.inference.chi2 import Function, Sample, joined, loose_path
 from cevnslab.likelihood.minimiser import TOLERANCE
 
 FloatArray = NDArray[np.float64]
@@ -55,6 +55,8 @@ HALF = 0.4
 """The least part that is split off then."""
 SURPRISE = 1.0
 """Where a cubic is off by more, its ends may have missed a minimum of what is minimised over."""
+MISSED = 1e-6
+"""A search from all starts that ends lower than a line by so much of chi^2 + 1 has found a minimum that it missed."""
 EXACT = 3e-11
 """How well the lowest minimum is known, in units of chi^2 + 1."""
 MOST_PASSES = 60
@@ -190,7 +192,11 @@ def resolved(lines: Lines, reach: Sequence[float], floor: float | None = None) -
         steps = lines.steps()
         split, place = _unresolved(lines, steps, floor, levels, late=count >= PATIENCE)
         if not len(split):
-            return lines
+            more = _confirmed(lines, levels, floor) if lines.function.several else lines
+            if more is lines:
+                return lines
+            lines = more
+            continue
         ends = np.union1d(steps.left[split], steps.left[split] + 1)
         if not lines.exact[ends].all():
             lines = _sharpened(lines, ends[~lines.exact[ends]], floor, cut)
@@ -259,6 +265,58 @@ def _unresolved(
     return split, np.where((inner <= 0) | (inner >= 1), 0.5, np.clip(inner, narrow, 1 - narrow))
 
 
+def _confirmed(lines: Lines, levels: FloatArray, floor: float | None) -> Lines:
+    """The lines themselves where no minimum is missed at their crossings and lowest points; else with samples of it.
+
+    Between samples that were searched from all starts, others go on from their neighbours: a minimum that appears and
+    vanishes between them, over decades of the coupling even, would leave a false gap.
+    """
+    lowest = _lowest(lines, floor)
+    edges = [crossings(lines, lowest + level) for level in levels]
+    bottom = np.flatnonzero(lines.sample.chi2 == lines.sample.chi2.min())[:1]
+    line = np.concatenate([lines.line[bottom], *(edge.line for edge in edges)])
+    at = np.concatenate([lines.at[bottom], *(edge.at for edge in edges)])
+    known = np.concatenate([lines.sample.chi2[bottom], *(edge.sample.chi2 for edge in edges)])
+    sample = lines.function.sample(lines.points(line, at))
+    missed = np.flatnonzero(known - sample.chi2 > MISSED * (1 + np.abs(known)))
+    return lines if not len(missed) else _inserted(lines, line[missed], at[missed], sample.rows(missed))
+
+
+def _inserted(lines: Lines, line: IntArray, at: FloatArray, sample: Sample) -> Lines:
+    """Lines with more samples, from whose states their neighbours go on."""
+    lines = Lines(
+        lines.function,
+        lines.column,
+        lines.base,
+        np.concatenate([lines.line, line]),
+        np.concatenate([lines.at, at]),
+        joined([lines.sample, sample]),
+        np.concatenate([lines.exact, np.ones(len(at), dtype=bool)]),
+        np.concatenate([lines.error, np.full(len(at), np.inf)]),
+    )
+    order = np.lexsort((lines.sample.chi2, lines.at, lines.line))
+    # Of two samples of one place the lower one stays.
+    first = np.append(True, (np.diff(lines.line[order]) != 0) | (np.diff(lines.at[order]) != 0))
+    places = order[first]
+    fresh = np.flatnonzero(places >= len(order) - len(at))
+    lines = replace(
+        lines,
+        line=lines.line[places],
+        at=lines.at[places],
+        sample=lines.sample.rows(places),
+        exact=lines.exact[places],
+        error=lines.error[places],
+    )
+    errors = lines.error.copy()
+    errors[fresh] = errors[np.maximum(fresh - 1, 0)] = np.inf
+    lines = replace(lines, error=errors)
+    for side in (-1, 1):
+        beside = np.clip(fresh + side, 0, len(lines.at) - 1)
+        same = (beside != fresh) & (lines.line[beside] == lines.line[fresh])
+        lines = _going_on(lines, beside[same], np.full(int(same.sum()), side), lines.sample.state[fresh[same]])
+    return lines
+
+
 def _fair(function: Function) -> float:
     return FAIR if function.several else TOLERANCE
 
@@ -301,7 +359,12 @@ def _told(lines: Lines, left: IntArray, news: Sample) -> Lines:
     over decades of the coupling.
     """
     ends, outwards = np.concatenate([left, left + 1]), np.repeat([-1, 1], len(left))
-    state, exact = np.concatenate([news.state, news.state]), lines.exact.copy()
+    return _going_on(lines, ends, outwards, np.concatenate([news.state, news.state]))
+
+
+def _going_on(lines: Lines, ends: IntArray, outwards: IntArray, state: FloatArray) -> Lines:
+    """Samples and those beyond them, in a direction each, from a state: as long as it leads to a lower minimum."""
+    exact = lines.exact.copy()
     while len(ends):
         points = lines.points(lines.line[ends], lines.at[ends])
         trial = lines.function.sample(points, state, FAIR)
