@@ -96,9 +96,9 @@ def rounding(chi2, detector, names, points, values):
 def cancelled(analysis, names, points):
     """The rounding errors of chi^2 in closed form: a few units in the last place of the terms that it is a sum of."""
     total = np.zeros(len(points))
-    for part, closed, columns in ProfileLikelihood(analysis.likelihood, names).parts:
+    for _, closed, columns in ProfileLikelihood(analysis.likelihood, names).parts:
         if closed is not None:
-            terms = np.abs(part.polynomial.values(points[:, columns]))
+            terms = np.abs(closed.polynomial.values(points[:, columns]))
             total += 4 * np.finfo(float).eps * np.einsum("pm,mn,pn->p", terms, np.abs(closed.gram[1:, 1:]), terms)
     return total
 

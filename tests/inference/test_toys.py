@@ -182,7 +182,9 @@ def test_several_detectors_share_one_normalisation(responses):
 def test_neither_order_nor_company_changes_a_detector_s_counts(order, responses):
     parts = [least_squares(responses[name], 0.1, 0.01).restricted(["q_ee"]) for name in ("ess-csi", "ess-ge")]
     alone = drawn(fit_of(parts[0], "q_ee", [0.0]), 5).counts[0].observed
-    together = drawn(fit_of(parts[order[0]] + parts[order[1]], "q_ee", [0.0]), 5).counts[order.index(0)].observed
+    both = parts[order[0]] + parts[order[1]]
+    place = [dataset.name for dataset in both.datasets].index(parts[0].datasets[0].name)
+    together = drawn(fit_of(both, "q_ee", [0.0]), 5).counts[place].observed
     assert np.array_equal(alone, together)
 
 

@@ -26,12 +26,8 @@ DIPS_AT_ONCE = 4096
 NEWTON_STEPS = 8
 DESCENT_STEPS, DESCENT_END, LARGEST_DAMPING = 60, 1e-11, 1e10
 """In a plane: steps at the most, the promised decrease that ends them, and the damping at which they are given up."""
-CONVERGED = 1e-6
-"""Of a cell: a last step that is shorter leaves chi^2 right to its square."""
-DESCENT_STEPS, DESCENT_END, LARGEST_DAMPING = 60, 1e-11, 1e10
-"""In a plane: steps at the most, the promised decrease that ends them, and the damping at which they are given up."""
-CONVERGED = 1e-6
-"""Of a cell: a last step that is shorter leaves chi^2 right to its square."""
+CONVERGED = 1e-4
+"""Of a cell: after a step that is shorter chi^2 is what its derivatives say, but for the step's cube."""
 ROAMING_STEPS = 15
 """In a plane, where a search may leave its cell: narrow valleys cross many."""
 
@@ -72,7 +68,9 @@ class Surface:
         count, size = points.shape
         total = [np.zeros(count), np.zeros((count, size)), np.zeros((count, size, size))][: order + 1]
         for statistics, polynomial, columns in self.parts:
-            part = _derivatives(statistics, polynomial, toys, points[:, columns], order)
+            straight = len(columns) == 1 and polynomial.variables[0].expansion is None
+            derivatives = _line_derivatives if straight and polynomial.variables[0].power == 1 else _derivatives
+            part = derivatives(statistics, polynomial, toys, points[:, columns], order)
             total[0] += part[0]
             if order:
                 total[1][:, columns] += part[1]
@@ -106,6 +104,40 @@ def _on_grid(statistics: Statistics, monomials: FloatArray) -> FloatArray:
         signal += 1
         chi2 /= signal
     return chi2
+
+
+def _line_derivatives(
+    statistics: Statistics, polynomial: Polynomial, toys: IntArray, points: FloatArray, order: int
+) -> list[FloatArray]:
+    """`_derivatives` along one coupling that enters in powers: of a quadratic and a quartic polynomial of each toy."""
+    (variable,), orders = polynomial.variables, polynomial.orders[:, 0]
+    gram = statistics.gram if len(statistics.gram) == 1 else statistics.gram[toys]
+    centre, square = statistics.centre[toys], statistics.width**2
+    towards, product = np.zeros((3, len(toys))), np.zeros((5, len(gram)))
+    np.add.at(towards, orders, statistics.along[toys].T)
+    np.add.at(product, orders[:, None] + orders, gram.transpose(1, 2, 0))
+    strength, unit = variable.scaled(points[:, 0]), variable.strength_scale
+    p, z = _expanded(towards, strength), _expanded(product, strength)
+    below = 1 + square * z[0]
+    chi2 = (centre**2 * z[0] - 2 * centre * p[0] - square * p[0] ** 2) / below
+    if not order:
+        return [chi2]
+    first = centre**2 * z[1] - 2 * (centre + square * p[0]) * p[1] - square * chi2 * z[1]
+    first /= below
+    second = (centre**2 - square * chi2) * z[2] - 2 * (centre + square * p[0]) * p[2]
+    second -= 2 * square * (p[1] ** 2 + first * z[1])
+    second /= below * unit**2
+    return [chi2, (first / unit)[:, None], second[:, None, None]]
+
+
+def _expanded(coefficients: FloatArray, at: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Polynomials, a column of coefficients each or one for all, and their first and second derivatives."""
+    value, first, half = np.zeros_like(at), np.zeros_like(at), np.zeros_like(at)
+    for coefficient in coefficients[::-1]:
+        half = half * at + first
+        first = first * at + value
+        value = value * at + coefficient
+    return value, first, 2 * half
 
 
 def _derivatives(
@@ -207,17 +239,20 @@ def refined(
     """The lowest (sign 1) or highest (-1) chi^2 in cells of a line, by Newton steps that may not leave them."""
     x = grid.points[place] if start is None else start.copy()
     low, high = grid.low[place], grid.high[place]
-    going = np.arange(len(toy))
+    going, chi2 = np.arange(len(toy)), np.empty(len(toy))
     for _ in range(NEWTON_STEPS):
-        _, gradient, curvature = surface.derivatives(toy[going], x[going])
-        cell = low[going], high[going]
-        trial = np.clip(x[going] + _newton(sign * gradient, sign * curvature[:, 0], x[going], *cell), *cell)
-        far = (np.abs(trial - x[going]) > CONVERGED * (cell[1] - cell[0]))[:, 0]
-        x[going] = trial
+        value, gradient, curvature = surface.derivatives(toy[going], x[going])
+        cell, bend = (low[going], high[going]), curvature[:, 0]
+        moved = np.clip(x[going] + _newton(sign * gradient, sign * bend, x[going], *cell), *cell)
+        step = moved - x[going]
+        x[going] = moved
+        far = (np.abs(step) > CONVERGED * (cell[1] - cell[0]))[:, 0]
+        chi2[going[~far]] = (value + (step * (gradient + step * bend / 2))[:, 0])[~far]
         going = going[far]
         if not len(going):
-            break
-    return surface.at(toy, x)
+            return chi2
+    chi2[going] = surface.at(toy[going], x[going])
+    return chi2
 
 
 def _newton(gradient: FloatArray, bend: FloatArray, x: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:

@@ -16,6 +16,7 @@ matrix of y and the coefficient vectors of e: a few numbers, whatever the number
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,11 +65,16 @@ class ClosedForm:
         above_slope = 2 * towards - (2 * self._r * along)[:, None] * along_slope
         below_slope = 2 * self._r * (along_slope + towards)
         by_monomial = (above_slope - chi2[:, None] * below_slope) / below[:, None]
-        slopes = [
-            np.sum(by_monomial * self.polynomial.values(points, (index,)), axis=1)
-            for index in range(len(self.polynomial.variables))
-        ]
-        return chi2, np.stack(slopes, axis=1)
+        slopes = np.empty(points.shape)
+        for index in range(points.shape[1]):
+            slopes[:, index] = np.sum(by_monomial * self.polynomial.values(points, (index,)), axis=1)
+        return chi2, slopes
+
+    def restricted(self, names: Sequence[str]) -> ClosedForm:
+        """The same with all couplings but the named ones as in the Standard Model."""
+        polynomial, rows = self.polynomial.restricted(names)
+        entries = np.array([0, *(row + 1 for row in rows)])
+        return ClosedForm(polynomial, self.gram[np.ix_(entries, entries)], self.signal_width)
 
     def ratio(self) -> Ratio | None:
         """As a ratio of polynomials, where one or two couplings enter as powers of strengths."""

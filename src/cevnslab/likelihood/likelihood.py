@@ -146,11 +146,15 @@ class Likelihood:
         _ = self.parameters  # one name with two priors is an error from the start
 
     def __add__(self, other: Likelihood) -> Likelihood:
-        """Both together: parameters of the same name are one, priors of couplings must agree."""
+        """Both together: parameters of the same name are one, priors of couplings must agree.
+
+        Data sets go by their names, so that the order in which they were joined changes no number, to the last bit.
+        """
         for name in set(self.priors) & set(other.priors):
             if self.priors[name] != other.priors[name]:
                 raise StatisticsError(f"the coupling {name} has two priors")
-        return Likelihood(self.datasets + other.datasets, {**self.priors, **other.priors})
+        datasets = sorted(self.datasets + other.datasets, key=lambda dataset: dataset.name)
+        return Likelihood(tuple(datasets), {**self.priors, **other.priors})
 
     # what it knows ----------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,9 @@ from cevnslab.likelihood.minimiser import Minimum, coupling_slopes
 from cevnslab.quadratic import Variable
 
 FloatArray = NDArray[np.float64]
+
+LARGEST_GRAM = 2_000_000
+"""Numbers (monomials times bins) of a likelihood up to which its closed form is computed for all couplings at once."""
 
 
 def independent_parts(likelihood: Likelihood) -> list[Likelihood]:
@@ -41,6 +45,19 @@ def independent_parts(likelihood: Likelihood) -> list[Likelihood]:
     ]
 
 
+_CLOSED_PARTS: WeakKeyDictionary[Likelihood, list[tuple[Likelihood, ClosedForm | None]]] = WeakKeyDictionary()
+
+
+def closed_parts(likelihood: Likelihood) -> list[tuple[Likelihood, ClosedForm | None]]:
+    """The independent parts of a likelihood with their closed forms, of all couplings: computed once while it lives.
+
+    Every limit, profile and contour takes its own couplings' share of them.
+    """
+    if likelihood not in _CLOSED_PARTS:
+        _CLOSED_PARTS[likelihood] = [(part, closed_form(part)) for part in independent_parts(likelihood)]
+    return _CLOSED_PARTS[likelihood]
+
+
 @dataclass(frozen=True, eq=False)
 class ProfileLikelihood:
     """chi^2 as a function of the couplings `names`, all other couplings as in the Standard Model."""
@@ -61,16 +78,31 @@ class ProfileLikelihood:
 
     @cached_property
     def parts(self) -> list[tuple[Likelihood, ClosedForm | None, list[int]]]:
-        """Each independent part, its closed form, and the columns of its couplings among the points."""
-        return [
-            (part, closed_form(part), [self.names.index(name) for name in part.couplings])
-            for part in independent_parts(self.likelihood)
-        ]
+        """Each independent part, its closed form, and the columns of its couplings among the points.
+
+        A part without a closed form has the chosen couplings alone.
+        """
+        bins = sum(len(dataset.observed) for dataset in self.whole.datasets)
+        if len(self.whole.polynomial.monomials) * bins > LARGEST_GRAM:
+            alone = [(part, closed_form(part)) for part in independent_parts(self.likelihood)]
+            return [(part, closed, self._columns(part.couplings)) for part, closed in alone]
+        parts: list[tuple[Likelihood, ClosedForm | None, list[int]]] = []
+        for part, closed in closed_parts(self.whole):
+            names = [name for name in self.names if name in part.couplings]
+            if closed is not None:
+                parts.append((part, closed.restricted(names), self._columns(names)))
+            else:  # it may have one where a coupling that bends is left out
+                restricted = part.restricted(names)
+                parts.append((restricted, closed_form(restricted), self._columns(restricted.couplings)))
+        return parts
+
+    def _columns(self, names: Sequence[str]) -> list[int]:
+        return [self.names.index(name) for name in names]
 
     @cached_property
     def ratio(self) -> Ratio | None:
         """The whole as one ratio of polynomials, where it has this form."""
-        if len(self.parts) != 1 or self.likelihood.priors:
+        if len(self.parts) != 1 or any(name in self.whole.priors for name in self.names):
             return None
         _, closed, columns = self.parts[0]
         return closed.ratio() if closed is not None and columns == list(range(len(self.names))) else None
