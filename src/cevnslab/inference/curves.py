@@ -57,6 +57,8 @@ SURPRISE = 1.0
 """Where a cubic is off by more, its ends may have missed a minimum of what is minimised over."""
 MISSED = 1e-6
 """A search from all starts that ends lower than a line by so much of chi^2 + 1 has found a minimum that it missed."""
+MISLED = 0.5
+"""A loose search that ends higher than where it would have come to by more than this part says nothing of heights."""
 EXACT = 3e-11
 """How well the lowest minimum is known, in units of chi^2 + 1."""
 MOST_PASSES = 60
@@ -199,7 +201,11 @@ def resolved(lines: Lines, reach: Sequence[float], floor: float | None = None) -
             continue
         ends = np.union1d(steps.left[split], steps.left[split] + 1)
         if not lines.exact[ends].all():
+            loose = lines.sample.chi2[ends]
             lines = _sharpened(lines, ends[~lines.exact[ends]], floor, cut)
+            if np.any(lines.sample.chi2[ends] < MISLED * loose - SURPRISE):
+                # A plateau, where a loose search gives up far too high: its samples are not sharpened pair by pair.
+                lines = _sharpened(lines, np.flatnonzero(~lines.exact), floor, cut)
             continue
         lines = _split(lines, steps.rows(split), place, floor, cut)
     raise StatisticsError(f"chi^2 along {lines.function.axes[lines.column].name} is too uneven for its intervals")
