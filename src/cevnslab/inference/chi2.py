@@ -30,9 +30,11 @@ LOOSE = 1e-2
 """Decrease of chi^2 that ends a search which only says how high a point lies."""
 CONTENDERS = 0.5
 """Of the starts of one point, those that end within this of the lowest are followed to the end."""
-STRIDE = 4
+STRIDE, GRID_STRIDE = 4, 12
 """On a path every so many points are searched from all starts; those between go on from their neighbours."""
 MOST_PASSES = 4
+ALIKE = 0.3
+"""In units of what is minimised over: states that are nearer are in one valley."""
 AT_BOUND = 1e-6
 """A hidden coupling rests on a bound when it is this near, relative to its scale or size."""
 LARGEST_BATCH = 2_000_000
@@ -101,6 +103,13 @@ class Function(Protocol):
 
     def at_hidden_bound(self, state: FloatArray) -> NDArray[np.bool_]:
         """Whether in states, shape (points, anything), a coupling that is minimised over rests on its bound."""
+
+    @property
+    def grid_stride(self) -> int:
+        """Of so many points of a grid one is searched from all starts."""
+
+    def alike(self, first: FloatArray, second: FloatArray) -> NDArray[np.bool_]:
+        """Whether two states, shape (points, anything), are so near that a search from either ends in one minimum."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -245,6 +254,20 @@ class Chi2:
                 resting |= np.abs(values - bound) <= AT_BOUND * max(abs(bound), axis.scale)
         return resting
 
+    @property
+    def grid_stride(self) -> int:
+        """Minima of couplings that are minimised over change within a step of the grid, those of nuisances slowly."""
+        return STRIDE if self.hidden else GRID_STRIDE
+
+    def alike(self, first: FloatArray, second: FloatArray) -> NDArray[np.bool_]:
+        """Whether two states are in one valley: nuisances nearly the same, and no coupling that is minimised over.
+
+        Minima of these can lie anywhere.
+        """
+        if self.hidden:
+            return np.zeros(len(first), dtype=bool)
+        return np.asarray(np.all(np.abs(first - second) < ALIKE, axis=1))
+
     # at values -------------------------------------------------------------------------------------------------------
 
     def values_at(self, points: FloatArray) -> FloatArray:
@@ -292,6 +315,15 @@ class ClosedChi2:
         """No coupling is hidden."""
         return np.zeros(len(state), dtype=bool)
 
+    @property
+    def grid_stride(self) -> int:
+        """Every point is known."""
+        return STRIDE
+
+    def alike(self, first: FloatArray, second: FloatArray) -> NDArray[np.bool_]:
+        """There are no states."""
+        return np.ones(len(first), dtype=bool)
+
 
 def _slopes(likelihood: Likelihood, couplings: FloatArray, pulls: FloatArray) -> tuple[FloatArray, FloatArray]:
     """chi^2 and its slopes at minima, in batches."""
@@ -319,36 +351,54 @@ def _lowest(rows: IntArray, sample: Sample, room: float) -> IntArray:
     return np.asarray(order[distinct & (sample.chi2[order] <= lowest + room)])
 
 
-def loose_path(function: Function, points: FloatArray) -> Sample:
+def loose_path(function: Function, points: FloatArray, stride: int = STRIDE) -> Sample:
     """Loose samples at points of which neighbours in the array are neighbours in space.
 
-    Where several minima compete every few points are searched from all starts, and those between, then all, go on from
-    the states of both their neighbours until none is lower.
+    Where several minima compete a few points, `stride` apart, are searched from all starts. Those between go on from
+    the states of both of these; where they are far apart, those halfway between first. Then every point tries its
+    neighbours' states, until none is lower. Two states in one valley are one start.
     """
-    if not function.several or len(points) <= STRIDE:
+    if not function.several or len(points) <= stride:
         return function.sample(points, tolerance=LOOSE)
     count = len(points)
-    searched = np.unique(np.append(np.arange(0, count, STRIDE), count - 1))
-    sparse = function.sample(points[searched], tolerance=LOOSE)
-    place = np.searchsorted(searched, np.arange(count), side="right") - 1
-    right = np.minimum(place + 1, len(searched) - 1)
-    best = function.sample(points, sparse.state[place], LOOSE).lower(
-        function.sample(points, sparse.state[right], LOOSE)
-    )
+    places = np.unique(np.append(np.arange(0, count, stride), count - 1))
+    known = function.sample(points[places], tolerance=LOOSE)
+    if stride <= STRIDE:
+        left = np.searchsorted(places, np.arange(count), side="right") - 1
+        right = np.minimum(left + 1, len(places) - 1)
+        known = _from_both(function, points, known.rows(left), known.rows(right))
+        places = np.arange(count)
+    while len(places) < count:
+        gaps = np.flatnonzero(np.diff(places) > 1)
+        middle = (places[gaps] + places[gaps + 1]) // 2
+        between = _from_both(function, points[middle], known.rows(gaps), known.rows(gaps + 1))
+        order = np.argsort(np.concatenate([places, middle]), kind="stable")
+        places, known = np.sort(np.concatenate([places, middle])), joined([known, between]).rows(order)
     active = np.arange(count)
     for _ in range(MOST_PASSES):
         improved = []
         for side in (-1, 1):
             rows = active[(active + side >= 0) & (active + side < count)]
-            trial = function.sample(points[rows], best.state[rows + side], LOOSE)
-            better = trial.chi2 < best.chi2[rows] - LOOSE
-            best = best.replaced(rows[better], trial.rows(better))
+            rows = rows[~function.alike(known.state[rows], known.state[rows + side])]
+            trial = function.sample(points[rows], known.state[rows + side], LOOSE)
+            better = trial.chi2 < known.chi2[rows] - LOOSE
+            known = known.replaced(rows[better], trial.rows(better))
             improved.append(rows[better])
         improved_rows = np.concatenate(improved)
         active = np.unique(np.clip(np.concatenate([improved_rows - 1, improved_rows + 1]), 0, count - 1))
         if not len(improved_rows):
             break
-    return best
+    return known
+
+
+def _from_both(function: Function, points: FloatArray, first: Sample, second: Sample) -> Sample:
+    """Loose samples from the states of two neighbours each, or from the lower one's where both are in one valley."""
+    lower = first.lower(second)
+    sample = function.sample(points, lower.state, LOOSE)
+    apart = np.flatnonzero(~function.alike(first.state, second.state))
+    other = np.where((second.chi2 < first.chi2)[:, None], first.state, second.state)
+    again = sample.rows(apart).lower(function.sample(points[apart], other[apart], LOOSE))
+    return sample.replaced(apart, again)
 
 
 def exact_path(function: Function, points: FloatArray) -> Sample:

@@ -30,7 +30,7 @@ class Grid:
         """Of a closed form exactly, loosely of what is minimised point by point."""
         if function.ratio is not None:
             return cls(x, y, function.ratio.on_grid(x, y))
-        loose = loose_path(function, snake(x, y)).chi2
+        loose = loose_path(function, snake(x, y), function.grid_stride).chi2
         return cls(x, y, loose[snake_order(len(x), len(y))].reshape(len(y), len(x)))
 
     def extent(self, level: float) -> tuple[FloatArray, FloatArray]:
