@@ -6,9 +6,11 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
-from support import STUDY
+from support import PATIENCE_S, STUDY
 
 import cevnslab as cl
 from cevnslab.errors import FigureError
@@ -60,6 +62,21 @@ def test_a_helper_that_died_leaves_the_drawing_to_its_parent(result, alone, tmp_
     Drawing.begin(result, tmp_path, by=helper).finish()
     helper.close()
     assert contents(tmp_path) == alone
+
+
+def test_a_helper_that_is_ended_takes_its_copy_with_it(result, tmp_path, monkeypatch):
+    monkeypatch.setattr(drawing, "draw_one", lambda *_: time.sleep(60))  # copied into the helper
+    helper = Helper()
+    Drawing.begin(result, tmp_path, by=helper)
+    task = Path(f"/proc/{helper._process.pid}/task/{helper._process.pid}/children")
+    deadline = time.monotonic() + PATIENCE_S
+    while not (copies := task.read_text().split()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    helper.close()
+    assert copies
+    while any(Path(f"/proc/{copy}").exists() for copy in copies) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not any(Path(f"/proc/{copy}").exists() for copy in copies)
 
 
 def test_what_the_helper_cannot_draw_is_raised_by_its_parent(result, tmp_path):

@@ -78,12 +78,19 @@ def _help(pipe: Any, other_end: Any, signals: Any) -> None:
     for the parent too, which ends it.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # and with it its copy
+    signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, signals)
     other_end.close()
     with suppress(Exception):
         _draw_what_is_sent(pipe)
+
+
+def _end(*_: object) -> None:
+    """End the helper and its copy at once, without a word: an exception could be raised where it would be printed."""
+    for copy in multiprocessing.active_children():
+        copy.kill()
+    os._exit(0)
 
 
 def _draw_what_is_sent(pipe: Any) -> None:
