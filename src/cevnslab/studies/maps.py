@@ -2,8 +2,8 @@
 
 Least squares with normalisations alone has a closed form at every point. For all else the whole interval is searched at
 the corners of patches of the map; where these have the same pieces, those between are continued: Newton's method from
-ends that are interpolated, a few evaluations of chi^2 in the place of a search. Where they differ, or where it does not
-converge, the whole interval is searched again.
+ends that are interpolated, a few evaluations of chi^2 in the place of a search. Where they differ a patch is divided;
+where Newton's method does not converge, the whole interval is searched again.
 """
 
 from __future__ import annotations
@@ -36,6 +36,9 @@ from cevnslab.studies.variation import WIDTHS, Variations
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 Pieces = tuple[Piece, ...]
+Place = tuple[int, int]
+Ends = tuple[int, int]
+"""Row and column of a point; the first and the last of some rows or columns."""
 
 PATCH = 13
 """Steps of the map along each side of a patch at most; rows of a map are computed in strips as high."""
@@ -43,6 +46,10 @@ MOST_STEPS = 8
 """Of Newton's method."""
 DEEP, NEARLY = 6.0, 2.0
 """Of a dip of the sketch, and of chi^2 around it, in units of the level: above, there is no island."""
+INSIDE = (0.05, 0.95)
+"""Of an interval that encloses a minimum, where it is looked for next."""
+MOST_CLOSER = 12
+"""Values at which a minimum is closed in on before the whole interval is searched."""
 AROUND_DIPS = (0.8, 0.9, 1.0, 1.1, 1.25)
 """Where chi^2 is looked at, in units of a dip's distance from the Standard Model."""
 CONVERGED = 1e-7
@@ -168,61 +175,63 @@ class _Map:
 
     def strip(self, first: int, last: int) -> list[list[Pieces]]:
         """Rows from one to another, patch by patch."""
-        rows, columns = [first, last - 1], _even(len(self.x))
-        points = {(row, column): self._searched(self._values(row, column)) for row in rows for column in columns}
+        columns = _even(len(self.x))
+        points: dict[Place, Pieces] = {}
         with progress_bar(f"map {self.request.name}", len(columns) - 1) as advance:
             for left, right in itertools.pairwise(columns):
-                self._patch(points, rows, (left, right))
+                self._patch(points, (first, last - 1), (left, right))
                 advance(1)
         return [[points[row, column] for column in range(len(self.x))] for row in range(first, last)]
 
-    def _values(self, row: int, column: int) -> dict[str, float]:
+    def _values(self, place: Place) -> dict[str, float]:
+        row, column = place
         return {self.request.x.key: self.x[column], self.request.y.key: self.y[row]}
 
     def _searched(self, values: Mapping[str, float]) -> Pieces:
         level, minimum = self._options
         return interval(self._analysis(values).chi2(self.request.coupling), level, minimum).pieces
 
-    def _patch(self, points: dict[tuple[int, int], Pieces], rows: Sequence[int], columns: tuple[int, int]) -> None:
-        """All points of a patch whose corners are known, in lines along a key that scales counts if there is one."""
-        corners = [points[row, column] for row in rows for column in columns]
-        pattern = corners[0]
-        alike = len({_kinds(pieces) for pieces in corners}) == 1
-        ends = np.array([_ends(pieces) for pieces in corners]).reshape(2, 2, -1) if alike else None
+    def _patch(self, points: dict[Place, Pieces], rows: Ends, columns: Ends) -> None:
+        """All points of a patch; in parts where its corners have different pieces, until these are neighbours."""
+        corners = [(row, column) for row in rows for column in columns]
+        for place in corners:
+            if place not in points:
+                points[place] = self._searched(self._values(place))
+        if len({_kinds(points[place]) for place in corners}) == 1:
+            self._lines(points, rows, columns)
+        elif max(rows[1] - rows[0], columns[1] - columns[0]) > 1:
+            for part, other in itertools.product(_halves(rows), _halves(columns)):
+                self._patch(points, part, other)
+
+    def _lines(self, points: dict[Place, Pieces], rows: Ends, columns: Ends) -> None:
+        """All points of a patch whose corners are alike, in lines along a key that scales counts if there is one."""
+        pattern = points[rows[0], columns[0]]
+        ends = np.array([[_ends(points[row, column]) for column in columns] for row in rows])
         lines = [[(row, column) for row in range(rows[0], rows[1] + 1)] for column in range(columns[0], columns[1] + 1)]
         if self._scaling(self.request.x.key) and not self._scaling(self.request.y.key):
             lines = [list(line) for line in zip(*lines, strict=True)]
         correction: FloatArray | float = 0.0
         for line in lines:
+            guess = np.array([_interpolated(ends, _share(row, rows), _share(at, columns)) for row, at in line])
             missing = [number for number, place in enumerate(line) if place not in points]
-            values = [self._values(*line[number]) for number in missing]
-            if ends is None:
-                pieces = self._continued(values, pattern, None)
-            else:
-                guess = np.array([_interpolated(ends, _share(row, rows), _share(at, columns)) for row, at in line])
-                pieces = self._continued(values, pattern, (guess + correction)[missing])
+            values = [self._values(line[number]) for number in missing]
+            pieces = self._continued(values, pattern, (guess + correction)[missing])
             points |= zip([line[number] for number in missing], pieces, strict=True)
-            if ends is not None:
-                # What a line is off by, the next one will nearly be.
-                similar = [points[place] if _kinds(points[place]) == _kinds(pattern) else None for place in line]
-                correction = np.array(
-                    [
-                        0 * near if each is None else _ends(each) - near
-                        for each, near in zip(similar, guess, strict=True)
-                    ]
-                )
+            # What a line is off by, the next one will nearly be.
+            similar = [points[place] if _kinds(points[place]) == _kinds(pattern) else None for place in line]
+            correction = np.array(
+                [0 * near if each is None else _ends(each) - near for each, near in zip(similar, guess, strict=True)]
+            )
 
     def _scaling(self, key: str) -> bool:
         """Whether a key multiplies counts and leaves widths."""
         return self.variations.light([key]) and not key.endswith(WIDTHS)
 
-    def _continued(
-        self, values: Sequence[Mapping[str, float]], pattern: Pieces, starts: FloatArray | None
-    ) -> list[Pieces]:
+    def _continued(self, values: Sequence[Mapping[str, float]], pattern: Pieces, starts: FloatArray) -> list[Pieces]:
         """The pieces near those that neighbours have, or those of a search, at points of a line."""
         level, minimum = self._options
         ends: FloatArray | None = None
-        if starts is not None and len(values) and minimum == "global" and _all_crossings(pattern):
+        if len(values) and minimum == "global" and _all_crossings(pattern):
             rise = delta_chi2_level(level, 1)
             ends = np.concatenate([_crossings(part, rise, starts[rows]) for rows, part in self._functions(values)])
         return [
@@ -298,6 +307,11 @@ class _Alone:
         return Chi2.of(sketch(self.analysis.likelihood), [self.coupling]).ratio
 
 
+def _halves(ends: Ends) -> list[Ends]:
+    middle = sum(ends) // 2
+    return [(ends[0], middle), (middle, ends[1])] if ends[1] - ends[0] > 1 else [ends]
+
+
 def _kinds(pieces: Pieces) -> tuple[tuple[str, str], ...]:
     return tuple((piece.low_kind, piece.high_kind) for piece in pieces)
 
@@ -334,7 +348,8 @@ def _crossings(functions: _Functions, rise: float, start: FloatArray) -> FloatAr
 def _islands(functions: _Functions, rise: float, numbers: IntArray, ends: FloatArray) -> NDArray[np.bool_]:
     """Whether chi^2 of points may fall below the level beyond known pieces, which neighbours need not show.
 
-    It can where the least-squares sketch, all of whose minima are known, has a dip: chi^2 is looked at around it.
+    It can where the least-squares sketch, all of whose minima are known, has a dip: chi^2 is looked at around it, and
+    where it is low, its own minimum there is closed in on.
     """
     axis = functions.axis
     possible = np.zeros(len(numbers), dtype=bool)
@@ -351,16 +366,52 @@ def _islands(functions: _Functions, rise: float, numbers: IntArray, ends: FloatA
             for value, height in guide.minima()
             if height < DEEP * rise and not any(low <= value <= high for low, high in pieces)
         ]
-        around = axis.standard_model + np.multiply.outer(dips, AROUND_DIPS).ravel()
+        around = axis.standard_model + np.sort(np.multiply.outer(dips, AROUND_DIPS).ravel())
         around = around[(around > axis.bounds[0]) & (around < axis.bounds[1])]
         around = around[~np.any((around[:, None] >= pieces[:, 0]) & (around[:, None] <= pieces[:, 1]), axis=1)]
         places.append(np.full(len(around), place))
         values.append(around)
-    there = np.concatenate(places)
-    if len(there):
-        low = functions.sample(numbers[there], np.concatenate(values), tolerance=LOOSE).chi2 < NEARLY * rise
-        possible[there[low]] = True
+    there, value = np.concatenate(places), np.concatenate(values)
+    if not len(there):
+        return possible
+    sample = functions.sample(numbers[there], value, tolerance=LOOSE)
+    slope = sample.slopes[:, 0]
+    low = np.unique(there[sample.chi2 < NEARLY * rise])
+    left = np.flatnonzero((there[1:] == there[:-1]) & (slope[:-1] < 0) & (slope[1:] > 0) & np.isin(there[1:], low))
+    # A point whose low values enclose no minimum is searched.
+    possible[np.setdiff1d(low, there[left])] = True
+    possible[there[left[_below(functions, rise, numbers[there[left]], value[left], value[left + 1])]]] = True
     return possible
+
+
+def _below(
+    functions: _Functions, rise: float, numbers: IntArray, low: FloatArray, high: FloatArray
+) -> NDArray[np.bool_]:
+    """Whether the minimum of chi^2 between two values, at which it falls and rises, may be below a level."""
+    below = np.zeros(len(numbers), dtype=bool)
+    active = np.arange(len(numbers))
+    if not len(active):
+        return below
+    low, high = low.copy(), high.copy()
+    edge_slopes = np.stack([functions.sample(numbers, end).slopes[:, 0] for end in (low, high)], axis=1)
+    for count in range(MOST_CLOSER):
+        # Where the slope would vanish if it grew evenly, or every other time in the middle.
+        falls, rises = edge_slopes[active].T
+        share = np.clip(falls / (falls - rises), *INSIDE) if count % 2 == 0 else 0.5
+        value = low[active] + share * (high[active] - low[active])
+        sample = functions.sample(numbers[active], value)
+        slope = sample.slopes[:, 0]
+        rising = slope > 0
+        # A function that bends upwards lies above its tangent.
+        least = sample.chi2 - np.abs(slope) * np.where(rising, value - low[active], high[active] - value)
+        high[active[rising]], low[active[~rising]] = value[rising], value[~rising]
+        edge_slopes[active, rising.astype(int)] = slope
+        below[active[sample.chi2 < rise]] = True
+        active = active[(sample.chi2 >= rise) & (least <= rise)]
+        if not len(active):
+            return below
+    below[active] = True
+    return below
 
 
 def _newton(functions: _Functions, rise: float, start: FloatArray) -> FloatArray:
