@@ -39,7 +39,7 @@ coverage: $(VENV)/installed-test
 coherent: $(VENV)/installed-test
 	$(BIN)/python docs/coherent_study.py $(if $(DATA),--data $(DATA)) -o $(OUTPUT)/coherent-study
 
-# Limits, figures and tables of docs/couplings.md, some seconds.
+# Limits, figures and tables of docs/couplings.md, some minutes.
 couplings: $(VENV)/installed-test
 	$(BIN)/python docs/couplings_study.py
 

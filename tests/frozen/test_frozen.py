@@ -21,10 +21,10 @@ STUDIES = [
     "ess-combined",
     "ess-statistics",
     "ess-electromagnetic",
-    "ess-nsi",
+    pytest.param("ess-nsi", marks=SLOW),
     "ess-weak-mixing-angle",
     "ess-neutron-radius",
-    "ess-mediators",
+    pytest.param("ess-mediators", marks=SLOW),
     pytest.param("coherent", marks=DATA),
     pytest.param("coherent-shape", marks=[DATA, SLOW]),
 ]

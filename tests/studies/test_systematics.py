@@ -13,6 +13,7 @@ import cevnslab as cl
 from cevnslab.detection.efficiency import EfficiencyTable
 from cevnslab.detection.quenching import ConstantQuenching, Lindhard
 from cevnslab.inference.chi2 import Chi2
+from cevnslab.inference.levels import delta_chi2_level
 from cevnslab.studies.analysis import analyses
 
 CSI, LAR = "coherent-csi-2021", "coherent-lar-2020"
@@ -353,6 +354,17 @@ def test_the_studies_of_coherent_have_one_flux(name, totals, coherent_data):
         "flux",
         f"{LAR}.signal",
     ]
+
+
+def test_six_detectors_with_responses_of_their_own():
+    """3 % of each detector beside a common 10 %: Minuit has the level at both ends of sin^2 theta_W."""
+    likelihood = analyses(cl.load_study("ess-weak-mixing-angle"))["ess-six"].likelihood
+    assert sum(parameter.width == 0.03 for parameter in likelihood.parameters) == 6
+    (ends,) = cl.limit(likelihood, "sin2_theta_w").segments
+    assert ends == pytest.approx((0.2186, 0.2626), abs=1e-4)
+    for end in ends:
+        minuit = lowest(likelihood, {"sin2_theta_w": end}, random=0, tol=1e-5)
+        assert minuit.chi2 == pytest.approx(delta_chi2_level(0.90, 1), abs=1e-5)
 
 
 # what a name means ----------------------------------------------------------------------------------------------------
