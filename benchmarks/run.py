@@ -54,6 +54,8 @@ GRID_POINTS, PEER_ROWS = 400, 20
 TOYS, TOYS_PER_POINT = 5000, 1000
 EXACT_PER_SECOND, COMPRESSED_PER_SECOND, POISSON_PER_SECOND = 1e5, 1e6, 2e4
 SHAPED_TOYS, SHAPED_PER_SECOND = 1000, 2000.0
+REAL_STUDIES = {"coherent": 15.0, "coherent-shape": 60.0}
+"""What the studies of real data are to take, in seconds."""
 BAND_TOYS, BANDS_PER_SECOND = 10_000, 1e4
 
 BARE_PROCESS = """
@@ -312,10 +314,29 @@ def shaped_toys(repeats: int, folder: Path) -> Row:
     return Row(text, mine, beside, floor, f"{reach:.0f} per second", SHAPED_TOYS / mine > reach)
 
 
+def real_studies(folder: Path) -> list[Row]:
+    """The studies of real data once, from their files to the result, on one thread."""
+    rows = []
+    for name, reach in REAL_STUDIES.items():
+        started = time.process_time()
+        analyses(cl.load_study(name, data=folder))
+        floor = time.process_time() - started
+        started = time.process_time()
+        cl.load_study(name, data=folder).run()
+        mine = time.process_time() - started
+        beside = "floor: its likelihoods from the files"
+        rows.append(Row(f"study {name}", mine, beside, floor, seconds_text(reach), mine < reach))
+    return rows
+
+
 def real_data_rows(repeats: int) -> list[Row]:
     """Rows of the published COHERENT data; none, with a message, where there are no files."""
     folder = limits.real_data()
-    return [] if folder is None else [*limits.with_shapes(repeats, folder), shaped_toys(repeats, folder)]
+    return (
+        []
+        if folder is None
+        else [*limits.with_shapes(repeats, folder), shaped_toys(repeats, folder), *real_studies(folder)]
+    )
 
 
 def groups(quick: bool) -> dict[str, Callable[[], list[Row]]]:
