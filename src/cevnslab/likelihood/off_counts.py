@@ -14,7 +14,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Self
 
 import numpy as np
@@ -170,12 +170,23 @@ def _block_solved(matrix: FloatArray, slopes: FloatArray, templates: Templates) 
     return np.asarray(np.linalg.solve(matrix, sides)[:, block, place].transpose(0, 2, 1))
 
 
+@lru_cache(maxsize=64)
+def _layout(groups: bytes, size: int) -> tuple[IntArray, IntArray, bool]:
+    """Bins in the order of their groups, where each group starts, and whether all lie so, with as many bins each."""
+    numbers = np.frombuffer(groups, dtype=np.int64)
+    order = np.argsort(numbers, kind="stable")
+    starts = np.searchsorted(numbers[order], np.arange(size))
+    bins = len(numbers) // max(size, 1)
+    return order, starts, bool(np.array_equal(numbers, np.repeat(np.arange(size), bins)))
+
+
 def summed(values: FloatArray, groups: IntArray, size: int) -> FloatArray:
     """Sums over the bins of each group: shape (..., bins) to (..., groups)."""
     if size == values.shape[-1] and np.array_equal(groups, np.arange(size)):
         return values
-    order = np.argsort(groups, kind="stable")
-    starts = np.searchsorted(groups[order], np.arange(size))
+    order, starts, regular = _layout(np.ascontiguousarray(groups, dtype=np.int64).tobytes(), size)
+    if regular:
+        return np.asarray(values.reshape(*values.shape[:-1], size, -1).sum(axis=-1))
     return np.asarray(np.add.reduceat(values[..., order], starts, axis=-1))
 
 
@@ -256,17 +267,23 @@ def best_tau(counts: Counts, others: FloatArray, unit: FloatArray, off: FloatArr
     if size == len(groups) and np.array_equal(groups, np.arange(size)):
         return _positive_root(unit * (1 + unit), (1 + unit) * others - unit * (observed + off), off * others)
     # A lower bound: the bins that nothing else fills, and the off-counts, alone.
-    tau = (off + summed(np.where(others <= 0, observed, 0.0), groups, size)) / (1 + whole)
-    for _ in range(MOST_STEPS):
+    least = (off + summed(np.where(others <= 0, observed, 0.0), groups, size)) / (1 + whole)
+    # The group as one bin is near; since the slope is concave, Newton's first step ends to the left from anywhere.
+    bins, rest = summed(observed, groups, size), summed(np.maximum(others, 0.0), groups, size)
+    tau = _positive_root(whole * (1 + whole), (1 + whole) * rest - whole * (bins + off), off * rest)
+    tau = np.maximum(tau, least)
+    for number in range(MOST_STEPS):
         expected = others + unit * tau[:, groups]
         ratio = np.divide(observed, expected, out=np.zeros_like(expected), where=expected > 0)
-        off_ratio = np.divide(off, tau, out=np.zeros_like(tau), where=tau > 0)
-        slope = whole - summed(unit * ratio, groups, size) + np.where(off > 0, 1 - off_ratio, 1.0)
+        share = np.divide(off, tau, out=np.zeros_like(tau), where=tau > 0)
+        slope = whole - summed(unit * ratio, groups, size) + np.where(off > 0, 1 - share, 1.0)
         squared = np.divide(unit**2 * ratio, expected, out=np.zeros_like(expected), where=expected > 0)
-        curvature = summed(squared, groups, size) + np.divide(off_ratio, tau, out=np.zeros_like(tau), where=tau > 0)
-        step = np.divide(-slope, curvature, out=np.zeros_like(slope), where=(curvature > 0) & (slope < 0))
+        curvature = summed(squared, groups, size) + np.divide(share, tau, out=np.zeros_like(tau), where=tau > 0)
+        forward = (curvature > 0) & ((slope < 0) | (number == 0))
+        step = np.divide(-slope, curvature, out=np.zeros_like(slope), where=forward)
+        step = np.maximum(step, least - tau)
         tau = tau + step
-        if np.all(step <= PRECISION * tau):
+        if np.all(np.abs(step) <= PRECISION * tau):
             break
     return tau
 
