@@ -358,16 +358,19 @@ def rows(path):
         return list(csv.DictReader(file))
 
 
-def test_the_command_writes_everything(command, write_study, release, monkeypatch, tmp_path, ran):
+def test_the_command_writes_everything(command, write_study, release, monkeypatch, tmp_path):
     recognise(monkeypatch, release)
-    process = command("run", write_study(KEYS), "-o", tmp_path / "out", "--data", release[0])
+    keys = of(ONE, profiles=KEYS["profiles"], figures=KEYS["figures"][:1])
+    ran = cl.study_from_dict(keys, data=release[0]).run().save(tmp_path / "by-python")
+    process = command("run", write_study(keys), "-o", tmp_path / "out", "--data", release[0])
     assert (process.status, process.err) == (0, "")
     assert "Standard Model fit" in process.out
     folder = tmp_path / "out" / "mine"
-    expected = {path.relative_to(ran[0]) for path in ran[0].rglob("*")}
-    assert {path.relative_to(folder) for path in folder.rglob("*")} == expected
+    assert {path.relative_to(folder) for path in folder.rglob("*")} == {
+        path.relative_to(ran) for path in ran.rglob("*")
+    }
     for name in ("limits.csv", "fit.csv", "data_spectra.csv", "profiles.csv"):
-        assert (folder / name).read_bytes() == (ran[0] / name).read_bytes()
+        assert (folder / name).read_bytes() == (ran / name).read_bytes()
 
 
 def test_the_environment_variable_gives_the_same(release, monkeypatch, ran):
