@@ -73,7 +73,49 @@ WRONG = {
     "a source of a list": (lambda r: cl.load_source(["ess"]), ["name or a path", "a list"]),
     "keys that are none": (lambda r: cl.study_from_dict([1]), ["keys and values", "a list"]),
     "a complex number": (lambda r: cl.study_from_dict(changed({"exposure_years": 1j})), ["exposure_years", "a number"]),
+    "a coupling in the place of a list": (
+        lambda r: cl.response(ESS, GE, couplings="q_ee", years=1),
+        ["couplings", "list"],
+    ),
+    "a likelihood of a name": (
+        lambda r: cl.likelihood("ess-ge", signal=0.1, background=0.01),
+        ["response", "'ess-ge'"],
+    ),
+    "a width of nothing": (lambda r: cl.likelihood(r, signal=None, background=0.01), ["width of signal", "nothing"]),
+    "a width in words": (lambda r: cl.likelihood(r, signal=0.1, background="1 %"), ["width of background", "'1 %'"]),
+    "a width below 0": (lambda r: cl.likelihood(r, signal=-0.1, background=0.01), ["width of signal", "-0.1"]),
+    "counts in words": (lambda r: fit_of(r, observed="many"), ["observed", "'many'"]),
+    "counts that are no numbers": (lambda r: fit_of(r, observed=np.full(104, np.nan)), ["observed", "nan"]),
+    "a prior without a width": (lambda r: fit_of(r, priors={"q_ee": 0.0}), ["priors.q_ee", "centre and width"]),
+    "an off-beam run without a ratio": (
+        lambda r: fit_of(r, observed=np.ones(104), off_beam={"bg": np.ones(104)}),
+        ["off_beam.bg", "ratio"],
+    ),
+    "a limit of nothing": (lambda r: cl.limit(None, "q_ee"), ["fit", "cevnslab.likelihood", "nothing"]),
+    "a limit of a response": (lambda r: cl.limit(r, "q_ee"), ["fit", "a likelihood", "Response"]),
+    "a limit at 90": (
+        lambda r: cl.limit(fit_of(r), "q_ee", confidence_level=90),
+        ["confidence_level", "below 1", "90 % is 0.9"],
+    ),
+    "a limit at no level": (lambda r: cl.limit(fit_of(r), "q_ee", confidence_level="90 %"), ["confidence_level"]),
+    "a coupling over all letters": (lambda r: cl.limit(fit_of(r), "q_ee", minimise_over="q_emu"), ["minimise_over"]),
+    "delta chi2 in words": (lambda r: cl.delta_chi2(fit_of(r), "q_ee", "abc"), ["x", "'abc'"]),
+    "delta chi2 of nothing": (lambda r: cl.delta_chi2(fit_of(r), "q_ee", None), ["x", "nothing"]),
+    "delta chi2 at nan": (lambda r: cl.delta_chi2(fit_of(r), "q_ee", [np.nan]), ["x", "finite", "nan"]),
+    "no toys": (lambda r: cl.toys(fit_of(r), 0), ["number", "at least 1"]),
+    "a seed in words": (lambda r: cl.toys(fit_of(r), 2, seed="x"), ["seed", "'x'"]),
+    "half a toy": (lambda r: cl.expected_limit(fit_of(r), "q_ee", toys=400.5), ["toys", "whole number", "400.5"]),
+    "a truth in words": (lambda r: cl.toys(fit_of(r), 2, at={"q_ee": "0"}), ["q_ee", "'0'"]),
+    "significance of nothing": (lambda r: cl.significance(None), ["fit", "nothing"]),
+    "a sum with a number": (lambda r: fit_of(r) + 3, ["likelihood", "3"]),
+    "a figure of nothing": (lambda r: cl.draw(None, {}), ["result", "load_result", "nothing"]),
+    "a figure by name": (lambda r: cl.draw(cl.Result, "figure-1"), ["result"]),
+    "figures of nothing": (lambda r: cl.figure_specs(None), ["result", "nothing"]),
 }
+
+
+def fit_of(response, **keys):
+    return cl.likelihood(response, **{"signal": 0.1, "background": 0.01, **keys})
 
 
 @pytest.mark.parametrize("mistake", WRONG)
@@ -104,10 +146,13 @@ def test_keys_made_with_numpy():
 
 
 def test_objects_print_in_a_few_lines(response):
-    for visible in (cl.load_study("parada2024"), response, GE, cl.couplings.COUPLINGS):
+    for visible in (cl.load_study("parada2024"), response, GE, cl.couplings.COUPLINGS, fit_of(response)):
         assert len(repr(visible)) < 300, repr(visible)
     assert repr(GE) == "<Detector ess-ge: 7 kg of Ge, 104 bins from 0.6 to 78.9 keV>"
     assert "q_ee, q_emu" in repr(response)
+    assert repr(fit_of(response)).startswith(
+        "<Likelihood of ess-ge (104 bins, least-squares): couplings q_ee, q_emu, 2"
+    )
 
 
 @pytest.mark.parametrize("function", [cl.response, cl.cross_sections.cevns, cl.couplings.coupling, cl.nuclei.target])

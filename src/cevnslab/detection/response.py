@@ -12,7 +12,7 @@ detector; everything after is algebra on these small arrays.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -203,6 +203,9 @@ def response(
     """
     _check_kinds(source, detector)
     exposure = _exposure_years(source, years)
+    for name, words in (("couplings", couplings), ("channels", channels)):
+        if isinstance(words, str) or not isinstance(words, Iterable):
+            raise PhysicsError(f"{name}: must be a list, got {excerpt(words)}")
     declared = _declared(couplings, registry)
     if not channels or len(set(channels)) != len(channels) or not set(channels) <= set(CHANNELS):
         raise PhysicsError(

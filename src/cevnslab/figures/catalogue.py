@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cevnslab.errors import StudyError
 from cevnslab.figures import style
 from cevnslab.figures.layout import Sheet
 from cevnslab.figures.panels import (
@@ -29,6 +30,7 @@ from cevnslab.results import Result
 from cevnslab.results.plain import entries_of
 from cevnslab.studies import schema
 from cevnslab.studies.validation import validated
+from cevnslab.words import excerpt
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -53,8 +55,14 @@ class FigureSpec:
         return cls(figure.name, panels, figure.columns or len(panels))
 
 
+def _check_result(result: Result) -> None:
+    if not isinstance(result, Result):
+        raise StudyError(f"result: must be a result, of a study's run or cevnslab.load_result, got {excerpt(result)}")
+
+
 def figure_specs(result: Result) -> list[FigureSpec]:
     """The figures of a result: those that its study lists, or one of each kind that it computed."""
+    _check_result(result)
     listed = result.study.get("figures")
     specs = (
         _one_of_each_kind(result) if listed is None else [FigureSpec.read(content) for content in entries_of(listed)]
@@ -136,6 +144,9 @@ def draw(result: Result, spec: FigureSpec | Mapping[str, Any], *, style_file: st
     """
     import matplotlib
 
+    _check_result(result)
+    if not isinstance(spec, FigureSpec | Mapping):
+        raise StudyError(f"spec: must be one of figure_specs, or keys and values, got {excerpt(spec)}")
     figure = spec if isinstance(spec, FigureSpec) else FigureSpec.read({"name": "figure", **spec})
     with style.styled(style.settings(style_file)):
         drawing = sheet(result, figure).figure

@@ -25,9 +25,12 @@ from cevnslab.likelihood.parameters import Parameter, merged
 from cevnslab.likelihood.samples import Bend, Modifier, Sample, Shift
 from cevnslab.likelihood.statistics import Counts, Statistic, check_counts, least_squares_variance
 from cevnslab.quadratic import Polynomial, joined
+from cevnslab.words import excerpt
 
 FloatArray = NDArray[np.float64]
 
+_LONGEST_LINE = 250
+"""Letters of what a likelihood says of itself."""
 LARGEST_BATCH = 1_500_000
 """Numbers (points times numbers per point) that are minimised over at once: what a processor's cache can bear."""
 LOOSE = 1e-2
@@ -150,11 +153,20 @@ class Likelihood:
 
         Data sets go by their names, so that the order in which they were joined changes no number, to the last bit.
         """
+        if not isinstance(other, Likelihood):
+            raise StatisticsError(f"a likelihood is joined with another one, got {excerpt(other)}")
         for name in set(self.priors) & set(other.priors):
             if self.priors[name] != other.priors[name]:
                 raise StatisticsError(f"the coupling {name} has two priors")
         datasets = sorted(self.datasets + other.datasets, key=lambda dataset: dataset.name)
         return Likelihood(tuple(datasets), {**self.priors, **other.priors})
+
+    def __repr__(self) -> str:
+        """Its data sets, couplings and how many nuisance parameters, in a line."""
+        names = ", ".join(f"{each.name} ({each.observed.size} bins, {each.statistic})" for each in self.datasets)
+        couplings = ", ".join(self.couplings) or "none"
+        line = f"Likelihood of {names}: couplings {couplings}, {len(self.parameters)} nuisance parameters"
+        return f"<{line if len(line) < _LONGEST_LINE else line[:_LONGEST_LINE] + '...'}>"
 
     # what it knows ----------------------------------------------------------------------------------------------------
 

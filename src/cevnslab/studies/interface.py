@@ -12,13 +12,16 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cevnslab.arguments import number as one_number
+from cevnslab.arguments import numbers
 from cevnslab.datasets.likelihoods import dataset_of, samples_of
 from cevnslab.detection.response import Response
 from cevnslab.errors import StatisticsError, UnknownNameError
@@ -34,7 +37,7 @@ from cevnslab.likelihood.toys import Truth, as_data, draw
 from cevnslab.studies.analysis import analyses
 from cevnslab.studies.cautions import WIDEST, percentage_text
 from cevnslab.studies.load import study_from_dict
-from cevnslab.words import nearest
+from cevnslab.words import excerpt, nearest
 
 FloatArray = NDArray[np.float64]
 
@@ -75,7 +78,12 @@ def likelihood(
         times, on over off. One of the response's backgrounds, which it takes the place of, or one of its own.
 
     """
-    runs = {name: (_numbers(counts, f"off_beam.{name}"), ratio) for name, (counts, ratio) in (off_beam or {}).items()}
+    if not isinstance(response, Response):
+        raise StatisticsError(f"response: must be a response, of cevnslab.response, got {excerpt(response)}")
+    runs = {}
+    for name, run in (off_beam or {}).items():
+        off_counts, ratio = _pair(f"off_beam.{name}", run, "counts per bin and the ratio of live times")
+        runs[name] = (numbers(f"off_beam.{name}", off_counts).ravel(), one_number(f"ratio of off_beam.{name}", ratio))
     response = replace(
         response, backgrounds={name: each for name, each in response.backgrounds.items() if name not in runs}
     )
@@ -86,30 +94,35 @@ def likelihood(
     missing = [name for name in response.backgrounds if name not in widths]
     if missing:
         raise StatisticsError(f"background: the width of '{missing[0]}' is required")
-    nuisances = {name: [Parameter(f"{response.name}.{name}", float(width))] for name, width in widths.items()}
+    widths = {name: _width(f"background {name}", width) for name, width in widths.items()}
+    signal = _width("signal", signal)
+    nuisances = {name: [Parameter(f"{response.name}.{name}", width)] for name, width in widths.items()}
     bins = np.arange(response.signal.shape[1])
     samples = (
-        *samples_of(response, [Parameter(f"{response.name}.signal", float(signal))], nuisances),
+        *samples_of(response, [Parameter(f"{response.name}.signal", signal)], nuisances),
         *(
-            Sample(name, np.ones((1, len(bins))), modifiers=[PerBin(counts, float(ratio), bins)])
+            Sample(name, np.ones((1, len(bins))), modifiers=[PerBin(counts, ratio, bins)])
             for name, (counts, ratio) in runs.items()
         ),
     )
     if runs and observed is None:
         raise StatisticsError("off_beam: counts of an off-beam run go with observed counts")
     _warn_of_percentages({"signal": signal, **{f"background {name}": width for name, width in widths.items()}})
-    counts = None if observed is None else _numbers(observed, "observed")
+    counts = None if observed is None else numbers("observed", observed).ravel()
     sides = None
     if errors is not None:
         pair = errors if isinstance(errors, tuple) else (errors, errors)
-        sides = _numbers(pair[0], "errors"), _numbers(pair[1], "errors")
+        sides = numbers("errors", pair[0]).ravel(), numbers("errors", pair[1]).ravel()
     kind: Statistic = statistic or ("least-squares" if counts is None else "poisson" if sides is None else "gaussian")
     joint = Likelihood((dataset_of(response, samples, kind, counts, sides),))
     if not priors:
         return joint
-    for name in priors:
-        _known(joint, name)
-    return Likelihood(joint.datasets, {name: Prior(*pair) for name, pair in priors.items()})
+    _known(joint, list(priors), "priors")
+    constraints = {}
+    for name, prior in priors.items():
+        centre, width = _pair(f"priors.{name}", prior, "centre and width")
+        constraints[name] = Prior(one_number(f"centre of {name}", centre), _width(name, width))
+    return Likelihood(joint.datasets, constraints)
 
 
 def _warn_of_percentages(widths: Mapping[str, float]) -> None:
@@ -118,17 +131,50 @@ def _warn_of_percentages(widths: Mapping[str, float]) -> None:
             warnings.warn(percentage_text(f"width of {name}", width), stacklevel=3)
 
 
-def _numbers(values: ArrayLike, name: str) -> FloatArray:
-    try:
-        return np.asarray(values, dtype=float).ravel()
-    except (TypeError, ValueError):
-        raise StatisticsError(f"{name}: an array of numbers is needed, got {type(values).__name__}") from None
+def _pair(name: str, value: Any, meaning: str) -> tuple[Any, Any]:
+    if isinstance(value, str) or not isinstance(value, Sequence) or len(value) != 2:
+        raise StatisticsError(f"{name}: must be {meaning}, got {excerpt(value)}")
+    first, second = value
+    return first, second
 
 
-def _known(joint: Likelihood, name: str) -> str:
-    if name not in joint.couplings:
-        raise UnknownNameError(f"no coupling '{name}' in this likelihood; {nearest(name, joint.couplings)}")
-    return name
+def _width(name: str, value: float) -> float:
+    """A relative width: 0 fixes, infinity leaves free."""
+    endless = isinstance(value, float | np.floating) and value == math.inf
+    width = math.inf if endless else one_number(f"width of {name}", value)
+    if width < 0:
+        raise StatisticsError(f"width of {name}: must be 0 or more, got {width:g}")
+    return width
+
+
+def _whole(name: str, value: int, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise StatisticsError(f"{name}: must be a whole number, at least {least}, got {excerpt(value)}")
+    return int(value)
+
+
+def _level(confidence_level: float) -> float:
+    level = one_number("confidence_level", confidence_level)
+    if not 0 < level < 1:
+        percent = f"; {level:g} % is {level / 100:g}" if 1 < level < 100 else ""
+        raise StatisticsError(f"confidence_level: must be above 0 and below 1, got {level:g}{percent}")
+    return level
+
+
+def _known(fit: Likelihood, names: Sequence[str], argument: str) -> list[str]:
+    """Names of couplings of a likelihood."""
+    if not isinstance(fit, Likelihood):
+        raise StatisticsError(
+            f"fit: must be a likelihood, of cevnslab.likelihood or cevnslab.load_dataset, got {excerpt(fit)}"
+        )
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        raise UnknownNameError(f"{argument}: must be a list of names, got {excerpt(names)}")
+    for name in names:
+        if not isinstance(name, str):
+            raise UnknownNameError(f"{argument}: a coupling's name must be a word, got {excerpt(name)}")
+        if name not in fit.couplings:
+            raise UnknownNameError(f"no coupling '{name}' in this likelihood; {nearest(name, fit.couplings)}")
+    return list(names)
 
 
 def load_dataset(
@@ -178,9 +224,8 @@ def limit(
         Couplings that are minimised over instead of held.
 
     """
-    names = [_known(fit, name) for name in (coupling, *minimise_over)]
-    curve = Chi2.of(fit, names[:1], names[1:])
-    return interval(curve, confidence_level)
+    (name,), hidden = _known(fit, [coupling], "coupling"), _known(fit, minimise_over, "minimise_over")
+    return interval(Chi2.of(fit, [name], hidden), _level(confidence_level))
 
 
 def delta_chi2(
@@ -199,16 +244,15 @@ def delta_chi2(
     Raises `StatisticsError` for a grid without `y`, or `y` with one coupling.
 
     """
-    names = [couplings] if isinstance(couplings, str) else list(couplings)
-    for name in (*names, *minimise_over):
-        _known(fit, name)
+    names = _known(fit, [couplings] if isinstance(couplings, str) else couplings, "couplings")
+    hidden = _known(fit, minimise_over, "minimise_over")
     if (len(names) == 2) != (y is not None) or len(names) > 2:
         raise StatisticsError("x alone goes with one coupling, x and y go with two")
-    curve = Chi2.of(fit, names, list(minimise_over))
-    first = np.asarray(x, dtype=float)
+    curve = Chi2.of(fit, names, hidden)
+    first = numbers("x", x)
     if y is None:
         return np.asarray(curve(first) - best_fit(curve)[1])
-    surface = curve.on_grid(first.ravel(), np.asarray(y, dtype=float).ravel())
+    surface = curve.on_grid(first.ravel(), numbers("y", y).ravel())
     there = curve.on_grid(*(np.array([axis.standard_model]) for axis in curve.axes))
     return np.asarray(surface - min(float(surface.min()), float(there[0, 0])))
 
@@ -225,10 +269,13 @@ def toys(fit: Likelihood, number: int, *, seed: int = 1, at: Mapping[str, float]
         Values of couplings that they are drawn at; as in the Standard Model unless given.
 
     """
+    truths = dict(at or {})
+    names = _known(fit, list(truths), "at")
     point = fit.polynomial.standard_model.copy()
-    for name, value in (at or {}).items():
-        point[fit.couplings.index(_known(fit, name))] = value
-    counts = draw(fit, Truth.of(fit, point), number, np.random.default_rng(seed), "drawn")
+    for name in names:
+        point[fit.couplings.index(name)] = one_number(name, truths[name])
+    rng = np.random.default_rng(_whole("seed", seed, 0))
+    counts = draw(fit, Truth.of(fit, point), _whole("number", number, 1), rng, "drawn")
     return (as_data(fit, counts, toy) for toy in range(number))
 
 
@@ -252,18 +299,21 @@ def expected_limit(
         At least 400.
 
     """
-    for name in (coupling, *minimise_over):
-        _known(fit, name)
-    task = task_of(fit, coupling, [confidence_level], toys=toys, seed=seed, truth=at, hidden=minimise_over)
+    (name,), hidden = _known(fit, [coupling], "coupling"), _known(fit, minimise_over, "minimise_over")
+    drawn = {"toys": _whole("toys", toys, 1), "seed": _whole("seed", seed, 0)}
+    truth = None if at is None else one_number("at", at)
+    task = task_of(fit, name, [_level(confidence_level)], **drawn, truth=truth, hidden=hidden)
     ((limits,),) = expected_limits([task])
     return limits
 
 
 def significance(fit: Likelihood) -> strength.Significance:
     """Strength of CEvNS, its error, and its significance over none: asymptotic; see `simulated_significance`."""
+    _known(fit, [], "fit")
     return strength.significance(fit, [p.name for p in fit.parameters if p.name.endswith(".signal")])
 
 
 def simulated_significance(fit: Likelihood, *, toys: int = 10_000, seed: int = 1) -> strength.SimulatedSignificance:
     """The significance of CEvNS from pseudo-experiments: without CEvNS, and of the Standard Model."""
-    return strength.simulated_significance(fit, significance(fit), toys=toys, seed=seed)
+    drawn = {"toys": _whole("toys", toys, 1), "seed": _whole("seed", seed, 0)}
+    return strength.simulated_significance(fit, significance(fit), **drawn)
