@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 OUTPUT ?= results
+# A file's tests run in one process, in which what they share is made once; files follow each other as they stand.
+PYTEST := $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 .PHONY: fuzz kill-test release-check reproduce test test-slow benchmark coverage coherent couplings sources validation explorer-rows docs clean
 
@@ -13,11 +15,11 @@ test: $(VENV)/installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n auto --dist loadgroup
+	$(PYTEST)
 
 # What takes minutes: numbers of the studies whose nuisances bend the shapes.
 test-slow: $(VENV)/installed-test
-	CEVNSLAB_SLOW=1 $(BIN)/pytest -n auto --dist loadgroup
+	CEVNSLAB_SLOW=1 $(PYTEST)
 
 # Mutated studies, results and blocks: seed, counts and every failure are printed. SEED=2 for others. About half an hour.
 SEED ?= 1

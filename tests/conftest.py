@@ -24,16 +24,6 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_threa
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """Tests of a module that share a fixture run in one worker, so that it is made once."""
-    for item in items:
-        fixtures = getattr(item, "_fixtureinfo", None)
-        definitions = [each for group in fixtures.name2fixturedefs.values() for each in group] if fixtures else []
-        if any(each.scope == "module" for each in definitions) and not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
-
-
 @dataclass(frozen=True)
 class Ran:
     """What a command left behind."""

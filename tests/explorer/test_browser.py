@@ -36,7 +36,6 @@ pytestmark = [
         not (CHROMIUM and DRIVER),
         reason="chromium and chromium-driver are not installed: no browser opened the explorer",
     ),
-    pytest.mark.xdist_group("browser"),
 ]
 FLAGS = (
     "headless",

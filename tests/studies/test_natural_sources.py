@@ -57,11 +57,11 @@ def sums(name):
 
 @cache
 def example(name):
-    """The result of an example study, run once for all tests of a group."""
+    """The result of an example study, run once for all tests."""
     return cl.load_study(EXAMPLES / f"{name}.yaml").run()
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in NAMES])
+@pytest.mark.parametrize("name", NAMES)
 def test_the_example_studies_run(name, tmp_path):
     folder = example(name).save(tmp_path)
     saved = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))["study"]
@@ -84,7 +84,6 @@ def test_the_presets():
     assert not any(each.needs_distance for each in (solar, boron, burst))
 
 
-@pytest.mark.xdist_group("solar-8b")
 def test_limits_of_8b_with_transition_couplings():
     """The interval of eps_emu_u is not symmetric: density matrix."""
     result = example("solar-8b")
@@ -94,7 +93,6 @@ def test_limits_of_8b_with_transition_couplings():
     assert cl.load_study(EXAMPLES / "solar-8b.yaml").setups[0].response.counts().sum() == near(20 * 307.7, 2e-3)
 
 
-@pytest.mark.xdist_group("solar-choices")
 def test_what_the_choices_of_the_sun_move():
     """solar.md, 3.1: +4 % of flux, -2.3 % with Bahcall above 0.5 keV, nothing for nuclei from the phase, hep +0.5 %."""
     totals = sums("solar-choices")
@@ -106,7 +104,6 @@ def test_what_the_choices_of_the_sun_move():
     assert ends[0] != near(ends[1], 1e-2)
 
 
-@pytest.mark.xdist_group("solar-electrons")
 def test_moments_of_mass_states_at_the_sun():
     """pp and 7Be: nu_1 two thirds, nu_3 two per cent, so that mu_3 is known least."""
     result = example("solar-electrons")
