@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
+import tempfile
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,13 @@ settings.load_profile("cevnslab")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
     # Begun in the background (nohup, some CI): the command would ignore Ctrl-C as it should, and its tests would fail.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+if not os.access(os.path.expanduser("~"), os.W_OK):
+    # Matplotlib's advice on a home that cannot be written to would stand among what commands say.
+    folder = tempfile.TemporaryDirectory(prefix="cevnslab-matplotlib-")
+    atexit.register(folder.cleanup)
+    os.environ.setdefault("MPLCONFIGDIR", folder.name)
 
 
 @dataclass(frozen=True)

@@ -51,3 +51,10 @@ def test_an_unknown_key_offers_the_nearest(command):
     ran = command("keys", "thresold_kev")
     assert (ran.status, ran.out) == (2, "")
     assert "did you mean 'threshold_kev'?" in ran.err
+
+
+def test_a_part_of_a_keys_name_offers_the_keys_that_have_it(command):
+    ran = command("keys", "mass")
+    assert (ran.status, ran.out) == (2, "")
+    assert "keys with that word: " in ran.err
+    assert "detectors.mass_kg" in ran.err

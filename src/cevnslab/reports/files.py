@@ -26,6 +26,8 @@ _LONGEST_REASON = 200
 
 
 RESULT = "result.json"
+_MOST_FOLDERS = 5
+"""Folders of results that a message names."""
 PROVENANCE = "provenance.json"
 FILES = (*(table.file for table in TABLES.values()), RESULT, PROVENANCE, "figures/figure")
 """What a run writes below a study's folder, with one name for all figures."""
@@ -163,9 +165,19 @@ def _read_text(path: Path) -> str:
             raise InputFileError(f"{path} is no result of cevnslab: it is no file")
         return path.read_bytes().decode()
     except OSError as fault:
-        raise InputFileError(f"cannot read the results {path}: {fault.strerror or fault}") from None
+        reason = f"{fault.strerror or fault}{_results_below(path.parent)}"
+        raise InputFileError(f"cannot read the results {path}: {reason}") from None
     except ValueError:
         raise InputFileError(f"{path} is no result of cevnslab: it is not UTF-8 text") from None
+
+
+def _results_below(folder: Path) -> str:
+    """Where results are that may be meant, when a folder of several runs is named in the place of one; else empty."""
+    try:
+        folders = sorted(path.parent for path in folder.glob(f"*/{RESULT}"))
+    except OSError:
+        return ""
+    return f"; results are in {', '.join(map(str, folders[:_MOST_FOLDERS]))}" if folders else ""
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -40,6 +40,8 @@ _CHAPTERS = (
 )
 _WORDS = {"number": "number", "integer": "integer", "string": "text", "boolean": "true or false", "null": "nothing"}
 _PATTERNS = {r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,79}$": "letters, digits and _.+-, at most 80"}
+_MOST_ALIKE = 8
+"""Keys that a message names where none has the name that was asked for."""
 _LARGEST = 1e30
 """Limits from here on only keep infinities out."""
 
@@ -251,7 +253,11 @@ def keys_text(name: str | None = None) -> str:
     if not matches and len(parts) > 1:
         matches = [path for path in choices if path.startswith(f"{parts[0]}.") and path.endswith(f".{parts[-1]}")]
     if not matches:
-        raise UnknownNameError(f"no key '{name}'; {nearest(parts[-1], {path.split('.')[-1] for path in choices})}")
+        alike = [path for path in choices if parts[-1] and parts[-1] in path.split(".")[-1]]
+        hint = f"keys with that word: {', '.join(alike[:_MOST_ALIKE])}" if alike else ""
+        raise UnknownNameError(
+            f"no key '{name}'; {hint or nearest(parts[-1], {path.split('.')[-1] for path in choices})}"
+        )
     below = [path for path in choices if any(path.startswith(f"{each}.") for each in matches)]
     listed = [path for path in choices if path in matches or path in below]
     return "\n".join(line for path in listed for key in choices[path] for line in _lines(path, key, width)) + "\n"
