@@ -6,6 +6,7 @@ import io
 import os
 import sys
 from contextlib import suppress
+from typing import TextIO
 
 from cevnslab.errors import CevnslabError
 
@@ -39,7 +40,7 @@ def say(text: object = "", *, end: str = "\n") -> None:
         sys.stdout.write(f"{text}{end}")
         sys.stdout.flush()
     except (OSError, ValueError) as fault:
-        abandon_output()
+        abandon(sys.stdout)
         reason = "nobody reads it any more" if isinstance(fault, BrokenPipeError) else _reason(fault)
         raise StandardOutputError(f"cannot write to standard output: {reason}") from None
 
@@ -50,16 +51,18 @@ def _reason(fault: Exception) -> str:
 
 def complain(text: str) -> None:
     """Write a message to standard error; where that fails there is nobody to tell."""
-    with suppress(OSError, ValueError, AttributeError):
+    try:
         sys.stderr.write(f"cevnslab: {text}\n")
         sys.stderr.flush()
+    except (OSError, ValueError, AttributeError):
+        abandon(sys.stderr)
 
 
-def abandon_output() -> None:
-    """Let what cannot be written go nowhere, or Python would complain about it once more at its end."""
+def abandon(stream: TextIO | None) -> None:
+    """Let what cannot be written go nowhere: Python would fail at it once more at its end, with a status of its own."""
     with suppress(OSError, ValueError, AttributeError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
+        os.dup2(nowhere, stream.fileno())  # type: ignore[union-attr]
         os.close(nowhere)
 
 
@@ -72,6 +75,5 @@ def flush_streams() -> bool:
                 stream.flush()
         except (OSError, ValueError):
             arrived = False
-            if stream is sys.stdout:
-                abandon_output()
+            abandon(stream)
     return arrived
