@@ -300,9 +300,9 @@ def expected_limit(
 
     """
     (name,), hidden = _known(fit, [coupling], "coupling"), _known(fit, minimise_over, "minimise_over")
-    drawn = {"toys": _whole("toys", toys, 1), "seed": _whole("seed", seed, 0)}
     truth = None if at is None else one_number("at", at)
-    task = task_of(fit, name, [_level(confidence_level)], **drawn, truth=truth, hidden=hidden)
+    toys, seed = _whole("toys", toys, 1), _whole("seed", seed, 0)
+    task = task_of(fit, name, [_level(confidence_level)], toys=toys, seed=seed, truth=truth, hidden=hidden)
     ((limits,),) = expected_limits([task])
     return limits
 
@@ -315,5 +315,5 @@ def significance(fit: Likelihood) -> strength.Significance:
 
 def simulated_significance(fit: Likelihood, *, toys: int = 10_000, seed: int = 1) -> strength.SimulatedSignificance:
     """The significance of CEvNS from pseudo-experiments: without CEvNS, and of the Standard Model."""
-    drawn = {"toys": _whole("toys", toys, 1), "seed": _whole("seed", seed, 0)}
-    return strength.simulated_significance(fit, significance(fit), **drawn)
+    toys, seed = _whole("toys", toys, 1), _whole("seed", seed, 0)
+    return strength.simulated_significance(fit, significance(fit), toys=toys, seed=seed)
