@@ -208,11 +208,11 @@ def test_the_command_and_its_mistakes(command, saved_paper, tmp_path):
     ran = command("report", tmp_path)
     assert ran.status == 2
     assert "cannot read the results" in ran.err
+    assert list(tmp_path.iterdir()) == []
     # A folder of runs in the place of one of them.
     (tmp_path / "runs" / "mine").mkdir(parents=True)
     (tmp_path / "runs" / "mine" / "result.json").write_text("{}", encoding="utf-8")
     assert f"results are in {tmp_path / 'runs' / 'mine'}" in command("report", tmp_path / "runs").err
-    assert list(tmp_path.iterdir()) == []
 
 
 # --- cells
