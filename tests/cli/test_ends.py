@@ -22,8 +22,8 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="streams and sig
 
 def shell(line, **options):
     """Run a line of the shell in which $COMMAND is ours, its streams buffered as they usually are."""
-    usual = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
-    environment = {**usual, "COMMAND": f"{sys.executable} -m cevnslab", **options.pop("env", {})}
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    environment = {**variables, "COMMAND": f"{sys.executable} -m cevnslab", **options.pop("env", {})}
     return subprocess.run(
         ["bash", "-c", line],
         capture_output=True,
