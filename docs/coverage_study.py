@@ -25,13 +25,14 @@ import cevnslab as cl
 from cevnslab.inference.levels import delta_chi2_level
 from cevnslab.inference.toy_tasks import ToyTask, delta_chi2
 from cevnslab.studies.analysis import analyses
-from cevnslab.studies.references import stored
+from cevnslab.studies.yaml_io import parse_yaml
 
 DOCS = Path(__file__).resolve().parent
 PAGE, DATA, FIGURES = DOCS / "coverage.md", DOCS / "data", DOCS / "figures"
 COVERAGE, PLANES = DATA / "coverage.csv", DATA / "coverage_planes.csv"
 LIMITS, ERRORS = DATA / "feldman_cousins_limits.csv", DATA / "feldman_cousins_errors.csv"
 DATA_LIMITS, DATA_ERRORS = DATA / "coherent_feldman_cousins_limits.csv", DATA / "coherent_feldman_cousins_errors.csv"
+DATA_KNOWN = DATA / "coherent_delta_chi2_limits.csv"
 
 STUDY, SIMULATED, TOYS, SEED = "parada2024", "ess-feldman-cousins", 40_000, 1
 VALUES = {
@@ -55,8 +56,11 @@ SIX_VALUES = {
     "sin2_theta_w": "0.222 0.23857 0.258",
 }
 SHAPED = "coherent-shape"
-SHAPES = (("coherent-csi-2021", "q_ee", "-1.2e-7 0 6e-7", 2000),)
-"""The data with every shape nuisance: the lower limit, zero, and where the interval has its second valley."""
+SHAPES = (
+    ("coherent-csi-2021", "q_ee", "-1.2e-7 0 6e-7", 2000),
+    ("coherent-csi-lar", "q_ee", "-7.4e-8 0 1.3e-7", 500),
+)
+"""The data with every shape nuisance: near both limits and zero; of CsI alone the second valley."""
 DATA_SIMULATED = "docs/data/coherent-feldman-cousins.yaml"
 PAIRS = (
     ("ess-ge", ("q_ee", "q_mumu")),
@@ -118,6 +122,7 @@ def simulate(output: Path, options: Sequence[str]) -> None:
     text = "\n".join([lines[0][0], *(line for _, *points in lines for line in points)]) + "\n"
     COVERAGE.write_text(text, encoding="utf-8")
     planes()
+    delta_chi2_limits()
     shutil.copyfile(limits.with_name("figures") / "critical-values.png", FIGURES / "critical-values.png")
     keep_critical_values(limits, LIMITS, ERRORS)
     keep_critical_values(data_limits, DATA_LIMITS, DATA_ERRORS)
@@ -140,6 +145,17 @@ def planes() -> None:
             covered = float(np.mean(sample <= delta_chi2_level(0.90, 2)))
             error = float(np.sqrt(covered * (1 - covered) / len(sample)))
             writer.writerow([detector, *names, len(sample), covered, error, float(np.quantile(sample, 0.90))])
+
+
+def delta_chi2_limits() -> None:
+    """The limits of the Feldman-Cousins study of the data by delta chi^2."""
+    content = parse_yaml((DOCS.parent / DATA_SIMULATED).read_text(encoding="utf-8"), DATA_SIMULATED)
+    content["intervals"] = {"confidence_level": content["intervals"]["confidence_level"]}
+    with DATA_KNOWN.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["detector", "coupling", "lower", "upper"])
+        for limit in cl.study_from_dict(content).run().limits:
+            writer.writerows([limit.detector, limit.coupling, *piece] for piece in limit.segments)
 
 
 def keep_critical_values(limits: Path, archive: Path, errors: Path) -> None:
@@ -287,8 +303,10 @@ def planes_table() -> str:
 
 
 def data_intervals_table() -> str:
-    """Feldman-Cousins of COHERENT's data beside delta chi^2, which is stored."""
-    known = {(row["detector"], row["coupling"]): row["segments"] for row in stored()["limits"]}
+    """Feldman-Cousins of COHERENT's data beside delta chi^2."""
+    known: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for row in rows(DATA_KNOWN):
+        known.setdefault((row["detector"], row["coupling"]), []).append((float(row["lower"]), float(row["upper"])))
     return intervals_block(DATA_LIMITS, DATA_ERRORS, known, 1)
 
 
