@@ -25,7 +25,7 @@ STUDIES = [
     "ess-weak-mixing-angle",
     "ess-neutron-radius",
     pytest.param("ess-mediators", marks=SLOW),
-    pytest.param("coherent", marks=DATA),
+    pytest.param("coherent", marks=[DATA, SLOW]),
     pytest.param("coherent-shape", marks=[DATA, SLOW]),
 ]
 RELATIVE = 1e-9

@@ -175,7 +175,7 @@ def distance(points, polygons, scale):
 RECOMPUTED = [
     *(("coherent-csi-2021", *pair) for pair in PAIRS),
     *(("coherent-csi-2021-electron", *pair) for pair in PAIRS),
-    ("coherent-lar-2020", "q_ee", "q_mumu"),
+    ("coherent-lar-2020", "q_etau", "q_mutau"),
 ]
 
 
