@@ -299,16 +299,24 @@ class Likelihood:
 
     @cached_property
     def starts(self) -> FloatArray:
-        """Where searches start, shape (starts, parameters): the centres, and both sides of what bends or shifts."""
+        """Where searches start, shape (starts, parameters).
+
+        The centres, both sides of what bends or shifts signals, and of what bends a background alike on both.
+        """
         places = {parameter.name: number for number, parameter in enumerate(self.parameters)}
         starts = [np.zeros(len(places))]
         corners: dict[str, tuple[float, float]] = {}
         for sample in (sample for dataset in self.datasets for sample in dataset.samples):
-            if not sample.polynomial.variables:
-                continue
+            signal = bool(sample.polynomial.variables)
             for modifier in sample.modifiers:
-                if isinstance(modifier, Bend) and not modifier.parameter.fixed:
+                if (
+                    isinstance(modifier, Bend)
+                    and not modifier.parameter.fixed
+                    and (signal or sample.bends_alike(modifier))
+                ):
                     corners[modifier.parameter.name] = (-FAR_PULL, FAR_PULL)
+                if not signal:
+                    continue
                 if isinstance(modifier, Shift) and modifier.parameter is not None and not modifier.parameter.fixed:
                     ends = modifier.parameter.low, modifier.parameter.high
                     unit = modifier.parameter.unit

@@ -25,6 +25,8 @@ FloatArray = NDArray[np.float64]
 
 LARGEST_PULL = 5.0
 """Standard deviations beyond which a template is not extrapolated: a bend's walls."""
+EVEN = 0.5
+"""Of the odd part of a bend's change: an even part that is larger may make two minima."""
 CONSTANT = Polynomial((), ((),))
 """Of counts that no coupling changes."""
 
@@ -167,6 +169,11 @@ class Sample:
     def bends(self) -> list[Bend]:
         """What bends its shape."""
         return [modifier for modifier in self.modifiers if isinstance(modifier, Bend)]
+
+    def bends_alike(self, bend: Bend) -> bool:
+        """Whether much of a bend's change is the same on both sides: then there may be a minimum on each."""
+        odd, even = (bend.up - bend.down) / 2, (bend.up + bend.down) / 2 - self.coefficients
+        return bool(np.linalg.norm(even) > EVEN * np.linalg.norm(odd))
 
     @property
     def shift(self) -> Shift | None:
