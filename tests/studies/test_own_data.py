@@ -12,7 +12,7 @@ from scipy.stats import norm
 from support import STUDY, changed
 
 import cevnslab as cl
-from cevnslab.errors import StatisticsError, StudyError, UnknownNameError
+from cevnslab.errors import PhysicsError, StatisticsError, StudyError, UnknownNameError
 from cevnslab.inference.significance import chi2_at, significance, upper_limit, with_strength
 from cevnslab.reports.tables import result_text
 
@@ -231,8 +231,8 @@ def test_two_detectors_join(response):
         (lambda r: cl.likelihood(r, signal=0.1, background=0.1, observed=[1, 2]), StatisticsError, "104 counts"),
         (
             lambda r: cl.likelihood(r, signal=0.1, background=0.1, observed="many"),
-            StatisticsError,
-            "observed: an array",
+            PhysicsError,
+            "observed: must be",
         ),
         (lambda r: cl.likelihood(r, signal=-1, background=0.1), StatisticsError, "0 or more"),
         (lambda r: cl.limit(cl.likelihood(r, signal=0.1, background=0.1), "q_e"), UnknownNameError, "did you mean"),

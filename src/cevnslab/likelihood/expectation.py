@@ -179,7 +179,7 @@ class Counted:
             block.add_slopes(slopes, unit)
         for number, each in enumerate(self.known):
             counts = self.per_unit(number, tau)
-            for place, others in zip(each.law.scale_columns, each.others, strict=True):
+            for place, others in each.single():
                 column = self.expectation.places[place]
                 slopes[:, column] += unit[column] * others * counts
         return slopes

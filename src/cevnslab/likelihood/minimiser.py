@@ -37,6 +37,8 @@ LOOSE_SHARE = 0.1
 TOLERANCE = 1e-10
 """Decrease of chi^2 that a step promises at which a point is done, once that step is taken."""
 LARGEST_DAMPING = 1e12
+AFTER_A_REFUSAL = 0.4
+"""What a good step makes of the damping when the one before was refused."""
 LARGEST_FALL = 0.9
 """Of the expectation of a bin with counts, in one step."""
 
@@ -302,7 +304,7 @@ def elimination(
         span, counts = templates.spans[number], part.templates[0]
         assert part.per_bin is not None
         groups = templates.groups[number] - span.start
-        for column, others in zip(factors.law.scale_columns, factors.others, strict=True):
+        for column, others in factors.single():
             sums = summed(pull * others * part.per_bin.ratio * counts, groups, len(part.per_bin.off))
             exact[:, at.expectation.places[column], span] += sums * model.unit[column]
     return Elimination(curvature, cross, exact)
@@ -373,6 +375,7 @@ def minimise(
         contracted = [rows_of(part, active) for part in contracted]
         state = evaluate(model, contracted, couplings[active], pulls[active], data.rows(active))
     damping, emptied = np.full(len(chi2), 1e-3), np.zeros(len(chi2), dtype=bool)
+    refused = np.zeros(len(chi2), dtype=bool)
     if low.size == 0 or not len(active):
         return Minimum(chi2, pulls, couplings)
     observed = data.rows(active)
@@ -414,8 +417,11 @@ def minimise(
         chi2[rows] = trial_state.chi2[lower]
         for counts, level in zip(observed.counts, trial_state.expected, strict=True):
             emptied[active] |= np.any(counts.empty(level), axis=1)
-        # A step that gains less than it promised was too long.
-        factor = np.select([~lower, share > 0.75, share > 0.25], [10.0, 0.1, 1.0], 4.0)
+        # A step that gains less than it promised was too long. What a refused step made of the damping is taken back
+        # slowly: in a bent valley every other step would be refused else.
+        good = np.where(refused[active], AFTER_A_REFUSAL, 0.1)
+        factor = np.select([~lower, share > 0.75, share > 0.25], [10.0, good, 1.0], 4.0)
+        refused[active] = ~lower
         least = np.select([~lower, share > 0.25], [1e-3, 0.0], 0.1)
         # A step may promise little because it is damped or shortened, which is no end.
         undamped = np.abs(promise) * (1 + damping[active])

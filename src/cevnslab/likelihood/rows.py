@@ -190,6 +190,11 @@ class Coefficients:
         rows = self.law.bent[1]
         return np.asarray((1 + self.law.squared) * self.extended[:, self.law.second[rows]])
 
+    def single(self) -> Iterator[tuple[int, FloatArray]]:
+        """Of a single part: each of its factors, and the product of the others, shape (points, 1)."""
+        columns = self.law.scale_columns
+        yield from zip(columns, self.others[: len(columns)], strict=True)  # without a factor there is an empty place
+
     def pairs(self) -> Iterator[tuple[int, int, FloatArray]]:
         """Of a single part: two of its factors, and the product of the rest, shape (points,)."""
         columns = self.law.scale_columns
