@@ -58,7 +58,7 @@ SIX_VALUES = {
 SHAPED = "coherent-shape"
 SHAPES = (
     ("coherent-csi-2021", "q_ee", "-1.2e-7 0 6e-7", 2000),
-    ("coherent-csi-lar", "q_ee", "-7.4e-8 0 1.3e-7", 500),
+    ("coherent-csi-lar", "q_ee", "-7.4e-8 0 1.3e-7", 2000),
 )
 """The data with every shape nuisance: near both limits and zero; of CsI alone the second valley."""
 DATA_SIMULATED = "docs/data/coherent-feldman-cousins.yaml"
