@@ -383,8 +383,8 @@ def minimise(
     for iteration in range(MOST_LOOSE_STEPS if loose else MOST_STEPS):
         at = np.hstack([pulls[active], couplings[active][:, list(hidden)]])
         half = _derivatives(model, state, couplings[active], pulls[active], observed, hidden, first=iteration == 0)
-        lower, upper = (np.where(stays, at, low), np.where(stays, at, high)) if stays.any() else (low, high)
-        moves = Coordinates.of(at, lower, upper, model.multiplied, model.unit, model.centre)
+        bottom, top = (np.where(stays, at, low), np.where(stays, at, high)) if stays.any() else (low, high)
+        moves = Coordinates.of(at, bottom, top, model.multiplied, model.unit, model.centre)
         gradient, curvature, exact, scale = moves.derivatives(half.gradient, (half.curvature, half.exact), half.scale)
         walls = moves.at, moves.low, moves.high
         edge = Emptying(half.slopes, moves.rate, state.expected, observed.counts, emptied[active])
