@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import preset_response
 
+import cevnslab as cl
 from cevnslab.datasets.likelihoods import projection
 from cevnslab.errors import StatisticsError
+from cevnslab.likelihood import minimiser
 from cevnslab.likelihood.closed_form import closed_form
 from cevnslab.likelihood.fit import fit
 from cevnslab.likelihood.likelihood import Dataset, Likelihood, Prior
@@ -374,3 +376,22 @@ def test_fits_refuse_names_that_are_not_there():
         fit(small(), ["p"])
     with pytest.raises(StatisticsError, match="no parameter 'flux'"):
         fit(small(), fixed=["flux"])
+
+
+def test_slopes_are_those_of_the_templates_where_the_search_is(monkeypatch):
+    """Where points end while others go on, templates of couplings that are minimised over follow those that stay."""
+    response = cl.response("ess", cl.load_detector("ess-ge"), couplings=["q_ee", "q_mumu"], years=3)
+    likelihood = cl.likelihood(response, signal=0.1, background=0.01, statistic="poisson")
+    points = np.column_stack([np.linspace(-8e-9, 8e-9, 41), np.linspace(6e-9, -6e-9, 41)])
+    original, steps = minimiser._derivatives, []
+
+    def checked(model, state, couplings, *rest, **words):
+        for counted, templates in zip(state.counted, minimiser.contracted_at(model, couplings), strict=True):
+            for ours, right in zip(counted.contracted, templates, strict=True):
+                np.testing.assert_allclose(ours, right, rtol=1e-12)
+        steps.append(len(couplings))
+        return original(model, state, couplings, *rest, **words)
+
+    monkeypatch.setattr(minimiser, "_derivatives", checked)
+    likelihood.minimised(points, hidden=["q_mumu"])
+    assert len(set(steps)) > 3  # points do end one after the other

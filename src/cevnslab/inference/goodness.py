@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cevnslab.inference.toy_tasks import generator
+from cevnslab.inference.toy_tasks import content, generator, wordless
 from cevnslab.likelihood.likelihood import Likelihood
 from cevnslab.likelihood.toys import Truth, draw
 from cevnslab.parallel.digests import content_digest
@@ -54,11 +54,7 @@ class GoodnessTask:
 
     def digest(self) -> str:
         """A name for the kept blocks that no other task has."""
-        datasets = [
-            (each.name, each.shape, each.samples, each.observed, each.statistic, each.errors, each.variance)
-            for each in self.likelihood.datasets
-        ]
-        return content_digest(FITS_PER_BLOCK, "goodness", datasets, self.toys, self.seed, self.stream)
+        return content_digest(FITS_PER_BLOCK, "goodness", *content(self.likelihood), self.toys, self.seed, self.stream)
 
     def run(self, block: int) -> dict[str, NDArray[np.generic]]:
         """``chi2`` of the toys of one block, shape (toys,)."""
@@ -94,9 +90,7 @@ def goodness_of_fit(
         Where blocks of toys are kept, and what runs them.
 
     """
-    # Words about bins, for messages, hold on to whole responses.
-    datasets = tuple(replace(dataset, bin_name="bin {}".format) for dataset in likelihood.restricted(()).datasets)
-    task = GoodnessTask(Likelihood(datasets), toys, seed, tuple(stream))
+    task = GoodnessTask(wordless(likelihood.restricted(())), toys, seed, tuple(stream))
     (blocks,) = run_tasks([task], store, mapper, "goodness of fit")
     share = float(np.mean(np.asarray(joined(blocks)["chi2"]) > chi2))
     return Goodness(share, math.sqrt(share * (1 - share) / toys), toys)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import NormalDist
 
@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cevnslab.errors import StatisticsError
-from cevnslab.inference.toy_tasks import TOYS_PER_BLOCK, generator
+from cevnslab.inference.toy_tasks import TOYS_PER_BLOCK, content, generator, wordless
 from cevnslab.likelihood.fit import Fit, fit
 from cevnslab.likelihood.likelihood import Likelihood
 from cevnslab.likelihood.parameters import Parameter
@@ -201,12 +201,8 @@ class DiscoveryTask:
 
     def digest(self) -> str:
         """A name for the kept blocks that no other task has."""
-        datasets = [
-            (each.name, each.shape, each.samples, each.observed, each.statistic, each.errors, each.variance)
-            for each in self.likelihood.datasets
-        ]
         words = (self.strength, self.toys, self.seed, self.stream)
-        return content_digest(TOYS_PER_BLOCK, "discovery", datasets, *words)
+        return content_digest(TOYS_PER_BLOCK, "discovery", *content(self.likelihood), *words)
 
     def run(self, block: int) -> dict[str, NDArray[np.generic]]:
         """``q0`` of the toys of one block, shape (toys,)."""
@@ -236,8 +232,7 @@ def simulated_significance(
 
     Raises `StatisticsError` where there is no such sample.
     """
-    datasets = tuple(replace(dataset, bin_name="bin {}".format) for dataset in likelihood.datasets)
-    free = with_strength(Likelihood(datasets, likelihood.priors), samples)
+    free = with_strength(wordless(likelihood), samples)
     tasks = [DiscoveryTask(free, strength, toys, seed, tuple(stream)) for strength in (0.0, 1.0)]
     nothing, standard_model = (
         np.asarray(joined(blocks)["q0"]) for blocks in run_tasks(tasks, store, mapper, "significance")

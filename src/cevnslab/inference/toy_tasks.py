@@ -52,6 +52,22 @@ def generator(seed: int, words: Sequence[str], block: int) -> np.random.Generato
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
 
 
+def wordless(likelihood: Likelihood) -> Likelihood:
+    """The same without words about bins, which are for messages and hold on to whole responses."""
+    return Likelihood(
+        tuple(replace(dataset, bin_name="bin {}".format) for dataset in likelihood.datasets), likelihood.priors
+    )
+
+
+def content(likelihood: Likelihood) -> tuple[object, ...]:
+    """What the numbers of a likelihood depend on, for the digests of tasks: names and arrays."""
+    datasets = [
+        (each.name, each.shape, each.samples, each.observed, each.statistic, each.errors, each.variance)
+        for each in likelihood.datasets
+    ]
+    return datasets, likelihood.priors
+
+
 @dataclass(frozen=True, eq=False)
 class _Toys:
     """What both kinds of tasks are about."""
@@ -70,21 +86,16 @@ class _Toys:
     minimum: Minimum = "global"
 
     def __post_init__(self) -> None:
-        # Words about bins, for messages, hold on to whole responses; couplings that do not enter cost memory.
-        alone = self.likelihood.restricted([*self.names, *self.hidden])
-        datasets = tuple(replace(dataset, bin_name="bin {}".format) for dataset in alone.datasets)
-        object.__setattr__(self, "likelihood", Likelihood(datasets, alone.priors))
+        # Couplings that do not enter cost memory.
+        alone = wordless(self.likelihood.restricted([*self.names, *self.hidden]))
+        object.__setattr__(self, "likelihood", alone)
 
     def _words(self, method: str) -> list[str]:
         return [method, *self.stream, *self.names, *self.hidden]
 
     def _content(self) -> tuple[object, ...]:
-        datasets = [
-            (each.name, each.shape, each.samples, each.observed, each.statistic, each.errors, each.variance)
-            for each in self.likelihood.datasets
-        ]
         words = (self.names, self.truth, self.toys, self.seed, self.stream, self.hidden, self.minimum)
-        return (datasets, self.likelihood.priors, *words)
+        return (*content(self.likelihood), *words)
 
 
 @dataclass(frozen=True, eq=False)

@@ -64,6 +64,30 @@ class Emptying:
             )
         return step, promise
 
+    def downhill(
+        self,
+        gradient: FloatArray,
+        curvature: FloatArray,
+        exact: FloatArray | None,
+        walls: Walls,
+        damping: FloatArray,
+        scale: FloatArray,
+    ) -> tuple[FloatArray, FloatArray]:
+        """The step by the exact curvature where that is known and leads downhill, else by Gauss-Newton's.
+
+        The exact one is the better: far out most of it can be in the bending.
+        """
+        if exact is None:
+            return self.step(gradient, curvature, walls, damping, scale)
+        step, gain = self.step(gradient, exact, walls, damping, scale)
+        upward = np.flatnonzero((gain <= 0) | (np.sum(step * gradient, axis=1) >= 0))
+        if len(upward):
+            ends = [each if each.ndim == 1 else each[upward] for each in walls]
+            step[upward], gain[upward] = self.rows(upward).step(
+                gradient[upward], curvature[upward], ends, damping[upward], scale[upward]
+            )
+        return step, gain
+
     def _along(
         self,
         step: FloatArray,

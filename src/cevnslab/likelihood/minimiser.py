@@ -22,7 +22,7 @@ from cevnslab.likelihood.observation import Observation
 from cevnslab.likelihood.off_counts import TauCurvature, best_taus, off_deviance, summed
 from cevnslab.likelihood.parameters import Parameter
 from cevnslab.likelihood.statistics import Counts
-from cevnslab.likelihood.steps import Coordinates
+from cevnslab.likelihood.steps import Coordinates, damping_change
 from cevnslab.quadratic import Polynomial
 
 FloatArray = NDArray[np.float64]
@@ -37,8 +37,6 @@ LOOSE_SHARE = 0.1
 TOLERANCE = 1e-10
 """Decrease of chi^2 that a step promises at which a point is done, once that step is taken."""
 LARGEST_DAMPING = 1e12
-AFTER_A_REFUSAL = 0.4
-"""What a good step makes of the damping when the one before was refused."""
 LARGEST_FALL = 0.9
 """Of the expectation of a bin with counts, in one step."""
 
@@ -388,15 +386,7 @@ def minimise(
         gradient, curvature, exact, scale = moves.derivatives(half.gradient, (half.curvature, half.exact), half.scale)
         walls = moves.at, moves.low, moves.high
         edge = Emptying(half.slopes, moves.rate, state.expected, observed.counts, emptied[active])
-        # Where the exact curvature leads downhill it is the better one: far out most of it can be in the bending.
-        step, gain = edge.step(gradient, exact if iteration else curvature, walls, damping[active], scale)
-        upward = np.flatnonzero((gain <= 0) | (np.sum(step * gradient, axis=1) >= 0)) if iteration else active[:0]
-        if len(upward):
-            part = edge.rows(upward)
-            ends = [each if each.ndim == 1 else each[upward] for each in walls]
-            step[upward], gain[upward] = part.step(
-                gradient[upward], curvature[upward], ends, damping[active][upward], scale[upward]
-            )
+        step, gain = edge.downhill(gradient, curvature, exact if iteration else None, walls, damping[active], scale)
         length = np.minimum(
             _safe_length(half.slopes, state.expected, observed.counts, moves.rate * step), moves.safe_length(step)
         )
@@ -417,12 +407,8 @@ def minimise(
         chi2[rows] = trial_state.chi2[lower]
         for counts, level in zip(observed.counts, trial_state.expected, strict=True):
             emptied[active] |= np.any(counts.empty(level), axis=1)
-        # A step that gains less than it promised was too long. What a refused step made of the damping is taken back
-        # slowly: in a bent valley every other step would be refused else.
-        good = np.where(refused[active], AFTER_A_REFUSAL, 0.1)
-        factor = np.select([~lower, share > 0.75, share > 0.25], [10.0, good, 1.0], 4.0)
+        factor, least = damping_change(lower, share, refused[active])
         refused[active] = ~lower
-        least = np.select([~lower, share > 0.25], [1e-3, 0.0], 0.1)
         # A step may promise little because it is damped or shortened, which is no end.
         undamped = np.abs(promise) * (1 + damping[active])
         damping[active] = np.maximum(damping[active] * factor, least)
@@ -431,15 +417,14 @@ def minimise(
         if not going.any():
             return Minimum(chi2, pulls, couplings)
         active, observed = active[going], observed.rows(np.flatnonzero(going))
-        if hidden and not lower[going].all():
-            contracted = contracted_at(model, couplings[active])
-            state = evaluate(model, contracted, couplings[active], pulls[active], observed)
-            continue
-        # Elsewhere the templates are those of before: what a refused step leaves is known.
-        state = trial_state if lower.all() else state.lower(trial_state, lower)
-        if not going.all():
-            state = state.rows(going)
-            contracted = [counted.contracted for counted in state.counted]
+        if lower[going].all():
+            state = trial_state if going.all() else trial_state.rows(going)
+        elif hidden:
+            state = evaluate(model, contracted_at(model, couplings[active]), couplings[active], pulls[active], observed)
+        else:
+            # The templates are those of before: what a refused step leaves is known.
+            state = state.lower(trial_state, lower).rows(going)
+        contracted = [counted.contracted for counted in state.counted]
     if loose:
         return Minimum(chi2, pulls, couplings)
     raise StatisticsError(

@@ -16,6 +16,8 @@ MOST_WALLS = 4
 """Times that a step is made again because another coordinate would go through a wall."""
 CUT = 1e-3
 """Part of a coordinate's step by which walls or rounding may change it before the others take notice."""
+AFTER_A_REFUSAL = 0.4
+"""What a good step makes of the damping when the one before was refused."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,3 +151,16 @@ def _with_ends(
     slope = gradient + (curvature @ ends[:, :, None])[:, :, 0]
     reduced = np.where(ended[:, :, None] | ended[:, None, :], np.eye(ended.shape[1]), curvature)
     return np.where(ended, ends, -_solved(reduced, np.where(ended, 0.0, slope)))
+
+
+def damping_change(
+    lower: NDArray[np.bool_], share: FloatArray, refused: NDArray[np.bool_]
+) -> tuple[FloatArray, FloatArray]:
+    """The factor on the damping and the least that it is then, by the share of its promise that a step kept.
+
+    A step that gains less than it promised was too long. What a refused step made of the damping is taken back slowly:
+    in a bent valley every other step would be refused else.
+    """
+    good = np.where(refused, AFTER_A_REFUSAL, 0.1)
+    factor = np.select([~lower, share > 0.75, share > 0.25], [10.0, good, 1.0], 4.0)
+    return factor, np.select([~lower, share > 0.25], [1e-3, 0.0], 0.1)
