@@ -174,11 +174,11 @@ def strengths(
 
     With the study's key `bands` from pseudo-experiments too.
     """
-    is_coupling = any(coupling.name == STRENGTH for coupling in study.couplings)
+    asks_strength = any(coupling.name == STRENGTH for coupling in study.couplings)
     level = study.file.intervals.levels[0]
     rows = []
     for analysis in analyses.values():
-        if not (analysis.real or is_coupling) or "cevns" not in analysis.channels.split("+"):
+        if not (analysis.real or asks_strength) or "cevns" not in analysis.channels.split("+"):
             continue
         likelihood = analysis.likelihood
         normalisations = signal_normalisations(likelihood)
@@ -209,8 +209,15 @@ def _by_toys(
     options = study.file.bands
     if options is None:
         return {}
-    options_of: Any = {"toys": options.toys, "seed": options.seed, "stream": (analysis.name,)}
-    simulated = simulated_significance(analysis.likelihood, observed, **options_of, store=store, mapper=mapper)
+    simulated = simulated_significance(
+        analysis.likelihood,
+        observed,
+        toys=options.toys,
+        seed=options.seed,
+        stream=(analysis.name,),
+        store=store,
+        mapper=mapper,
+    )
     return {
         "p_no_cevns_toys": simulated.p_no_signal,
         "p_no_cevns_toys_error": simulated.p_error,
