@@ -339,6 +339,20 @@ def test_an_exposure_must_be_positive_and_couplings_unique():
         cl.response(source, detector, couplings=["q_ee", "q_ee"], years=3)
 
 
+@pytest.mark.parametrize(("first_kev", "reached"), [(87.0, True), (89.5, False)])
+def test_bins_are_reached_up_to_six_sigma_above_the_largest_recoil(first_kev, reached, ess):
+    """It is 82.51 keV in germanium, and the width there 0.96 keV."""
+    edges = np.array([first_kev, 120.0])
+    detector = replace(perfect(cl.load_detector("ess-ge"), edges), resolution=Resolution(1.0, 90.0))
+    if reached:
+        assert cl.response(ess, detector, years=1).counts() > 0
+        return
+    with pytest.raises(
+        PhysicsError, match=r"no recoil reaches the bins: they begin at 89\.5, the largest .* 82\.51 keV"
+    ):
+        cl.response(ess, detector, years=1)
+
+
 def test_counts_that_overflow_are_said_where_they_arise(ess):
     detector = replace(cl.load_detector("ess-ge"), mass_kg=1e308)
     with pytest.raises(PhysicsError, match=r"ess-ge: its counts are too large"):

@@ -50,6 +50,14 @@ REFUSED = {
         {"detectors.0.threshold_kev": 300, "detectors.0.maximum_kev": 400},
         ["detectors.my-ge: no recoil reaches the bins"],
     ),
+    "bins that the largest recoil reaches by seven sigma of resolution": (
+        {
+            "detectors.0.threshold_kev": 90,
+            "detectors.0.maximum_kev": 120,
+            "detectors.0.resolution": {"sigma_kev": 1, "at_kev": 90},
+        },
+        ["detectors.my-ge: no recoil reaches the bins: they begin at 90, the largest recoil", "probability"],
+    ),
     "an efficiency that is too short at a scanned threshold": (
         {
             "detectors.0.efficiency": FILE | {"file": "long.dat"},

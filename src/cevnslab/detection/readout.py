@@ -31,6 +31,9 @@ FloatArray = NDArray[np.float64]
 
 BLOCK_SIZE = 4_000_000
 """Probabilities that are kept at once, recoils times bins: 32 MB an array."""
+LEAST_SEEN = 1e-9
+"""Probability of a recoil to be seen in the bins, six sigma of resolution below the first edge: where none has more, the
+bins measure nothing but how far a Gaussian is believed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +66,9 @@ class Readout:
                 f"target give {maximum_recoil_kev:.4g} keV at most"
             )
         steps = self.smearing.steps_kev(self.edges, self.efficiency)
-        return recoil_nodes(low, high, self.smearing.variable, self.light.light_kev, [*kinks, *self._kinks], steps)
+        nodes = recoil_nodes(low, high, self.smearing.variable, self.light.light_kev, [*kinks, *self._kinks], steps)
+        self._require_seen(np.append(nodes.recoil_energy_kev, high))
+        return nodes
 
     def blocks(self, recoil_energy_kev: FloatArray) -> Iterator[tuple[slice, slice, FloatArray]]:
         """Runs of recoils with the bins that they reach and their windows there, each small enough to be kept.
@@ -82,6 +87,20 @@ class Readout:
             elif bins.start < bins.stop:
                 edges = self.edges[bins.start : bins.stop + 1]
                 yield block, bins, self.smearing.windows(edges, self.efficiency, inside)
+
+    def _require_seen(self, recoil_energy_kev: FloatArray) -> None:
+        """Raise `UnreachedBinsError` where all recoils stay so far below the bins that next to none is seen in them."""
+        light = self.light.light_kev(recoil_energy_kev)
+        first = float(self.edges[0])
+        if float(light.max()) >= first:
+            return
+        probability = float(self.smearing.windows(self.edges, 1.0, light).sum(axis=0).max())
+        if probability < LEAST_SEEN:
+            raise UnreachedBinsError(
+                f"no recoil reaches the bins: they begin at {first:.4g}, the largest recoil of source and target, "
+                f"{recoil_energy_kev[-1]:.4g} keV, looks like {light.max():.4g} on their axis, and the resolution "
+                f"takes it there with a probability of {probability:.1g}"
+            )
 
     @property
     def _kinks(self) -> list[float]:
