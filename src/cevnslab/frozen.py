@@ -14,30 +14,25 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 
-def frozen_array(values: ArrayLike) -> NDArray[np.float64]:
-    """A copy of numbers that cannot be written to."""
-    array = np.array(values, dtype=float)
-    array.flags.writeable = False
-    return array
-
-
 def read_only(array: NDArray[Any]) -> NDArray[Any]:
-    """The same array, not to be written to by whom it is handed to; a single number is that already."""
+    """A copy of an array that nobody can make writable again; a single number is that already.
+
+    The flag of an array that owns its numbers can be set again; bytes are immutable.
+    """
     if not isinstance(array, np.ndarray):
         return array
-    view = array.view()
-    view.flags.writeable = False
-    return view
+    return np.ndarray(array.shape, array.dtype, array.tobytes())
+
+
+def frozen_array(values: ArrayLike) -> NDArray[np.float64]:
+    """A copy of numbers that cannot be written to."""
+    return read_only(np.asarray(values, dtype=float))
 
 
 def frozen(value: Any) -> Any:
     """A value whose arrays, mappings, lists and tuples cannot be written to, at any depth; others as they are."""
     if isinstance(value, np.ndarray):
-        if not value.flags.writeable and value.base is None:
-            return value
-        array = value.copy()
-        array.flags.writeable = False
-        return array
+        return value if isinstance(value.base, bytes) else read_only(value)
     if isinstance(value, FrozenDict | FrozenList):
         return value
     if isinstance(value, Mapping):

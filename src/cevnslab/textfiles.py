@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cevnslab.errors import InputFileError
+from cevnslab.frozen import frozen_array
 from cevnslab.words import excerpt
 
 FloatArray = NDArray[np.float64]
@@ -119,8 +120,7 @@ def read_table(path: Path, what: str, example: str, columns: int | None = None) 
         raise InputFileError(
             f"{where}: its first line names {len(names)} columns ({', '.join(names)}), its rows have {table.shape[1]}"
         )
-    table.flags.writeable = False
-    return Table(where, names, table, tuple(lines), first)
+    return Table(where, names, frozen_array(table), tuple(lines), first)
 
 
 def _data_lines(text: str) -> Iterator[tuple[int, str]]:

@@ -32,8 +32,8 @@ FloatArray = NDArray[np.float64]
 BLOCK_SIZE = 4_000_000
 """Probabilities that are kept at once, recoils times bins: 32 MB an array."""
 LEAST_SEEN = 1e-9
-"""Probability of a recoil to be seen in the bins, six sigma of resolution below the first edge: where none has more, the
-bins measure nothing but how far a Gaussian is believed."""
+"""Probability of a recoil to be seen in the bins, six sigma of resolution below the first edge: where none has more,
+the bins measure nothing but how far a Gaussian is believed."""
 
 
 @dataclass(frozen=True, eq=False)

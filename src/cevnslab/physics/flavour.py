@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cevnslab.errors import PhysicsError, UnknownNameError
+from cevnslab.frozen import read_only
 from cevnslab.words import nearest
 
 ComplexMatrix = NDArray[np.complex128]
@@ -69,8 +70,7 @@ class Oscillation:
                 [s12 * s23 - c12 * c23 * s13 * phase, -c12 * s23 - s12 * c23 * s13 * phase, c23 * c13],
             ]
         )
-        matrix.flags.writeable = False
-        return matrix
+        return read_only(matrix)
 
 
 NUFIT = Oscillation()

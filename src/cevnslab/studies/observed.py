@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from cevnslab.detection.axes import BinAxis
 from cevnslab.errors import InputFileError, StudyError
+from cevnslab.frozen import frozen
 from cevnslab.likelihood.statistics import Statistic
 from cevnslab.studies.schema.counts import CountsFile
 from cevnslab.textfiles import Table, read_table
@@ -40,8 +41,8 @@ class ObservedCounts:
     """Upper and lower, shape (bins,) each, above 0."""
 
     def __post_init__(self) -> None:
-        for array in (self.counts, *(self.errors or ())):
-            array.flags.writeable = False
+        for name in ("counts", "errors"):
+            object.__setattr__(self, name, frozen(getattr(self, name)))
 
     @property
     def statistic(self) -> Statistic:
