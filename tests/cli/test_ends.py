@@ -80,6 +80,17 @@ def test_without_any_stream_no_file_takes_their_place(study, tmp_path):
     assert shell("$COMMAND nonsense 2> /dev/full").returncode == 2
 
 
+@pytest.mark.parametrize("home", ["HOME=/dev/null", "HOME=/dev/null/nobody"])
+def test_a_home_that_cannot_be_written_to_is_not_spoken_of(home, study, tmp_path):
+    """matplotlib says two long lines, and its folder stays behind where the process that draws is ended."""
+    temporary, out = tmp_path / "temporary", tmp_path / "out"
+    temporary.mkdir()
+    here = f"env -u MPLCONFIGDIR -u XDG_CONFIG_HOME -u XDG_CACHE_HOME {home} TMPDIR={temporary} $COMMAND"
+    ran = shell(f"{here} run {study} -o {out} && {here} figures {out}/my-study")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert not list(temporary.iterdir())
+
+
 @pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "ascii", "utf-8"])
 def test_any_encoding_will_do(encoding, tmp_path):
     keys = {**changed({"detectors.0.label": "Γερμάνιο ² Σ"}), "title": "Θ ≤ 1"}

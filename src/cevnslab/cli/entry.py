@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from cevnslab.cli.home import folder_for_matplotlib
 from cevnslab.cli.streams import complain, flush_streams, prepare_streams
 from cevnslab.errors import CevnslabError
 
@@ -41,7 +42,7 @@ class Ended(BaseException):
 def main() -> None:
     """Entry point of the console script."""
     try:
-        with _signals():
+        with _signals(), folder_for_matplotlib():
             prepare_streams()
             # What takes long to import comes where Ctrl-C has a handler.
             from cevnslab.cli.commands import app
