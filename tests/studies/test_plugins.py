@@ -9,6 +9,7 @@ import sys
 import textwrap
 import types
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -254,6 +255,13 @@ BAD = {
     ),
     "an exit": ("import sys\nsys.exit(3)\n", ["does not import", "it exits", "line 2"]),
     "a call without end": ("def f():\n    f()\n\nf()\n", ["does not import", "without end", "line 2"]),
+    "a fault without a message": ("raise GeneratorExit\n", ["does not import (GeneratorExit, line 1)"]),
+    "a fault whose message fails": (
+        "class E(Exception):\n    def __str__(self): return 1 / 0\n\nraise E\n",
+        ["does not import (E: its message fails, line 4)"],
+    ),
+    "a name without end": (declaration(name="'s' * 500"), ["name must be", "80 at most"]),
+    "complex numbers": (declaration(nucleus="lambda T, A, p, n: n * 1j"), ["'soft'", "complex", "my.py, line 3"]),
     "control characters in a fault": ("raise ValueError('\x1b[31mred')\n", ["ValueError", r"\x1b"]),
     "a unit with a comma": (declaration(unit="'a,b'"), ["'soft'", "unit", "without separators", "'a,b'"]),
     "a unit that is a formula of a spreadsheet": (declaration(unit="'=1+1'"), ["'soft'", "unit"]),
@@ -419,7 +427,8 @@ def test_a_module_with_several(monkeypatch):
     FakeDistribution(monkeypatch, copy=COPY, other=second, number=3).offer("all", "fake_couplings")
     assert set(plugins.from_entry_points()) == {"installed", "second"}
     study = cl.study_from_dict(changed({"couplings": ["q_ee"], "profile": ["second"]}))
-    assert study.registry["second"] == second
+    functions = {"nucleus": None, "electron": None}  # watched, to name their package when they fail
+    assert replace(study.registry["second"], **functions) == replace(second, **functions)
 
 
 def test_packages_are_not_asked_without_need(monkeypatch):
@@ -471,6 +480,46 @@ def test_trying_out_is_what_it_says():
     plugins.try_out(replace(COPY, nucleus=on_nucleus), "here")
     assert {symbol for symbol, *_ in called} == {"Cs", "I", "Ge", "Ar"}
     assert all((low, high) == (near(0.05, 1e-9), near(200.0, 1e-9)) for _, low, high in called)
+
+
+LATE = {
+    "raises": ("1 / 0", "fails (ZeroDivisionError: division by zero, line 6)"),
+    "exits": ("exit(4)", "fails: it exits, line 6"),
+    "gives another shape": ("return n[:3]", "has the shape (3,) for recoil energies of shape ("),
+    "gives words": ("return 'n'", "gives no numbers (defined in my.py, line 4)"),
+    "gives no number": ("return n * np.nan", "keV (defined in my.py, line 4)"),
+    "does not end": ("while True: pass", "fails: it ran for 0.5 s, line 6"),
+}
+
+
+@pytest.mark.parametrize("fault", LATE)
+def test_a_kernel_that_fails_where_it_was_not_tried(fault, command, write_study, write_plugin, tmp_path, monkeypatch):
+    """It was tried at 24 energies; a detector needs others."""
+    monkeypatch.setattr(foreign, "LONGEST_SECONDS", 0.5)
+    statement, words = LATE[fault]
+    kernel = f"def kernel(T, A, p, n):\n    if len(T) != 24:\n        {statement}\n    return n\n"
+    write_plugin(f"import numpy as np\n\n\n{kernel}\n\n{declaration(nucleus='kernel')}")
+    study = write_study(with_plugin())
+    for arguments in (["check", study], ["run", study, "-o", tmp_path / "out"]):
+        ran = command(*arguments)
+        assert (ran.status, ran.out) == (2, "")
+        _, message = ran.err.splitlines()
+        assert f"detectors.my-ge: plugin {tmp_path / 'my.py'}: coupling 'soft': its kernel on nuclei (Ge) " in message
+        assert words in message
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_a_plugin_prints_and_where_it_goes(command, write_study, write_plugin, tmp_path, monkeypatch):
+    """Standard output may be a file, and -o is relative to the folder in which the command was given."""
+    monkeypatch.chdir(tmp_path)
+    kernel = "lambda T, A, p, n: (print('in its kernel'), os.chdir('/'), n)[2]"
+    write_plugin(f"import os\nprint('at its top')\nos.chdir('/')\n{declaration(nucleus=kernel)}")
+    exported = command("export", write_study(with_plugin()), "--format", "bibtex", "-o", "-")
+    assert exported.status == 0
+    assert "at its top" not in exported.out
+    assert "in its kernel" not in exported.out
+    assert "at its top\nin its kernel\n" in exported.err
+    assert Path.cwd() == tmp_path
 
 
 def test_a_plugin_that_does_not_end(command, write_study, write_plugin, tmp_path, monkeypatch):

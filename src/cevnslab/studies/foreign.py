@@ -1,12 +1,17 @@
-"""Code of users is run here: whatever it raises, exits or loops is an error in that code, named by file and line."""
+"""Code of users is run here: whatever it raises, exits or loops is an error in that code, named by file and line.
+
+What it prints goes to standard error, for standard output may be a file, and the working folder stays what it was.
+"""
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -28,7 +33,7 @@ def users_code(where: str, verb: str, file: Path | None = None) -> Iterator[None
     Code that runs for too long is interrupted where the system can (not in threads, not on Windows).
     """
     try:
-        with _limited(LONGEST_SECONDS):
+        with _limited(LONGEST_SECONDS), _kept_folder(), redirect_stdout(sys.stderr):
             yield
     except _TooLong as fault:
         raise PluginError(f"{where} {verb}: it ran for {LONGEST_SECONDS:g} s{_line(fault, file)}") from None
@@ -36,9 +41,16 @@ def users_code(where: str, verb: str, file: Path | None = None) -> Iterator[None
         raise PluginError(f"{where} {verb}: it exits{_line(fault, file)}") from None
     except RecursionError as fault:
         raise PluginError(f"{where} {verb}: it calls itself without end{_line(fault, file)}") from None
-    except Exception as fault:  # whatever a user's code raises is an error in that code
-        text = excerpt(str(fault), longest=200)[1:-1]
-        raise PluginError(f"{where} {verb} ({type(fault).__name__}: {text}{_line(fault, file)})") from None
+    except (Exception, GeneratorExit) as fault:  # whatever a user's code raises is an error in that code
+        raise PluginError(f"{where} {verb} ({type(fault).__name__}{_text(fault)}{_line(fault, file)})") from None
+
+
+def _text(fault: BaseException) -> str:
+    """What a fault says of itself, if it says anything and can."""
+    text = "its message fails"
+    with suppress(Exception):
+        text = str(fault)
+    return f": {excerpt(text, longest=200)[1:-1]}" if text else ""
 
 
 def _line(fault: BaseException, file: Path | None) -> str:
@@ -52,6 +64,20 @@ def _line(fault: BaseException, file: Path | None) -> str:
     if file is None and len(frames) > 1:
         return f", {Path(frames[-1].filename).name}, line {frames[-1].lineno}"
     return ""
+
+
+@contextmanager
+def _kept_folder() -> Iterator[None]:
+    """The working folder is what the paths that a user gave are relative to."""
+    folder = None
+    with suppress(OSError):
+        folder = os.getcwd()
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            if folder is not None:
+                os.chdir(folder)
 
 
 @contextmanager

@@ -12,10 +12,12 @@ import importlib.util
 import re
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cevnslab.errors import InputFileError, PluginError
 from cevnslab.frozen import frozen_array, read_only
@@ -24,6 +26,8 @@ from cevnslab.physics.nuclei import Target, target
 from cevnslab.studies.foreign import users_code
 from cevnslab.textfiles import read_text
 from cevnslab.words import excerpt
+
+FloatArray = NDArray[np.float64]
 
 ENTRY_POINTS = "cevnslab.couplings"
 TRIED_ON = ("CsI", "Ge", "Ar")
@@ -67,7 +71,52 @@ def _declared(names: Mapping[str, Any], where: str, file: Path | None = None) ->
         raise PluginError(f"{where}: declares no coupling; a cevnslab.Coupling at its top level is needed")
     for coupling in couplings:
         try_out(coupling, where, file)
-    return couplings
+    return [_watched(coupling, where, file) for coupling in couplings]
+
+
+@dataclass(frozen=True)
+class _Watched:
+    """A user's function wherever it is called: tried on a few nuclei and energies, it may still fail on others."""
+
+    function: Any
+    prefix: str
+    file: Path | None
+
+    def __call__(self, *arguments: Any) -> Any:
+        with users_code(self.prefix, "fails", self.file):
+            return self.function(*arguments)
+
+
+@dataclass(frozen=True)
+class _WatchedKernel(_Watched):
+    """A kernel, whose numbers are looked at too."""
+
+    def __call__(self, *arguments: Any) -> Any:
+        target_text = f" ({arguments[1].symbol})" if len(arguments) > 1 else ""
+        return _evaluated(self.function, arguments, f"{self.prefix}{target_text}", self.file)
+
+
+def _place(function: Any) -> str:
+    """Where a function is defined, if that is known."""
+    code = getattr(function, "__code__", None)
+    return "" if code is None else f" (defined in {Path(code.co_filename).name}, line {code.co_firstlineno})"
+
+
+def _watched(coupling: Coupling, where: str, file: Path | None) -> Coupling:
+    """The same coupling, whose functions name their file and line when they fail in a run."""
+    prefix = f"{where}: coupling {excerpt(coupling.name)}: "
+    kinds = {
+        "nucleus": (_WatchedKernel, "its kernel on nuclei"),
+        "electron": (_WatchedKernel, "its kernel on electrons"),
+        "rebuild": (_Watched, "rebuild"),
+        "range_of": (_Watched, "range_of"),
+    }
+    functions: dict[str, Any] = {
+        key: kind(getattr(coupling, key), prefix + words, file)
+        for key, (kind, words) in kinds.items()
+        if getattr(coupling, key) is not None
+    }
+    return replace(coupling, **functions)
 
 
 def add(registry: dict[str, Coupling], coupling: Coupling, where: str) -> None:
@@ -98,16 +147,16 @@ def try_out(coupling: Coupling, where: str, file: Path | None = None) -> None:
         for material in targets:
             for constituent in material.constituents:
                 arguments = recoil, constituent.nucleus, read_only(factors), read_only(factors)
-                _check(
+                _evaluated(
                     coupling.nucleus, arguments, f"{prefix}: its kernel on nuclei ({constituent.nucleus.symbol})", file
                 )
     if coupling.electron is not None:
-        _check(coupling.electron, (recoil,), f"{prefix}: its kernel on electrons", file)
+        _evaluated(coupling.electron, (recoil,), f"{prefix}: its kernel on electrons", file)
 
 
 def _check_numbers(coupling: Coupling, prefix: str) -> None:
-    if not isinstance(coupling.name, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", coupling.name):
-        raise PluginError(f"{prefix}: the name must be letters, digits and _ after a letter")
+    if not isinstance(coupling.name, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,79}", coupling.name):
+        raise PluginError(f"{prefix}: the name must be letters, digits and _ after a letter, 80 at most")
     if not isinstance(coupling.power, int):
         raise PluginError(f"{prefix}: the power must be a whole number, got {coupling.power}")
     numbers = (
@@ -170,13 +219,16 @@ def _check_rebuild(coupling: Coupling, target: Target, prefix: str, file: Path |
         raise PluginError(f"{prefix}: range_of must give lowest, own and highest value, and rebuild a target for each")
 
 
-def _check(kernel: Any, arguments: tuple[Any, ...], prefix: str, file: Path | None) -> None:
+def _evaluated(kernel: Any, arguments: tuple[Any, ...], prefix: str, file: Path | None) -> FloatArray:
+    """A kernel at recoil energies, its first argument; `PluginError` for what is not a finite number at each."""
+    recoil, place = np.asarray(arguments[0]), _place(kernel)
     with users_code(prefix, "fails", file), np.errstate(all="ignore"):
         value = np.asarray(kernel(*arguments))
-        if np.iscomplexobj(value):
-            raise TypeError("it is complex")
-        value = value.astype(float)
-    if value.shape != arguments[0].shape:
-        raise PluginError(f"{prefix} has the shape {value.shape} for recoil energies of shape {arguments[0].shape}")
+    if value.dtype.kind not in "biuf":
+        raise PluginError(f"{prefix} gives {'complex' if value.dtype.kind == 'c' else 'no'} numbers{place}")
+    if value.shape != recoil.shape:
+        raise PluginError(f"{prefix} has the shape {value.shape} for recoil energies of shape {recoil.shape}{place}")
     if not np.all(np.isfinite(value)):
-        raise PluginError(f"{prefix} is not finite at all recoil energies from 0.05 to 200 keV")
+        energies = f"{recoil.min():.4g} to {recoil.max():.4g} keV"
+        raise PluginError(f"{prefix} is not finite at all recoil energies from {energies}{place}")
+    return value.astype(float)
