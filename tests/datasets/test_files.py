@@ -393,7 +393,7 @@ def test_a_connection_that_breaks_off(release, cache):
         release.releases[CSI] = release.releases[CSI].model_copy(update={"url": url, "files": only})
         message = refused(DownloadError, release, CSI)
         thread.join()
-    assert all_in(message, url + "dataBeamOnC.txt", "CEVNSLAB_DATA")
+    assert all_in(message, url + "dataBeamOnC.txt", "broke off", "CEVNSLAB_DATA")
     assert list((cache / CSI).iterdir()) == []
 
 

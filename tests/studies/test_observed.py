@@ -79,6 +79,11 @@ def test_errors_follow_their_rows(tmp_path):
         ([[1, 2, 3]], [ENERGY, TIME], ["got 1 list"]),
         ([[1, 2, 3], [1, 2]], [ENERGY, TIME], ["list 2 has 2"]),
         ([[1, 2, 3], 4], [ENERGY, TIME], ["nested"]),
+        (
+            [1, 1e60],
+            [ENERGY],
+            ["counts must be at most 1e+15, got 1e+60 in the bin with recoil_energy_kev from 2 to 4"],
+        ),
     ],
     ids=str,
 )
@@ -106,6 +111,14 @@ def test_lists_of_another_shape(values, axes, words):
         ("counts counts\n1 1\n", ["'counts'", "twice"]),
         ("counts error\n" + "1 1\n" * 5 + "1 0\n", ["line 7", "error must be above 0", "got 0"]),
         ("counts\n" + "1\n" * 5 + "one\n", ["line 7", "'one'"]),
+        (
+            "counts\n" + "1\n" * 5 + "1e300\n",
+            ["at most 1e+15, got 1e+300", "energy_kev from 2 to 4, time_us from 2.5 to 6"],
+        ),
+        (
+            "counts error\n" + "1 1\n" * 5 + "1 1e-300\n",
+            ["errors", "at least 1e-15, got 1e-300", "time_us from 2.5 to 6"],
+        ),
     ],
 )
 def test_files_that_do_not_fit(text, words, tmp_path):

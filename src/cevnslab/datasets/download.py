@@ -118,7 +118,7 @@ def _reason(fault: OSError) -> str:
     if response is not None:
         response.close()  # pooch leaves the connection of a refused request open
         return f"the server answered {response.status_code} {response.reason}"
-    return fault.strerror or f"no connection ({type(fault).__name__})"
+    return fault.strerror or f"no connection, or one that broke off ({type(fault).__name__})"
 
 
 @contextmanager

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cevnslab.detection.axes import BinAxis
-from cevnslab.errors import InputFileError, StudyError
+from cevnslab.errors import InputFileError, StudyError, located
 from cevnslab.frozen import frozen
 from cevnslab.likelihood.statistics import Statistic
 from cevnslab.studies.schema.counts import CountsFile
@@ -28,6 +28,9 @@ CountsInput: TypeAlias = "CountsFile | Sequence[float | Sequence[float]]"
 
 SAME_EDGE = 1e-6
 """Edges of a file are a bin's where they differ by less than this part of its width."""
+LARGEST_COUNTS = 1e15
+"""In a bin: above, numbers in double precision are soon whole no longer."""
+SMALLEST_ERROR = 1e-15
 EXAMPLE = "recoil_energy_kev_low, recoil_energy_kev_high, counts"
 
 
@@ -58,9 +61,28 @@ def observed_counts(
     Raises `StudyError` for a list of another shape, and `InputFileError`, which names the file and line, for a file
     whose rows do not fit the bins.
     """
-    if isinstance(counts, CountsFile):
-        return _from_file(base / counts.file, axes, what)
-    return ObservedCounts(_from_list(counts, axes))
+    if not isinstance(counts, CountsFile):
+        observed = ObservedCounts(_from_list(counts, axes))
+        _check_range(observed, axes)
+        return observed
+    path = base / counts.file
+    observed = _from_file(path, axes, what)
+    with located(f"{what} {path}"):
+        _check_range(observed, axes)
+    return observed
+
+
+def _check_range(observed: ObservedCounts, axes: Sequence[BinAxis]) -> None:
+    """Raise `StudyError` for counts and errors of which a likelihood would overflow; the message names the bin."""
+    for name, values in (("counts", observed.counts), *(("errors", each) for each in observed.errors or ())):
+        smallest = SMALLEST_ERROR if name == "errors" else 0.0
+        wrong = np.flatnonzero((np.abs(values) > LARGEST_COUNTS) | (np.abs(values) < smallest))
+        if len(wrong):
+            least = f" and at least {SMALLEST_ERROR:g}" if name == "errors" else ""
+            raise StudyError(
+                f"{name} must be at most {LARGEST_COUNTS:g}{least}, got {values[wrong[0]]:g} in "
+                f"{_bin_text(int(wrong[0]), axes)}"
+            )
 
 
 def check_observed(observed: ObservedCounts, statistic: Statistic, axes: Sequence[BinAxis]) -> None:
