@@ -28,7 +28,8 @@ class Known:
     points: list[int]
     several: ClassVar[bool] = False
     ratio: ClassVar[None] = None
-    grid_stride: ClassVar[int] = 4
+    stride: ClassVar[int] = 4
+    grid_step: ClassVar[int] = 1
 
     def sample(self, points, starts=None, tolerance=0.0):
         self.points.append(len(points))

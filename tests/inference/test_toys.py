@@ -10,6 +10,7 @@ from support import combined, least_squares, poisson, preset_response
 
 from cevnslab.errors import StatisticsError
 from cevnslab.inference.chi2 import Chi2
+from cevnslab.inference.compressed_fit import Surface
 from cevnslab.inference.intervals import best_fit, interval
 from cevnslab.inference.levels import delta_chi2_level
 from cevnslab.inference.toy_fits import CompressedFit, ToyFit
@@ -114,6 +115,16 @@ def test_the_connected_minimum(name, truth, responses):
         assert (piece is not None) == (rises[toy] <= level)
     if name == "q_ee":
         assert np.any(np.abs(rises - lowest) > 0.5)
+
+
+def test_the_truth_is_no_barrier_before_itself(responses, monkeypatch):
+    """However chi^2 at the truth is rounded on the grid, which holds it, and by itself."""
+    fit = fit_of(least_squares(responses["ess-ge"], 0.1, 0.01), "q_ee", [1.9e-8], "connected")
+    toys = drawn(fit, 120, seed=4)
+    plain, rises = Surface.on_grid, fit.delta_chi2(toys)
+    for rounding in (1e-9, -1e-9):
+        monkeypatch.setattr(Surface, "on_grid", lambda s, grid, r=rounding: plain(s, grid) + r * (len(grid) == 1))
+        assert fit.delta_chi2(toys) == pytest.approx(rises, abs=1e-8)
 
 
 @pytest.mark.parametrize("sign", [-1, 1])

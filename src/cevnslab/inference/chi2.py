@@ -30,8 +30,11 @@ LOOSE = 1e-2
 """Decrease of chi^2 that ends a search which only says how high a point lies."""
 CONTENDERS = 0.5
 """Of the starts of one point, those that end within this of the lowest are followed to the end."""
-STRIDE, GRID_STRIDE = 4, 12
-"""On a path every so many points are searched from all starts; those between go on from their neighbours."""
+STRIDE, SMOOTH_STRIDE = 4, 12
+"""On a path every so many points are searched from all starts; those between go on from their neighbours. Minima of
+couplings that are minimised over change within a step, those of nuisances slowly."""
+SMOOTH_STEP = 4
+"""Every so many rows and columns of a grid are looked at first, where nuisances alone are minimised over."""
 MOST_PASSES = 4
 ALIKE = 0.3
 """In units of what is minimised over: states that are nearer are in one valley."""
@@ -105,8 +108,12 @@ class Function(Protocol):
         """Whether in states, shape (points, anything), a coupling that is minimised over rests on its bound."""
 
     @property
-    def grid_stride(self) -> int:
-        """Of so many points of a grid one is searched from all starts."""
+    def stride(self) -> int:
+        """Of so many points of a path one is searched from all starts."""
+
+    @property
+    def grid_step(self) -> int:
+        """Of so many rows and columns of a grid one is looked at first."""
 
     def alike(self, first: FloatArray, second: FloatArray) -> NDArray[np.bool_]:
         """Whether two states, shape (points, anything), are so near that a search from either ends in one minimum."""
@@ -255,9 +262,14 @@ class Chi2:
         return resting
 
     @property
-    def grid_stride(self) -> int:
-        """Minima of couplings that are minimised over change within a step of the grid, those of nuisances slowly."""
-        return STRIDE if self.hidden else GRID_STRIDE
+    def stride(self) -> int:
+        """Of so many points of a path one is searched from all starts."""
+        return STRIDE if self.hidden else SMOOTH_STRIDE
+
+    @property
+    def grid_step(self) -> int:
+        """Of so many rows and columns of a grid one is looked at first."""
+        return SMOOTH_STEP if self.several and not self.hidden else 1
 
     def alike(self, first: FloatArray, second: FloatArray) -> NDArray[np.bool_]:
         """Whether two states are in one valley: nuisances nearly the same, and no coupling that is minimised over.
@@ -316,9 +328,14 @@ class ClosedChi2:
         return np.zeros(len(state), dtype=bool)
 
     @property
-    def grid_stride(self) -> int:
+    def stride(self) -> int:
         """Every point is known."""
         return STRIDE
+
+    @property
+    def grid_step(self) -> int:
+        """Every point is known."""
+        return 1
 
     def alike(self, first: FloatArray, second: FloatArray) -> NDArray[np.bool_]:
         """There are no states."""
@@ -351,14 +368,14 @@ def _lowest(rows: IntArray, sample: Sample, room: float) -> IntArray:
     return np.asarray(order[distinct & (sample.chi2[order] <= lowest + room)])
 
 
-def loose_path(function: Function, points: FloatArray, stride: int = STRIDE) -> Sample:
+def loose_path(function: Function, points: FloatArray, stride: int) -> Sample:
     """Loose samples at points of which neighbours in the array are neighbours in space.
 
     Where several minima compete a few points, `stride` apart, are searched from all starts. Those between go on from
     the states of both of these; where they are far apart, those halfway between first. Then every point tries its
     neighbours' states, until none is lower. Two states in one valley are one start.
     """
-    if not function.several or len(points) <= stride:
+    if not function.several or len(points) <= STRIDE:
         return function.sample(points, tolerance=LOOSE)
     count = len(points)
     places = np.unique(np.append(np.arange(0, count, stride), count - 1))
@@ -374,6 +391,12 @@ def loose_path(function: Function, points: FloatArray, stride: int = STRIDE) -> 
         between = _from_both(function, points[middle], known.rows(gaps), known.rows(gaps + 1))
         order = np.argsort(np.concatenate([places, middle]), kind="stable")
         places, known = np.sort(np.concatenate([places, middle])), joined([known, between]).rows(order)
+    return settled(function, points, known)
+
+
+def settled(function: Function, points: FloatArray, known: Sample) -> Sample:
+    """Loose samples after every point has tried its neighbours' states, until none is lower."""
+    count = len(points)
     active = np.arange(count)
     for _ in range(MOST_PASSES):
         improved = []
@@ -392,10 +415,11 @@ def loose_path(function: Function, points: FloatArray, stride: int = STRIDE) -> 
 
 
 def _from_both(function: Function, points: FloatArray, first: Sample, second: Sample) -> Sample:
-    """Loose samples from the states of two neighbours each, or from the lower one's where both are in one valley."""
-    lower = first.lower(second)
-    sample = function.sample(points, lower.state, LOOSE)
-    apart = np.flatnonzero(~function.alike(first.state, second.state))
+    """Loose samples from the states of two neighbours each, or from their mean where both are in one valley."""
+    lower, alike = first.lower(second), function.alike(first.state, second.state)
+    start = np.where(alike[:, None], (first.state + second.state) / 2, lower.state)
+    sample = function.sample(points, start, LOOSE)
+    apart = np.flatnonzero(~alike)
     other = np.where((second.chi2 < first.chi2)[:, None], first.state, second.state)
     again = sample.rows(apart).lower(function.sample(points[apart], other[apart], LOOSE))
     return sample.replaced(apart, again)
@@ -405,7 +429,7 @@ def exact_path(function: Function, points: FloatArray) -> Sample:
     """The same to the end."""
     if not function.several:
         return function.sample(points)
-    loose = loose_path(function, points)
+    loose = loose_path(function, points, function.stride)
     return function.sample(points, loose.state) if len(points) > STRIDE else function.sample(points)
 
 

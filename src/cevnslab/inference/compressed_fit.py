@@ -224,10 +224,11 @@ def connected(surface: Surface, grid: Grid, truth: FloatArray, origin: FloatArra
         nearest = np.argmin(np.where(dips(at_grid), distance, np.inf), axis=1)
         bottom = np.minimum(at_grid[toys, nearest], refined(part, grid, toys, nearest))
         ends = np.minimum(line[nearest], truth)[:, None], np.maximum(line[nearest], truth)[:, None]
-        at_way = np.where((line >= ends[0]) & (line <= ends[1]), at_grid, -np.inf)
+        # Strictly between: by rounding the truth could be higher on the grid than by itself, and no barrier is there.
+        at_way = np.where((line > ends[0]) & (line < ends[1]), at_grid, -np.inf)
         top = np.argmax(at_way, axis=1)
         barrier = np.maximum(at_way[toys, top], at_truth)
-        higher = np.flatnonzero((at_way[toys, top] > at_truth) & (top != nearest))
+        higher = np.flatnonzero(at_way[toys, top] > at_truth)
         barrier[higher] = np.maximum(barrier[higher], refined(part, way, higher, top[higher], sign=-1))
         result[start : start + TOYS_AT_ONCE] = np.maximum(barrier - bottom, 0.0)
     return result

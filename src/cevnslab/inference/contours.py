@@ -107,7 +107,7 @@ class _Search:
 
     @classmethod
     def of(cls, function: Function, rises: Sequence[float]) -> _Search:
-        grid = first_grid(function)
+        grid = first_grid(function, rises)
         minima = _minima(function, grid, rises)
         lowest = float(min(minima.chi2.min(), grid.chi2.min()))
         return cls(function, rises, grid, minima.rows(minima.chi2 < lowest + max(rises)), lowest)
@@ -144,12 +144,13 @@ class _Minima:
 
 def _minima(function: Function, grid: Grid, rises: Sequence[float]) -> _Minima:
     """The grid's dips, followed to their minima; those of a valley whose bottom is flat stay where they are."""
-    at = grid.dips()[:MOST_DESCENTS]
-    sample = function.sample(at)
+    rows, columns = (each[:MOST_DESCENTS] for each in grid.dips())
+    at = np.stack([grid.x[columns], grid.y[rows]], axis=1)
+    sample = function.sample(at, grid.starts(function, rows, columns))
     # chi^2 is never negative: where it is zero nothing is lower, and where it is far below all levels nothing hides.
     settled = function.ratio is not None and sample.chi2.min() <= ENOUGH
     above = np.flatnonzero(sample.chi2 > min(rises) / 2) if settled else np.arange(len(at))
-    at[above], followed = descended(function, at[above])
+    at[above], followed = descended(function, at[above], sample.rows(above))
     sample = sample.replaced(above, followed)
     order = np.argsort(sample.chi2, kind="stable")
     return _Minima(at[order], sample.chi2[order])
@@ -158,16 +159,16 @@ def _minima(function: Function, grid: Grid, rises: Sequence[float]) -> _Minima:
 STEP = 1e-4
 """Of the differences of slopes that make the curvature, in units of the distance from the Standard Model."""
 MOST_NEWTON = 30
-ENOUGH = 1e-11
-"""Decrease of chi^2 that ends the descent to a minimum."""
+ENOUGH, ROUGHLY = 1e-11, 1e-3
+"""Decrease of chi^2 that ends the descent to the lowest minimum, and to one that is not."""
 
 
-def descended(function: Function, points: FloatArray) -> tuple[FloatArray, Sample]:
+def descended(function: Function, points: FloatArray, sample: Sample) -> tuple[FloatArray, Sample]:
     """Points moved to local minima by damped Newton steps within the bounds; the curvature is that of the slopes."""
     bounds = np.array([axis.bounds for axis in function.axes])
     centre = np.array([axis.standard_model for axis in function.axes])
     scale = np.array([axis.scale for axis in function.axes])
-    at, best = points.copy(), function.sample(points)
+    at, best = points.copy(), sample
     damping = np.full(len(at), 1e-3)
     active = np.arange(len(at))
     for _ in range(MOST_NEWTON):
@@ -191,7 +192,10 @@ def descended(function: Function, points: FloatArray) -> tuple[FloatArray, Sampl
         at[active[better]] = trial[better]
         best = best.replaced(active[better], trial_sample.rows(better))
         damping[active] = np.where(better, damping[active] / 10, np.maximum(damping[active] * 10, 1e-3))
-        active = active[(gain > ENOUGH) & (damping[active] < 1e10)]
+        # Others say where lines are worth a search: far along a flat valley their last digits cost more than all else.
+        lowest = best.chi2[active] - 2 * gain < best.chi2.min() - ENOUGH
+        going = gain > np.where(lowest | (best.chi2[active] == best.chi2.min()), ENOUGH, ROUGHLY)
+        active = active[going & (damping[active] < 1e10)]
     return at, best
 
 
@@ -239,7 +243,7 @@ def _region(function: Function, grid: Grid, lines: Sequence[Lines], level: float
         return [_whole(function)] if inside_all else []
     low, high = points.min(axis=0), points.max(axis=0)
     span = np.where(high > low, high - low, np.array([axis.scale for axis in function.axes]))
-    box = Grid.of(function, *_box_axes(function, low, high, span))
+    box = Grid.of(function, *_box_axes(function, low, high, span), rises=[rise])
     for more in _on_grid(function, box, level):
         points, sample = np.concatenate([points, more[0]]), joined([sample, more[1]])
     frame = Frame(function, level, low, span)
@@ -357,11 +361,14 @@ def _on_grid(function: Function, grid: Grid, level: float) -> list[tuple[FloatAr
         right = np.clip(np.searchsorted(axis, starts[:, column]), 1, len(axis) - 1)
         base = starts.copy()
         number: IntArray = np.repeat(np.arange(len(starts)), 2)
-        at: FloatArray = np.stack([axis[right - 1], axis[right]], axis=1).ravel()
+        along: IntArray = np.stack([right - 1, right], axis=1).ravel()
+        across, at = place[on_line][number], axis[along]
         points = base[number].copy()
         points[:, column] = at
+        rows_columns = (across, along) if column == 0 else (along, across)
         exact = np.ones(len(at), dtype=bool)
-        pair = Lines(function, column, base, number, at, function.sample(points), exact, np.full(len(at), np.inf))
+        sample = function.sample(points, grid.starts(function, *rows_columns))
+        pair = Lines(function, column, base, number, at, sample, exact, np.full(len(at), np.inf))
         edge = crossings(pair, level)
         pairs.append((pair.points(edge.line, edge.at), edge.sample))
     return pairs

@@ -168,7 +168,7 @@ def sampled(function: Function, column: int, base: FloatArray, grid: FloatArray)
     points[:, column] = at
     order = path.ravel()
     back = np.argsort(order, kind="stable")
-    sample = loose_path(function, points[order]).rows(back)
+    sample = loose_path(function, points[order], function.stride).rows(back)
     return Lines(function, column, base, line, at, sample, np.zeros(len(at), dtype=bool), np.full(len(at), np.inf))
 
 
@@ -386,13 +386,22 @@ def _going_on(lines: Lines, ends: IntArray, outwards: IntArray, state: FloatArra
 def between(
     lines: Lines, left: IntArray, right: IntArray, place: FloatArray, points: FloatArray, tolerance: float
 ) -> Sample:
-    """Samples between two known ones: from the states of both where several minima compete, else from their mean."""
-    function, state = lines.function, lines.sample.state
-    if function.several:
-        both = function.sample(np.vstack([points, points]), np.vstack([state[left], state[right]]), tolerance)
-        count = np.arange(len(points))
-        return both.rows(count).lower(both.rows(count + len(points)))
-    return function.sample(points, state[left] + place[:, None] * (state[right] - state[left]), tolerance)
+    """Samples between two known ones."""
+    state = lines.sample.state
+    return _from_states(lines.function, points, state[left], state[right], place, tolerance)
+
+
+def _from_states(
+    function: Function, points: FloatArray, first: FloatArray, second: FloatArray, place: FloatArray, tolerance: float
+) -> Sample:
+    """Samples from a state between two; where several minima compete and these are not in one valley, from both."""
+    mean = first + place[:, None] * (second - first)
+    if not function.several:
+        return function.sample(points, mean, tolerance)
+    apart = ~function.alike(first, second)
+    sample = function.sample(points, np.where(apart[:, None], first, mean), tolerance)
+    rows = np.flatnonzero(apart)
+    return sample.replaced(rows, sample.rows(rows).lower(function.sample(points[rows], second[rows], tolerance)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -429,7 +438,8 @@ def crossings(lines: Lines, level: float) -> Crossings:
         inside = (trial > low[active]) & (trial < high[active])
         trial = np.where(inside, trial, (low[active] + high[active]) / 2)
         points = ends.points(line[active], trial)
-        sample = _from_both(lines.function, points, first.rows(active), second.rows(active), low[active], high[active])
+        middle = np.full(len(active), 0.5)
+        sample = _from_states(lines.function, points, first.state[active], second.state[active], middle, TOLERANCE)
         distance = np.abs(trial - at[active])
         at[active] = trial
         best = best.replaced(active, sample)
@@ -445,13 +455,3 @@ def crossings(lines: Lines, level: float) -> Crossings:
         )
         active = active[~converged]
     return Crossings(line, at, best)
-
-
-def _from_both(
-    function: Function, points: FloatArray, first: Sample, second: Sample, low: FloatArray, high: FloatArray
-) -> Sample:
-    if function.several:
-        both = function.sample(np.vstack([points, points]), np.vstack([first.state, second.state]))
-        count = np.arange(len(points))
-        return both.rows(count).lower(both.rows(count + len(points)))
-    return function.sample(points, (first.state + second.state) / 2)

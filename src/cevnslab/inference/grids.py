@@ -8,13 +8,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cevnslab.inference.chi2 import Function, loose_path, snake, snake_order
+from cevnslab.inference.chi2 import LOOSE, STRIDE, Function, Sample, loose_path, settled, snake, snake_order
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
 CLOSED_POINTS, POINTS_PER_DECADE = 100, 4
 """On each side of each axis: in closed form, and per decade where every point is a minimisation."""
 SMALLEST_DECADE = -2
+ABOVE = 12.0
+"""Above the highest level asked for, where what chi^2 does is of no interest unless it changes much."""
+CORNERS = ((0, 0), (0, 1), (1, 0), (1, 1))
+"""Of a cell, as steps along rows and columns."""
+MUCH, LITTLE = 0.5, 0.05
+"""Of the height above that, and of the lowest level: cells of the coarse grid that change by less are not refined."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,14 +31,38 @@ class Grid:
     x: FloatArray
     y: FloatArray
     chi2: FloatArray
+    state: FloatArray
+    """Of what is minimised over at each point, shape (len(y), len(x), anything)."""
+
+    def starts(self, function: Function, rows: IntArray, columns: IntArray) -> FloatArray | None:
+        """Where searches at points of the grid start; None, from all starts, where couplings are minimised over.
+
+        Minima of these lie anywhere, and a grid that is known loosely may have missed the lowest.
+        """
+        return None if function.several and function.grid_step == 1 else self.state[rows, columns]
 
     @classmethod
-    def of(cls, function: Function, x: FloatArray, y: FloatArray) -> Grid:
-        """Of a closed form exactly, loosely of what is minimised point by point."""
+    def of(cls, function: Function, x: FloatArray, y: FloatArray, *, rises: Sequence[float] = ()) -> Grid:
+        """Of a closed form exactly, loosely of what is minimised point by point.
+
+        With the levels `rises` above the lowest chi^2 that will be asked for, a grid is coarse where that is enough.
+        """
+        shape = len(y), len(x)
         if function.ratio is not None:
-            return cls(x, y, function.ratio.on_grid(x, y))
-        loose = loose_path(function, snake(x, y), function.grid_stride).chi2
-        return cls(x, y, loose[snake_order(len(x), len(y))].reshape(len(y), len(x)))
+            return cls(x, y, function.ratio.on_grid(x, y), np.empty((*shape, 0)))
+        step = function.grid_step
+        if len(rises) and step > 1 and min(shape) > step:
+            rows, columns = (np.unique(np.append(np.arange(0, size, step), size - 1)) for size in shape)
+            coarse = cls._along_path(function, x[columns], y[rows], STRIDE)
+            return _refined(function, x, y, coarse, (rows, columns), rises)
+        return cls._along_path(function, x, y, function.stride)
+
+    @classmethod
+    def _along_path(cls, function: Function, x: FloatArray, y: FloatArray, stride: int) -> Grid:
+        """Every point."""
+        order = snake_order(len(x), len(y))
+        loose = loose_path(function, snake(x, y), stride).rows(order)
+        return cls(x, y, loose.chi2.reshape(len(y), len(x)), loose.state.reshape(len(y), len(x), -1))
 
     def extent(self, level: float) -> tuple[FloatArray, FloatArray]:
         """Lower and upper ends of the points below a level, a step of the grid beyond them: shape (2,)."""
@@ -43,8 +74,8 @@ class Grid:
         low, high = np.array(ends).T
         return low, high
 
-    def dips(self) -> FloatArray:
-        """Points lower than all their neighbours, or at a bound, the lowest first: shape (points, 2)."""
+    def dips(self) -> tuple[IntArray, IntArray]:
+        """Points lower than all their neighbours, or at a bound, the lowest first: rows and columns."""
         walled = np.pad(self.chi2, 1, constant_values=np.inf)
         inner = walled[1:-1, 1:-1]
         lower = np.ones(inner.shape, dtype=bool)
@@ -54,18 +85,75 @@ class Grid:
                     lower &= inner <= walled[row : row + inner.shape[0], column : column + inner.shape[1]]
         rows, columns = np.nonzero(lower)
         order = np.argsort(self.chi2[rows, columns])
-        return np.stack([self.x[columns[order]], self.y[rows[order]]], axis=1)
+        return rows[order], columns[order]
 
 
-def first_grid(function: Function) -> Grid:
-    """Over all decades of distance from the Standard Model."""
+def _refined(
+    function: Function,
+    x: FloatArray,
+    y: FloatArray,
+    coarse: Grid,
+    places: tuple[IntArray, IntArray],
+    rises: Sequence[float],
+) -> Grid:
+    """A grid with all points where a coarse one, at rows and columns `places`, is near a level or changes much.
+
+    Elsewhere it is what the coarse one says.
+    """
+    corners = np.stack([coarse.chi2[i:][: len(places[0]) - 1, j:][:, : len(places[1]) - 1] for i, j in CORNERS])
+    low, high, lowest = corners.min(axis=0), corners.max(axis=0), coarse.chi2.min()
+    above = low - lowest - max(rises) - ABOVE
+    plain = np.where(above > 0, high - low < MUCH * above, high - lowest < LITTLE * min(rises))
+    # The cell of every row and column of the fine grid; those that two cells share belong to both.
+    right, left = (
+        [np.clip(np.searchsorted(at, np.arange(at[-1] + 1), side) - 1, 0, len(at) - 2) for at in places]
+        for side in ("right", "left")
+    )
+    fine = ~np.all([plain[np.ix_(i, j)] for i in (right[0], left[0]) for j in (right[1], left[1])], axis=0)
+    row, column = np.nonzero(fine)
+    # Rows to and fro, so that neighbours on the path are neighbours in space, or nearly.
+    order = np.lexsort((np.where(row % 2 == 1, -column, column), row))
+    row, column = row[order], column[order]
+    points = np.stack([x[column], y[row]], axis=1)
+    share = [
+        (np.arange(at[-1] + 1) - at[cell]) / (at[cell + 1] - at[cell]) for at, cell in zip(places, right, strict=True)
+    ]
+    weights = np.stack([np.multiply.outer(_end(share[0], i), _end(share[1], j)) for i, j in CORNERS])
+    chi2 = np.sum(weights * corners[:, right[0][:, None], right[1]], axis=0)
+    state = coarse.state[right[0][:, None], right[1]].copy()
+    state[np.ix_(*places)] = coarse.state
+    from_corners = np.stack([coarse.state[right[0][row] + i, right[1][column] + j] for i, j in CORNERS])
+    known = settled(function, points, _from_corners(function, points, from_corners, weights[:, row, column]))
+    chi2[row, column], state[row, column] = known.chi2, known.state
+    return Grid(x, y, chi2, state)
+
+
+def _end(share: FloatArray, end: int) -> FloatArray:
+    """The weight of the lower (0) or upper (1) end of a step, at a part of it."""
+    return share if end else 1 - share
+
+
+def _from_corners(function: Function, points: FloatArray, state: FloatArray, weights: FloatArray) -> Sample:
+    """Loose samples from the states at corners, shape (corners, points, anything).
+
+    From their mean where all are in one valley, else from the nearest.
+    """
+    every, nearest = np.arange(len(points)), weights.argmax(axis=0)
+    start = state[nearest, every]
+    together = np.all([function.alike(start, each) for each in state], axis=0)
+    mean = np.einsum("cp,cps->ps", weights, state)
+    return function.sample(points, np.where(together[:, None], mean, start), LOOSE)
+
+
+def first_grid(function: Function, rises: Sequence[float] = ()) -> Grid:
+    """Over all decades of distance from the Standard Model; coarse away from the levels `rises`, see `Grid.of`."""
     axes = []
     for axis in function.axes:
         farthest = max(abs(bound - axis.standard_model) for bound in axis.bounds)
         decades = max(np.log10(farthest / axis.scale) - SMALLEST_DECADE, 1.0)
         points = CLOSED_POINTS if function.ratio is not None else int(np.ceil(POINTS_PER_DECADE * decades))
         axes.append(axis.search_points(points, SMALLEST_DECADE))
-    return Grid.of(function, *axes)
+    return Grid.of(function, *axes, rises=rises)
 
 
 def trace(x: FloatArray, y: FloatArray, surface: FloatArray, level: float) -> tuple[FloatArray, ...]:

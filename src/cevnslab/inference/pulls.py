@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,23 +56,18 @@ def impacts(
     """
     restricted = likelihood.restricted([coupling, *over])
     best = fit(restricted, [coupling, *over], start={} if start is None else {coupling: start})
-    places = [restricted.couplings.index(name) for name in (coupling, *over)]
-    rows = []
-    for number, parameter in enumerate(restricted.parameters):
+    moving = [(number, p) for number, p in enumerate(restricted.parameters) if not p.fixed]
+    starts = np.repeat(best.pulls[None, :], 2 * len(moving), axis=0)
+    still = np.zeros(starts.shape, dtype=bool)
+    for row, (number, parameter) in enumerate(moving):
         fitted = best.parameter(parameter.name)
-        if parameter.fixed:
-            continue
-        shifts = []
-        for sign in (1, -1):
-            # Without an error (it rests on a wall) its prior's width says how far it might go.
-            error = fitted.error if fitted.error is not None else parameter.unit
-            value = float(np.clip(fitted.value + sign * error, parameter.low, parameter.high))
-            held = restricted.with_parameters({parameter.name: replace(parameter, centre=value, width=0.0)})
-            pulls = best.pulls.copy()
-            pulls[number] = 0.0
-            minimum = held.minimised(
-                best.point[None, :], [restricted.couplings[place] for place in places], pulls[None, :]
-            )
-            shifts.append(float(minimum.couplings[0, places[0]] - best.point[places[0]]))
-        rows.append(Impact(fitted, shifts[0], shifts[1]))
+        # Without an error (it rests on a wall) its prior's width says how far it might go.
+        error = fitted.error if fitted.error is not None else parameter.unit
+        ends = np.clip(fitted.value + error * np.array([1, -1]), parameter.low, parameter.high)
+        starts[2 * row : 2 * row + 2, number] = (ends - parameter.centre) / parameter.unit
+        still[2 * row : 2 * row + 2, number] = True
+    points = np.repeat(best.point[None, :], len(starts), axis=0)
+    held = restricted.minimised(points, [coupling, *over], starts, still=still)
+    shifts = (held.couplings - best.point)[:, restricted.couplings.index(coupling)].reshape(-1, 2).tolist()
+    rows = [Impact(best.parameter(p.name), up, down) for (_, p), (up, down) in zip(moving, shifts, strict=True)]
     return best, tuple(rows)

@@ -339,7 +339,8 @@ class BlockCounts:
                 for two in range(one):
                     if not places[two] or not places[one]:
                         continue
-                    rest = np.prod(np.delete(scales[:, part], [one, two], axis=1), axis=1) * of_parts[:, part]
+                    others = [each for each in range(len(places)) if each not in (one, two)]
+                    rest = np.prod(scales[:, part, others], axis=1) * of_parts[:, part]
                     first, second = (int(self.block.places[place - 1]) for place in (places[one], places[two]))
                     total[:, first, second] += rest
                     total[:, second, first] += rest

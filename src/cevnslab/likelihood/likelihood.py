@@ -19,28 +19,26 @@ from numpy.typing import NDArray
 from cevnslab.errors import StatisticsError
 from cevnslab.likelihood.expectation import Expectation
 from cevnslab.likelihood.fit import Fit, fit
-from cevnslab.likelihood.minimiser import TOLERANCE, Minimum, Model, contracted_at, evaluate, minimise
+from cevnslab.likelihood.minimiser import TOLERANCE, Minimum, Model, evaluate, minimise
 from cevnslab.likelihood.observation import Observation
 from cevnslab.likelihood.parameters import Parameter, merged
-from cevnslab.likelihood.samples import Bend, Modifier, Sample, Shift
+from cevnslab.likelihood.samples import Bend, Modifier, Sample
+from cevnslab.likelihood.starts import corners, suited
 from cevnslab.likelihood.statistics import Counts, Statistic, check_counts, least_squares_variance
 from cevnslab.quadratic import Polynomial, joined
 from cevnslab.words import excerpt
 
 FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
 
 _LONGEST_LINE = 250
 """Letters of what a likelihood says of itself."""
-LARGEST_BATCH = 1_500_000
+LARGEST_BATCH = 4_000_000
 """Numbers (points times numbers per point) that are minimised over at once: what a processor's cache can bear."""
 LOOSE = 1e-2
 """Decrease of chi^2 that ends the ranking of starts."""
 CONTENDERS = 0.5
 """Starts that end within this of the lowest are followed to the end."""
-FAR_PULL = 2.0
-"""From where, too, a search starts that bends shapes: large couplings have their minimum where one is pulled so far."""
-FAR_SHIFT = 0.4
-"""The same for an offset, as a part of its range."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +88,7 @@ class Dataset:
                 raise StatisticsError(f"{self.name}: counts where none are expected, in {self.bin_name(first)}")
 
     @cached_property
-    def possible(self) -> NDArray[np.bool_]:
+    def possible(self) -> BoolArray:
         """Whether anything can be expected in a bin, shape (bins,)."""
         total = np.zeros(int(np.prod(self.shape)), dtype=bool)
         for sample in self.samples:
@@ -299,34 +297,9 @@ class Likelihood:
 
     @cached_property
     def starts(self) -> FloatArray:
-        """Where searches start, shape (starts, parameters).
-
-        The centres, both sides of what bends or shifts signals, and of what bends a background alike on both.
-        """
-        places = {parameter.name: number for number, parameter in enumerate(self.parameters)}
-        starts = [np.zeros(len(places))]
-        corners: dict[str, tuple[float, float]] = {}
-        for sample in (sample for dataset in self.datasets for sample in dataset.samples):
-            signal = bool(sample.polynomial.variables)
-            for modifier in sample.modifiers:
-                if (
-                    isinstance(modifier, Bend)
-                    and not modifier.parameter.fixed
-                    and (signal or sample.bends_alike(modifier))
-                ):
-                    corners[modifier.parameter.name] = (-FAR_PULL, FAR_PULL)
-                if not signal:
-                    continue
-                if isinstance(modifier, Shift) and modifier.parameter is not None and not modifier.parameter.fixed:
-                    ends = modifier.parameter.low, modifier.parameter.high
-                    unit = modifier.parameter.unit
-                    corners[modifier.parameter.name] = (FAR_SHIFT * ends[0] / unit, FAR_SHIFT * ends[1] / unit)
-        for name, values in corners.items():
-            for value in values:
-                start = np.zeros(len(places))
-                start[places[name]] = value
-                starts.append(start)
-        return np.array(starts)
+        """Where searches start, shape (starts, parameters); see `cevnslab.likelihood.starts.corners`."""
+        samples = [sample for dataset in self.datasets for sample in dataset.samples]
+        return corners(samples, [parameter.name for parameter in self.parameters])
 
     @cached_property
     def _standard_model_fit(self) -> FloatArray:
@@ -342,6 +315,7 @@ class Likelihood:
         starts: FloatArray | None = None,
         observation: Observation | None = None,
         tolerance: float = TOLERANCE,
+        still: BoolArray | None = None,
     ) -> Minimum:
         """The minimum over nuisances, and over the couplings `hidden`, at points.
 
@@ -357,13 +331,15 @@ class Likelihood:
             Other data than its own, one experiment per point.
         tolerance
             Decrease of chi^2 below which a point is done.
+        still
+            Nuisances that stay where they start, shape (points, parameters); only together with `starts`.
 
         """
         data = self.observation if observation is None else observation
         places = [self.couplings.index(name) for name in hidden]
         if starts is not None or not self.shaped:
             begin = np.zeros((len(points), len(self.parameters))) if starts is None else starts
-            return self._in_batches(points, begin, data, places, tolerance)
+            return self._in_batches(points, begin, data, places, tolerance, still)
         step = max(1, self._batch // (len(self.starts) + 1))
         return _joined_minima(
             [
@@ -379,45 +355,45 @@ class Likelihood:
         return max(1, LARGEST_BATCH // max(1, self.model.numbers_per_point()))
 
     def _in_batches(
-        self, points: FloatArray, starts: FloatArray, data: Observation, hidden: Sequence[int], tolerance: float
+        self,
+        points: FloatArray,
+        starts: FloatArray,
+        data: Observation,
+        hidden: Sequence[int],
+        tolerance: float,
+        still: BoolArray | None = None,
     ) -> Minimum:
         """The minimum of every point from its one start."""
         if not len(points):
             return Minimum(np.empty(0), np.empty((0, len(self.parameters))), np.empty((0, len(self.couplings))))
         return _joined_minima(
             [
-                minimise(self.model, points[batch], starts[batch], data.rows(batch), hidden, tolerance)
+                minimise(
+                    self.model,
+                    points[batch],
+                    starts[batch],
+                    data.rows(batch),
+                    hidden,
+                    tolerance,
+                    None if still is None else still[batch],
+                )
                 for batch in _batches(len(points), self._batch)
             ]
         )
 
-    def _scaled(self, points: FloatArray, starts: FloatArray, data: Observation) -> FloatArray:
-        """Starts with the best factors for their shapes, where the likelihood is possible there.
-
-        Far from the Standard Model a signal can be a million times what is observed. To come down from there with
-        shapes that follow every step is to end anywhere; factors alone, by least squares, are one linear problem.
-        """
-        model = self.model
-        factors = {p.name for d in self.datasets for s in d.samples for p in (scale.parameter for scale in s.scales)}
-        shapes = [number for number, p in enumerate(self.parameters) if p.name not in factors]
-        sketch = replace(data, counts=tuple(counts.sketched for counts in data.counts))
-        scaled = starts.copy()
-        for chosen in _batches(len(points), self._batch):
-            couplings, rows = points[chosen], data.rows(chosen)
-            best = minimise(model, couplings, starts[chosen], sketch.rows(chosen), tolerance=LOOSE, still=shapes).pulls
-            state = evaluate(model, contracted_at(model, couplings), couplings, best, rows)
-            scaled[chosen] = np.where(np.isfinite(state.chi2)[:, None], best, starts[chosen])
-        return scaled
-
     def _from_several(self, points: FloatArray, hidden: Sequence[int], data: Observation, tolerance: float) -> Minimum:
         """All starts of all points in one batch, ranked loosely; those that contend are followed to the end."""
-        starts = np.vstack([self.starts, self._standard_model_fit])
-        count = len(points)
-        many = np.tile(points, (len(starts), 1))
-        place = np.tile(np.arange(count), len(starts))
-        begin = self._scaled(many, np.repeat(starts, count, axis=0), data.rows(place))
+        starts, count = len(self.starts) + 1, len(points)
+        places = np.vstack([self.starts, self._standard_model_fit])
+        begin = np.hstack(
+            [
+                suited(self.model, points[batch], places, data.rows(batch)).reshape(starts, -1)
+                for batch in _batches(count, self._batch)
+            ]
+        ).reshape(starts * count, -1)
+        many, place = np.tile(points, (starts, 1)), np.tile(np.arange(count), starts)
         ranked = self._in_batches(many, begin, data.rows(place), hidden, LOOSE)
-        table = ranked.chi2.reshape(len(starts), count)
+        table = ranked.chi2.reshape(starts, count)
         contenders = np.flatnonzero((table <= table.min(axis=0) + CONTENDERS).ravel())
         contenders = contenders[_distinct(ranked, contenders, place)]
         last = self._in_batches(

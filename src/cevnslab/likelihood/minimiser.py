@@ -148,8 +148,9 @@ def evaluate(
     couplings: FloatArray,
     pulls: FloatArray,
     data: Observation,
+    near: _State | None = None,
 ) -> _State:
-    """chi^2 and expected counts at couplings and nuisances, tau at its best."""
+    """chi^2 and expected counts at couplings and nuisances, tau at its best; `near` is the state of a step before."""
     values = model.centre + model.unit * pulls
     counted, everything, taus = [], [], []
     chi2 = np.sum(model.stiffness * (pulls - data.centres) ** 2, axis=1)
@@ -160,7 +161,8 @@ def evaluate(
         templates = expectation.templates
         if templates is not None and at.per_bin is not None:
             off = data.off[number]
-            tau = best_taus(data.counts[number], expected, at.per_bin, off, templates)
+            before = None if near is None else near.tau[number]
+            tau = best_taus(data.counts[number], expected, at.per_bin, off, templates, before)
             expected = expected + templates.counts(at.per_bin, tau)
             chi2 = chi2 + off_deviance(tau, off)
         chi2 = chi2 + data.counts[number].deviance(expected)
@@ -338,7 +340,7 @@ def minimise(
     data: Observation,
     hidden: Sequence[int] = (),
     tolerance: float = TOLERANCE,
-    still: Sequence[int] = (),
+    still: NDArray[np.bool_] | None = None,
 ) -> Minimum:
     """Minimise over nuisances, and the couplings `hidden`, from one start per point.
 
@@ -356,14 +358,16 @@ def minimise(
         Decrease of chi^2 below which a point is done; with a looser one than `RANKING`, which says how high points
         lie, they are left where a few steps have brought them.
     still
-        Columns of nuisances that stay where they start.
+        Nuisances that stay where they start, shape (parameters,) or (points, parameters); none unless given.
 
     """
     low, high = model.walls
     bounds = np.array([model.polynomial.variables[index].bounds for index in hidden]).reshape(-1, 2)
     low, high = np.concatenate([low, bounds[:, 0]]), np.concatenate([high, bounds[:, 1]])
     nuisances = len(model.parameters)
-    stays = np.isin(np.arange(len(low)), still)
+    stays = np.zeros((1, len(low)), dtype=bool)
+    if still is not None:
+        stays = np.pad(np.atleast_2d(still), ((0, 0), (0, len(hidden))))
     couplings, pulls = np.array(couplings, dtype=float), np.clip(start, low[:nuisances], high[:nuisances])
     contracted = contracted_at(model, couplings)
     state = evaluate(model, contracted, couplings, pulls, data)
@@ -381,7 +385,8 @@ def minimise(
     for iteration in range(MOST_LOOSE_STEPS if loose else MOST_STEPS):
         at = np.hstack([pulls[active], couplings[active][:, list(hidden)]])
         half = _derivatives(model, state, couplings[active], pulls[active], observed, hidden, first=iteration == 0)
-        bottom, top = (np.where(stays, at, low), np.where(stays, at, high)) if stays.any() else (low, high)
+        kept = stays if len(stays) == 1 else stays[active]
+        bottom, top = (np.where(kept, at, low), np.where(kept, at, high)) if still is not None else (low, high)
         moves = Coordinates.of(at, bottom, top, model.multiplied, model.unit, model.centre)
         gradient, curvature, exact, scale = moves.derivatives(half.gradient, (half.curvature, half.exact), half.scale)
         walls = moves.at, moves.low, moves.high
@@ -397,7 +402,7 @@ def minimise(
         if hidden:
             trial_couplings[:, list(hidden)] = trial[:, nuisances:]
             contracted = contracted_at(model, trial_couplings)
-        trial_state = evaluate(model, contracted, trial_couplings, trial[:, :nuisances], observed)
+        trial_state = evaluate(model, contracted, trial_couplings, trial[:, :nuisances], observed, state)
         before = chi2[active]
         lower = trial_state.chi2 <= before
         fall = np.where(lower, before - np.where(lower, trial_state.chi2, 0.0), 0.0)

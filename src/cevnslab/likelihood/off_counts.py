@@ -200,7 +200,12 @@ def _positive_root(square: FloatArray, linear: FloatArray, constant: FloatArray)
 
 
 def best_taus(
-    counts: Counts, others: FloatArray, unit: FloatArray, off: FloatArray, templates: Templates
+    counts: Counts,
+    others: FloatArray,
+    unit: FloatArray,
+    off: FloatArray,
+    templates: Templates,
+    near: FloatArray | None = None,
 ) -> FloatArray:
     """The best expectation of every group of every template, shape (points, groups).
 
@@ -210,10 +215,12 @@ def best_taus(
     ----------
     unit
         What one unit of tau adds, shape (points, templates, bins); else as in `best_tau`.
+    near
+        Expectations that are nearly the best, shape (points, groups), where they are known.
 
     """
     if templates.single:
-        return best_tau(counts, others, unit[:, 0], off, templates.groups[0])
+        return best_tau(counts, others, unit[:, 0], off, templates.groups[0], near)
     # Below zero the other counts are beyond their model, and nothing is to be made up for.
     others = np.maximum(others, 0.0)
     tau, places = np.zeros((len(others), templates.size)), np.arange(len(others))
@@ -238,7 +245,14 @@ def _rows(off: FloatArray, places: IntArray) -> FloatArray:
     return off if len(off) == 1 else off[places]
 
 
-def best_tau(counts: Counts, others: FloatArray, unit: FloatArray, off: FloatArray, groups: IntArray) -> FloatArray:
+def best_tau(
+    counts: Counts,
+    others: FloatArray,
+    unit: FloatArray,
+    off: FloatArray,
+    groups: IntArray,
+    near: FloatArray | None = None,
+) -> FloatArray:
     """The best expectation of every group of one template, shape (points, groups).
 
     Parameters
@@ -253,6 +267,8 @@ def best_tau(counts: Counts, others: FloatArray, unit: FloatArray, off: FloatArr
         Off-counts, shape (points or 1, groups).
     groups
         Of the bins, shape (bins,).
+    near
+        What is nearly the best, where it is known.
 
     """
     size = off.shape[-1]
@@ -269,9 +285,10 @@ def best_tau(counts: Counts, others: FloatArray, unit: FloatArray, off: FloatArr
     # A lower bound: the bins that nothing else fills, and the off-counts, alone.
     least = (off + summed(np.where(others <= 0, observed, 0.0), groups, size)) / (1 + whole)
     # The group as one bin is near; since the slope is concave, Newton's first step ends to the left from anywhere.
-    bins, rest = summed(observed, groups, size), summed(np.maximum(others, 0.0), groups, size)
-    tau = _positive_root(whole * (1 + whole), (1 + whole) * rest - whole * (bins + off), off * rest)
-    tau = np.maximum(tau, least)
+    if near is None:
+        bins, rest = summed(observed, groups, size), summed(np.maximum(others, 0.0), groups, size)
+        near = _positive_root(whole * (1 + whole), (1 + whole) * rest - whole * (bins + off), off * rest)
+    tau = np.maximum(near, least)
     for number in range(MOST_STEPS):
         expected = others + unit * tau[:, groups]
         ratio = np.divide(observed, expected, out=np.zeros_like(expected), where=expected > 0)

@@ -117,6 +117,12 @@ class Law:
         return [int(place) - 1 for place in self.scales[0] if place]
 
     @cached_property
+    def rests(self) -> list[IntArray]:
+        """Of every factor the numbers of all others."""
+        numbers: IntArray = np.arange(self.scales.shape[1])
+        return [np.delete(numbers, each) for each in numbers]
+
+    @cached_property
     def scaled(self) -> tuple[IntArray, IntArray, IntArray]:
         """Of every row and factor that acts on it: the parameter, the row, the factor's number in its part."""
         rows, factors = np.nonzero(self.scales[self.owner])
@@ -157,7 +163,7 @@ class Coefficients:
             factor, others = scales[:, :, 0], [np.ones(scales.shape[:2])]
         else:
             factor = np.prod(scales, axis=2)
-            others = [np.prod(np.delete(scales, each, axis=2), axis=2) for each in range(scales.shape[2])]
+            others = [np.prod(scales[:, :, rest], axis=2) for rest in law.rests]
         shape = extended[:, law.first] * extended[:, law.second]
         return cls(law, extended, factor, others, shape, factor[:, law.owner] * shape)
 

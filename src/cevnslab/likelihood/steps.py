@@ -161,6 +161,6 @@ def damping_change(
     A step that gains less than it promised was too long. What a refused step made of the damping is taken back slowly:
     in a bent valley every other step would be refused else.
     """
-    good = np.where(refused, AFTER_A_REFUSAL, 0.1)
-    factor = np.select([~lower, share > 0.75, share > 0.25], [10.0, good, 1.0], 4.0)
-    return factor, np.select([~lower, share > 0.25], [1e-3, 0.0], 0.1)
+    fair = share > 0.25
+    factor = np.where(share > 0.75, np.where(refused, AFTER_A_REFUSAL, 0.1), np.where(fair, 1.0, 4.0))
+    return np.where(lower, factor, 10.0), np.where(lower, np.where(fair, 0.0, 0.1), 1e-3)
