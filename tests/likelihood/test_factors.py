@@ -10,7 +10,9 @@ from written_out import lowest
 from cevnslab.datasets.likelihoods import dataset_of, samples_of
 from cevnslab.likelihood import boundary
 from cevnslab.likelihood.likelihood import Likelihood
+from cevnslab.likelihood.minimiser import minimise
 from cevnslab.likelihood.parameters import Parameter
+from cevnslab.likelihood.samples import Bend
 
 
 @pytest.fixture(scope="module")
@@ -46,3 +48,27 @@ def test_far_out_a_search_stays_short(two_factors, monkeypatch):
     for value in (1e-7, 1e-6, 1e-5, 1e-4):
         pulls = two_factors.minimised(np.array([[value]]), starts=pulls).pulls
     assert 0 < len(steps) < 165  # 140; 190 in the factors themselves
+
+
+@pytest.mark.parametrize("widths", [(0.10, 0.0874), (0.0874, 0.10)], ids=str)
+@pytest.mark.parametrize("value", [1e-6, 2e-5, 1e-4])
+def test_far_out_the_weaker_factor_brings_the_signal_down(value, widths):
+    """Each of two factors can be nearly zero there, a minimum of its own: shapes are searched from the lower one."""
+    response = preset_response("ess-csi", ["q_ee"])
+    counts = np.random.default_rng(7).poisson(response.counts() + response.background).astype(float)
+    factors = [Parameter("flux", widths[0]), Parameter("ess-csi.response", widths[1])]
+    samples = samples_of(response, factors, {"background": [Parameter("ess-csi.background", 0.01)]})
+    plain = Likelihood((dataset_of(response, samples, "poisson", counts),))
+    tilt = np.linspace(-0.1, 0.1, counts.size)
+
+    def tilted(sample):
+        return Bend(Parameter("shape", 1.0), sample.coefficients * (1 + tilt), sample.coefficients * (1 - tilt))
+
+    likelihood = plain.modified(["cevns"], tilted)
+    point, lowest_of_each = np.array([[value]]), []
+    for name, width in zip(("flux", "ess-csi.response"), widths, strict=True):
+        start = np.zeros((1, len(likelihood.parameters)))
+        start[0, [p.name for p in likelihood.parameters].index(name)] = (1e-4 - 1) / width
+        lowest_of_each.append(minimise(likelihood.model, point, start, likelihood.observation).chi2[0])
+    assert abs(lowest_of_each[0] - lowest_of_each[1]) > 10
+    assert likelihood.minimised(point).chi2[0] == pytest.approx(min(lowest_of_each), abs=1e-3)

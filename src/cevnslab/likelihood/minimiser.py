@@ -385,8 +385,8 @@ def minimise(
     for iteration in range(MOST_LOOSE_STEPS if loose else MOST_STEPS):
         at = np.hstack([pulls[active], couplings[active][:, list(hidden)]])
         half = _derivatives(model, state, couplings[active], pulls[active], observed, hidden, first=iteration == 0)
-        kept = stays if len(stays) == 1 else stays[active]
-        bottom, top = (np.where(kept, at, low), np.where(kept, at, high)) if still is not None else (low, high)
+        resting = stays if len(stays) == 1 else stays[active]
+        bottom, top = (np.where(resting, at, low), np.where(resting, at, high)) if still is not None else (low, high)
         moves = Coordinates.of(at, bottom, top, model.multiplied, model.unit, model.centre)
         gradient, curvature, exact, scale = moves.derivatives(half.gradient, (half.curvature, half.exact), half.scale)
         walls = moves.at, moves.low, moves.high

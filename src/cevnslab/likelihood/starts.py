@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cevnslab.likelihood.expectation import Expectation
 from cevnslab.likelihood.minimiser import Model, contracted_at, evaluate, minimise
 from cevnslab.likelihood.observation import Observation
+from cevnslab.likelihood.rows import Part
 from cevnslab.likelihood.samples import Bend, Sample, Shift
 
 FloatArray = NDArray[np.float64]
@@ -22,7 +24,7 @@ FAR_SHIFT = 0.4
 LOOSE = 1e-2
 """Decrease of chi^2 that ends the search of factors."""
 TOO_MANY = 3.0
-"""Times the counts of a data set: a signal that is larger is brought down by one of its factors at a time."""
+"""Times the counts beside all backgrounds: a larger signal is brought down by one of its factors at a time."""
 
 
 def corners(samples: Iterable[Sample], names: Sequence[str]) -> FloatArray:
@@ -64,9 +66,9 @@ def suited(model: Model, couplings: FloatArray, starts: FloatArray, data: Observ
     sketch = replace(data, counts=tuple(counts.sketched for counts in data.counts))
     contracted = contracted_at(model, couplings)
     place, begin = _brought_down(model, contracted, data, len(couplings))
-    found = minimise(model, couplings[place], begin, sketch.rows(place), tolerance=LOOSE, still=~factors)
-    order = np.lexsort((found.chi2, place))
-    best = found.pulls[order[np.unique(place[order], return_index=True)[1]]]
+    minima = minimise(model, couplings[place], begin, sketch.rows(place), tolerance=LOOSE, still=~factors)
+    order = np.lexsort((minima.chi2, place))
+    best = minima.pulls[order[np.unique(place[order], return_index=True)[1]]]
     result = np.repeat(starts[:, None, :], len(couplings), axis=1)
     for each in result:
         scaled = np.where(factors, best, each)
@@ -83,25 +85,42 @@ def _brought_down(
     The point of each start, shape (any,), and the starts, (any, parameters).
     """
     down = np.ones((points, len(model.parameters)))
-    for expectation, blocks, counts in zip(model.expectations, contracted, data.counts, strict=True):
-        total = np.sum(counts.observed, axis=1) + 1.0
-        for block, templates in zip(expectation.blocks, blocks, strict=True):
-            first = 0
-            for part in block.parts:
-                if not part.constant:
-                    size = total / np.maximum(np.sum(templates[:, first], axis=1), total)
-                    for column in part.scales:
-                        down[:, column] = np.minimum(down[:, column], size)
-                first += part.templates.shape[1]
-    place, column = np.nonzero(down < 1 / TOO_MANY)
+    for number, (expectation, blocks) in enumerate(zip(model.expectations, contracted, strict=True)):
+        counts = np.sum(data.counts[number].observed, axis=1)
+        room = np.maximum(counts - _constant(expectation, blocks, data.off[number]), np.sqrt(counts) + 1)
+        for part, size in _sizes(expectation, blocks):
+            if not part.constant:
+                for column in part.scales:
+                    down[:, column] = np.minimum(down[:, column], room / np.maximum(size, room))
+    # What cannot be below its centre brings nothing down.
+    place, column = np.nonzero((down < 1 / TOO_MANY) & (model.walls[0] < 0))
     brought = np.zeros((len(place), len(model.parameters)))
-    low = model.walls[0]
-    factor = down[place, column]
-    value = (factor - 1 - model.centre[column]) / model.unit[column]
-    movable = low[column] < 0
-    brought[np.arange(len(place)), column] = np.maximum(value, low[column])
+    value = (down[place, column] - 1 - model.centre[column]) / model.unit[column]
+    brought[np.arange(len(place)), column] = np.maximum(value, model.walls[0][column])
     everywhere: IntArray = np.arange(points)
     return (
-        np.concatenate([everywhere, place[movable]]),
-        np.concatenate([np.zeros((points, len(model.parameters))), brought[movable]]),
+        np.concatenate([everywhere, place]),
+        np.concatenate([np.zeros((points, len(model.parameters))), brought]),
     )
+
+
+def _sizes(expectation: Expectation, blocks: Sequence[FloatArray]) -> Iterator[tuple[Part, FloatArray]]:
+    """Every part with its nominal counts, shape (points or 1,)."""
+    for block, templates in zip(expectation.blocks, blocks, strict=True):
+        first = 0
+        for part in block.parts:
+            yield part, np.sum(templates[:, first], axis=1)
+            first += part.templates.shape[1]
+
+
+def _constant(expectation: Expectation, blocks: Sequence[FloatArray], off: FloatArray) -> FloatArray:
+    """Nominal counts of all that no coupling changes, shape (experiments,)."""
+    total = np.zeros(len(off))
+    for part, size in _sizes(expectation, blocks):
+        if part.constant:
+            total = total + size
+    if expectation.templates is not None:
+        for part, groups in zip(expectation.known, expectation.templates.groups, strict=True):
+            assert part.per_bin is not None
+            total = total + np.sum(part.per_bin.ratio * off[:, groups] * part.templates[0], axis=1)
+    return total
