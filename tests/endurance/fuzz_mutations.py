@@ -6,8 +6,9 @@ import copy
 import datetime
 import json
 import math
+import pathlib
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import yaml
@@ -212,6 +213,22 @@ class Mutator:
             for _ in range(self.rng.choice([1, 1, 3, 20])):
                 changed[self.rng.randrange(len(changed))] ^= 1 << self.rng.randrange(8)
         return bytes(changed)
+
+    def damage(self, stored: Sequence[pathlib.Path]) -> None:
+        """Some of the files changed, exchanged for another as it was before, or taken away."""
+        contents = [place.read_bytes() for place in stored]
+        for place in self.rng.sample(stored, min(len(stored), self.rng.randint(1, 5))):
+            kind = self.rng.randrange(4)
+            if kind == 0:
+                place.write_bytes(self.flipped(place.read_bytes()))
+            elif kind == 1:
+                place.write_bytes(self.rng.choice(contents))
+            elif kind == 2:
+                place.unlink()
+            else:
+                content = bytearray(place.read_bytes())
+                content[self.rng.randrange(len(content))] ^= 1 << self.rng.randrange(8)
+                place.write_bytes(content)
 
     def json(self, content: str) -> str:
         """JSON with some values changed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from fuzz_bases import BASES
+from fuzz_mutations import Mutator
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forks and looks at memory as Linux does")
 HERE = Path(__file__).parent
@@ -41,6 +43,42 @@ def test_some_kills():
     text = script("kills.py", "--kills", 2, "--under-workers", 1, "--seed", 3)
     assert "2 kills" in text
     assert "\n0 failures" in text
+
+
+def test_blocks_are_exchanged_for_what_they_were_before(tmp_path):
+    """Whichever of them was taken away earlier in the same case."""
+    for seed in range(30):
+        stored = [tmp_path / f"{seed}-{number}.block" for number in range(4)]
+        for place in stored:
+            place.write_bytes(place.name.encode())
+        Mutator(random.Random(seed), {}).damage(stored)
+
+
+@pytest.mark.parametrize(
+    ("changes", "ended"),
+    [
+        # A result without limits is right without `limits.csv`, which would have no rows.
+        ("'couplings': []", "ran"),
+        # What pseudo-experiments alone can tell is no matter of `check`.
+        (
+            "'exposure_years': 1.9063e-9, 'detectors': [{**fuzz.base('simulated')['detectors'][0], "
+            "'maximum_kev': 51772.8}]",
+            "refused",
+        ),
+    ],
+    ids=["no couplings", "next to no counts"],
+)
+def test_what_the_fuzz_calls_right(changes, ended):
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import fuzz; fuzz.warm_up()\n"
+        f"fuzz.study_of_run = lambda case: {{**fuzz.base('simulated'), 'figures': [], {changes}}}\n"
+        "verdict = fuzz.judged(fuzz.Case('run', 1, 1), fuzz.run, None)\n"
+        "print((verdict.ended, verdict.fault))"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code, str(HERE)], capture_output=True, text=True, check=True, timeout=600
+    )
+    assert ran.stdout.strip() == str((ended, ""))
 
 
 def test_every_base_of_the_fuzz_runs():
