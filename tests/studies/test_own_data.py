@@ -105,6 +105,35 @@ def test_impacts_are_correlations_on_smooth_likelihoods():
         assert (row.up - row.down) / 2 == pytest.approx(expected, rel=0.1)
 
 
+@pytest.mark.parametrize("nearer", [1e2, 1e4])
+def test_a_strength_decades_below_the_standard_model(nearer, tmp_path):
+    """A detector that is nearer by a factor sees its square as much: the same counts are so much less of a signal."""
+    (tmp_path / "off.dat").write_text("counts\n30000\n28000\n29000\n", encoding="utf-8")
+    detector = {
+        **DETECTOR,
+        "bins": 3,
+        "observed": [41000, 32500, 31000],
+        "backgrounds": [
+            {"name": "dark", "off": {"file": "off.dat", "ratio": 1.0}},
+            {"name": "flat", "ckkd": 1, "uncertainty": 0.1},
+        ],
+    }
+    keys = {
+        **KEYS,
+        "exposure_years": 3,
+        "couplings": ["cevns_strength"],
+        "intervals": {"confidence_level": [0.6827, 0.95]},
+        "systematics": [{"name": "scale", "on": "signal", "kind": "energy_scale", "width": 0.02}],
+    }
+    far, near = (
+        cl.study_from_dict({**keys, "detectors": [{**detector, "distance_m": at}]}, base=tmp_path).run().limits
+        for at in (15.0, 15.0 / nearer)
+    )
+    for one, other in zip(far, near, strict=True):
+        assert np.array(other.segments) * nearer**2 == pytest.approx(np.array(one.segments), rel=1e-6)
+        assert other.best_fit * nearer**2 == pytest.approx(one.best_fit, rel=1e-3)
+
+
 # the strength ---------------------------------------------------------------------------------------------------------
 
 

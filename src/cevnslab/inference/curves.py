@@ -53,6 +53,8 @@ PATIENCE = 30
 """After as many passes a step above every level is halved, nearly: it ends in a jump, which no cubic foretells."""
 HALF = 0.4
 """The least part that is split off then."""
+WIDE = 0.1
+"""The same of other steps whose extremum is badly known: it lies near an end and is crept up to."""
 SURPRISE = 1.0
 """Where a cubic is off by more, its ends may have missed a minimum of what is minimised over."""
 MISSED = 1e-6
@@ -153,9 +155,12 @@ class _Steps:
 
     def highest_tangent(self) -> FloatArray:
         """Where both tangents meet: no peak between them is higher unless the slope grows on the way."""
+        return np.where((self.a > 0) & (self.b < 0), self.f0 + self.a * np.clip(self.meeting(), 0, 1), -np.inf)
+
+    def meeting(self) -> FloatArray:
+        """The place where both tangents meet, from 0 to 1 in peaks and dips."""
         with np.errstate(all="ignore"):
-            s = (self.f1 - self.b - self.f0) / (self.a - self.b)
-        return np.where((self.a > 0) & (self.b < 0), self.f0 + self.a * np.clip(s, 0, 1), -np.inf)
+            return np.asarray((self.f1 - self.b - self.f0) / (self.a - self.b))
 
 
 def sampled(function: Function, column: int, base: FloatArray, grid: FloatArray) -> Lines:
@@ -192,7 +197,7 @@ def resolved(lines: Lines, reach: Sequence[float], floor: float | None = None) -
         if len(lower):
             lines = _sharpened(lines, lower, floor, cut)
         steps = lines.steps()
-        split, place = _unresolved(lines, steps, floor, levels, late=count >= PATIENCE)
+        split, place = _unresolved(lines, steps, floor, levels, count)
         if not len(split):
             more = _confirmed(lines, levels, floor) if lines.function.several else lines
             if more is lines:
@@ -229,9 +234,9 @@ def _sharpened(lines: Lines, selection: IntArray, floor: float | None, cut: floa
 
 
 def _unresolved(
-    lines: Lines, steps: _Steps, floor: float | None, levels: FloatArray, late: bool
+    lines: Lines, steps: _Steps, floor: float | None, levels: FloatArray, count: int
 ) -> tuple[IntArray, FloatArray]:
-    """The steps to be split, and where."""
+    """The steps to be split after so many passes, and where."""
     s_low, low, s_high, high = steps.extrema()
     lowest = _lowest(lines, floor)
     heights = lowest + levels
@@ -264,10 +269,17 @@ def _unresolved(
     small = steps.width <= smallest * np.maximum(np.abs(steps.low), np.abs(steps.low + steps.width))
     split = np.flatnonzero(near & ~small & ~(flat & ~bottom) & (error > tolerance))
     inner = np.where(dip, s_low, np.where(peak, s_high, 0.5))[split]
+    # Beside the lowest sample, a cubic that was off by more than its step is high foretells nothing where one end is
+    # far steeper than that: the bottom is near where the tangents meet, decades of the coupling from the middle.
+    meeting, height = steps.meeting(), np.abs(steps.f1 - steps.f0)
+    steep = dip & (np.minimum(steps.f0, steps.f1) == lowest) & (np.minimum(meeting, 1 - meeting) < NARROW)
+    steep = (steep & np.isfinite(error) & (error > height) & (height > SURPRISE))[split] & (count >= PATIENCE / 2)
+    inner = np.where(steep, meeting[split], inner)
     # An extremum near one end is shut in from its other side, unless it is known well already.
-    rough = error[split] > ROUGH
+    rough = (error[split] > ROUGH) & ~steep
     inner = np.where(rough & (inner < 0.25), 2 * inner, np.where(rough & (inner > 0.75), 2 * inner - 1, inner))
-    narrow = np.where((low > cut)[split] & late, HALF, NARROW)
+    late = count >= PATIENCE
+    narrow = np.where((low > cut)[split] & late, HALF, np.where(rough & late, WIDE, NARROW))
     return split, np.where((inner <= 0) | (inner >= 1), 0.5, np.clip(inner, narrow, 1 - narrow))
 
 
