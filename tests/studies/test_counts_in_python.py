@@ -14,6 +14,7 @@ from cevnslab.inference.significance import significance, simulated_significance
 from cevnslab.likelihood.likelihood import Dataset, Likelihood
 from cevnslab.likelihood.parameters import Parameter
 from cevnslab.likelihood.samples import Sample, Scale
+from cevnslab.likelihood.toys import Truth, draw
 from cevnslab.studies.objects import detector_keys
 
 EDGES = [2.0, 4.0, 8.0, 16.0]
@@ -66,6 +67,21 @@ def test_toys_are_likelihoods(response, counts):
     assert off.std(axis=0).min() > 0
     again = next(cl.toys(fit, 1, seed=4, at={"cevns_strength": 3.0}))
     assert np.isfinite(cl.limit(again, "cevns_strength").segments[0][1])
+
+
+def test_toys_of_more_counts_than_random_numbers_have(response, counts):
+    """Where nothing foresees it, the draw itself names the data set and the bin."""
+    fit = cl.likelihood(response, signal=0.1, background=0.05)
+    with pytest.raises(
+        StatisticsError, match=r"^mine: .* counts are expected in the bin with .* cevns_strength = 1e\+18"
+    ):
+        next(cl.toys(fit, 1, at={"cevns_strength": 1e18}))
+    truth = Truth(np.array([0.0, 1.0]), np.zeros(1), (np.array([5.0, 1e19, 7.0]),))
+    fit = cl.likelihood(
+        response, signal=0.1, background={}, observed=counts[0], off_beam={"background": (counts[1], 0.2)}
+    )
+    with pytest.raises(StatisticsError, match="no pseudo-experiment can be drawn of more than 9e"):
+        draw(fit, truth, 3, np.random.default_rng(1), "drawn")
 
 
 def test_expected_limits_of_a_likelihood(response):

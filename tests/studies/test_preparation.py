@@ -86,21 +86,6 @@ REFUSED = {
         },
         ["maps.m: ", "detectors.my-ge.threshold_kev = 50", "must be below maximum_kev"],
     ),
-    "a map with a corner that no recoil reaches": (
-        {
-            "detectors.0.maximum_kev": 400,
-            "maps": [
-                {
-                    "name": "m",
-                    "x": {"key": "detectors.my-ge.threshold_kev", "from": 1, "to": 300, "points": 2},
-                    "y": {"key": "exposure_years", "from": 1, "to": 5, "points": 2},
-                    "detector": "my-ge",
-                    "coupling": "q_ee",
-                }
-            ],
-        },
-        ["maps.m: detectors.my-ge.threshold_kev = 300, exposure_years = 1: ", "no recoil reaches the bins"],
-    ),
     "a map over a key that is no number": (
         {
             "maps": [
@@ -149,6 +134,26 @@ REFUSED = {
     "toys of too many counts": (
         {"detectors.0.mass_kg": 1e12, "detectors.0.background_ckkd": 1e9, **FELDMAN_COUSINS},
         ["detectors.my-ge: ", "more than pseudo-experiments draw", "mass_kg"],
+    ),
+    "bands of too many counts": (
+        {"detectors.0.mass_kg": 1e12, "detectors.0.background_ckkd": 1e9, "bands": {"toys": 400}},
+        [
+            "detectors.my-ge: ",
+            "the bin with recoil_energy_kev",
+            "more than pseudo-experiments draw (1e+15), here for bands",
+        ],
+    ),
+    "bands of too many counts at a scanned value": (
+        {
+            "detectors.0.distance_m": 1e-3,
+            "bands": {"toys": 400},
+            "scans": [{"name": "t", "key": "detectors.my-ge.mass_kg", "values": [5, 1e12]}],
+        },
+        ["scans.t.key: detectors.my-ge.mass_kg = 1e+12: detectors.my-ge: ", "here for bands"],
+    ),
+    "a fit to counts where too many are expected": (
+        {"detectors.0.mass_kg": 1e12, "detectors.0.background_ckkd": 1e9, "detectors.0.observed": [5] * 8},
+        ["detectors.my-ge: ", "here for the goodness of fit to observed counts", "lower mass_kg"],
     ),
     "a signal outside the target's range": (
         {
@@ -225,6 +230,17 @@ def test_coverage_refuses_counts_that_cannot_be_drawn(command, write_study, tmp_
     ran = command("coverage", study, *options, "-o", output)
     assert (ran.status, ran.out) == (2, "")
     assert all(word in ran.err for word in words)
+    assert not output.exists()
+
+
+def test_coverage_refuses_a_true_value_of_too_many_counts(command, write_study, tmp_path):
+    study, output = write_study(changed({"detectors.0.mass_kg": 1e7})), tmp_path / "out"
+    options = ["--detector", "my-ge", "--coupling", "q_ee", "--at", "1e-4", "--toys", "100"]
+    ran = command("coverage", study, *options, "-o", output)
+    assert (ran.status, ran.out) == (2, "")
+    assert all(
+        word in ran.err for word in ["at: ", "counts at q_ee = 0.0001 in the bin with recoil", "here for coverage"]
+    )
     assert not output.exists()
 
 

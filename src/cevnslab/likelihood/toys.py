@@ -13,6 +13,7 @@ given the truth, in both.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -32,6 +33,8 @@ FloatArray = NDArray[np.float64]
 Ensemble = Literal["drawn", "centres"]
 LEAST_VARIANCE = 1e-3
 """Of bins in which next to nothing is expected, in Asimov data that only say where toys' minima can be."""
+LARGEST_DRAWN = 9e18
+"""Expected in a bin: random whole numbers are of 64 bits."""
 MOST_REDRAWS = 10_000
 """A prior of which less than some 1e-3 lies inside its boundaries is a mistake of the likelihood."""
 
@@ -170,7 +173,8 @@ def _with_tau(expectation: Expectation, monomials: FloatArray, values: FloatArra
 def draw(likelihood: Likelihood, truth: Truth, toys: int, rng: np.random.Generator, ensemble: Ensemble) -> Observation:
     """Toys as observations of the likelihood, one a row.
 
-    Raises `StatisticsError` for a prior that lies outside its parameter's boundaries.
+    Raises `StatisticsError` for a prior that lies outside its parameter's boundaries, and for an expectation above all
+    random numbers.
 
     Parameters
     ----------
@@ -185,9 +189,27 @@ def draw(likelihood: Likelihood, truth: Truth, toys: int, rng: np.random.Generat
     counts, off = [], []
     for dataset, mean, tau in zip(likelihood.datasets, expected, truth.tau, strict=True):
         stream = streams(dataset.name)
+        if dataset.errors is None:
+            _check_drawable(mean, dataset.name, dataset.bin_name, likelihood, truth)
+        _check_drawable(tau[None, :], dataset.name, "group {} of off-beam counts".format, likelihood, truth)
         counts.append(_counts(dataset, np.broadcast_to(mean, (toys, mean.shape[1])), stream))
         off.append(stream.poisson(tau, (toys, len(tau))).astype(float))
     return likelihood.observation_of(counts, off, nuisances.centres, nuisances.coupling_centres)
+
+
+def _check_drawable(
+    expected: FloatArray, name: str, place: Callable[[int], str], likelihood: Likelihood, truth: Truth
+) -> None:
+    """Raise `StatisticsError` for expectations (points, places) of a data set that no Poisson numbers are drawn of."""
+    highest = expected.max(axis=0)
+    wrong = np.flatnonzero(~(highest <= LARGEST_DRAWN))
+    if len(wrong):
+        values = ", ".join(f"{key} = {at:.4g}" for key, at in zip(likelihood.couplings, truth.couplings, strict=True))
+        raise StatisticsError(
+            f"{name}: {highest[wrong[0]]:.3g} counts are expected in {place(int(wrong[0]))}{values and f' at {values}'}"
+            f", and no pseudo-experiment can be drawn of more than {LARGEST_DRAWN:g}; lower the exposure, the "
+            "background or their uncertainties"
+        )
 
 
 def _counts(dataset: Dataset, expected: FloatArray, rng: np.random.Generator) -> FloatArray:

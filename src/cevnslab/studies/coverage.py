@@ -22,11 +22,11 @@ from cevnslab.results import CouplingInfo
 from cevnslab.results.plain import Plain
 from cevnslab.studies.analysis import Analysis, analyses
 from cevnslab.studies.feldman_cousins import convention
-from cevnslab.studies.preparation import check_toy_counts
 from cevnslab.studies.provenance import provenance
 from cevnslab.studies.registry import coupling_info
 from cevnslab.studies.setups import DetectorSetup, sparse_bins
 from cevnslab.studies.study import Study
+from cevnslab.studies.toy_counts import check_toy_counts
 from cevnslab.words import nearest
 
 FloatArray = NDArray[np.float64]
@@ -214,7 +214,10 @@ def check_request(
                 raise PhysicsError(f"a true value must be a finite number, got {value}")
             study.registry[name].check(value)
     analysis = analyses(study)[detector]
-    check_toy_counts(analysis)
+    check_toy_counts(analysis, "coverage")
+    with located("at"):
+        for value in values:
+            check_toy_counts(analysis, "coverage", {name: value})
     likelihood = analysis.likelihood if statistic is None else _with_statistic(analysis.likelihood, statistic)
     return Request(analysis, likelihood, statistic or analysis.statistic_name, minimum or study.file.intervals.minimum)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from cevnslab import results
 from cevnslab.datasets.release import VARIABLE
-from cevnslab.errors import StudyError, located
+from cevnslab.errors import located
 from cevnslab.likelihood.toys import with_metric
 from cevnslab.studies import counts, curves
 from cevnslab.studies.analysis import Analysis, analyses
@@ -19,10 +19,8 @@ from cevnslab.studies.setups import DatasetSetup, DetectorSetup
 from cevnslab.studies.sizes import check_sizes
 from cevnslab.studies.study import Study
 from cevnslab.studies.systematics import check_kinds
+from cevnslab.studies.toy_counts import check_drawn
 from cevnslab.studies.variation import Variations
-
-LARGEST_TOY_COUNTS = 1e15
-"""In a bin: random numbers above are no longer whole in double precision, nor drawn at all from 9e18 on."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +50,7 @@ def prepare(study: Study, *, data: bool = True) -> Prepared:
     with located(study.where):
         if study.file.intervals.method == "feldman-cousins":
             _check_simulated(study, analyses_by_name)
+        check_drawn(study, analyses_by_name)
         _check_data_panels(study)
         for question in study.file.design:
             with located(f"design.{question.name}.key"):
@@ -88,18 +87,6 @@ def _check_simulated(study: Study, analyses_by_name: dict[str, Analysis]) -> Non
         single = len(analysis.setups) == 1
         with located(f"{'detectors' if single else 'combinations'}.{analysis.name}"):
             with_metric(analysis.likelihood)
-        check_toy_counts(analysis)
-
-
-def check_toy_counts(analysis: Analysis) -> None:
-    """Raise `StudyError` for more counts in a bin than random numbers can be drawn of."""
-    for setup in analysis.setups:
-        largest = float((setup.response.signal[0] + setup.response.background).max())
-        if largest > LARGEST_TOY_COUNTS:
-            raise StudyError(
-                f"detectors.{setup.name}: {largest:.3g} counts in a bin are more than pseudo-experiments draw "
-                f"({LARGEST_TOY_COUNTS:g}); lower mass_kg, the exposure or the background"
-            )
 
 
 def _check_data_panels(study: Study) -> None:

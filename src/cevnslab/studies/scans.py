@@ -9,6 +9,7 @@ from cevnslab.errors import StudyError, located
 from cevnslab.physics.couplings import FAMILIES
 from cevnslab.studies.analysis import Analysis, analyses
 from cevnslab.studies.study import Study, build_study
+from cevnslab.studies.toy_counts import check_toy_counts
 from cevnslab.words import excerpt, nearest
 
 
@@ -61,7 +62,11 @@ def scanned(
     with located(f"scans.{scan}.key"):
         varied, affected = vary(study, key, value)
         with located(f"{key} = {value:g}"):
-            return varied, analyses(varied, data=data), affected
+            analyses_by_name = analyses(varied, data=data)
+            if study.file.bands is not None:
+                for name in sorted(affected & set(analyses_by_name)):
+                    check_toy_counts(analyses_by_name[name], "bands")
+            return varied, analyses_by_name, affected
 
 
 NOT_OF_LIMITS = ("scans", "design", "maps", "profiles", "contours", "figures", "cross_sections")
