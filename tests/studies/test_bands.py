@@ -56,6 +56,23 @@ def test_the_median_is_near_the_asimov_limit(result):
         assert band.median == pytest.approx(end, abs=4 * (band.high_68 - band.low_68) / np.sqrt(400))
 
 
+def test_a_prior_that_alone_constrains_a_coupling_has_its_bands():
+    """Its centre is a measurement elsewhere, which fluctuates: ends at 90 % are 1.645 widths from it, +- 1 width."""
+    width = 1e-9
+    keys = {
+        **KEYS,
+        "couplings": ["q_ee"],
+        "exposure_years": 1e-6,
+        "priors": {"q_ee": {"centre": 0, "width": width}},
+        "detectors": [{**XENON, "background_ckkd": 1e7}],
+        "combinations": [],
+        "scans": [],
+    }
+    for band, sign in zip(cl.study_from_dict(keys).run().bands, (-1, 1), strict=True):
+        values = np.array([band.low_95, band.low_68, band.median, band.high_68, band.high_95]) / width
+        assert values == pytest.approx(1.6449 * sign + np.array([-1.96, -1, 0, 1, 1.96]), abs=0.3)
+
+
 def test_bands_of_a_detector_know_nothing_of_its_company(result):
     alone = cl.study_from_dict({**KEYS, "detectors": [XENON], "combinations": [], "scans": []}).run()
     assert alone.bands == tuple(band for band in result.bands if band.detector == "xenon")

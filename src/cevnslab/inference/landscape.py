@@ -88,13 +88,18 @@ class Search:
 
     def depth(self, points: FloatArray) -> FloatArray:
         """The linearised chi^2 at values of the tested couplings."""
-        return self._best(points)[0]
+        return self._best(points)[0] + self._of_priors(points - self.truth)
 
     def lengths(self, points: FloatArray) -> FloatArray:
         """Distances of neighbouring points in standard deviations."""
         full = np.repeat(self.at[None, :], len(points), axis=0)
         full[:, self.tested] = points
-        return self._linear.lengths(full, self.hidden)
+        return np.sqrt(self._linear.lengths(full, self.hidden) ** 2 + self._of_priors(np.diff(points, axis=0)))
+
+    def _of_priors(self, shifts: FloatArray) -> FloatArray:
+        """What the priors of tested couplings add to chi^2, which may be all that constrains one: shape (points,)."""
+        stiffness = self.likelihood.model.coupling_stiffness[list(self.tested)]
+        return np.asarray(shifts**2 @ stiffness)
 
     def signatures(self, points: FloatArray) -> FloatArray:
         """Rows whose distances are roughly those of points in standard deviations."""
