@@ -446,6 +446,12 @@ REFUSED = {
     ),
     "no width": ([{"name": "x"}], {}, ["s.x.width", "required"]),
     "a width of nothing": ([{**SOME, "width": 0}], {}, ["s.x.width"]),
+    "a width that constrains nothing": (
+        [{**SOME, "width": 4e17}],
+        {},
+        ["s.x.width: must be at least 1e-09 and at most 10, relative, got 4e+17"],
+    ),
+    "a width of next to nothing": ([{**SOME, "width": 1e-12}], {}, ["s.x.width", "at least 1e-09", "1e-12"]),
     "a width in words": ([{**SOME, "width": "wide"}], {}, ["s.x.width", "'wide'"]),
     "no such kind": ([{**SOME, "kind": "energyscale"}], {}, ["s.x.kind", "energy_scale"]),
     "no name": ([{"width": 0.1}], {}, ["systematics", "name", "required"]),

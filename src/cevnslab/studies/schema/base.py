@@ -50,8 +50,8 @@ def _no_tiny_width(width: float) -> float:
     return width
 
 
-SMALLEST_WIDTH = 1e-9
-Width = Annotated[float, Field(ge=0, le=10), AfterValidator(_no_tiny_width)]
+SMALLEST_WIDTH, LARGEST_WIDTH = 1e-9, 10.0
+Width = Annotated[float, Field(ge=0, le=LARGEST_WIDTH), AfterValidator(_no_tiny_width)]
 """Relative, of a normalisation; 0 fixes it."""
 Fraction = Annotated[float, Field(ge=1e-12, le=1)]
 HoursPerYear = Annotated[float, Field(ge=1e-6, le=8784)]

@@ -8,7 +8,16 @@ from typing import Annotated, Literal
 from pydantic import Field, Tag
 
 from cevnslab.errors import StudyError
-from cevnslab.studies.schema.base import Model, Name, Positive, either, require_known, require_unique
+from cevnslab.studies.schema.base import (
+    LARGEST_WIDTH,
+    SMALLEST_WIDTH,
+    Model,
+    Name,
+    Positive,
+    either,
+    require_known,
+    require_unique,
+)
 
 SIGNAL = "signal"
 """All channels together, where samples are named."""
@@ -59,6 +68,12 @@ def check_systematics(
         require_known(f"{path}.detectors", detectors, backgrounds, "detector of this study")
         require_unique(f"{path}.detectors", detectors)
         require_unique(f"{path}.on", systematic.targets)
+        # Of a threshold its bin is the limit; of all else, as of `uncertainties`, what is wider constrains nothing.
+        if systematic.kind != "threshold" and not SMALLEST_WIDTH <= systematic.width <= LARGEST_WIDTH:
+            raise StudyError(
+                f"{path}.width: must be at least {SMALLEST_WIDTH:g} and at most {LARGEST_WIDTH:g}, relative, got "
+                f"{systematic.width:g}"
+            )
         samples = {name: {*channels[name], *backgrounds[name]} for name in detectors}
         targets = [SIGNAL, *dict.fromkeys(name for detector in detectors for name in sorted(samples[detector]))]
         require_known(f"{path}.on", systematic.targets, targets, "channel or background of these detectors")
