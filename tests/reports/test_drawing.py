@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -89,6 +90,19 @@ def test_what_the_helper_cannot_draw_is_raised_by_its_parent(result, tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a helper is forked on Linux alone")
+def test_a_full_disk_is_said_whatever_is_raised_after_it():
+    """matplotlib's PDF writer, closed after the disk was full, raised an AttributeError of its own."""
+
+    def save():
+        try:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        finally:
+            raise AttributeError("'Stream' object has no attribute 'pos'")
+
+    with pytest.raises(OSError, match="No space left"), drawing.drawing_errors("figure-1"):
+        save()
+
+
 def test_what_computes_never_imports_matplotlib(write_study, tmp_path):
     """Its imports would be in the way of every short run."""
     subprocess.run([sys.executable, "-c", SCRIPT, str(write_study(STUDY)), "-o", str(tmp_path)], check=True)
