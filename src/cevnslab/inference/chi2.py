@@ -394,14 +394,18 @@ def loose_path(function: Function, points: FloatArray, stride: int) -> Sample:
     return settled(function, points, known)
 
 
-def settled(function: Function, points: FloatArray, known: Sample) -> Sample:
-    """Loose samples after every point has tried its neighbours' states, until none is lower."""
+def settled(function: Function, points: FloatArray, known: Sample, high: float = np.inf) -> Sample:
+    """Loose samples after every point has tried its neighbours' states, until none is lower.
+
+    Two neighbours that are both above `high` are of no interest to each other.
+    """
     count = len(points)
     active = np.arange(count)
     for _ in range(MOST_PASSES):
         improved = []
         for side in (-1, 1):
             rows = active[(active + side >= 0) & (active + side < count)]
+            rows = rows[np.minimum(known.chi2[rows], known.chi2[rows + side]) < high]
             rows = rows[~function.alike(known.state[rows], known.state[rows + side])]
             trial = function.sample(points[rows], known.state[rows + side], LOOSE)
             better = trial.chi2 < known.chi2[rows] - LOOSE

@@ -203,13 +203,14 @@ def _curvature(
     function: Function, at: FloatArray, sample: Sample, unit: FloatArray, bounds: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Gradient and curvature in units of `unit`, by differences of slopes towards the inside."""
-    curvature = np.empty((len(at), 2, 2))
+    neighbours, steps = np.stack([at, at]), []
     for column in (0, 1):
         step = STEP * unit[:, column] * np.where(at[:, column] + STEP * unit[:, column] > bounds[column, 1], -1, 1)
-        neighbour = at.copy()
-        neighbour[:, column] += step
-        slopes = function.sample(neighbour, sample.state).slopes
-        curvature[:, column] = (slopes - sample.slopes) / step[:, None] * unit[:, column, None] * unit
+        neighbours[column, :, column] += step
+        steps.append(step)
+    slopes = function.sample(neighbours.reshape(-1, 2), np.vstack([sample.state, sample.state])).slopes
+    change = (slopes.reshape(2, len(at), 2) - sample.slopes) / np.array(steps)[:, :, None]
+    curvature = change.transpose(1, 0, 2) * unit[:, :, None] * unit[:, None, :]
     return sample.slopes * unit, (curvature + curvature.transpose(0, 2, 1)) / 2
 
 

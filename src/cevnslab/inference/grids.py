@@ -123,7 +123,8 @@ def _refined(
     state = coarse.state[right[0][:, None], right[1]].copy()
     state[np.ix_(*places)] = coarse.state
     from_corners = np.stack([coarse.state[right[0][row] + i, right[1][column] + j] for i, j in CORNERS])
-    known = settled(function, points, _from_corners(function, points, from_corners, weights[:, row, column]))
+    known = _from_corners(function, points, from_corners, weights[:, row, column])
+    known = settled(function, points, known, lowest + max(rises) + ABOVE)
     chi2[row, column], state[row, column] = known.chi2, known.state
     return Grid(x, y, chi2, state)
 

@@ -31,7 +31,9 @@ MOST_STEPS = 100
 MOST_TURNS = 10_000
 """Of several templates; two that are known from as many counts as they have in the bins take some thirty."""
 PRECISION = 1e-14
-"""Relative change of tau at which it is done."""
+"""Relative change of tau at which templates that take turns are done."""
+LAST_STEP = 1e-8
+"""The same of Newton's steps, each of which doubles the digits: after one so small all are known."""
 DEGENERATE = 1e-12
 """Share of its curvature that is added to that by every tau: two templates without off-counts can be one to the data.
 """
@@ -291,18 +293,22 @@ def best_tau(
     tau = np.maximum(near, least)
     for number in range(MOST_STEPS):
         expected = others + unit * tau[:, groups]
-        ratio = np.divide(observed, expected, out=np.zeros_like(expected), where=expected > 0)
-        share = np.divide(off, tau, out=np.zeros_like(tau), where=tau > 0)
-        slope = whole - summed(unit * ratio, groups, size) + np.where(off > 0, 1 - share, 1.0)
-        squared = np.divide(unit**2 * ratio, expected, out=np.zeros_like(expected), where=expected > 0)
-        curvature = summed(squared, groups, size) + np.divide(share, tau, out=np.zeros_like(tau), where=tau > 0)
+        weight, share = unit * _quotient(observed, expected), _quotient(off, tau)
+        slope = whole - summed(weight, groups, size) + np.where(off > 0, 1 - share, 1.0)
+        curvature = summed(_quotient(unit * weight, expected), groups, size) + _quotient(share, tau)
         forward = (curvature > 0) & ((slope < 0) | (number == 0))
-        step = np.divide(-slope, curvature, out=np.zeros_like(slope), where=forward)
-        step = np.maximum(step, least - tau)
+        step = np.maximum(np.where(forward, -_quotient(slope, curvature), 0.0), least - tau)
         tau = tau + step
-        if np.all(np.abs(step) <= PRECISION * tau):
+        if np.all(np.abs(step) <= LAST_STEP * tau):
             break
     return tau
+
+
+def _quotient(above: FloatArray, below: FloatArray) -> FloatArray:
+    """A ratio, zero where nothing is below."""
+    if np.min(below, initial=1.0) > 0:
+        return np.asarray(above / below)
+    return np.divide(above, below, out=np.zeros(np.broadcast_shapes(above.shape, below.shape)), where=below > 0)
 
 
 def off_deviance(tau: FloatArray, off: FloatArray) -> FloatArray:
