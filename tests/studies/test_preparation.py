@@ -86,6 +86,21 @@ REFUSED = {
         },
         ["maps.m: ", "detectors.my-ge.threshold_kev = 50", "must be below maximum_kev"],
     ),
+    "a map with a corner that no recoil reaches": (
+        {
+            "detectors.0.maximum_kev": 400,
+            "maps": [
+                {
+                    "name": "m",
+                    "x": {"key": "detectors.my-ge.threshold_kev", "from": 1, "to": 300, "points": 2},
+                    "y": {"key": "exposure_years", "from": 1, "to": 5, "points": 2},
+                    "detector": "my-ge",
+                    "coupling": "q_ee",
+                }
+            ],
+        },
+        ["maps.m: detectors.my-ge.threshold_kev = 300, exposure_years = 1: ", "no recoil reaches the bins"],
+    ),
     "a map over a key that is no number": (
         {
             "maps": [

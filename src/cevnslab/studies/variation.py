@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from cevnslab.errors import located
 from cevnslab.studies.analysis import Analysis, analyses
 from cevnslab.studies.scans import present_value, vary_all
 from cevnslab.studies.setups import AnySetup, DetectorSetup
@@ -58,8 +59,10 @@ class Variations:
         """
         light = {key: value for key, value in values.items() if self._scales(key)}
         base = self._folded(tuple(sorted((key, value) for key, value in values.items() if key not in light)))
-        varied = replace(base, setups=tuple(self._scaled(setup, light) for setup in base.setups)) if light else base
-        self.latest = analyses(varied, self.latest, data=data)
+        with located(", ".join(f"{key} = {value:g}" for key, value in values.items())):
+            setups = [self._scaled(setup, light) for setup in base.setups] if light else None
+            varied = base if setups is None else replace(base, setups=tuple(setups))
+            self.latest = analyses(varied, self.latest, data=data)
         return varied, self.latest
 
     def _folded(self, heavy: tuple[tuple[str, float], ...]) -> Study:
