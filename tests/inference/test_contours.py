@@ -10,11 +10,16 @@ from scipy.optimize import brentq, minimize_scalar
 from support import GOLDEN_DETECTORS, eq_15, least_squares, near, preset_response
 
 import cevnslab as cl
+from cevnslab.datasets.likelihoods import dataset_of, samples_of
 from cevnslab.inference import tracing
 from cevnslab.inference.chi2 import Chi2
 from cevnslab.inference.contours import contour, inside
+from cevnslab.inference.grids import first_grid
 from cevnslab.inference.levels import delta_chi2_level
+from cevnslab.likelihood.likelihood import Likelihood
+from cevnslab.likelihood.parameters import Parameter
 from cevnslab.likelihood.profile import ProfileLikelihood
+from cevnslab.likelihood.samples import Bend
 from cevnslab.physics.couplings import COUPLINGS
 
 PRESETS = sorted(set(GOLDEN_DETECTORS.values()))
@@ -229,3 +234,45 @@ def test_a_minimum_of_the_hidden_coupling_that_appears_and_vanishes_between_samp
     surface = scanned(grid).reshape(len(y), len(x))
     assert np.all((inside([polygon], x, y) == (surface < LEVEL)) | (np.abs(surface - LEVEL) < 2e-3))
     assert 50 < np.sum(surface < LEVEL) < 550
+
+
+def tilted(name, couplings, widths, years, tilt=0.02):
+    """A projection by Poisson whose shape is minimised over, as those of real data."""
+    response = preset_response(name, list(couplings), years=years)
+    backgrounds = {each: [Parameter("background", widths[1])] for each in response.backgrounds}
+    samples = samples_of(response, [Parameter("signal", widths[0])], backgrounds)
+    slope = np.linspace(-tilt, tilt, response.counts().size)
+    return Likelihood((dataset_of(response, samples, "poisson"),)).modified(
+        ["cevns"], lambda s: Bend(Parameter("shape", 1.0), s.coefficients * (1 + slope), s.coefficients * (1 - slope))
+    )
+
+
+@pytest.mark.parametrize(("name", "widths", "years"), [("ess-ge", (0.1, 0.01), 100), ("ess-csi", (0.02, 0.005), 3)])
+def test_a_band_that_crosses_cells_of_the_coarse_grid(name, widths, years):
+    """It is thin far from the Standard Model, where all corners of a cell are high above the level."""
+    pair = ("eps_ee_u", "eps_ee_d")
+    chi2 = Chi2.of(tilted(name, pair, widths, years), pair)
+    rises = [delta_chi2_level(0.90, 2)]
+    grid = first_grid(chi2, rises)
+    assert not grid.known.all()
+    # All points of the same axes, looked at one by one: none that is low was taken to be high.
+    every = first_grid(chi2)
+    np.testing.assert_array_equal(every.x, grid.x)
+    low = every.chi2 < every.chi2.min() + rises[0]
+    assert np.all(grid.chi2[low] < grid.chi2.min() + rises[0])
+    polygons = contour(chi2, 0.90).polygons
+    assert len(polygons) == 2
+    assert np.all(inside(polygons, every.x, every.y)[low & (every.chi2 < every.chi2.min() + 0.9 * rises[0])])
+
+
+def test_a_minimum_beside_a_saddle_on_an_axis():
+    """Transition couplings enter as squares: on an axis chi^2 has no slope across it, and all dips can lie on axes."""
+    pair = ("eps_emu_u", "eps_etau_u")
+    likelihood = tilted("ess-ar", pair, (0.0084, 0.01), 3)
+    truth = dict(zip(pair, (-0.5026, 1.2459), strict=True))
+    data = likelihood.asimov(np.array([truth[name] for name in likelihood.couplings]))
+    region = contour(Chi2.of(data, pair), 0.90)
+    assert len(region.polygons) == 4
+    x, y = (np.array([-value, value]) for value in map(abs, truth.values()))
+    assert inside(region.polygons, x, y).all()
+    assert not inside(region.polygons, np.zeros(1), np.array([1.53])).any()

@@ -33,6 +33,8 @@ CONTENDERS = 0.5
 STRIDE, SMOOTH_STRIDE = 4, 12
 """On a path every so many points are searched from all starts; those between go on from their neighbours. Minima of
 couplings that are minimised over change within a step, those of nuisances slowly."""
+FEWEST_SEARCHES = 16
+"""From all starts along a path, unless it is short."""
 SMOOTH_STEP = 4
 """Every so many rows and columns of a grid are looked at first, where nuisances alone are minimised over."""
 MOST_PASSES = 4
@@ -375,6 +377,7 @@ def loose_path(function: Function, points: FloatArray, stride: int) -> Sample:
     the states of both of these; where they are far apart, those halfway between first. Then every point tries its
     neighbours' states, until none is lower. Two states in one valley are one start.
     """
+    stride = max(STRIDE, min(stride, len(points) // FEWEST_SEARCHES))
     if not function.several or len(points) <= STRIDE:
         return function.sample(points, tolerance=LOOSE)
     count = len(points)

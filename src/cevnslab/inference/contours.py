@@ -10,7 +10,7 @@ be traced on a finer grid, and is followed only where that does not show all of 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -71,7 +71,8 @@ def contours(function: Function, confidence_levels: Sequence[float]) -> tuple[Co
 def contour(function: Function, confidence_level: float) -> Contour:
     """The confidence region of two couplings, at the level of two parameters.
 
-    An island is missed if it is smaller than a step of the grid and makes no dip on it. A region that reaches the
+    An island is missed if it is smaller than a step of the grid and makes no dip on it: four steps where nuisances are
+    minimised over and chi^2 is even, or far above the level. A region that reaches the
     bounds of a coupling is closed along them. Raises `StatisticsError`, which says where, for a region that is not
     resolved.
     """
@@ -110,7 +111,35 @@ class _Search:
         grid = first_grid(function, rises)
         minima = _minima(function, grid, rises)
         lowest = float(min(minima.chi2.min(), grid.chi2.min()))
-        return cls(function, rises, grid, minima.rows(minima.chi2 < lowest + max(rises)), lowest)
+        search = cls(function, rises, grid, minima.rows(minima.chi2 < lowest + max(rises)), lowest)
+        if function.ratio is None:
+            for _ in range(MOST_RESTARTS):
+                lower = search.lower_on_lines()
+                if lower is None:
+                    break
+                search = lower
+        return search
+
+    def lower_on_lines(self) -> _Search | None:
+        """The search with a lower minimum, where a line through the minima goes below all of them; else None.
+
+        Descents end on a saddle where they start on its axis, as on that of a symmetry: there is no slope off it. What
+        lies opposite to the minimum beside it is on no line through it, and is looked at as well.
+        """
+        every = [(float(lines.sample.chi2.min()), int(lines.sample.chi2.argmin()), lines) for lines in self.lines]
+        chi2, place, lines = min(every, key=lambda each: each[0])
+        if chi2 >= self.lowest - MISSED:
+            return None
+        row, axes = np.array([place]), self.function.axes
+        here = lines.points(lines.line[row], lines.at[row])
+        opposite = 2 * np.array([axis.standard_model for axis in axes]) - here
+        opposite = np.clip(opposite, *np.array([axis.bounds for axis in axes]).T)
+        there = self.function.sample(opposite, lines.sample.state[row])
+        at, sample = descended(self.function, np.vstack([here, opposite]), joined([lines.sample.rows(row), there]))
+        minima = _Minima(np.vstack([at, self.minima.at]), np.concatenate([sample.chi2, self.minima.chi2]))
+        minima = minima.rows(np.argsort(minima.chi2, kind="stable"))
+        lowest = float(sample.chi2.min())
+        return replace(self, minima=minima.rows(minima.chi2 < lowest + max(self.rises)), lowest=lowest)
 
     @cached_property
     def lines(self) -> list[Lines]:
@@ -137,7 +166,7 @@ class _Minima:
     at: FloatArray
     chi2: FloatArray
 
-    def rows(self, selection: NDArray[np.bool_]) -> _Minima:
+    def rows(self, selection: NDArray[np.bool_] | IntArray) -> _Minima:
         """Some of them."""
         return _Minima(self.at[selection], self.chi2[selection])
 
@@ -159,8 +188,11 @@ def _minima(function: Function, grid: Grid, rises: Sequence[float]) -> _Minima:
 STEP = 1e-4
 """Of the differences of slopes that make the curvature, in units of the distance from the Standard Model."""
 MOST_NEWTON = 30
-ENOUGH, ROUGHLY = 1e-11, 1e-3
+ENOUGH, ENOUGH_OF_OTHERS = 1e-11, 1e-3
 """Decrease of chi^2 that ends the descent to the lowest minimum, and to one that is not."""
+MISSED = 1e-6
+"""By how much chi^2 on a line must be lower than at the lowest minimum to be followed."""
+MOST_RESTARTS = 4
 
 
 def descended(function: Function, points: FloatArray, sample: Sample) -> tuple[FloatArray, Sample]:
@@ -182,8 +214,8 @@ def descended(function: Function, points: FloatArray, sample: Sample) -> tuple[F
         # Negative curvatures are turned round: the step then goes downhill, and far.
         values, vectors = np.linalg.eigh(curvature)
         largest = np.maximum(np.abs(values).max(axis=1, keepdims=True), 1e-300)
-        values = np.maximum(np.abs(values), 1e-12 * largest) + damping[active, None] * largest
         along = np.einsum("pij,pi->pj", vectors, gradient)
+        values = np.maximum(np.abs(values), 1e-12 * largest) + damping[active, None] * largest
         step = -np.einsum("pij,pj->pi", vectors, along / values)
         gain = np.sum(along**2 / values, axis=1)
         trial = np.clip(at[active] + step * unit, bounds[:, 0], bounds[:, 1])
@@ -191,10 +223,12 @@ def descended(function: Function, points: FloatArray, sample: Sample) -> tuple[F
         better = trial_sample.chi2 < best.chi2[active]
         at[active[better]] = trial[better]
         best = best.replaced(active[better], trial_sample.rows(better))
+        # A step may promise little because it is damped, which is no end.
+        gain = gain * (1 + damping[active])
         damping[active] = np.where(better, damping[active] / 10, np.maximum(damping[active] * 10, 1e-3))
         # Others say where lines are worth a search: far along a flat valley their last digits cost more than all else.
         lowest = best.chi2[active] - 2 * gain < best.chi2.min() - ENOUGH
-        going = gain > np.where(lowest | (best.chi2[active] == best.chi2.min()), ENOUGH, ROUGHLY)
+        going = gain > np.where(lowest | (best.chi2[active] == best.chi2.min()), ENOUGH, ENOUGH_OF_OTHERS)
         active = active[going & (damping[active] < 1e10)]
     return at, best
 
@@ -383,6 +417,7 @@ def _check(function: Function, grid: Grid, polygons: Sequence[FloatArray], level
     chi2 = grid.chi2[np.ix_(rows, columns)]
     x, y = grid.x[columns], grid.y[rows]
     wrong = (inside(polygons, x, y) != (chi2 < level)) & (np.abs(chi2 - level) > CLEAR * rise)
+    wrong &= grid.known[np.ix_(rows, columns)]
     if wrong.any():
         row, column = np.argwhere(wrong)[0]
         names = " and ".join(axis.name for axis in function.axes)

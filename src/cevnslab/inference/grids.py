@@ -12,16 +12,18 @@ from cevnslab.inference.chi2 import LOOSE, STRIDE, Function, Sample, loose_path,
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
 
 CLOSED_POINTS, POINTS_PER_DECADE = 100, 4
 """On each side of each axis: in closed form, and per decade where every point is a minimisation."""
 SMALLEST_DECADE = -2
-ABOVE = 12.0
-"""Above the highest level asked for, where what chi^2 does is of no interest unless it changes much."""
+CLEARANCE = 12.0
+"""Above the highest level asked for, where what chi^2 does is of no interest unless it changes much: as along lines."""
 CORNERS = ((0, 0), (0, 1), (1, 0), (1, 1))
 """Of a cell, as steps along rows and columns."""
-MUCH, LITTLE = 0.5, 0.05
-"""Of the height above that, and of the lowest level: cells of the coarse grid that change by less are not refined."""
+UNEVEN_ABOVE, UNEVEN_BELOW = 0.5, 0.05
+"""Changes of chi^2 in a cell of the coarse grid for which it is refined: far above all levels as a part of the height
+over `CLEARANCE`, elsewhere as a part of the lowest level."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,13 +35,16 @@ class Grid:
     chi2: FloatArray
     state: FloatArray
     """Of what is minimised over at each point, shape (len(y), len(x), anything)."""
+    known: BoolArray
+    """Which points were looked at, shape (len(y), len(x)): others lie between corners of even cells."""
 
     def starts(self, function: Function, rows: IntArray, columns: IntArray) -> FloatArray | None:
-        """Where searches at points of the grid start; None, from all starts, where couplings are minimised over.
+        """Where searches at points of the grid start; None, from all starts, where every point may have minima apart.
 
-        Minima of these lie anywhere, and a grid that is known loosely may have missed the lowest.
+        Those of couplings that are minimised over lie anywhere, and a loose grid may have missed the lowest.
         """
-        return None if function.several and function.grid_step == 1 else self.state[rows, columns]
+        anywhere = function.several and function.stride == STRIDE
+        return None if anywhere else self.state[rows, columns]
 
     @classmethod
     def of(cls, function: Function, x: FloatArray, y: FloatArray, *, rises: Sequence[float] = ()) -> Grid:
@@ -49,20 +54,21 @@ class Grid:
         """
         shape = len(y), len(x)
         if function.ratio is not None:
-            return cls(x, y, function.ratio.on_grid(x, y), np.empty((*shape, 0)))
+            return cls(x, y, function.ratio.on_grid(x, y), np.empty((*shape, 0)), np.ones(shape, dtype=bool))
         step = function.grid_step
         if len(rises) and step > 1 and min(shape) > step:
             rows, columns = (np.unique(np.append(np.arange(0, size, step), size - 1)) for size in shape)
-            coarse = cls._along_path(function, x[columns], y[rows], STRIDE)
-            return _refined(function, x, y, coarse, (rows, columns), rises)
-        return cls._along_path(function, x, y, function.stride)
+            coarse, slopes = cls._along_path(function, x[columns], y[rows], STRIDE)
+            return _refined(function, x, y, coarse, _uneven(coarse, slopes, rises), (rows, columns), rises)
+        return cls._along_path(function, x, y, function.stride)[0]
 
     @classmethod
-    def _along_path(cls, function: Function, x: FloatArray, y: FloatArray, stride: int) -> Grid:
-        """Every point."""
-        order = snake_order(len(x), len(y))
-        loose = loose_path(function, snake(x, y), stride).rows(order)
-        return cls(x, y, loose.chi2.reshape(len(y), len(x)), loose.state.reshape(len(y), len(x), -1))
+    def _along_path(cls, function: Function, x: FloatArray, y: FloatArray, stride: int) -> tuple[Grid, FloatArray]:
+        """Every point, row after row to and fro, and the slopes there, shape (len(y), len(x), 2)."""
+        shape = len(y), len(x)
+        loose = loose_path(function, snake(x, y), stride).rows(snake_order(len(x), len(y)))
+        grid = cls(x, y, loose.chi2.reshape(shape), loose.state.reshape(*shape, -1), np.ones(shape, dtype=bool))
+        return grid, loose.slopes.reshape(*shape, 2)
 
     def extent(self, level: float) -> tuple[FloatArray, FloatArray]:
         """Lower and upper ends of the points below a level, a step of the grid beyond them: shape (2,)."""
@@ -83,9 +89,26 @@ class Grid:
             for column in (0, 1, 2):
                 if (row, column) != (1, 1):
                     lower &= inner <= walled[row : row + inner.shape[0], column : column + inner.shape[1]]
-        rows, columns = np.nonzero(lower)
+        rows, columns = np.nonzero(lower & self.known)
         order = np.argsort(self.chi2[rows, columns])
         return rows[order], columns[order]
+
+
+def _uneven(coarse: Grid, slopes: FloatArray, rises: Sequence[float]) -> BoolArray:
+    """Which cells of a coarse grid must be refined, shape (rows - 1, columns - 1).
+
+    Those near a level, those that change much, and those with a minimum on an edge, where chi^2 falls from both ends:
+    a band that is thin beside a cell crosses its edges.
+    """
+    rows, columns = coarse.chi2.shape
+    corners = np.stack([coarse.chi2[i : rows - 1 + i, j : columns - 1 + j] for i, j in CORNERS])
+    low, high, lowest = corners.min(axis=0), corners.max(axis=0), coarse.chi2.min()
+    above = low - lowest - max(rises) - CLEARANCE
+    even = np.where(above > 0, high - low < UNEVEN_ABOVE * above, high - lowest < UNEVEN_BELOW * min(rises))
+    across = (slopes[:, :-1, 0] < 0) & (slopes[:, 1:, 0] > 0)
+    along = (slopes[:-1, :, 1] < 0) & (slopes[1:, :, 1] > 0)
+    minimum = across[:-1] | across[1:] | along[:, :-1] | along[:, 1:]
+    return np.asarray(~even | (minimum & (above > 0)))
 
 
 def _refined(
@@ -93,23 +116,21 @@ def _refined(
     x: FloatArray,
     y: FloatArray,
     coarse: Grid,
+    uneven: BoolArray,
     places: tuple[IntArray, IntArray],
     rises: Sequence[float],
 ) -> Grid:
-    """A grid with all points where a coarse one, at rows and columns `places`, is near a level or changes much.
+    """A grid with all points of the uneven cells of a coarse one, which has the rows and columns `places` of it.
 
-    Elsewhere it is what the coarse one says.
+    Elsewhere it is what lies between the corners.
     """
     corners = np.stack([coarse.chi2[i:][: len(places[0]) - 1, j:][:, : len(places[1]) - 1] for i, j in CORNERS])
-    low, high, lowest = corners.min(axis=0), corners.max(axis=0), coarse.chi2.min()
-    above = low - lowest - max(rises) - ABOVE
-    plain = np.where(above > 0, high - low < MUCH * above, high - lowest < LITTLE * min(rises))
     # The cell of every row and column of the fine grid; those that two cells share belong to both.
     right, left = (
         [np.clip(np.searchsorted(at, np.arange(at[-1] + 1), side) - 1, 0, len(at) - 2) for at in places]
         for side in ("right", "left")
     )
-    fine = ~np.all([plain[np.ix_(i, j)] for i in (right[0], left[0]) for j in (right[1], left[1])], axis=0)
+    fine = np.any([uneven[np.ix_(i, j)] for i in (right[0], left[0]) for j in (right[1], left[1])], axis=0)
     row, column = np.nonzero(fine)
     # Rows to and fro, so that neighbours on the path are neighbours in space, or nearly.
     order = np.lexsort((np.where(row % 2 == 1, -column, column), row))
@@ -118,19 +139,20 @@ def _refined(
     share = [
         (np.arange(at[-1] + 1) - at[cell]) / (at[cell + 1] - at[cell]) for at, cell in zip(places, right, strict=True)
     ]
-    weights = np.stack([np.multiply.outer(_end(share[0], i), _end(share[1], j)) for i, j in CORNERS])
+    weights = np.stack([np.multiply.outer(_weight(share[0], i), _weight(share[1], j)) for i, j in CORNERS])
     chi2 = np.sum(weights * corners[:, right[0][:, None], right[1]], axis=0)
     state = coarse.state[right[0][:, None], right[1]].copy()
     state[np.ix_(*places)] = coarse.state
     from_corners = np.stack([coarse.state[right[0][row] + i, right[1][column] + j] for i, j in CORNERS])
-    known = _from_corners(function, points, from_corners, weights[:, row, column])
-    known = settled(function, points, known, lowest + max(rises) + ABOVE)
-    chi2[row, column], state[row, column] = known.chi2, known.state
-    return Grid(x, y, chi2, state)
+    loose = _from_corners(function, points, from_corners, weights[:, row, column])
+    loose = settled(function, points, loose, coarse.chi2.min() + max(rises) + CLEARANCE)
+    chi2[row, column], state[row, column] = loose.chi2, loose.state
+    fine[np.ix_(*places)] = True
+    return Grid(x, y, chi2, state, fine)
 
 
-def _end(share: FloatArray, end: int) -> FloatArray:
-    """The weight of the lower (0) or upper (1) end of a step, at a part of it."""
+def _weight(share: FloatArray, end: int) -> FloatArray:
+    """Of the lower (0) or upper (1) end of a step, at a part of it."""
     return share if end else 1 - share
 
 

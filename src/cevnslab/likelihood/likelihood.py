@@ -34,7 +34,7 @@ BoolArray = NDArray[np.bool_]
 _LONGEST_LINE = 250
 """Letters of what a likelihood says of itself."""
 LARGEST_BATCH = 4_000_000
-"""Numbers (points times numbers per point) that are minimised over at once: what a processor's cache can bear."""
+"""Numbers (points times numbers per point) that are minimised over at once: fewer, and most time goes into calls."""
 LOOSE = 1e-2
 """Decrease of chi^2 that ends the ranking of starts."""
 CONTENDERS = 0.5
@@ -332,12 +332,12 @@ class Likelihood:
         tolerance
             Decrease of chi^2 below which a point is done.
         still
-            Nuisances that stay where they start, shape (points, parameters); only together with `starts`.
+            Nuisances that stay where they start, shape (points, parameters): at their centres without `starts`.
 
         """
         data = self.observation if observation is None else observation
         places = [self.couplings.index(name) for name in hidden]
-        if starts is not None or not self.shaped:
+        if starts is not None or still is not None or not self.shaped:
             begin = np.zeros((len(points), len(self.parameters))) if starts is None else starts
             return self._in_batches(points, begin, data, places, tolerance, still)
         step = max(1, self._batch // (len(self.starts) + 1))
@@ -385,12 +385,7 @@ class Likelihood:
         """All starts of all points in one batch, ranked loosely; those that contend are followed to the end."""
         starts, count = len(self.starts) + 1, len(points)
         places = np.vstack([self.starts, self._standard_model_fit])
-        begin = np.hstack(
-            [
-                suited(self.model, points[batch], places, data.rows(batch)).reshape(starts, -1)
-                for batch in _batches(count, self._batch)
-            ]
-        ).reshape(starts * count, -1)
+        begin = suited(self.model, points, places, data).reshape(starts * count, -1)
         many, place = np.tile(points, (starts, 1)), np.tile(np.arange(count), starts)
         ranked = self._in_batches(many, begin, data.rows(place), hidden, LOOSE)
         table = ranked.chi2.reshape(starts, count)

@@ -290,7 +290,7 @@ def best_tau(
     if near is None:
         bins, rest = summed(observed, groups, size), summed(np.maximum(others, 0.0), groups, size)
         near = _positive_root(whole * (1 + whole), (1 + whole) * rest - whole * (bins + off), off * rest)
-    tau = np.maximum(near, least)
+    tau, going = np.maximum(near, least), np.ones((len(others), 1), dtype=bool)
     for number in range(MOST_STEPS):
         expected = others + unit * tau[:, groups]
         weight, share = unit * _quotient(observed, expected), _quotient(off, tau)
@@ -298,8 +298,10 @@ def best_tau(
         curvature = summed(_quotient(unit * weight, expected), groups, size) + _quotient(share, tau)
         forward = (curvature > 0) & ((slope < 0) | (number == 0))
         step = np.maximum(np.where(forward, -_quotient(slope, curvature), 0.0), least - tau)
-        tau = tau + step
-        if np.all(np.abs(step) <= LAST_STEP * tau):
+        # Each point ends by itself: what others need changes none of its digits.
+        tau = np.where(going, tau + step, tau)
+        going &= np.any(np.abs(step) > LAST_STEP * tau, axis=1, keepdims=True)
+        if not going.any():
             break
     return tau
 

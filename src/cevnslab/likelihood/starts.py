@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cevnslab.likelihood.expectation import Expectation
+from cevnslab.likelihood.expectation import Expectation, rows_of
 from cevnslab.likelihood.minimiser import Model, contracted_at, evaluate, minimise
 from cevnslab.likelihood.observation import Observation
 from cevnslab.likelihood.rows import Part
@@ -25,6 +25,8 @@ LOOSE = 1e-2
 """Decrease of chi^2 that ends the search of factors."""
 TOO_MANY = 3.0
 """Times the counts beside all backgrounds: a larger signal is brought down by one of its factors at a time."""
+LARGEST_VARIANCE = 1e30
+"""Of a bin; least squares leave bins out by an infinite one."""
 
 
 def corners(samples: Iterable[Sample], names: Sequence[str]) -> FloatArray:
@@ -57,17 +59,26 @@ def suited(model: Model, couplings: FloatArray, starts: FloatArray, data: Observ
 
     Far from the Standard Model a signal can be a million times what is observed. To come down from there with shapes
     that follow every step is to end anywhere; factors alone, by least squares, are one linear problem, unless several
-    of them multiply one signal: then each of them in turn brings it down, and the lowest of these minima is taken. A
-    start keeps its own factors where the likelihood is not possible with those.
+    of them multiply one signal: then each of them in turn brings it down, and the minimum is taken that the likelihood
+    likes best with all shapes at their centres. A start keeps its own factors where the likelihood is not possible
+    with those.
     """
-    factors = np.isin(
-        np.arange(len(model.parameters)), np.concatenate([s for e in model.expectations for s in e.scales])
-    )
+    factors = np.zeros(len(model.parameters), dtype=bool)
+    for expectation in model.expectations:
+        for part in (*expectation.known, *(part for block in expectation.blocks for part in block.parts)):
+            factors[part.scales] = True
+    for part in (part for e in model.expectations for block in e.blocks for part in block.parts):
+        # What bends a shape as well goes with the shapes.
+        factors[part.bends] = False
+        if part.shift_column is not None:
+            factors[part.shift_column] = False
     sketch = replace(data, counts=tuple(counts.sketched for counts in data.counts))
     contracted = contracted_at(model, couplings)
     place, begin = _brought_down(model, contracted, data, len(couplings))
     minima = minimise(model, couplings[place], begin, sketch.rows(place), tolerance=LOOSE, still=~factors)
-    order = np.lexsort((minima.chi2, place))
+    chosen = [rows_of(blocks, place) for blocks in contracted]
+    exactly = evaluate(model, chosen, couplings[place], minima.pulls, data.rows(place)).chi2
+    order = np.lexsort((minima.chi2, exactly, place))
     best = minima.pulls[order[np.unique(place[order], return_index=True)[1]]]
     result = np.repeat(starts[:, None, :], len(couplings), axis=1)
     for each in result:
@@ -77,35 +88,66 @@ def suited(model: Model, couplings: FloatArray, starts: FloatArray, data: Observ
     return result
 
 
+@dataclass(frozen=True, eq=False)
+class _Signal:
+    """One signal that a coupling changes."""
+
+    excess: FloatArray
+    """Its nominal counts in units of those that backgrounds leave, shape (points,)."""
+    scales: IntArray
+    """Columns of its factors, the widest first."""
+
+
 def _brought_down(
     model: Model, contracted: Sequence[Sequence[FloatArray]], data: Observation, points: int
 ) -> tuple[IntArray, FloatArray]:
     """Starts for factors: all at their centres, and where a signal is too large each of its factors brings it down.
 
+    What is too large then elsewhere, where that factor does not act, is brought down by the widest that does.
     The point of each start, shape (any,), and the starts, (any, parameters).
     """
-    down = np.ones((points, len(model.parameters)))
-    for number, (expectation, blocks) in enumerate(zip(model.expectations, contracted, strict=True)):
-        counts = np.sum(data.counts[number].observed, axis=1)
-        room = np.maximum(counts - _constant(expectation, blocks, data.off[number]), np.sqrt(counts) + 1)
-        for part, size in _sizes(expectation, blocks):
-            if not part.constant:
-                for column in part.scales:
-                    down[:, column] = np.minimum(down[:, column], room / np.maximum(size, room))
-    # What cannot be below its centre brings nothing down.
-    place, column = np.nonzero((down < 1 / TOO_MANY) & (model.walls[0] < 0))
-    brought = np.zeros((len(place), len(model.parameters)))
-    value = (down[place, column] - 1 - model.centre[column]) / model.unit[column]
-    brought[np.arange(len(place)), column] = np.maximum(value, model.walls[0][column])
+    signals = list(_signals(model, contracted, data, points))
+    too_large = np.zeros((points, len(model.parameters)), dtype=bool)
+    for signal in signals:
+        too_large[:, signal.scales] |= (signal.excess > TOO_MANY)[:, None]
+    place, first = np.nonzero(too_large)
+    down = np.ones((len(place), len(model.parameters)))
+    for turn in ("first", "rest"):
+        for signal in signals:
+            excess = signal.excess[place] * np.prod(down[:, signal.scales], axis=1)
+            rows = np.flatnonzero(excess > TOO_MANY)
+            if turn == "first":
+                rows = rows[np.isin(first[rows], signal.scales)]
+                columns = first[rows]
+            else:
+                columns = np.full(len(rows), signal.scales[0] if len(signal.scales) else 0)
+            down[rows, columns] = np.minimum(down[rows, columns], 1 / excess[rows])
+    low = model.walls[0]
+    brought = np.where(down < 1, np.maximum((down - 1 - model.centre) / model.unit, low), 0.0)
     everywhere: IntArray = np.arange(points)
-    return (
-        np.concatenate([everywhere, place]),
-        np.concatenate([np.zeros((points, len(model.parameters))), brought]),
-    )
+    nominal = np.zeros((points, len(model.parameters)))
+    return np.concatenate([everywhere, place]), np.concatenate([nominal, brought])
+
+
+def _signals(
+    model: Model, contracted: Sequence[Sequence[FloatArray]], data: Observation, points: int
+) -> Iterator[_Signal]:
+    """Those that factors can bring down."""
+    for number, (expectation, blocks) in enumerate(zip(model.expectations, contracted, strict=True)):
+        counts = data.counts[number]
+        variance = counts.sketched.variance
+        assert variance is not None
+        room = np.sum(counts.observed, axis=1) - _constant(expectation, blocks, data.off[number])
+        room = np.maximum(room, np.sqrt(np.sum(np.minimum(variance[1], LARGEST_VARIANCE), axis=1)))
+        for part, size in _sizes(expectation, blocks):
+            movable = part.scales[model.walls[0][part.scales] < 0]
+            if not part.constant and len(movable):
+                widest = movable[np.argsort(-model.unit[movable], kind="stable")]
+                yield _Signal(np.broadcast_to(size / room, points), widest)
 
 
 def _sizes(expectation: Expectation, blocks: Sequence[FloatArray]) -> Iterator[tuple[Part, FloatArray]]:
-    """Every part with its nominal counts, shape (points or 1,)."""
+    """Every part with its nominal counts, shape (points or 1,); of one that an offset moves, wherever it may be."""
     for block, templates in zip(expectation.blocks, blocks, strict=True):
         first = 0
         for part in block.parts:
