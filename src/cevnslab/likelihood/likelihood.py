@@ -33,7 +33,7 @@ BoolArray = NDArray[np.bool_]
 
 _LONGEST_LINE = 250
 """Letters of what a likelihood says of itself."""
-LARGEST_BATCH = 4_000_000
+LARGEST_BATCH = 8_000_000
 """Numbers (points times numbers per point) that are minimised over at once: fewer, and most time goes into calls."""
 LOOSE = 1e-2
 """Decrease of chi^2 that ends the ranking of starts."""

@@ -36,6 +36,8 @@ LOOSE_SHARE = 0.1
 """Of chi^2, in units of a loose tolerance: how high a high point lies matters less."""
 TOLERANCE = 1e-10
 """Decrease of chi^2 that a step promises at which a point is done, once that step is taken."""
+MISSED, NOTHING = 0.05, 1e-14
+"""By how much a step may miss its promise and still say what is left after it; a decrease of chi^2 that is nothing."""
 LARGEST_DAMPING = 1e12
 LARGEST_FALL = 0.9
 """Of the expectation of a bin with counts, in one step."""
@@ -416,9 +418,12 @@ def minimise(
         refused[active] = ~lower
         # A step may promise little because it is damped or shortened, which is no end.
         undamped = np.abs(promise) * (1 + damping[active])
+        left = promise**2 + promise * damping[active] ** 2
         damping[active] = np.maximum(damping[active] * factor, least)
         enough = tolerance * np.maximum(1.0, LOOSE_SHARE * chi2[active]) if loose else tolerance
-        going = (undamped > enough) & (damping[active] < LARGEST_DAMPING)
+        # A whole step by the exact curvature that kept what it promised doubles the digits, but for its damping.
+        foretold = lower & (np.abs(share - 1) < MISSED) & (length == 1) & (iteration > 0)
+        going = (undamped > enough) & (damping[active] < LARGEST_DAMPING) & ~(foretold & (left < NOTHING))
         if not going.any():
             return Minimum(chi2, pulls, couplings)
         active, observed = active[going], observed.rows(np.flatnonzero(going))
