@@ -47,6 +47,8 @@ ROUGH = 1e-6
 """How far off a cubic may be for its extremum to be tried as it is."""
 NARROWEST = 1e-6
 """Of its value: dips of a plateau that are narrower are not looked for."""
+ROUNDED = 16 * np.finfo(float).eps
+"""Of a coupling's reference: values that are nearer are not told apart."""
 NARROW = 1e-3
 """The least part of a step that is split off."""
 PATIENCE = 30
@@ -267,6 +269,8 @@ def _unresolved(
     near = (low < cut) | dip | ~reliable | (np.isfinite(error) & (error > tolerance))
     smallest = np.where(low > cut, NARROWEST, 1e-13)
     small = steps.width <= smallest * np.maximum(np.abs(steps.low), np.abs(steps.low + steps.width))
+    # Polynomials know a coupling by its distance from a reference: what lies nearer than its rounding is one value.
+    small |= steps.width <= ROUNDED * abs(lines.function.axes[lines.column].reference)
     split = np.flatnonzero(near & ~small & ~(flat & ~bottom) & (error > tolerance))
     inner = np.where(dip, s_low, np.where(peak, s_high, 0.5))[split]
     # Beside the lowest sample, a cubic that was off by more than its step is high foretells nothing where one end is

@@ -72,20 +72,27 @@ def suited(model: Model, couplings: FloatArray, starts: FloatArray, data: Observ
         factors[part.bends] = False
         if part.shift_column is not None:
             factors[part.shift_column] = False
-    sketch = replace(data, counts=tuple(counts.sketched for counts in data.counts))
+    result = np.repeat(starts[:, None, :], len(couplings), axis=1)
     contracted = contracted_at(model, couplings)
     place, begin = _brought_down(model, contracted, data, len(couplings))
+    if not len(place):
+        return result
+    sketch = replace(data, counts=tuple(counts.sketched for counts in data.counts))
     minima = minimise(model, couplings[place], begin, sketch.rows(place), tolerance=LOOSE, still=~factors)
-    chosen = [rows_of(blocks, place) for blocks in contracted]
-    exactly = evaluate(model, chosen, couplings[place], minima.pulls, data.rows(place)).chi2
+    exactly = evaluate(model, _at(contracted, place), couplings[place], minima.pulls, data.rows(place)).chi2
     order = np.lexsort((minima.chi2, exactly, place))
-    best = minima.pulls[order[np.unique(place[order], return_index=True)[1]]]
-    result = np.repeat(starts[:, None, :], len(couplings), axis=1)
+    far, first = np.unique(place[order], return_index=True)
+    best, there = minima.pulls[order[first]], (_at(contracted, far), couplings[far])
     for each in result:
-        scaled = np.where(factors, best, each)
-        possible = np.isfinite(evaluate(model, contracted, couplings, scaled, data).chi2)
-        each[possible] = scaled[possible]
+        scaled = np.where(factors, best, each[far])
+        possible = np.isfinite(evaluate(model, *there, scaled, data.rows(far)).chi2)
+        each[far[possible]] = scaled[possible]
     return result
+
+
+def _at(contracted: Sequence[Sequence[FloatArray]], place: IntArray) -> list[list[FloatArray]]:
+    """The templates of some of the points."""
+    return [rows_of(blocks, place) for blocks in contracted]
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +108,7 @@ class _Signal:
 def _brought_down(
     model: Model, contracted: Sequence[Sequence[FloatArray]], data: Observation, points: int
 ) -> tuple[IntArray, FloatArray]:
-    """Starts for factors: all at their centres, and where a signal is too large each of its factors brings it down.
+    """Starts for factors where a signal is too large: all at their centres, and each of its factors brings it down.
 
     What is too large then elsewhere, where that factor does not act, is brought down by the widest that does.
     The point of each start, shape (any,), and the starts, (any, parameters).
@@ -124,9 +131,9 @@ def _brought_down(
             down[rows, columns] = np.minimum(down[rows, columns], 1 / excess[rows])
     low = model.walls[0]
     brought = np.where(down < 1, np.maximum((down - 1 - model.centre) / model.unit, low), 0.0)
-    everywhere: IntArray = np.arange(points)
-    nominal = np.zeros((points, len(model.parameters)))
-    return np.concatenate([everywhere, place]), np.concatenate([nominal, brought])
+    far = np.flatnonzero(too_large.any(axis=1))
+    nominal = np.zeros((len(far), len(model.parameters)))
+    return np.concatenate([far, place]), np.concatenate([nominal, brought])
 
 
 def _signals(

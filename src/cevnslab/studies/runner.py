@@ -9,8 +9,7 @@ from pathlib import Path
 from cevnslab import results
 from cevnslab.errors import located
 from cevnslab.parallel.backends import backend
-from cevnslab.progress import track
-from cevnslab.studies import counts, curves, design, references
+from cevnslab.studies import counts, design, references
 from cevnslab.studies.analysis import Analysis
 from cevnslab.studies.bands import bands
 from cevnslab.studies.fits import fits, strengths, summary
@@ -96,12 +95,7 @@ class _Intervals:
 
 def _intervals(study: Study, analyses: dict[str, Analysis], curve: Curves) -> _Intervals:
     """Limits and regions; with Feldman-Cousins the simulated critical values that they come from."""
-    limits = [
-        limit
-        for analysis in track(list(analyses.values()), "limits")
-        for coupling in study.couplings
-        for limit in curves.limits(study, analysis, coupling.name)
-    ]
+    limits = curve.limits(analyses)
     if study.file.intervals.method != "feldman-cousins":
         return _Intervals(limits, curve.contours(analyses))
     from cevnslab.studies import feldman_cousins

@@ -20,13 +20,20 @@ from cevnslab.errors import StudyError
 from cevnslab.parallel.backends import check_backend
 from cevnslab.parallel.digests import content_digest
 from cevnslab.parallel.tasks import Mapper, in_turn, run_tasks
+from cevnslab.progress import track
 from cevnslab.results.plain import from_plain, to_plain
 from cevnslab.studies import curves, maps
 from cevnslab.studies.analysis import Analysis, analyses
 from cevnslab.studies.study import Study, build_study
 
 RecordType = TypeVar(
-    "RecordType", results.Profile, results.ContourLines, results.ScanPoint, results.ScanBand, results.LimitMap
+    "RecordType",
+    results.Limit,
+    results.Profile,
+    results.ContourLines,
+    results.ScanPoint,
+    results.ScanBand,
+    results.LimitMap,
 )
 Kind = Literal["limit", "profile", "contour", "scan", "scan-bands", "map"]
 
@@ -117,6 +124,17 @@ class Curves:
     def _records(self, record: type[RecordType], tasks: Sequence[CurveTask], what: str) -> list[list[RecordType]]:
         task_blocks = run_tasks(tasks, self.store, self.mapper, what)
         return [[from_plain(record, each) for each in json.loads(str(blocks[0]["records"]))] for blocks in task_blocks]
+
+    def limits(self, analyses: dict[str, Analysis]) -> list[results.Limit]:
+        """The intervals of every coupling; where there are workers, those that take long run there."""
+        pairs = [(name, coupling.name) for name in analyses for coupling in self.study.couplings]
+        away = [pair for pair in pairs if self.mapper is not in_turn and not analyses[pair[0]].quick(pair[1])]
+        tasks = [self._task("limit", *pair) for pair in away]
+        records = dict(zip(away, self._records(results.Limit, tasks, "limits") if tasks else [], strict=True))
+        rows: list[results.Limit] = []
+        for name, coupling in track(pairs, "limits"):
+            rows += records.get((name, coupling)) or curves.limits(self.study, analyses[name], coupling)
+        return rows
 
     def profiles(self, analyses: dict[str, Analysis]) -> list[results.Profile]:
         """Every curve of delta chi^2 that the study asks for."""
