@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
+from scipy.integrate import trapezoid
 from scipy.signal import fftconvolve
 from scipy.special import gammaln, spherical_jn
 from support import components
@@ -143,7 +144,7 @@ def late_efficiency(time):
 def in_time_bins(time, density):
     borders = [int(np.argmin(abs(time - edge))) for edge in TIME_EDGES]
     spans = itertools.pairwise(borders)
-    return np.array([np.trapezoid(density[low : high + 1], dx=STEP_US) for low, high in spans])
+    return np.array([trapezoid(density[low : high + 1], dx=STEP_US) for low, high in spans])
 
 
 def slow(charges, curves, channels=("cevns",), radius_factor=1.0, centre=0.471):

@@ -136,8 +136,8 @@ def _places(axes: Axes, lines: Any) -> list[tuple[float, float]]:
     """Where lines of a map bear their values: as near to the middle of each as another one's and the frame allow."""
     places: list[NDArray[np.float64]] = []
     to_panel = axes.transScale + axes.transLimits
-    for segments in lines.allsegs:
-        parts = [to_panel.transform(segment) for segment in segments if len(segment)]
+    for path in lines.get_paths():
+        parts = [to_panel.transform(segment) for segment in path.to_polygons(closed_only=False) if len(segment)]
         if not parts:
             continue
         line = max(parts, key=lambda part: float(np.ptp(part, axis=0).max()))

@@ -163,6 +163,8 @@ def spectrum_points(branch: str, shape_8b: Shape8B = "winter") -> tuple[tuple[fl
 
     Raises `UnknownNameError` for a branch without a continuous spectrum.
     """
+    from scipy.integrate import trapezoid  # numpy's has another name before 2.0
+
     tabulated = [name for name, each in BRANCHES.items() if not each.lines]
     if branch not in tabulated:
         raise UnknownNameError(f"no spectrum of '{branch}'; {nearest(branch, tabulated)}")
@@ -172,5 +174,5 @@ def spectrum_points(branch: str, shape_8b: Shape8B = "winter") -> tuple[tuple[fl
     table = table[table[:, 0] > 0]
     last = int(np.flatnonzero(table[:, 1] > 0)[-1]) + 2  # the first zero after the end belongs to the spectrum
     energy, density = table[:last, 0], table[:last, 1]
-    density = density / np.trapezoid(density, energy)
+    density = density / trapezoid(density, energy)
     return tuple(energy.tolist()), tuple(density.tolist())
