@@ -135,9 +135,10 @@ def test_what_cannot_be_exported_is_an_error(change, arguments, message):
         export_workspace(cl.study_from_dict(changed(change)), *arguments)
 
 
-def test_shape_nuisances_of_an_experiment_are_refused():
+def test_shape_nuisances_of_an_experiment_are_refused(coherent_data):
+    study = cl.load_study("coherent-shape", data=coherent_data)
     with pytest.raises(StudyError, match="nuisances: normalisation"):
-        export_workspace(cl.load_study("coherent-shape"), cl.load_study("coherent-shape").setups[0].name)
+        export_workspace(study, study.setups[0].name)
 
 
 def test_a_template_with_the_errors_of_its_counts_is_refused(coherent_data):
