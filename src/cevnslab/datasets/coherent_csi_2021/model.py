@@ -182,7 +182,7 @@ def anti_coincident_counts(path: Path) -> FloatArray:
     """Events outside the beam window by rows of photoelectrons, within the times of the fit."""
     events = read_events(path)
     inside = events[events[:, 1] < TIME_EDGES_US[-1], 0]
-    return np.histogram(inside[inside < PE_EDGES[-1]], PE_EDGES)[0].astype(float)
+    return np.asarray(np.histogram(inside[inside < PE_EDGES[-1]], PE_EDGES)[0], dtype=float)
 
 
 def _steady_state(setup: Setup, off: FloatArray) -> Sample:
