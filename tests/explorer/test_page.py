@@ -160,6 +160,8 @@ def test_who_may_reach_the_page():
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # Tornado leaves the socket to Python
+# Tornado asks for a loop that a test before may have closed, which Python 3.12 and 3.13 warn of.
+@pytest.mark.filterwarnings("ignore:There is no current event loop:DeprecationWarning")
 def test_a_port_that_is_taken_is_one_message(study):
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
