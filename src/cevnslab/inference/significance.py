@@ -149,14 +149,19 @@ def upper_limit(likelihood: Likelihood, samples: Sequence[str] = ("cevns",), con
 
     free = with_strength(likelihood, samples)
     best = fit(free)
-    level = NormalDist().inv_cdf(confidence_level) ** 2
+    level = abs(NormalDist().inv_cdf(confidence_level))
+
+    def above(strength: float) -> float:
+        """In standard deviations, in which the way is nearly straight."""
+        return math.sqrt(max(chi2_at(free, strength, best) - best.chi2, 0.0)) - level
+
     low = 1 + best.parameter(STRENGTH).value
     high = max(2 * low, 1.0)
-    while chi2_at(free, high, best) - best.chi2 < level:
+    while above(high) < 0:
         high *= 2
         if high > LARGEST_STRENGTH:
             return math.inf
-    return float(brentq(lambda strength: chi2_at(free, strength, best) - best.chi2 - level, low, high, rtol=1e-10))
+    return float(brentq(above, low, high, rtol=1e-10))
 
 
 # by pseudo-experiments ------------------------------------------------------------------------------------------------

@@ -133,7 +133,8 @@ class Curves:
         records = dict(zip(away, self._records(results.Limit, tasks, "limits") if tasks else [], strict=True))
         rows: list[results.Limit] = []
         for name, coupling in track(pairs, "limits"):
-            rows += records.get((name, coupling)) or curves.limits(self.study, analyses[name], coupling)
+            here = (name, coupling) not in records
+            rows += curves.limits(self.study, analyses[name], coupling) if here else records[name, coupling]
         return rows
 
     def profiles(self, analyses: dict[str, Analysis]) -> list[results.Profile]:
@@ -153,13 +154,16 @@ class Curves:
         ]
 
     def contours(self, analyses: dict[str, Analysis]) -> list[results.ContourLines]:
-        """Every region of two couplings."""
+        """Every region of two couplings; those of the largest likelihoods first, so that no worker waits for them."""
         planes = [(name, x, y) for x, y in self.study.file.contours for name in analyses]
-        long = [self._task("contour", name, x, y) for name, x, y in planes if not analyses[name].quick(x, y)]
-        records = iter(self._records(results.ContourLines, long, "contours") if long else [])
+        long = [plane for plane in planes if not analyses[plane[0]].quick(*plane[1:])]
+        long.sort(key=lambda plane: -analyses[plane[0]].likelihood.model.numbers_per_point())
+        tasks = [self._task("contour", *plane) for plane in long]
+        records = dict(zip(long, self._records(results.ContourLines, tasks, "contours") if tasks else [], strict=True))
         lines: list[results.ContourLines] = []
-        for name, x, y in planes:
-            lines += curves.contours(self.study, analyses[name], x, y) if analyses[name].quick(x, y) else next(records)
+        for plane in planes:
+            name, x, y = plane
+            lines += records[plane] if plane in records else curves.contours(self.study, analyses[name], x, y)
         return lines
 
     def scans(self, analyses: dict[str, Analysis]) -> list[results.ScanPoint]:
