@@ -104,6 +104,12 @@ class Visitor:
         waited(lambda: self.row("ess-csi"), "the table")
         self.find("input[type=range]", "exposure")
 
+    def click(self, selector, label):
+        """Click on what may lie below the window's edge, as a visitor who scrolls there."""
+        element = self.find(selector, label)
+        self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
+        element.click()
+
     def find(self, selector, name=""):
         return waited(lambda: self.driver.execute_script(FIND, selector, name), f"{selector} {name}")
 
@@ -161,7 +167,7 @@ def test_a_slider_is_moved_by_keys_and_the_limit_is_that_of_the_study_file(visit
     slider = visitor.find("input[type=range]", "ess-ge threshold")
     slider.send_keys(Keys.ARROW_LEFT * 7)
     waited(lambda: visitor.row("ess-ge")[1] != before[1], "another limit")
-    visitor.find("button", "Study file").click()
+    visitor.click("button", "Study file")
     waited(lambda: "threshold_kev: 0.6\n" not in visitor.study_file(), "another study file")
     content = visitor.study_file()
     assert yaml.safe_load(content)["detectors"][0]["threshold_kev"] < 0.6
@@ -236,7 +242,7 @@ def test_a_dark_page_for_those_who_prefer_it(visitor):
         )
 
     waited(dark, "a dark page")
-    visitor.find("button", "Toggle theme").click()
+    visitor.click("button", "Toggle theme")
     waited(lambda: not dark(), "a light page")
 
 
