@@ -10,8 +10,10 @@ from cevnslab.inference.toy_fits import ToyFit
 from cevnslab.likelihood.fit import fit
 from cevnslab.likelihood.likelihood import Dataset, Likelihood
 from cevnslab.likelihood.minimiser import half_curvature
+from cevnslab.likelihood.off_counts import best_tau
 from cevnslab.likelihood.parameters import Parameter
 from cevnslab.likelihood.samples import PerBin, Sample, Scale
+from cevnslab.likelihood.statistics import Counts
 from cevnslab.likelihood.toys import Truth, as_data, draw
 from cevnslab.quadratic import Polynomial, Variable
 
@@ -155,3 +157,15 @@ def test_a_toy_in_the_place_of_the_data_has_its_own_off_counts(backgrounds):
     for toy in range(3):
         expected = joint.minimised(points, observation=toys.rows(np.array([toy]))).chi2
         assert as_data(joint, toys, toy).minimised(points).chi2 == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("factor", [1e-6, 0.3, 0.999, 1.0, 1.001, 5.0, 1e6])
+def test_where_the_search_of_an_expectation_starts_changes_nothing(factor):
+    """Steps go on from the expectations of the step before, however far those are."""
+    rng = np.random.default_rng(2)
+    groups = np.repeat(np.arange(3), 4)
+    counts = Counts(rng.poisson(40.0, (1, 12)).astype(float))
+    others, unit = rng.uniform(0.0, 20.0, (5, 12)), rng.uniform(0.1, 1.0, (5, 12))
+    off = np.array([[30.0, 0.0, 200.0]])
+    fresh = best_tau(counts, others, unit, off, groups)
+    assert best_tau(counts, others, unit, off, groups, factor * fresh) == pytest.approx(fresh, rel=1e-12, abs=1e-12)

@@ -19,15 +19,13 @@ from cevnslab.inference.hidden import HiddenStarts
 from cevnslab.inference.rational import RationalChi2
 from cevnslab.likelihood.compression import pseudo_binned, sketch
 from cevnslab.likelihood.likelihood import Likelihood
-from cevnslab.likelihood.minimiser import TOLERANCE, coupling_slopes
+from cevnslab.likelihood.minimiser import LOOSE, TOLERANCE, coupling_slopes
 from cevnslab.likelihood.profile import ProfileLikelihood
 from cevnslab.quadratic import Variable as Axis
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-LOOSE = 1e-2
-"""Decrease of chi^2 that ends a search which only says how high a point lies."""
 CONTENDERS = 0.5
 """Of the starts of one point, those that end within this of the lowest are followed to the end."""
 STRIDE, SMOOTH_STRIDE = 4, 12

@@ -72,9 +72,8 @@ def contour(function: Function, confidence_level: float) -> Contour:
     """The confidence region of two couplings, at the level of two parameters.
 
     An island is missed if it is smaller than a step of the grid and makes no dip on it: four steps where nuisances are
-    minimised over and chi^2 is even, or far above the level. A region that reaches the
-    bounds of a coupling is closed along them. Raises `StatisticsError`, which says where, for a region that is not
-    resolved.
+    minimised over and chi^2 is even, or far above the level. A region that reaches the bounds of a coupling is closed
+    along them. Raises `StatisticsError`, which says where, for a region that is not resolved.
     """
     return contours(function, [confidence_level])[0]
 

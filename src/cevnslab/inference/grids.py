@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cevnslab.inference.chi2 import LOOSE, STRIDE, Function, Sample, loose_path, settled, snake, snake_order
+from cevnslab.inference.chi2 import STRIDE, Function, Sample, loose_path, settled, snake, snake_order
+from cevnslab.likelihood.minimiser import LOOSE
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -94,14 +95,19 @@ class Grid:
         return rows[order], columns[order]
 
 
+def _corners(chi2: FloatArray) -> FloatArray:
+    """chi^2 at the corners of all cells of a grid: shape (corners, rows - 1, columns - 1)."""
+    rows, columns = chi2.shape
+    return np.stack([chi2[i : rows - 1 + i, j : columns - 1 + j] for i, j in CORNERS])
+
+
 def _uneven(coarse: Grid, slopes: FloatArray, rises: Sequence[float]) -> BoolArray:
     """Which cells of a coarse grid must be refined, shape (rows - 1, columns - 1).
 
     Those near a level, those that change much, and those with a minimum on an edge, where chi^2 falls from both ends:
     a band that is thin beside a cell crosses its edges.
     """
-    rows, columns = coarse.chi2.shape
-    corners = np.stack([coarse.chi2[i : rows - 1 + i, j : columns - 1 + j] for i, j in CORNERS])
+    corners = _corners(coarse.chi2)
     low, high, lowest = corners.min(axis=0), corners.max(axis=0), coarse.chi2.min()
     above = low - lowest - max(rises) - CLEARANCE
     even = np.where(above > 0, high - low < UNEVEN_ABOVE * above, high - lowest < UNEVEN_BELOW * min(rises))
@@ -124,7 +130,7 @@ def _refined(
 
     Elsewhere it is what lies between the corners.
     """
-    corners = np.stack([coarse.chi2[i:][: len(places[0]) - 1, j:][:, : len(places[1]) - 1] for i, j in CORNERS])
+    corners = _corners(coarse.chi2)
     # The cell of every row and column of the fine grid; those that two cells share belong to both.
     right, left = (
         [np.clip(np.searchsorted(at, np.arange(at[-1] + 1), side) - 1, 0, len(at) - 2) for at in places]

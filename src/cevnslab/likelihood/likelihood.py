@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from cevnslab.errors import StatisticsError
 from cevnslab.likelihood.expectation import Expectation
 from cevnslab.likelihood.fit import Fit, fit
-from cevnslab.likelihood.minimiser import TOLERANCE, Minimum, Model, evaluate, minimise
+from cevnslab.likelihood.minimiser import LOOSE, TOLERANCE, Minimum, Model, evaluate, minimise
 from cevnslab.likelihood.observation import Observation
 from cevnslab.likelihood.parameters import Parameter, merged
 from cevnslab.likelihood.samples import Bend, Modifier, Sample
@@ -35,8 +35,6 @@ _LONGEST_LINE = 250
 """Letters of what a likelihood says of itself."""
 LARGEST_BATCH = 8_000_000
 """Numbers (points times numbers per point) that are minimised over at once: fewer, and most time goes into calls."""
-LOOSE = 1e-2
-"""Decrease of chi^2 that ends the ranking of starts."""
 CONTENDERS = 0.5
 """Starts that end within this of the lowest are followed to the end."""
 

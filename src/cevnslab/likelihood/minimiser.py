@@ -30,6 +30,8 @@ IntArray = NDArray[np.int64]
 
 MOST_STEPS, MOST_LOOSE_STEPS = 1000, 25
 """Steps of a search, and of one that only says how high a point lies."""
+LOOSE = 1e-2
+"""Decrease of chi^2 that ends a search which ranks starts, or only says how high a point lies."""
 RANKING = 1e-3
 """Tolerances above it only say how high a point lies."""
 LOOSE_SHARE = 0.1

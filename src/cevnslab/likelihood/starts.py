@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cevnslab.likelihood.expectation import Expectation, rows_of
-from cevnslab.likelihood.minimiser import Model, contracted_at, evaluate, minimise
+from cevnslab.likelihood.minimiser import LOOSE, Model, contracted_at, evaluate, minimise
 from cevnslab.likelihood.observation import Observation
 from cevnslab.likelihood.rows import Part
 from cevnslab.likelihood.samples import Bend, Sample, Shift
@@ -21,8 +21,6 @@ FAR_PULL = 2.0
 """From where, too, a search starts that bends shapes: large couplings have their minimum where one is pulled so far."""
 FAR_SHIFT = 0.4
 """The same for an offset, as a part of its range."""
-LOOSE = 1e-2
-"""Decrease of chi^2 that ends the search of factors."""
 TOO_MANY = 3.0
 """Times the counts beside all backgrounds: a larger signal is brought down by one of its factors at a time."""
 LARGEST_VARIANCE = 1e30
@@ -65,8 +63,8 @@ def suited(model: Model, couplings: FloatArray, starts: FloatArray, data: Observ
     """
     factors = np.zeros(len(model.parameters), dtype=bool)
     for expectation in model.expectations:
-        for part in (*expectation.known, *(part for block in expectation.blocks for part in block.parts)):
-            factors[part.scales] = True
+        for scales in expectation.scales:
+            factors[scales] = True
     for part in (part for e in model.expectations for block in e.blocks for part in block.parts):
         # What bends a shape as well goes with the shapes.
         factors[part.bends] = False

@@ -18,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cevnslab import results
-from cevnslab.inference.chi2 import LOOSE, Chi2, ClosedChi2, Sample
+from cevnslab.inference.chi2 import Chi2, ClosedChi2, Sample
 from cevnslab.inference.intervals import Minimum, Piece, interval
 from cevnslab.inference.levels import delta_chi2_level
 from cevnslab.inference.rational import RationalChi2
 from cevnslab.likelihood.compression import sketch
-from cevnslab.likelihood.minimiser import TOLERANCE
+from cevnslab.likelihood.minimiser import LOOSE, TOLERANCE
 from cevnslab.likelihood.sufficient import FARTHEST_WALL
 from cevnslab.progress import progress_bar
 from cevnslab.quadratic import Variable

@@ -8,6 +8,7 @@ from types import MappingProxyType
 import numpy as np
 
 from cevnslab.errors import StudyError
+from cevnslab.likelihood.likelihood import off_counts
 from cevnslab.likelihood.toys import Truth, expected_counts
 from cevnslab.studies.analysis import Analysis
 from cevnslab.studies.study import Study
@@ -42,11 +43,7 @@ def check_toy_counts(analysis: Analysis, purpose: str, couplings: Mapping[str, f
     for name, value in couplings.items():
         point[likelihood.couplings.index(name)] = value
     nuisances = np.zeros(len(likelihood.parameters))
-    off = tuple(
-        np.concatenate([np.empty(0), *(sample.per_bin.off for sample in dataset.samples if sample.per_bin is not None)])
-        for dataset in likelihood.datasets
-    )
-    truth = Truth(point, nuisances, off)
+    truth = Truth(point, nuisances, tuple(off_counts(dataset) for dataset in likelihood.datasets))
     for dataset, expected in zip(
         likelihood.datasets, expected_counts(likelihood, truth, point[None, :], nuisances[None, :]), strict=True
     ):
