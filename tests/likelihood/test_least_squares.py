@@ -208,3 +208,20 @@ def test_levels_are_probabilities():
     for wrong in (0.0, 1.0, -0.1, 2.7):
         with pytest.raises(ValueError, match="confidence level"):
             delta_chi2_level(wrong, 1)
+
+
+def test_a_strength_and_a_normalisation_that_is_all_but_free():
+    """The counts know their product alone, a valley bent all its way; at its lowest point the factor is nominal."""
+    response = preset_response("ess-csi", couplings=["cevns_strength"])
+    signal, background = response.counts(), response.background
+    data = np.random.default_rng(4).poisson(20 * signal + background).astype(float)
+    likelihood = least_squares(response, 3.0, SIGMA_B, data)
+    start = np.array([[-0.5 / likelihood.parameters[0].unit, 0.0]])
+    minimum = likelihood.minimised(np.array([[40.0]]), ("cevns_strength",), start)
+    weight = 1 / np.sqrt(data)
+    rows = np.vstack([np.column_stack([signal, background]) * weight[:, None], [0.0, 1 / SIGMA_B]])
+    side = np.concatenate([(data - background) * weight, [0.0]])
+    (strength, _), chi2, *_ = np.linalg.lstsq(rows, side, rcond=None)
+    # The valley itself rises by (a/3)^2 alone, 0.03 from its lowest point to the start.
+    assert minimum.chi2[0] == pytest.approx(float(chi2[0]), abs=2e-4)
+    assert minimum.couplings[0, 0] == near(strength, 0.05)

@@ -28,8 +28,11 @@ from cevnslab.quadratic import Polynomial
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-MOST_STEPS, MOST_LOOSE_STEPS = 1000, 25
-"""Steps of a search, and of one that only says how high a point lies."""
+MOST_STEPS, MOST_LOOSE_STEPS = 5000, 25
+"""Steps of a search, and of one that only says how high a point lies.
+
+Where a coupling and a factor that is all but free are known by their product alone, a search has thousands of steps.
+"""
 LOOSE = 1e-2
 """Decrease of chi^2 that ends a search which ranks starts, or only says how high a point lies."""
 RANKING = 1e-3
@@ -440,7 +443,8 @@ def minimise(
     if loose:
         return Minimum(chi2, pulls, couplings)
     raise StatisticsError(
-        f"the likelihood did not converge at {len(active)} of {len(chi2)} points; are counts negative or huge?"
+        f"the likelihood did not converge at {len(active)} of {len(chi2)} points: "
+        "are counts negative or huge, or widths far above 1?"
     )
 
 
