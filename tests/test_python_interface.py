@@ -110,6 +110,73 @@ WRONG = {
     "a sum with a number": (lambda r: fit_of(r) + 3, ["likelihood", "3"]),
     "a figure of nothing": (lambda r: cl.draw(None, {}), ["result", "load_result", "nothing"]),
     "a figure by name": (lambda r: cl.draw(cl.Result, "figure-1"), ["result"]),
+    "a limit of what is minimised over": (
+        lambda r: cl.limit(fit_of(r), "q_ee", minimise_over=["q_ee"]),
+        ["minimise_over", "'q_ee'", "both"],
+    ),
+    "a curve of what is minimised over": (
+        lambda r: cl.delta_chi2(fit_of(r), ("q_ee", "q_emu"), [0.0], [0.0], minimise_over=("q_emu",)),
+        ["minimise_over", "'q_emu'", "both"],
+    ),
+    "expected limits of what is minimised over": (
+        lambda r: cl.expected_limit(fit_of(r), "q_ee", minimise_over=["q_ee"]),
+        ["minimise_over", "'q_ee'", "both"],
+    ),
+    "a coupling minimised over twice": (
+        lambda r: cl.limit(fit_of(r), "q_ee", minimise_over=["q_emu", "q_emu"]),
+        ["minimise_over", "'q_emu'", "twice"],
+    ),
+    "a plane of one coupling": (
+        lambda r: cl.delta_chi2(fit_of(r), ("q_ee", "q_ee"), [0.0], [0.0]),
+        ["couplings", "'q_ee'", "twice"],
+    ),
+    "a curve of no coupling": (lambda r: cl.delta_chi2(fit_of(r), [], [0.0]), ["couplings", "none"]),
+    "couplings in a number of numpy's": (lambda r: cl.delta_chi2(fit_of(r), np.array(1.0), [0.0]), ["couplings"]),
+    "an unknown coupling to minimise over": (
+        lambda r: cl.limit(fit_of(r), "q_ee", minimise_over=["q_emmu"]),
+        ["minimise_over", "'q_emmu'", "'q_emu'"],
+    ),
+    "escape codes for a coupling": (lambda r: cl.limit(fit_of(r), "\x1b[31m"), ["coupling", "known are"]),
+    "toys without end": (lambda r: cl.expected_limit(fit_of(r), "q_ee", toys=10**60), ["toys", "at most"]),
+    "toys without end, one by one": (lambda r: cl.toys(fit_of(r), 10**60), ["number", "at most"]),
+    "a truth without its coupling": (lambda r: cl.toys(fit_of(r), 2, at=1e-9), ["at", "names and values"]),
+    "priors in a list": (lambda r: fit_of(r, priors=[("q_ee", (0.0, 1e-9))]), ["priors", "names and values"]),
+    "an off-beam run without a name": (
+        lambda r: fit_of(r, observed=np.ones(104), off_beam=np.ones(104)),
+        ["off_beam", "names and values"],
+    ),
+    "backgrounds by number": (lambda r: fit_of(r, background={1: 0.1}), ["background", "names and values"]),
+    "a statistic of an array": (lambda r: fit_of(r, statistic=np.ones(2)), ["statistic", "a word"]),
+    "a response of an array": (lambda r: cl.likelihood(np.eye(2), signal=0.1, background=0.1), ["response"]),
+    "channels by number": (lambda r: cl.response(ESS, GE, years=1, channels=[1]), ["channels", "cevns", "1"]),
+    "channels in an array": (lambda r: cl.response(ESS, GE, years=1, channels=np.ones(2)), ["channels"]),
+    "a form factor of nothing": (lambda r: cl.response(ESS, GE, years=1, form_factor=None), ["form factor", "helm"]),
+    "a form factor in a list": (
+        lambda r: cl.cross_sections.cevns(1.0, 40.0, "Ge", form_factor=["helm"]),
+        ["form factor", "a list"],
+    ),
+    "corrections of an array": (
+        lambda r: cl.response(ESS, GE, years=1, radiative_corrections=np.ones(2)),
+        ["radiative_corrections", "true or false"],
+    ),
+    "a registry of names": (
+        lambda r: cl.response(ESS, GE, years=1, couplings=["q_ee"], registry=("q_ee",)),
+        ["registry", "names and values"],
+    ),
+    "nuclei by a word that is not known": (
+        lambda r: cl.load_detector("ess-ge", nuclei="isotope"),
+        ["convention", "isotopes", "'isotope'"],
+    ),
+    "neutrons by a word that is not known": (
+        lambda r: cl.nuclei.target("Ge", neutron_radius="skinny"),
+        ["neutron_radius", "skin", "'skinny'"],
+    ),
+    "a data set by number": (lambda r: cl.load_dataset(2021), ["name", "2021"]),
+    "couplings of a data set by number": (lambda r: cl.load_dataset("coherent-csi-2021", couplings=3), ["couplings"]),
+    "channels of a data set by number": (lambda r: cl.load_dataset("coherent-csi-2021", channels=3), ["channels"]),
+    "a folder by number": (lambda r: cl.load_result(3), ["folder", "a path", "3"]),
+    "a data folder by number": (lambda r: cl.load_study("parada2024", data=3), ["data", "a path", "3"]),
+    "a base by number": (lambda r: cl.study_from_dict(STUDY, base=3), ["base", "a path", "3"]),
     "figures of nothing": (lambda r: cl.figure_specs(None), ["result", "nothing"]),
 }
 
@@ -127,6 +194,15 @@ def test_wrong_arguments_are_our_errors(mistake, response):
     assert all(word in message for word in words), message
     assert len(message) < 300
     assert message.isprintable()
+
+
+def test_a_base_in_words(tmp_path):
+    assert cl.study_from_dict(STUDY, base=str(tmp_path)).base == tmp_path
+
+
+def test_a_name_too_long_for_a_file_is_no_preset():
+    with pytest.raises(cl.CevnslabError, match="no study preset"):
+        cl.load_study("a" * 5000)
 
 
 def test_keys_made_with_numpy():

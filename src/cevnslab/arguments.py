@@ -1,7 +1,10 @@
-"""Arguments of public functions as numbers: what is none, or no finite one, is an error that names the argument."""
+"""Arguments of public functions: what is no finite number, word, list or path is an error that names the argument."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -51,3 +54,31 @@ def broadcast(**values: ArrayLike) -> list[FloatArray]:
     except ValueError:
         shapes = " and ".join(f"{name} {array.shape}" for name, array in arrays.items())
         raise PhysicsError(f"shapes do not fit each other: {shapes}") from None
+
+
+def items(name: str, values: Any) -> list[Any]:
+    """The entries of a list, or `PhysicsError`: a word is none, nor is a single number, of numpy's either."""
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable) or not getattr(values, "shape", (1,)):
+        raise PhysicsError(f"{name}: must be a list, got {excerpt(values)}")
+    return list(values)
+
+
+def mapping(name: str, values: Any) -> dict[str, Any]:
+    """What is said by name, or `PhysicsError`; nothing is nothing by any name.
+
+    >>> mapping("priors", None)
+    {}
+    """
+    if values is None:
+        return {}
+    if not isinstance(values, Mapping) or not all(isinstance(key, str) for key in values):
+        raise PhysicsError(f"{name}: must be names and values, such as a dict, got {excerpt(values)}")
+    return dict(values)
+
+
+def path(name: str, value: Any) -> Path:
+    """A file or folder, or `PhysicsError`."""
+    text = os.fspath(value) if isinstance(value, str | os.PathLike) else None
+    if not isinstance(text, str) or "\0" in text:
+        raise PhysicsError(f"{name}: must be a path, got {excerpt(value)}")
+    return Path(value)

@@ -45,4 +45,5 @@ def excerpt(value: Any, longest: int = _LONGEST) -> str:
         return "a list"
     if isinstance(value, int) and value.bit_length() > 64:
         return "a number of many digits"
-    return str(value)[:longest]
+    # Arrays and results print on several lines.
+    return " ".join(str(value).split())[:longest]

@@ -12,7 +12,7 @@ detector; everything after is algebra on these small arrays.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -203,14 +203,17 @@ def response(
     """
     _check_kinds(source, detector)
     exposure = _exposure_years(source, years)
-    for name, words in (("couplings", couplings), ("channels", channels)):
-        if isinstance(words, str) or not isinstance(words, Iterable):
-            raise PhysicsError(f"{name}: must be a list, got {excerpt(words)}")
-    declared = _declared(couplings, registry)
-    if not channels or len(set(channels)) != len(channels) or not set(channels) <= set(CHANNELS):
-        raise PhysicsError(
-            f"channels must be one or both of {', '.join(CHANNELS)}, got {', '.join(channels) or 'none'}"
-        )
+    channels = arguments.items("channels", channels)
+    declared = _declared(arguments.items("couplings", couplings), arguments.mapping("registry", registry))
+    if (
+        not channels
+        or not all(isinstance(channel, str) and channel in CHANNELS for channel in channels)
+        or len(set(channels)) != len(channels)
+    ):
+        names = ", ".join(channel if isinstance(channel, str) else excerpt(channel) for channel in channels)
+        raise PhysicsError(f"channels must be one or both of {', '.join(CHANNELS)}, got {names or 'none'}")
+    if not isinstance(radiative_corrections, bool | np.bool_):
+        raise PhysicsError(f"radiative_corrections: must be true or false, got {excerpt(radiative_corrections)}")
     groups = _flux_groups(source, detector)
     luminosity = luminosity_per_cm2(source, detector.target, detector.mass_kg, detector.distance_m, exposure)
     # Numbers that are not finite are looked for below: numpy need not warn of each.

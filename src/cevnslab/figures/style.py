@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from cevnslab import arguments
 from cevnslab.errors import InputFileError
 
 FONT_SIZE = 10.0
@@ -46,7 +47,7 @@ REFERENCE_COLOUR = "#c1272d"
 
 def settings(style: str | Path | None = None) -> dict[str, Any]:
     """The rcParams of the package with a user's style file on top; `InputFileError` for a bad one."""
-    return {**RC, **(read_style(Path(style)) if style else {})}
+    return {**RC, **({} if style is None else read_style(arguments.path("style_file", style)))}
 
 
 @contextmanager

@@ -40,7 +40,7 @@ from cevnslab.physics.flavour import MASS_STATES, NUFIT, DensityMatrix, Oscillat
 from cevnslab.physics.form_factors import FORM_FACTORS, FormFactor
 from cevnslab.physics.nuclei import Nucleus, Target
 from cevnslab.physics.nuclei import target as nuclei_of
-from cevnslab.words import nearest
+from cevnslab.words import excerpt, nearest
 
 FloatArray = NDArray[np.float64]
 Amplitudes = dict[str, FloatArray]
@@ -228,8 +228,8 @@ def scatterers(
         Corrected couplings on nuclei; `PhysicsError` for electrons, for which none are known here.
 
     """
-    if form_factor not in FORM_FACTORS:
-        raise UnknownNameError(f"no form factor '{form_factor}'; {nearest(form_factor, FORM_FACTORS)}")
+    if not isinstance(form_factor, str) or form_factor not in FORM_FACTORS:
+        raise UnknownNameError(f"no form factor {excerpt(form_factor)}; {nearest(str(form_factor), FORM_FACTORS)}")
     if channel == "cevns":
         density = FORM_FACTORS[form_factor]
         return [

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from cevnslab.arguments import number
 from cevnslab.errors import PhysicsError
@@ -22,6 +22,7 @@ from cevnslab.physics.formulas import (
     proton_number,
     target_text,
 )
+from cevnslab.words import excerpt
 
 if TYPE_CHECKING:
     from cevnslab.physics.formulas import TargetInput
@@ -134,6 +135,13 @@ def target(
     ([('70Ge', 0.1), ('76Ge', 0.9)], 75.322)
 
     """
+    for name, word, words in (
+        ("convention", convention, get_args(NucleiConvention)),
+        ("neutron_radius", neutron_radius, get_args(radii.NeutronRadius)),
+    ):
+        # A word that is not known must not mean the other convention.
+        if not isinstance(word, str) or word not in words:
+            raise PhysicsError(f"{name}: must be {' or '.join(words)}, got {excerpt(word)}")
     atoms = parse_target(formula)
     if neutron_radius == "skin" and isinstance(neutron_radius_fm, int | float):
         raise PhysicsError("neutron_radius_fm: give either this number or neutron_radius: skin")

@@ -12,6 +12,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
+from cevnslab import arguments
 from cevnslab.errors import CevnslabError, InputFileError, ResultError, StudyError, located
 from cevnslab.figures.style import settings
 from cevnslab.progress import notice
@@ -127,7 +128,8 @@ def load_result(folder: str | Path) -> Result:
     from cevnslab.studies.schema import StudyFile
     from cevnslab.studies.validation import validated
 
-    path = Path(folder) / RESULT
+    folder = arguments.path("folder", folder)
+    path = folder / RESULT
     text = _read_text(path)
     content = _parsed(path, text)
     if "limits" not in content:
@@ -137,7 +139,7 @@ def load_result(folder: str | Path) -> Result:
     if isinstance(files, dict) and files.get(RESULT) != hashlib.sha256(text.encode()).hexdigest():
         raise InputFileError(f"{path} is not what was written: its checksum is not that in {PROVENANCE}; run again")
     try:
-        with showing(Path(folder)):
+        with showing(folder):
             result = from_plain(Result, {**content, "provenance": provenance})
             if validated(StudyFile, result.study).name != result.name:
                 raise ResultError("its study has another name")

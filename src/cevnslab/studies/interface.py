@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cevnslab import arguments
 from cevnslab.arguments import number as one_number
 from cevnslab.arguments import numbers
 from cevnslab.datasets.likelihoods import dataset_of, samples_of
@@ -40,6 +41,8 @@ from cevnslab.studies.load import study_from_dict
 from cevnslab.words import excerpt, nearest
 
 FloatArray = NDArray[np.float64]
+
+MOST_TOYS = 10_000_000
 
 
 def likelihood(
@@ -81,13 +84,17 @@ def likelihood(
     if not isinstance(response, Response):
         raise StatisticsError(f"response: must be a response, of cevnslab.response, got {excerpt(response)}")
     runs = {}
-    for name, run in (off_beam or {}).items():
+    for name, run in arguments.mapping("off_beam", off_beam).items():
         off_counts, ratio = _pair(f"off_beam.{name}", run, "counts per bin and the ratio of live times")
         runs[name] = (numbers(f"off_beam.{name}", off_counts).ravel(), one_number(f"ratio of off_beam.{name}", ratio))
     response = replace(
         response, backgrounds={name: each for name, each in response.backgrounds.items() if name not in runs}
     )
-    widths = background if isinstance(background, Mapping) else dict.fromkeys(response.backgrounds, background)
+    widths = (
+        arguments.mapping("background", background)
+        if isinstance(background, Mapping)
+        else dict.fromkeys(response.backgrounds, background)
+    )
     for name in widths:
         if name not in response.backgrounds:
             raise UnknownNameError(f"background: no '{name}'; {nearest(name, response.backgrounds)}")
@@ -113,16 +120,16 @@ def likelihood(
     if errors is not None:
         pair = errors if isinstance(errors, tuple) else (errors, errors)
         sides = numbers("errors", pair[0]).ravel(), numbers("errors", pair[1]).ravel()
+    if not isinstance(statistic, str | None):
+        raise StatisticsError(f"statistic: must be a word, got {excerpt(statistic)}")
     kind: Statistic = statistic or ("least-squares" if counts is None else "poisson" if sides is None else "gaussian")
     joint = Likelihood((dataset_of(response, samples, kind, counts, sides),))
-    if not priors:
-        return joint
-    _known(joint, list(priors), "priors")
     constraints = {}
-    for name, prior in priors.items():
+    for name, prior in arguments.mapping("priors", priors).items():
+        _known(joint, [name], "priors")
         centre, width = _pair(f"priors.{name}", prior, "centre and width")
         constraints[name] = Prior(one_number(f"centre of {name}", centre), _width(name, width))
-    return Likelihood(joint.datasets, constraints)
+    return Likelihood(joint.datasets, constraints) if constraints else joint
 
 
 def _warn_of_percentages(widths: Mapping[str, float]) -> None:
@@ -153,6 +160,13 @@ def _whole(name: str, value: int, least: int) -> int:
     return int(value)
 
 
+def _toys(name: str, value: int) -> int:
+    """A number of pseudo-experiments, as many as a study may ask for."""
+    if (toys := _whole(name, value, 1)) > MOST_TOYS:
+        raise StatisticsError(f"{name}: must be at most {MOST_TOYS}, got {excerpt(toys)}")
+    return toys
+
+
 def _level(confidence_level: float) -> float:
     level = one_number("confidence_level", confidence_level)
     if not 0 < level < 1:
@@ -167,14 +181,26 @@ def _known(fit: Likelihood, names: Sequence[str], argument: str) -> list[str]:
         raise StatisticsError(
             f"fit: must be a likelihood, of cevnslab.likelihood or cevnslab.load_dataset, got {excerpt(fit)}"
         )
-    if isinstance(names, str) or not isinstance(names, Iterable):
-        raise UnknownNameError(f"{argument}: must be a list of names, got {excerpt(names)}")
-    for name in names:
+    words = arguments.items(argument, names)
+    for name in words:
         if not isinstance(name, str):
             raise UnknownNameError(f"{argument}: a coupling's name must be a word, got {excerpt(name)}")
         if name not in fit.couplings:
-            raise UnknownNameError(f"no coupling '{name}' in this likelihood; {nearest(name, fit.couplings)}")
-    return list(names)
+            raise UnknownNameError(
+                f"{argument}: no coupling {excerpt(name)} in this likelihood; {nearest(name, fit.couplings)}"
+            )
+        if words.count(name) > 1:
+            raise StatisticsError(f"{argument}: '{name}' is given twice")
+    return words
+
+
+def _hidden(fit: Likelihood, minimise_over: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Couplings that are minimised over: none of those whose limit or curve is asked for."""
+    hidden = _known(fit, minimise_over, "minimise_over")
+    for name in names:
+        if name in hidden:
+            raise StatisticsError(f"minimise_over: '{name}' is the coupling that is asked for; it cannot be both")
+    return hidden
 
 
 def load_dataset(
@@ -203,9 +229,13 @@ def load_dataset(
         Folder with its files; unless given that of CEVNSLAB_DATA, or they are downloaded.
 
     """
-    entry = {"preset": name, "nuisances": nuisances, "channels": list(channels)}
+    if not isinstance(name, str):
+        raise UnknownNameError(f"name: must be that of a data set, got {excerpt(name)}")
+    entry = {"preset": name, "nuisances": nuisances, "channels": arguments.items("channels", channels)}
     entry |= {} if off_counts is None else {"off_counts": off_counts}
-    study = study_from_dict({"name": name, "couplings": list(couplings), "detectors": [entry]}, data=data)
+    study = study_from_dict(
+        {"name": name, "couplings": arguments.items("couplings", couplings), "detectors": [entry]}, data=data
+    )
     return analyses(study)[name].likelihood
 
 
@@ -224,7 +254,8 @@ def limit(
         Couplings that are minimised over instead of held.
 
     """
-    (name,), hidden = _known(fit, [coupling], "coupling"), _known(fit, minimise_over, "minimise_over")
+    (name,) = _known(fit, [coupling], "coupling")
+    hidden = _hidden(fit, minimise_over, [name])
     return interval(Chi2.of(fit, [name], hidden), _level(confidence_level))
 
 
@@ -245,7 +276,9 @@ def delta_chi2(
 
     """
     names = _known(fit, [couplings] if isinstance(couplings, str) else couplings, "couplings")
-    hidden = _known(fit, minimise_over, "minimise_over")
+    hidden = _hidden(fit, minimise_over, names)
+    if not names:
+        raise StatisticsError("couplings: one or two are needed, got none")
     if (len(names) == 2) != (y is not None) or len(names) > 2:
         raise StatisticsError("x alone goes with one coupling, x and y go with two")
     curve = Chi2.of(fit, names, hidden)
@@ -269,13 +302,13 @@ def toys(fit: Likelihood, number: int, *, seed: int = 1, at: Mapping[str, float]
         Values of couplings that they are drawn at; as in the Standard Model unless given.
 
     """
-    truths = dict(at or {})
+    truths = arguments.mapping("at", at)
     names = _known(fit, list(truths), "at")
     point = fit.polynomial.standard_model.copy()
     for name in names:
         point[fit.couplings.index(name)] = one_number(name, truths[name])
     rng = np.random.default_rng(_whole("seed", seed, 0))
-    counts = draw(fit, Truth.of(fit, point), _whole("number", number, 1), rng, "drawn")
+    counts = draw(fit, Truth.of(fit, point), _toys("number", number), rng, "drawn")
     return (as_data(fit, counts, toy) for toy in range(number))
 
 
@@ -299,9 +332,10 @@ def expected_limit(
         At least 400.
 
     """
-    (name,), hidden = _known(fit, [coupling], "coupling"), _known(fit, minimise_over, "minimise_over")
+    (name,) = _known(fit, [coupling], "coupling")
+    hidden = _hidden(fit, minimise_over, [name])
     truth = None if at is None else one_number("at", at)
-    toys, seed = _whole("toys", toys, 1), _whole("seed", seed, 0)
+    toys, seed = _toys("toys", toys), _whole("seed", seed, 0)
     task = task_of(fit, name, [_level(confidence_level)], toys=toys, seed=seed, truth=truth, hidden=hidden)
     ((limits,),) = expected_limits([task])
     return limits
@@ -315,5 +349,5 @@ def significance(fit: Likelihood) -> strength.Significance:
 
 def simulated_significance(fit: Likelihood, *, toys: int = 10_000, seed: int = 1) -> strength.SimulatedSignificance:
     """The significance of CEvNS from pseudo-experiments: without CEvNS, and of the Standard Model."""
-    toys, seed = _whole("toys", toys, 1), _whole("seed", seed, 0)
+    toys, seed = _toys("toys", toys), _whole("seed", seed, 0)
     return strength.simulated_significance(fit, significance(fit), toys=toys, seed=seed)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cevnslab import arguments
 from cevnslab.detection.detector import Detector
 from cevnslab.detection.response import Response
 from cevnslab.detection.response import response as detection_response
@@ -138,12 +139,14 @@ def load_study(
     'parada2024'
     """
     text = _text(name_or_path)
-    if presets.is_path(name_or_path) or (text not in presets.names("studies") and Path(text).is_file()):
+    if presets.is_path(name_or_path) or (
+        text not in presets.names("studies") and len(text) < 256 and Path(text).is_file()
+    ):
         path = Path(text)
         return study_from_dict(read_yaml(path), where=str(path), base=path.parent, data=data, announce=announce)
-    if Path(text or ".").is_dir():
+    if len(text) < 256 and Path(text or ".").is_dir():
         raise StudyError(f"{text or 'an empty name'}: a study file or a built-in study is needed, this is a folder")
-    return _built_in(text, None if data is None else os.fspath(data))
+    return _built_in(text, None if data is None else str(arguments.path("data", data)))
 
 
 @functools.cache
@@ -156,7 +159,7 @@ def study_from_dict(
     content: Mapping[str, Any],
     *,
     where: str = "study",
-    base: Path = Path(),
+    base: str | os.PathLike[str] = Path(),
     data: str | os.PathLike[str] | None = None,
     announce: Callable[[str], None] | None = None,
 ) -> Study:
@@ -167,8 +170,8 @@ def study_from_dict(
     if isinstance(content, Mapping):
         with located(where):
             content = with_keys(dict(content))
-    folder = None if data is None else Path(data)
-    study = build_study(content, _run, where=where, base=base, data=folder, announce=announce)
+    folder = None if data is None else arguments.path("data", data)
+    study = build_study(content, _run, where=where, base=arguments.path("base", base), data=folder, announce=announce)
     with located(where):
         check_scans(study)
     return study
