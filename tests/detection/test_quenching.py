@@ -158,6 +158,19 @@ def test_models_that_cannot_be(make, match):
         make()
 
 
+@pytest.mark.parametrize(
+    ("law", "words"),
+    [
+        (ConstantQuenching(0.2), "quenching factor 0.2"),
+        (Lindhard(None, 32, 72.63), "Lindhard quenching, k 0.1573"),
+        (Lindhard(0.1789, 32, 72.63, 0.16), "Lindhard quenching, k 0.1789, adiabatic below 0.16 keV"),
+        (QuenchingTable((1.0, 10.0), (0.1, 0.2)), "quenching table of 2 points, recoils from 1 to 10 keV"),
+    ],
+)
+def test_laws_say_in_words_what_they_are(law, words):
+    assert str(law) == words
+
+
 @pytest.mark.parametrize("edges", [[0.1, 2.0], [1.0, 5.0], [0.9, 1.05, 1.3]])
 def test_bins_of_recoils_need_rising_light(edges):
     with pytest.raises(PhysicsError, match="give the bins in keVee"):

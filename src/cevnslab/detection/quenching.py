@@ -88,6 +88,9 @@ class ConstantQuenching(_Rising):
         if not 0 < self.factor < math.inf:
             raise PhysicsError(f"a quenching factor must be above 0, got {self.factor:g}")
 
+    def __str__(self) -> str:
+        return f"quenching factor {self.factor:g}"
+
     def light_kev(self, recoil_energy_kev: ArrayLike) -> FloatArray:
         """E_ee = factor T."""
         return self.factor * _energies(recoil_energy_kev)
@@ -127,6 +130,10 @@ class Lindhard(_Rising):
         for name, value in values.items():
             if value is not None and not 0 < value < math.inf:
                 raise PhysicsError(f"Lindhard quenching: {name} must be above 0, got {value:g}")
+
+    def __str__(self) -> str:
+        threshold = "" if self.adiabatic_kev is None else f", adiabatic below {self.adiabatic_kev:g} keV"
+        return f"Lindhard quenching, k {self.strength:.4g}{threshold}"
 
     @property
     def strength(self) -> float:
@@ -217,6 +224,10 @@ class QuenchingTable(_Bending):
             raise PhysicsError("the energies of a quenching table must rise, from 0 or above")
         if not np.all(np.isfinite(factor)) or not np.all(factor > 0):
             raise PhysicsError("the factors of a quenching table must be above 0")
+
+    def __str__(self) -> str:
+        first, last = self.known_kev
+        return f"quenching table of {len(self.energies_kev)} points, recoils from {first:g} to {last:g} keV"
 
     @cached_property
     def _points(self) -> tuple[FloatArray, FloatArray]:
