@@ -268,6 +268,12 @@ def _library_element(symbol: str) -> Any:
     import periodictable
 
     try:
-        return periodictable.elements.symbol(symbol)
+        library = periodictable.elements.symbol(symbol)
     except ValueError:
         raise UnknownNameError(f"'{symbol}' is no chemical element; {HINT}") from None
+    # The library also has names for two isotopes of hydrogen, and for the neutron.
+    if isinstance(library, periodictable.core.Isotope):
+        raise UnknownNameError(f"'{symbol}' is an isotope of hydrogen; write {library.isotope}H")
+    if not library.number:
+        raise UnknownNameError(f"'{symbol}' is no chemical element; {HINT}")
+    return library
