@@ -187,6 +187,18 @@ def test_components_are_mass_states():
     assert at / at.sum() == near(np.array(sun.mass_state_shares("8B", 9.97)), 3e-4)
 
 
+@pytest.mark.parametrize(
+    ("angle", "values", "states"),
+    [("sin2_theta13", (0.0, 1e-12), ["1", "2"]), ("sin2_theta12", (1.0, 1 - 1e-12), ["2", "3"])],
+)
+def test_without_mixing_a_mass_state_does_not_arrive(angle, values, states):
+    """A squared sine of 0 or 1 is allowed, and counts are those near it."""
+    unmixed, nearly = (Sun("s", oscillation=replace(NUFIT, **{angle: value})) for value in values)
+    assert sorted({part.flavour for part in unmixed.components}) == states
+    responses = [cl.response(sun, xenon([1.0, 3.0]), couplings=["eps_ee_u"], years=1) for sun in (unmixed, nearly)]
+    assert responses[0].counts(eps_ee_u=0.1) == near(responses[1].counts(eps_ee_u=0.1), 1e-9)
+
+
 def test_nuisances_are_the_fluxes():
     sun = Sun("solar", ("8B", "7Be"))
     assert [(n.name, n.parts, n.width, n.centre) for n in sun.nuisances] == [

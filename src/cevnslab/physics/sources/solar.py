@@ -123,9 +123,10 @@ class Sun(Steady):
                 spectra.append((label, LineSpectrum(energy), share * weight))
             if not lines:
                 energies, densities = spectrum_points(branch, self.shape_8b)
-                weights = mass_state_shares(energies, density, self.oscillation)[state]
-                table = TabulatedSpectrum(energies, tuple((np.array(densities) * weights).tolist()))
-                spectra.append((branch, table.normalised(), table.integral))
+                weights = np.array(densities) * mass_state_shares(energies, density, self.oscillation)[state]
+                if np.any(weights > 0):
+                    table = TabulatedSpectrum(energies, tuple(weights.tolist()))
+                    spectra.append((branch, table.normalised(), table.integral))
             components += [
                 FluxComponent(
                     f"{label} nu_{name}",
@@ -137,6 +138,7 @@ class Sun(Steady):
                     oscillation=self.oscillation,
                 )
                 for label, spectrum, share in spectra
+                if share > 0  # without mixing a mass state may not arrive at all
             ]
         return components
 
