@@ -89,6 +89,20 @@ def test_what_the_helper_cannot_draw_is_raised_by_its_parent(result, tmp_path):
     helper.close()
 
 
+def test_a_program_that_is_missing_is_no_fault_of_the_place():
+    """matplotlib names a LaTeX that is not installed as the cause of an error of its own."""
+
+    def draw():
+        try:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "latex")
+        except FileNotFoundError as fault:
+            raise RuntimeError("Failed to process string with tex because latex could not be found") from fault
+
+    with pytest.raises(FigureError, match="figure-1 cannot be drawn: .* latex could not be found"):
+        with drawing.drawing_errors("figure-1"):
+            draw()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="a helper is forked on Linux alone")
 def test_a_full_disk_is_said_whatever_is_raised_after_it():
     """matplotlib's PDF writer, closed after the disk was full, raised an AttributeError of its own."""

@@ -176,8 +176,9 @@ def drawing_errors(name: str) -> Iterator[None]:
     except (CevnslabError, OSError, MemoryError):
         raise
     except Exception as fault:
-        # A writer of matplotlib's that is closed after a full disk fails once more, at what it did not come to.
-        if isinstance(fault.__context__, OSError):
+        # A writer of matplotlib's that is closed after a full disk fails once more, at what it did not come to. Where a
+        # fault of the system is named as the cause, as of a missing LaTeX, the words of the later one explain it.
+        if isinstance(fault.__context__, OSError) and fault.__cause__ is None:
             raise fault.__context__ from None
         reason = next((line.strip() for line in str(fault).splitlines() if line.strip()), type(fault).__name__)
         raise FigureError(f"the figure {name} cannot be drawn: {reason}") from fault
