@@ -117,7 +117,7 @@ def test_klein_nystrand_against_its_definition(q_mev):
 def test_a_radius_too_small_for_the_density_is_refused(name):
     edge = SMALLEST_RADIUS_FM[name]
     assert np.isfinite(FORM_FACTORS[name](50.0, edge + 1e-3))
-    with pytest.raises(PhysicsError, match="rms radius"):
+    with pytest.raises(PhysicsError, match="rms_radius_fm"):
         FORM_FACTORS[name](50.0, edge - 1e-3)
 
 

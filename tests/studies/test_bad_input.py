@@ -109,7 +109,15 @@ ONE_KEY = {
     "negative radius": ({"detectors.0.rms_radius_fm": -4}, ["detectors.my-ge.rms_radius_fm", "-4"]),
     "radius too small for the form factor": (
         {"detectors.0.rms_radius_fm": 1.0},
-        ["detectors.my-ge", "rms radius", "1"],
+        ["detectors.my-ge", "rms_radius_fm", "1"],
+    ),
+    "radius of neutrons too small for the form factor": (
+        {"detectors.0.neutron_radius_fm": 1.0},
+        ["detectors.my-ge", "neutron_radius_fm", "1"],
+    ),
+    "a file without a name": (
+        {"detectors.0.background_ckkd": REMOVED, "detectors.0.background_file": ""},
+        ["detectors.my-ge.background_file: must not be empty, got ''"],
     ),
     "efficiency above 1": ({EFFICIENCY: 1.2}, ["detectors.my-ge.efficiency", "1.2"]),
     "efficiency of zero": ({EFFICIENCY: 0}, ["detectors.my-ge.efficiency", "0"]),
@@ -389,6 +397,11 @@ def test_in_a_process_of_its_own(changes, word, write_study, tmp_path):
             ("source", "no.txt"),
         ),
         ({"source": {"type": "reactor", "thermal_power_gw": 3, "hours_per_year": 8000}}, ("source.fission_fractions",)),
+        (
+            {"source": {"type": "reactor", "thermal_power_gw": 3, "hours_per_year": 8000, "fission_fractions": {"U235": 1},
+                        "above_8_mev": {"factor": 1, "uncertainty": 1e-300}}},
+            ("source.above_8_mev.uncertainty: must be 0, which fixes it, or at least 1e-09",),
+        ),
         ({"detectors.0.quenching": 0.2}, ("my-ge.resolution", "sigma_kevee")),
         ({"detectors.0.threshold_kevee": 0.2}, ("my-ge.quenching", "keVee")),
         ({"uncertainties.quenching": 0.1}, ("my-ge.quenching", "required")),

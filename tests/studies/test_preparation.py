@@ -150,6 +150,10 @@ REFUSED = {
         {"detectors.0.mass_kg": 1e12, "detectors.0.background_ckkd": 1e9, **FELDMAN_COUSINS},
         ["detectors.my-ge: ", "more than pseudo-experiments draw", "mass_kg"],
     ),
+    "counts whose fluctuation is lost in rounding": (
+        {"source": {"preset": "ess", "neutrinos_per_proton": 1e28}, "statistic": "poisson"},
+        ["detectors.my-ge: ", "counts are expected in a bin, more than 1e+24", "lower mass_kg"],
+    ),
     "bands of too many counts": (
         {"detectors.0.mass_kg": 1e12, "detectors.0.background_ckkd": 1e9, "bands": {"toys": 400}},
         [
@@ -291,6 +295,11 @@ def test_check_says_what_a_run_takes(command, write_study):
     assert "memory: 2.4 kB of counts in fits, most for my-ge, 8 bins of 6 products of couplings" in ran.out
     assert "memory: 256 kB for 1000 pseudo-experiments at once" in ran.out
     assert "3 points of scans and maps, a study each" in ran.out
+
+
+def test_check_says_a_law_of_light_in_words(command, write_study):
+    ran = command("check", write_study(changed({"detectors.0.quenching": {"lindhard_k": "standard"}}, QUENCHED)))
+    assert "light: Lindhard quenching, k 0.1573\n" in ran.out
 
 
 def test_the_size_of_a_response_is_foreseen():

@@ -14,7 +14,7 @@ from cevnslab.datasets.registry import dataset
 from cevnslab.detection.detector import Detector
 from cevnslab.detection.quenching import ScaledQuenching
 from cevnslab.detection.response import Response, response
-from cevnslab.errors import located
+from cevnslab.errors import StudyError, located
 from cevnslab.likelihood.likelihood import Likelihood
 from cevnslab.likelihood.parameters import Parameter
 from cevnslab.likelihood.statistics import Statistic
@@ -93,6 +93,13 @@ class DetectorSetup:
         signal = [Parameter(f"{name}.signal", self.signal_uncertainty)]
         channels = channel_samples(nominal, signal, self._varied_responses())
         background_samples = [each.sample([Parameter(f"{name}.{each.name}", each.uncertainty)]) for each in backgrounds]
+        most = float(np.max(expected_counts(nominal)))
+        if not most <= LARGEST_COUNTS:
+            raise StudyError(
+                f"detectors.{name}: {most:.3g} counts are expected in a bin, more than {LARGEST_COUNTS:g}, whose "
+                "fluctuation rounding hides; lower mass_kg, the exposure, the background or the source's power, or "
+                "raise distance_m"
+            )
         counts = None if self.observed is None else self.observed.counts
         errors = None if self.observed is None else self.observed.errors
         with located(f"detectors.{name}"):
@@ -194,6 +201,11 @@ class DatasetSetup:
 
 
 AnySetup = DetectorSetup | DatasetSetup
+
+LARGEST_COUNTS = 1e24
+"""Expected in a bin: their fluctuation is the twelfth digit of a double's sixteen, and limits hold to 1e-3.
+
+Ten thousand times as many make chi^2 rough from rounding, and then limits come out as unconstrained."""
 
 FEWEST_COUNTS = 10.0
 """Expected in a bin of least squares, below which its coverage suffers."""

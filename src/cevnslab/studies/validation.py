@@ -101,6 +101,8 @@ def _message(model: type[BaseModel], content: Mapping[str, Any], error: Any) -> 
     elif kind in _TYPES or kind == "literal_error":
         alternative = _TYPES.get(kind) or context["expected"].replace(chr(39), "")
         rule = f"must be {_alternatives(model, error['loc']) or alternative}"
+    elif kind == "string_too_short":
+        rule = "must not be empty"
     elif kind == "string_pattern_mismatch":
         rule = (
             "must be 1 to 120 characters of one line without '$'"

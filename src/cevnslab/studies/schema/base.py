@@ -44,14 +44,15 @@ BackgroundRate = Annotated[float, Field(ge=0, le=LARGEST_RATE)]
 """Per kg and day, and perhaps per keV."""
 
 
-def _no_tiny_width(width: float) -> float:
+def no_tiny_width(width: float) -> float:
+    """Refuse a width so small that what is divided by it leaves what a double holds."""
     if 0 < width < SMALLEST_WIDTH:
         raise PydanticCustomError("width", f"must be 0, which fixes it, or at least {SMALLEST_WIDTH:g}")
     return width
 
 
 SMALLEST_WIDTH, LARGEST_WIDTH = 1e-9, 10.0
-Width = Annotated[float, Field(ge=0, le=LARGEST_WIDTH), AfterValidator(_no_tiny_width)]
+Width = Annotated[float, Field(ge=0, le=LARGEST_WIDTH), AfterValidator(no_tiny_width)]
 """Relative, of a normalisation; 0 fixes it."""
 Fraction = Annotated[float, Field(ge=1e-12, le=1)]
 HoursPerYear = Annotated[float, Field(ge=1e-6, le=8784)]

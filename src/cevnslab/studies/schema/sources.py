@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from cevnslab.physics.flavour import NUFIT
 from cevnslab.physics.sources.reactor import FACTOR_ABOVE_8_MEV
@@ -20,6 +20,7 @@ from cevnslab.studies.schema.base import (
     NonNegative,
     Positive,
     either,
+    no_tiny_width,
 )
 from cevnslab.words import excerpt
 
@@ -110,7 +111,9 @@ class FluxFactor(Model):
     """The prior of a factor on a part of the flux."""
 
     factor: Positive = Field(description="its centre")
-    uncertainty: NonNegative = Field(description="its standard deviation; 0 fixes it")
+    uncertainty: Annotated[NonNegative, AfterValidator(no_tiny_width)] = Field(
+        description="its standard deviation; 0 fixes it"
+    )
 
 
 class Reactor(SourceModel):
