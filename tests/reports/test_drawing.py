@@ -98,9 +98,9 @@ def test_a_program_that_is_missing_is_no_fault_of_the_place():
         except FileNotFoundError as fault:
             raise RuntimeError("Failed to process string with tex because latex could not be found") from fault
 
-    with pytest.raises(FigureError, match="figure-1 cannot be drawn: .* latex could not be found"):
-        with drawing.drawing_errors("figure-1"):
-            draw()
+    words = r"figure-1 cannot be drawn: .* latex could not be found"
+    with pytest.raises(FigureError, match=words), drawing.drawing_errors("figure-1"):
+        draw()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a helper is forked on Linux alone")

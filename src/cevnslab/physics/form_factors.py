@@ -33,8 +33,8 @@ def _sphere_radius(name: str, rms_radius_fm: float, smearing_fm2: float) -> floa
     squared = 5 / 3 * (number("rms_radius_fm", rms_radius_fm) ** 2 - smearing_fm2)
     if not squared > 0:
         raise PhysicsError(
-            f"the {name} form factor needs rms_radius_fm and neutron_radius_fm above {np.sqrt(smearing_fm2):.4g} fm, got "
-            f"{rms_radius_fm:g} fm"
+            f"the {name} form factor needs rms_radius_fm and neutron_radius_fm above {np.sqrt(smearing_fm2):.4g} fm, "
+            f"got {rms_radius_fm:g} fm"
         )
     return float(np.sqrt(squared))
 
