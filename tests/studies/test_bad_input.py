@@ -115,6 +115,14 @@ ONE_KEY = {
         {"detectors.0.neutron_radius_fm": 1.0},
         ["detectors.my-ge", "neutron_radius_fm", "1"],
     ),
+    "a level that is nearly 1": (
+        {"intervals": {"confidence_level": 1}},
+        ["intervals.confidence_level: must be at most 0.9999999, got 1"],
+    ),
+    "counts that are no numbers": (
+        {"detectors.0.observed": [True] * 8},
+        ["detectors.my-ge.observed.1: must be a number or a list, got true"],
+    ),
     "a file without a name": (
         {"detectors.0.background_ckkd": REMOVED, "detectors.0.background_file": ""},
         ["detectors.my-ge.background_file: must not be empty, got ''"],
@@ -398,8 +406,8 @@ def test_in_a_process_of_its_own(changes, word, write_study, tmp_path):
         ),
         ({"source": {"type": "reactor", "thermal_power_gw": 3, "hours_per_year": 8000}}, ("source.fission_fractions",)),
         (
-            {"source": {"type": "reactor", "thermal_power_gw": 3, "hours_per_year": 8000, "fission_fractions": {"U235": 1},
-                        "above_8_mev": {"factor": 1, "uncertainty": 1e-300}}},
+            {"source": {"type": "reactor", "thermal_power_gw": 3, "hours_per_year": 8000,
+                        "fission_fractions": {"U235": 1}, "above_8_mev": {"factor": 1, "uncertainty": 1e-300}}},
             ("source.above_8_mev.uncertainty: must be 0, which fixes it, or at least 1e-09",),
         ),
         ({"detectors.0.quenching": 0.2}, ("my-ge.resolution", "sigma_kevee")),

@@ -69,6 +69,17 @@ def test_a_goal_that_is_met_twice():
     assert [row.value for row in rows] == pytest.approx([18.99084, 49.02529], abs=1e-5)
 
 
+def test_no_value_is_used_that_the_study_file_does_not_allow():
+    """Counts are scaled for such keys without making the study anew: what is allowed still holds."""
+    _, rows = answered(key="detectors.ess-ge.mass_kg", low=1, high=1e15, upper=1e-15)
+    assert [(row.value, row.kind) for row in rows] == [(None, "none")]
+    heaviest, _ = vary(study(), "detectors.ess-ge.mass_kg", 1e12)
+    assert rows[0].reached == pytest.approx(heaviest.run().limit("ess-ge", "q_ee").segments[-1][1], rel=1e-6)
+    for key, value in (("uncertainties.signal", -0.1), ("uncertainties.background", 20), ("exposure_years", 1e5)):
+        with pytest.raises(StudyError, match=rf"{key}: must be"):
+            Variations(study()).at({key: value})
+
+
 def test_a_whole_number_has_neighbours():
     plan, rows = answered(key="detectors.ess-ge.bins", low=10, high=400, upper=4.9e-9)
     assert [row.kind for row in rows] == ["below", "above"]

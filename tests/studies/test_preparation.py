@@ -36,6 +36,19 @@ def panel(**keys):
     return {"figures": [{"name": "f", "panels": [keys]}]}
 
 
+def design(key, low, high):
+    """A design question along a key."""
+    goal = {"coupling": "q_ee", "upper": 1e-9}
+    return {"design": [{"name": "d", "key": key, "from": low, "to": high, "detector": "my-ge", "goal": goal}]}
+
+
+def limit_map(key, low, high):
+    """A map of three values of a key, and two of the exposure."""
+    x = {"key": key, "from": low, "to": high, "points": 3}
+    y = {"key": "exposure_years", "from": 1, "to": 5, "points": 2}
+    return {"maps": [{"name": "m", "x": x, "y": y, "detector": "my-ge", "coupling": "q_ee"}]}
+
+
 def shape(**keys):
     return {"systematics": [{"name": "s", "on": "signal", "kind": "energy_scale", "width": 0.02, **keys}]}
 
@@ -129,6 +142,42 @@ REFUSED = {
             ]
         },
         ["design.d.key: detectors.my-ge.quenching: the study gives no 'quenching'"],
+    ),
+    "a design over a key of its own": (
+        design("design.d.from", 1, 2),
+        ["design.d.key: design.d.from: the study gives no 'design'"],
+    ),
+    "a design of which no value is allowed": (
+        design("detectors.my-ge.mass_kg", -2, -1),
+        ["design.d.from: no value of detectors.my-ge.mass_kg up to `to` can be used", "must be above 0, got -2"],
+    ),
+    "a design to what is beyond numbers": (
+        design("detectors.my-ge.mass_kg", 1, 1e300),
+        ["design.d.to: must be at most 1e+100, got 1e+300"],
+    ),
+    "a scan over what is beyond numbers": (
+        {"scans": [{"name": "s", "key": "exposure_years", "values": {"from": -1e308, "to": 5, "points": 3}}]},
+        ["scans.s.values.from: must be at least -1e+100"],
+    ),
+    "a map over halves of bins": (
+        limit_map("detectors.my-ge.bins", 1, 4),
+        ["maps.m.x.points: detectors.my-ge.bins must be a whole number at all of them, got 2.5"],
+    ),
+    "a map over a width that is none": (
+        limit_map("uncertainties.signal", 0, 1e-9),
+        ["maps.m.x: uncertainties.signal = 5e-10", "must be 0, which fixes it, or at least 1e-09"],
+    ),
+    "least squares of a bin without counts": (
+        {"statistic": "least-squares", "detectors.0.observed": [5, 5, 0, 5, 5, 5, 5, 5]},
+        ["detectors.my-ge: my-ge: the bin with recoil_energy_kev", "has no counts", "statistic: poisson"],
+    ),
+    "a cross section on electrons of an element without levels": (
+        {
+            "cross_sections": [
+                {"target": "Sn", "channel": "electron", "energy_mev": 30, "coupling": "q_ee", "values": [1e-9]}
+            ]
+        },
+        ["cross_sections.1: no subshell binding energies are tabulated for Sn"],
     ),
     "a quenching that is bent where there is none": (
         shape(kind="quenching"),

@@ -20,7 +20,7 @@ from cevnslab.errors import CevnslabError, StudyError, located
 from cevnslab.inference.intervals import interval
 from cevnslab.inference.significance import signal_normalisations, significance
 from cevnslab.studies.analysis import Analysis
-from cevnslab.studies.scans import present_value
+from cevnslab.studies.scans import present_value, vary
 from cevnslab.studies.schema.planning import DesignQuestion, Goal
 from cevnslab.studies.schema.statistics import Intervals
 from cevnslab.studies.study import Study
@@ -131,6 +131,21 @@ def solved(study: Study, question: DesignQuestion) -> Solution:
         nearest = int(np.nanargmin(np.abs(reached - goal.value)))
         rows = [_row(question, None, float(reached[nearest]), "none")]
     return Solution(tuple(rows), curve)
+
+
+def check_range(study: Study, question: DesignQuestion) -> None:
+    """Raise `StudyError` for a key that is not there, and a range of which the study file allows no value."""
+    with located(f"design.{question.name}.key"):
+        whole = isinstance(present_value(study, question.key), int)
+    refusal: CevnslabError | None = None
+    for value in _values(question, whole):
+        try:
+            vary(study, question.key, value)
+        except CevnslabError as fault:
+            refusal = refusal or fault
+        else:
+            return
+    raise StudyError(f"design.{question.name}.from: no value of {question.key} up to `to` can be used: {refusal}")
 
 
 def _values(question: DesignQuestion, whole: bool) -> list[float]:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from cevnslab import results
 from cevnslab.datasets.release import VARIABLE
-from cevnslab.errors import located
+from cevnslab.errors import StudyError, located
 from cevnslab.likelihood.toys import with_metric
-from cevnslab.studies import counts, curves
+from cevnslab.studies import counts, curves, design
 from cevnslab.studies.analysis import Analysis, analyses
 from cevnslab.studies.scans import present_value, scanned
 from cevnslab.studies.setups import DatasetSetup, DetectorSetup
@@ -51,17 +51,17 @@ def prepare(study: Study, *, data: bool = True) -> Prepared:
         if study.file.intervals.method == "feldman-cousins":
             _check_simulated(study, analyses_by_name)
         check_drawn(study, analyses_by_name)
+        _check_variances(study, analyses_by_name)
         _check_data_panels(study)
         for question in study.file.design:
-            with located(f"design.{question.name}.key"):
-                present_value(study, question.key)
+            design.check_range(study, question)
         _check_maps(study, data)
         return Prepared(
             analyses_by_name,
             counts.spectra(projected),
             counts.time_spectra(projected),
             counts.signals(study, projected),
-            tuple(line for curve in study.file.cross_sections for line in curves.cross_sections(study, curve)),
+            _cross_sections(study),
         )
 
 
@@ -89,6 +89,23 @@ def _check_simulated(study: Study, analyses_by_name: dict[str, Analysis]) -> Non
             with_metric(analysis.likelihood)
 
 
+def _check_variances(study: Study, analyses_by_name: dict[str, Analysis]) -> None:
+    """Raise a `CevnslabError` for an empty bin of least squares, whose counts are its variances."""
+    for analysis in analyses_by_name.values() if study.couplings else ():
+        if len(analysis.setups) == 1:
+            with located(f"detectors.{analysis.name}"):
+                for dataset in analysis.likelihood.datasets:
+                    dataset.counts_of(dataset.observed[None, :])
+
+
+def _cross_sections(study: Study) -> tuple[results.CrossSectionCurve, ...]:
+    lines: list[results.CrossSectionCurve] = []
+    for number, curve in enumerate(study.file.cross_sections, start=1):
+        with located(f"cross_sections.{number}"):
+            lines += curves.cross_sections(study, curve)
+    return tuple(lines)
+
+
 def _check_data_panels(study: Study) -> None:
     """Raise `StudyError` for the axis of a panel that a detector with observed counts does not have."""
     axes = {
@@ -104,11 +121,17 @@ def _check_data_panels(study: Study) -> None:
 def _check_maps(study: Study, data: bool) -> None:
     """Raise a `CevnslabError` for a map of which a corner cannot be computed."""
     for plane in study.file.maps:
+        variations = Variations(study)
         for side in ("x", "y"):
-            with located(f"maps.{plane.name}.{side}.key"):
-                present_value(study, getattr(plane, side).key)
+            axis, path = getattr(plane, side), f"maps.{plane.name}.{side}"
+            with located(f"{path}.key"):
+                whole = isinstance(present_value(study, axis.key), int)
+            for value in axis.values:
+                if whole and value % 1:
+                    raise StudyError(f"{path}.points: {axis.key} must be a whole number at all of them, got {value:g}")
+                with located(path):
+                    variations.check({axis.key: value})
         with located(f"maps.{plane.name}"):
-            variations = Variations(study)
             for x in (plane.x.from_, plane.x.to):
                 for y in (plane.y.from_, plane.y.to):
                     variations.at({plane.x.key: x, plane.y.key: y}, data=data)

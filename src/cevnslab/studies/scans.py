@@ -25,10 +25,7 @@ def vary(study: Study, key: str, value: float) -> tuple[Study, set[str]]:
 
 def vary_all(study: Study, values: Mapping[str, float]) -> tuple[Study, set[str]]:
     """The study with several numeric keys set to other values at once; see `vary`."""
-    # Defaults are filled in, so that a key can be scanned whether or not the file gives it.
-    content = study.file.model_dump(mode="json", by_alias=True, exclude_none=True)
-    for word in NOT_OF_LIMITS:
-        content.pop(word, None)
+    content = _varied_content(study)
     for entry in content["detectors"]:
         _without_preset(entry)
         _without_preset(entry.get("source"))
@@ -44,6 +41,14 @@ def vary_all(study: Study, values: Mapping[str, float]) -> tuple[Study, set[str]
         varied = build_study(content, study.runner, where="scan", base=study.base, data=study.data)
     names |= {c.name for c in study.file.combinations if names & set(c.detectors)}
     return varied, names
+
+
+def _varied_content(study: Study) -> dict[str, Any]:
+    """The keys that limits depend on; defaults are filled in, so that one can be varied that the file does not give."""
+    content: dict[str, Any] = study.file.model_dump(mode="json", by_alias=True, exclude_none=True)
+    for word in NOT_OF_LIMITS:
+        content.pop(word, None)
+    return content
 
 
 def _without_preset(holder: Any) -> None:
@@ -75,8 +80,7 @@ NOT_OF_LIMITS = ("scans", "design", "maps", "profiles", "contours", "figures", "
 
 def present_value(study: Study, key: str) -> float | int:
     """The number that a key has; `StudyError` where it has none."""
-    content = study.file.model_dump(mode="json", by_alias=True, exclude_none=True)
-    holder, last, _ = find_key(content, key)
+    holder, last, _ = find_key(_varied_content(study), key)
     number: float | int = holder[last]
     return number
 

@@ -52,10 +52,10 @@ def plain(value: Any) -> Any:
 
 
 _BOUNDS = {
-    "greater_than": "must be above {gt:g}",
-    "greater_than_equal": "must be at least {ge:g}",
-    "less_than": "must be below {lt:g}",
-    "less_than_equal": "must be at most {le:g}",
+    "greater_than": ("must be above", "gt"),
+    "greater_than_equal": ("must be at least", "ge"),
+    "less_than": ("must be below", "lt"),
+    "less_than_equal": ("must be at most", "le"),
 }
 _TYPES = {
     "float_type": "a number",
@@ -95,8 +95,12 @@ def _message(model: type[BaseModel], content: Mapping[str, Any], error: Any) -> 
         close = [f"; {nearest(key, names)}" for key in misspelt if difflib.get_close_matches(key, names, n=1)]
         return f"{path}: {error['msg']}, got none{''.join(close[:1])}"
     if kind in _BOUNDS:
-        rule = _BOUNDS[kind].format(**context)
-        if kind == "greater_than_equal" and 0 < context["ge"] < 1 and value <= 0:
+        comparison, side = _BOUNDS[kind]
+        limit = float(context[side])
+        # Six digits, unless they are another number: 0.9999999 is not 1.
+        digits = "g" if float(f"{limit:g}") == limit else ".15g"
+        rule = f"{comparison} {limit:{digits}}"
+        if kind == "greater_than_equal" and 0 < limit < 1 and value <= 0:
             rule = "must be above 0"
     elif kind in _TYPES or kind == "literal_error":
         alternative = _TYPES.get(kind) or context["expected"].replace(chr(39), "")
@@ -185,7 +189,9 @@ def _alternatives(model: type[BaseModel], location: Sequence[Any]) -> str:
     names = [place for place, part in enumerate(location) if isinstance(part, str) and not _is_tag(part)]
     if not names or not _is_tag(location[-1]):
         return ""
-    tag = next(part for part in location[names[-1] :] if _is_tag(part))
+    # Of an entry of a list, what entries may be; the tag of the list itself stands before the entry's number.
+    entry = max((place for place, part in enumerate(location) if isinstance(part, int)), default=0)
+    tag = next(part for part in location[max(names[-1], entry) :] if _is_tag(part))
     field = _field(_model_at(model, location[: names[-1]]), location[names[-1]])
     kinds = () if field is None else _union_of(field.annotation, tag)
     *most, last = dict.fromkeys(words for kind in kinds for words in _asks_for(kind)) or [""]

@@ -9,10 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
+
+from pydantic import TypeAdapter, ValidationError
 
 from cevnslab.errors import located
 from cevnslab.studies.analysis import Analysis, analyses
 from cevnslab.studies.scans import present_value, vary_all
+from cevnslab.studies.schema.base import BackgroundRate, DistanceM, MassKg, Width, Years
 from cevnslab.studies.setups import AnySetup, DetectorSetup
 from cevnslab.studies.study import Study
 
@@ -58,12 +62,18 @@ class Variations:
         Without `data` those that read no data set.
         """
         light = {key: value for key, value in values.items() if self._scales(key)}
+        self.check(light)
         base = self._folded(tuple(sorted((key, value) for key, value in values.items() if key not in light)))
         with located(", ".join(f"{key} = {value:g}" for key, value in values.items())):
             setups = [self._scaled(setup, light) for setup in base.setups] if light else None
             varied = base if setups is None else replace(base, setups=tuple(setups))
             self.latest = analyses(varied, self.latest, data=data)
         return varied, self.latest
+
+    def check(self, values: Mapping[str, float]) -> None:
+        """Raise `StudyError` for values that the study file does not allow of keys that change no integral."""
+        if any(self._scales(key) and not _allowed(key, value) for key, value in values.items()):
+            vary_all(self.study, values)
 
     def _folded(self, heavy: tuple[tuple[str, float], ...]) -> Study:
         """The study with those keys at values that change an integral; detectors that they do not concern as before."""
@@ -166,6 +176,23 @@ class Variations:
                 rates = detector.background_per_kg_day * (value / self._nominal(key))
                 detector = replace(detector, background_per_kg_day=rates)
         return replace(varied, detector=detector)
+
+
+def _allowed(key: str, value: float) -> bool:
+    """Whether a key that changes no integral may have a value: where counts are scaled no study is validated."""
+    word = key.rpartition(".")[2]
+    try:
+        _type("width" if any(key.endswith(path) for path in WIDTHS) else word).validate_python(float(value))
+    except ValidationError:
+        return False
+    return True
+
+
+@cache
+def _type(word: str) -> TypeAdapter[float]:
+    """What the study file allows of a key in `SCALING`, or of a width."""
+    allowed = {"width": Width, "exposure_years": Years, "mass_kg": MassKg, "distance_m": DistanceM}
+    return TypeAdapter(allowed.get(word, BackgroundRate))
 
 
 def _of_another(key: str, name: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag
 
 from cevnslab.errors import StudyError
-from cevnslab.studies.schema.base import BackgroundRate, FilePath, Model, Name, Width, kind_of, require_unique
+from cevnslab.studies.schema.base import BackgroundRate, FilePath, Model, Name, Width, either, kind_of, require_unique
 
 RESERVED = ("signal", "cevns", "electron")
 """Names of what is no background."""
@@ -23,7 +23,10 @@ class CountsFile(Model):
     )
 
 
-CountsList = Annotated[list[float | list[float]], Field(min_length=1, max_length=1_000_000)]
+_CountsEntry = Annotated[
+    Annotated[float, Tag("<number>")] | Annotated[list[float], Tag("<list>")], either("<list>", "<number>")
+]
+CountsList = Annotated[list[_CountsEntry], Field(min_length=1, max_length=1_000_000)]
 """A number per bin; nested for several axes."""
 
 

@@ -15,13 +15,15 @@ from cevnslab.studies.schema.base import Model, Name, require_known, require_uni
 QUANTITIES = ("upper", "lower", "width", "outermost", "significance")
 """What a goal may be about; exactly one of them."""
 OF_A_LIMIT = QUANTITIES[:4]
+Value = Annotated[float, Field(ge=-1e100, le=1e100)]
+"""Of a key or a goal, beyond what any may be: differences and products of two stay numbers."""
 
 
 class Range(Model):
     """Values of a key, evenly spaced."""
 
-    from_: float = Field(alias="from", description="the first value")
-    to: float = Field(description="the last value")
+    from_: Value = Field(alias="from", description="the first value")
+    to: Value = Field(description="the last value")
     points: Annotated[int, Field(ge=2, le=1000)] = Field(description="number of values, both ends included")
     scale: Literal["linear", "log"] = Field("linear", description="even in the value, or in its logarithm")
 
@@ -52,11 +54,11 @@ class Goal(Model):
     """What is wanted: exactly one of upper, lower, width, outermost, significance."""
 
     coupling: str | None = Field(None, description="whose interval is meant; not for significance")
-    upper: float | None = Field(None, description="upper end of the piece that holds the Standard Model")
-    lower: float | None = Field(None, description="lower end of the piece that holds the Standard Model")
-    width: Annotated[float, Field(gt=0)] | None = Field(None, description="of the piece that holds the Standard Model")
-    outermost: float | None = Field(None, description="the last end of all pieces")
-    significance: Annotated[float, Field(gt=0)] | None = Field(
+    upper: Value | None = Field(None, description="upper end of the piece that holds the Standard Model")
+    lower: Value | None = Field(None, description="lower end of the piece that holds the Standard Model")
+    width: Annotated[Value, Field(gt=0)] | None = Field(None, description="of the piece that holds the Standard Model")
+    outermost: Value | None = Field(None, description="the last end of all pieces")
+    significance: Annotated[Value, Field(gt=0)] | None = Field(
         None, description="of CEvNS over none, in standard deviations"
     )
 
@@ -100,8 +102,8 @@ class DesignQuestion(Model):
 
     name: Name = Field(description="unique")
     key: str = Field(description="the key that is searched, such as detectors.ess-ge.threshold_kev")
-    from_: float = Field(alias="from", description="where the search begins")
-    to: float = Field(description="where it ends")
+    from_: Value = Field(alias="from", description="where the search begins")
+    to: Value = Field(description="where it ends")
     detector: str = Field(description="a detector or combination")
     goal: Goal = Field(description="what its limit, or its significance, shall be")
 
