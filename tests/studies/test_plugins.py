@@ -255,6 +255,10 @@ BAD = {
     ),
     "an exit": ("import sys\nsys.exit(3)\n", ["does not import", "it exits", "line 2"]),
     "a call without end": ("def f():\n    f()\n\nf()\n", ["does not import", "without end", "line 2"]),
+    "a fault of its own kind": (
+        "class Stop(BaseException):\n    def __str__(self):\n        raise ValueError\n\nraise Stop\n",
+        ["does not import (Stop: its message fails, line 5)"],
+    ),
     "a fault without a message": ("raise GeneratorExit\n", ["does not import (GeneratorExit, line 1)"]),
     "a fault whose message fails": (
         "class E(Exception):\n    def __str__(self): return 1 / 0\n\nraise E\n",

@@ -41,8 +41,16 @@ def users_code(where: str, verb: str, file: Path | None = None) -> Iterator[None
         raise PluginError(f"{where} {verb}: it exits{_line(fault, file)}") from None
     except RecursionError as fault:
         raise PluginError(f"{where} {verb}: it calls itself without end{_line(fault, file)}") from None
-    except (Exception, GeneratorExit) as fault:  # whatever a user's code raises is an error in that code
+    except BaseException as fault:  # whatever a user's code raises is an error in that code
+        if not isinstance(fault, Exception | GeneratorExit) and not _raised_in(fault, file):
+            raise
         raise PluginError(f"{where} {verb} ({type(fault).__name__}{_text(fault)}{_line(fault, file)})") from None
+
+
+def _raised_in(fault: BaseException, file: Path | None) -> bool:
+    """Whether a file raises this itself; Ctrl-C and other signals are raised by their handlers, wherever it is."""
+    frames = traceback.extract_tb(fault.__traceback__)
+    return not isinstance(fault, KeyboardInterrupt) and bool(frames) and frames[-1].filename == str(file)
 
 
 def _text(fault: BaseException) -> str:
