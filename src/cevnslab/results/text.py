@@ -76,11 +76,13 @@ def level_text(levels: set[float] | frozenset[float], percent: str = " %") -> st
 def measured_text(value: float, error: float | None, sign: str = "+/-") -> str:
     """A value with its error, to the error's second digit.
 
-    >>> measured_text(306.4, 20.13)
-    '306 +/- 20'
+    >>> measured_text(306.4, 20.13), measured_text(306.4, math.inf)
+    ('306 +/- 20', '306.4 +/- inf')
     """
     if error is None or error == 0:
         return f"{value:.4g}"
+    if not (0 < error < math.inf and math.isfinite(value)):  # a fit that knows nothing of it
+        return f"{value:.4g} {sign} {error:.4g}"
     if error < 1e-4:  # in powers of ten, as couplings are
         exponent = math.floor(math.log10(max(abs(value), error)))
         decimals = max(0, 1 - math.floor(math.log10(error / 10.0**exponent)))
