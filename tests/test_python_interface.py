@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pydoc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -171,6 +172,43 @@ WRONG = {
         lambda r: cl.nuclei.target("Ge", neutron_radius="skinny"),
         ["neutron_radius", "skin", "'skinny'"],
     ),
+    "a flux of the Sun that is not known": (
+        lambda r: cl.sources.Sun("sun", flux="b16"),
+        ["flux", "b16-gs98", "'b16'"],
+    ),
+    "a shape of 8B that is not known": (
+        lambda r: cl.sources.Sun("sun", shape_8b="bachall"),
+        ["shape_8b", "bahcall", "'bachall'"],
+    ),
+    "protons in words": (lambda r: replace(ESS, protons_per_year="many"), ["ess", "protons_per_year", "'many'"]),
+    "a year of too many hours": (lambda r: replace(ESS, hours_per_year=9000), ["ess", "9000 hours"]),
+    "a mass below 0": (lambda r: replace(GE, mass_kg=-1), ["ess-ge", "mass_kg", "-1"]),
+    "a mass of nothing": (lambda r: replace(GE, mass_kg=None), ["ess-ge", "mass_kg", "nothing"]),
+    "an endless distance": (lambda r: replace(GE, distance_m=np.inf), ["ess-ge", "distance_m", "inf"]),
+    "a distance of 0": (lambda r: cl.sources.total_flux_per_cm2_s(ESS, 0), ["distance_m", "above 0"]),
+    "an efficiency in percent": (lambda r: replace(GE, efficiency=80), ["ess-ge", "efficiency", "80"]),
+    "a resolution by number": (lambda r: replace(GE, resolution=0.1), ["ess-ge", "resolution", "0.1"]),
+    "a target by name": (lambda r: replace(GE, target="Ge"), ["ess-ge", "cevnslab.nuclei.target", "'Ge'"]),
+    "bins in words": (lambda r: replace(GE, bin_edges_kev="1 to 10"), ["bin_edges_kev", "'1 to 10'"]),
+    "the flux of a name": (lambda r: cl.sources.total_flux_per_cm2_s("ess", 20), ["source", "load_source", "'ess'"]),
+    "a flux in words": (lambda r: cl.sources.total_flux_per_cm2_s(ESS, "20"), ["distance_m", "'20'"]),
+    "neutrinos of years to come": (lambda r: cl.sources.neutrinos_per_cm2(ESS, 20, -1), ["years", "-1"]),
+    "time bins in words": (lambda r: cl.sources.days_in_time_bins(ESS, "ab", 1), ["edges_us", "'ab'"]),
+    "one edge": (lambda r: cl.sources.days_in_time_bins(ESS, [1.0], 1), ["edges_us", "two edges"]),
+    "couplings in a list": (
+        lambda r: cl.cross_sections.cevns(1.0, 40.0, "Ge", couplings=["q_ee"]),
+        ["couplings", "names and values", "a list"],
+    ),
+    "a channel of nothing": (
+        lambda r: cl.cross_sections.differential(None, 1.0, 40.0, "Ge"),
+        ["channel", "cevns", "nothing"],
+    ),
+    "a radius below 0": (lambda r: cl.form_factors.helm(1.0, -4.0), ["rms_radius_fm", "-4"]),
+    "a mediator's mass in words": (
+        lambda r: cl.couplings.light_vector("b-l", "10", "g"),
+        ["mass_mev", "'10'"],
+    ),
+    "a mediator's label by number": (lambda r: cl.couplings.light_scalar(10, 3), ["label", "3"]),
     "a data set by number": (lambda r: cl.load_dataset(2021), ["name", "2021"]),
     "couplings of a data set by number": (lambda r: cl.load_dataset("coherent-csi-2021", couplings=3), ["couplings"]),
     "channels of a data set by number": (lambda r: cl.load_dataset("coherent-csi-2021", channels=3), ["channels"]),

@@ -234,7 +234,7 @@ def test_families_say_what_they_need():
         ({"mass_mev": 10.0, "label": "a"}, "charges"),
         ({"charges": "b-l", "label": "a"}, "mass_mev"),
         ({"charges": "b-l", "mass_mev": 0.0, "label": "a"}, "above 0"),
-        ({"charges": "b-l", "mass_mev": float("nan"), "label": "a"}, "above 0"),
+        ({"charges": "b-l", "mass_mev": float("nan"), "label": "a"}, "finite"),
         ({"charges": "b-l", "mass_mev": 10.0}, "label"),
         ({"charges": "b-l", "mass_mev": 10.0, "label": "a b"}, "label"),
     ):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cevnslab.arguments import number, numbers
 from cevnslab.detection.axes import BinAxis
 from cevnslab.detection.efficiency import Efficiency
 from cevnslab.detection.matrix import ResponseMatrix
@@ -16,6 +17,7 @@ from cevnslab.detection.smearing import Perfect, Smearing
 from cevnslab.errors import PhysicsError
 from cevnslab.frozen import frozen_array
 from cevnslab.physics.nuclei import Target
+from cevnslab.words import excerpt
 
 FloatArray = NDArray[np.float64]
 
@@ -52,6 +54,7 @@ class Detector:
     """Of nuclear recoils, in the place of resolution, efficiency and quenching; its bins are the detector's."""
 
     def __post_init__(self) -> None:
+        self._check_kinds()
         edges = frozen_array(self.bin_edges_kev)
         background = frozen_array(self.background_per_kg_day)
         where = f"detectors.{self.name}"
@@ -75,6 +78,22 @@ class Detector:
         object.__setattr__(self, "bin_edges_kev", edges)
         object.__setattr__(self, "background_per_kg_day", background)
         object.__setattr__(self, "time_bin_edges_us", times)
+
+    def _check_kinds(self) -> None:
+        """Raise `PhysicsError` for values that no detector has: in Python no schema has looked at them."""
+        where = f"detector {self.name}"
+        if not isinstance(self.target, Target):
+            raise PhysicsError(f"{where}: its target must be one of cevnslab.nuclei.target, got {excerpt(self.target)}")
+        if not number(f"{where}: mass_kg", self.mass_kg) > 0:
+            raise PhysicsError(f"{where}: mass_kg must be above 0, got {self.mass_kg:g}")
+        if self.distance_m is not None and not number(f"{where}: distance_m", self.distance_m) > 0:
+            raise PhysicsError(f"{where}: distance_m must be above 0, got {self.distance_m:g}")
+        if not callable(self.efficiency) and not 0 <= number(f"{where}: efficiency", self.efficiency) <= 1:
+            raise PhysicsError(f"{where}: efficiency must be from 0 to 1, got {self.efficiency:g}")
+        if self.resolution is not None and not hasattr(self.resolution, "true_range"):
+            raise PhysicsError(f"{where}: resolution must be a law of smearing, got {excerpt(self.resolution)}")
+        numbers(f"{where}: bin_edges_kev", self.bin_edges_kev)
+        numbers(f"{where}: background_per_kg_day", self.background_per_kg_day)
 
     def _check_response(self, where: str, edges: FloatArray) -> None:
         """Raise `PhysicsError` for what the matrix contains already, or for other bins than its own."""

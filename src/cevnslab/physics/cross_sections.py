@@ -243,7 +243,7 @@ def scatterers(
         for c in target.constituents:
             atoms[c.nucleus.symbol] = atoms.get(c.nucleus.symbol, 0.0) + c.per_formula_unit
         return [(AtomicElectrons(symbol), count) for symbol, count in atoms.items()]
-    raise UnknownNameError(f"no channel '{channel}'; {nearest(channel, ['cevns', 'electron'])}")
+    raise UnknownNameError(f"no channel {excerpt(channel)}; {nearest(str(channel), ['cevns', 'electron'])}")
 
 
 def outgoing_basis(incoming: str, couplings: list[Coupling]) -> list[tuple[str, list[Coupling | None]]]:
@@ -330,6 +330,8 @@ def differential(
     """
     resolved = target if isinstance(target, Target) else nuclei_of(target)
     strengths: dict[Coupling, float] = {}
+    if not isinstance(couplings, Mapping | None):
+        raise PhysicsError(f"couplings: must be names and values, such as a dict, got {excerpt(couplings)}")
     for key, value in (couplings or {}).items():
         declared = key if isinstance(key, Coupling) else coupling(key, registry)
         checked = declared.check(value)

@@ -31,7 +31,7 @@ FERMI_DIFFUSENESS_FM = 2.30 / (4 * np.log(3))
 def _sphere_radius(name: str, rms_radius_fm: float, smearing_fm2: float) -> float:
     """Radius of a uniform sphere that, once smeared, has the given rms radius."""
     squared = 5 / 3 * (number("rms_radius_fm", rms_radius_fm) ** 2 - smearing_fm2)
-    if not squared > 0:
+    if not (squared > 0 and rms_radius_fm > 0):
         raise PhysicsError(
             f"the {name} form factor needs rms_radius_fm and neutron_radius_fm above {np.sqrt(smearing_fm2):.4g} fm, "
             f"got {rms_radius_fm:g} fm"

@@ -17,6 +17,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import ArrayLike
 
+from cevnslab.arguments import number
 from cevnslab.errors import PhysicsError, UnknownNameError
 from cevnslab.physics.constants import (
     DOWN_IN_NEUTRON,
@@ -36,7 +37,7 @@ from cevnslab.physics.constants import (
 )
 from cevnslab.physics.coupling import DIAGONAL, Coupling, FloatArray
 from cevnslab.physics.nuclei import Nucleus
-from cevnslab.words import nearest
+from cevnslab.words import excerpt, nearest
 
 SCALAR_ON_PROTON = PROTON_MASS_MEV * (UP_IN_PROTON / UP_MASS_MEV + DOWN_IN_PROTON / DOWN_MASS_MEV)
 """C_p = m_p sum over u, d of f_q^p/m_q: the proton's coupling for one quark coupling.
@@ -288,12 +289,12 @@ def light_scalar(mass_mev: float | None = None, label: str | None = None) -> Cou
 def _parameters(family: str, mass_mev: float | None, label: str | None) -> tuple[float, str]:
     if mass_mev is None:
         raise PhysicsError(f"{family} needs mass_mev, the mass of the mediator in MeV")
-    if not 0 < mass_mev < math.inf:
+    if not number(f"{family}: mass_mev", mass_mev) > 0:
         raise PhysicsError(f"{family}: mass_mev must be above 0, got {mass_mev:g} (a massless vector is a millicharge)")
     if label is None:
         raise PhysicsError(f"{family} needs a label, by which the study's files name its coupling")
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", label):
-        raise PhysicsError(f"{family}: the label must be letters, digits and _ after a letter, got '{label}'")
+    if not isinstance(label, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", label):
+        raise PhysicsError(f"{family}: the label must be letters, digits and _ after a letter, got {excerpt(label)}")
     return float(mass_mev), label
 
 

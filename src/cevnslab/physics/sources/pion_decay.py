@@ -13,7 +13,13 @@ from cevnslab.physics.constants import (
     MUON_LIFETIME_US,
     MUON_MASS_MEV,
 )
-from cevnslab.physics.sources.source import FluxComponent, FluxNuisance, required_distance_m
+from cevnslab.physics.sources.source import (
+    FluxComponent,
+    FluxNuisance,
+    check_live_time,
+    check_positive,
+    required_distance_m,
+)
 from cevnslab.physics.spectra import ANTI_NU_MU_SPECTRUM, NU_E_SPECTRUM, LineSpectrum
 
 PROMPT_ENERGY_MEV = (CHARGED_PION_MASS_MEV**2 - MUON_MASS_MEV**2) / (2 * CHARGED_PION_MASS_MEV)
@@ -49,6 +55,11 @@ class PionDecayAtRest:
 
     needs_distance = True
     burst = False
+
+    def __post_init__(self) -> None:
+        check_positive(self.name, "protons_per_year", self.protons_per_year)
+        check_positive(self.name, "neutrinos_per_proton", self.neutrinos_per_proton)
+        check_live_time(self.name, self.hours_per_year, self.duty_factor)
 
     @property
     def components(self) -> tuple[FluxComponent, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from cevnslab.physics.flavour import MASS_STATES, NUFIT, Oscillation
 from cevnslab.physics.solar_propagation import mass_state_shares
 from cevnslab.physics.sources.source import FluxComponent, FluxNuisance, Steady
 from cevnslab.physics.spectra import LineSpectrum, Spectrum, TabulatedSpectrum
-from cevnslab.words import nearest
+from cevnslab.words import excerpt, nearest
 
 BranchName = Literal["pp", "pep", "hep", "7Be", "8B", "13N", "15O", "17F"]
 FluxModel = Literal["sno", "b16-gs98"]
@@ -69,7 +69,7 @@ class Sun(Steady):
     ``solar.flux_8b``. Non-standard interactions act in the Sun, too: that is neglected, and is small for couplings that
     keep the flavour.
 
-    Raises `UnknownNameError` for a branch that there is not, `PhysicsError` for none, or one twice.
+    Raises `UnknownNameError` for a branch, flux or shape that there is not, `PhysicsError` for none, or one twice.
 
     >>> sun = Sun("solar", ("8B", "hep"))
     >>> [component.name for component in sun.components][:3], sun.nuisances[0].name
@@ -94,6 +94,13 @@ class Sun(Steady):
         for branch in self.branches:
             if branch not in BRANCHES:
                 raise UnknownNameError(f"source {self.name}: no branch '{branch}'; {nearest(branch, BRANCHES)}")
+        for key, word, words in (
+            ("flux", self.flux, get_args(FluxModel)),
+            ("shape_8b", self.shape_8b, get_args(Shape8B)),
+        ):
+            # A word that is not known must not mean the other table.
+            if word not in words:
+                raise UnknownNameError(f"source {self.name}: {key} must be {' or '.join(words)}, got {excerpt(word)}")
 
     def flux_per_cm2_s(self, branch: str) -> tuple[float, float]:
         """Flux of a branch, all flavours, and its relative uncertainty."""

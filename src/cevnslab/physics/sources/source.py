@@ -10,10 +10,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cevnslab.arguments import number, numbers
 from cevnslab.errors import PhysicsError
 from cevnslab.physics.arrival_times import Pulse
 from cevnslab.physics.flavour import FLAVOURS, NUFIT, DensityMatrix, Oscillation, StatePair, pair_weights
 from cevnslab.physics.spectra import Spectrum
+from cevnslab.words import excerpt
 
 FloatArray = NDArray[np.float64]
 
@@ -178,7 +180,15 @@ def required_distance_m(source: str, distance_m: float | None) -> float:
 
 
 def neutrinos_per_cm2(source: Source, distance_m: float | None, years: float = 1.0) -> float:
-    """All neutrinos of a source at a detector, over calendar years, or of a burst."""
+    """All neutrinos of a source at a detector, over calendar years, or of a burst.
+
+    Raises `PhysicsError` for what is no source, a distance that is not above 0, or an exposure below it.
+    """
+    _check_source(source)
+    if distance_m is not None:
+        check_positive(source.name, "distance_m", distance_m)
+    if not number("years", years) >= 0:
+        raise PhysicsError(f"years: must be 0 or more, got {years:g}")
     emitted = sum(
         component.yield_per_primary * sum(component.pair_weights.get((flavour, flavour), 0.0) for flavour in FLAVOURS)
         for component in source.components
@@ -195,6 +205,7 @@ def total_flux_per_cm2_s(source: Source, distance_m: float | None = None) -> flo
     >>> f"{total_flux_per_cm2_s(Sun('solar', ('8B',))):.3g}"
     '5.25e+06'
     """
+    _check_source(source)
     if source.burst:
         raise PhysicsError(f"source {source.name} is one burst: it has a fluence, not a flux")
     return neutrinos_per_cm2(source, distance_m) / (source.hours_per_year * SECONDS_PER_HOUR)
@@ -225,7 +236,9 @@ def days_in_time_bins(source: Source, edges_us: ArrayLike, years: float) -> Floa
     """
     if source.pulse is None or source.repetition_hz is None:
         raise PhysicsError(f"source {source.name}: time bins need its pulse and repetition_hz")
-    edges = np.asarray(edges_us, dtype=float)
+    edges = numbers("edges_us", edges_us)
+    if edges.ndim != 1 or len(edges) < 2:
+        raise PhysicsError(f"edges_us: must be two edges or more, got an array of shape {edges.shape}")
     if edges[-1] - edges[0] > 1e6 / source.repetition_hz:
         raise PhysicsError(
             f"source {source.name}: time bins over {edges[-1] - edges[0]:g} us, but pulses follow each other after "
@@ -234,9 +247,14 @@ def days_in_time_bins(source: Source, edges_us: ArrayLike, years: float) -> Floa
     return np.diff(edges) * 1e-6 * source.repetition_hz * source.hours_per_year / 24 * years
 
 
+def _check_source(source: Source) -> None:
+    if not hasattr(source, "fluence_per_cm2"):
+        raise PhysicsError(f"source: must be a source, such as cevnslab.load_source gives, got {excerpt(source)}")
+
+
 def check_positive(source: str, key: str, value: float) -> None:
     """Raise `PhysicsError` unless a value of a source is above 0 and finite."""
-    if not 0 < value < np.inf:
+    if not number(f"source {source}: {key}", value) > 0:
         raise PhysicsError(f"source {source}: {key} must be above 0, got {value:g}")
 
 
@@ -245,5 +263,5 @@ def check_live_time(source: str, hours_per_year: float, duty_factor: float) -> N
     check_positive(source, "hours_per_year", hours_per_year)
     if hours_per_year > 366 * 24:
         raise PhysicsError(f"source {source}: a year has no {hours_per_year:g} hours")
-    if not 0 < duty_factor <= 1:
+    if not 0 < number(f"source {source}: duty_factor", duty_factor) <= 1:
         raise PhysicsError(f"source {source}: duty_factor must be above 0 and at most 1, got {duty_factor:g}")
