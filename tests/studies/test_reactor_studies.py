@@ -215,3 +215,20 @@ def test_the_nuisance_above_8_mev_is_fitted():
             assert names["reactor.above_8_mev"].prior_width == width
             assert names["reactor.above_8_mev"].best_fit == pytest.approx(-0.2, abs=1e-3)
     assert upper[0.0] < upper[0.3] < upper[1.0]
+
+
+@pytest.mark.parametrize(
+    ("quenching", "words"),
+    [
+        (0.2, "light: 0.2 of the recoil energy"),
+        ({"lindhard_k": "standard"}, "light: Lindhard's law, k 0.1458"),
+        ({"file": "light.dat"}, "light: a table of 2 points from 0.01 to 100 keV"),
+    ],
+)
+def test_the_light_is_described_in_words(quenching, words, command, write_study, tmp_path):
+    (tmp_path / "light.dat").write_text("0.01 0.1\n100 0.3\n", encoding="utf-8")
+    light = {"threshold_kev": None, "maximum_kev": None, "background_ckkd": None, "threshold_kevee": 0.05}
+    keys = study("reactor", **light, target="Si", maximum_kevee=1, background_ckkd_ee=1, quenching=quenching)
+    checked = command("check", write_study(keys))
+    assert checked.status == 0, checked.err
+    assert words in checked.out
