@@ -234,6 +234,20 @@ def test_wrong_arguments_are_our_errors(mistake, response):
     assert message.isprintable()
 
 
+@pytest.mark.parametrize(
+    ("panel", "words"),
+    [
+        ({"spectrum": "ess-gee"}, ["'ess-gee'", "figure_specs"]),
+        ({"spectrum": "ess-ge", "values": [{"q_ee": 1e-9}]}, ["values", "q_ee = 1e-09", "figures"]),
+    ],
+)
+def test_panels_of_what_a_result_does_not_hold(panel, words):
+    result = cl.study_from_dict(changed({"detectors": [{"preset": "ess-ge"}]})).run()
+    with pytest.raises(cl.CevnslabError) as fault:
+        cl.draw(result, {"panels": [panel]})
+    assert all(word in str(fault.value) for word in words), fault.value
+
+
 def test_a_base_in_words(tmp_path):
     assert cl.study_from_dict(STUDY, base=str(tmp_path)).base == tmp_path
 

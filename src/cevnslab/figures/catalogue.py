@@ -149,6 +149,12 @@ def draw(result: Result, spec: FigureSpec | Mapping[str, Any], *, style_file: st
         raise StudyError(f"spec: must be one of figure_specs, or keys and values, got {excerpt(spec)}")
     figure = spec if isinstance(spec, FigureSpec) else FigureSpec.read({"name": "figure", **spec})
     with style.styled(style.settings(style_file)):
-        drawing = sheet(result, figure).figure
+        try:
+            drawing = sheet(result, figure).figure
+        except KeyError as fault:  # keys that no study's rules have looked at
+            raise StudyError(
+                f"spec: the result has no {excerpt(fault.args[0] if fault.args else None)}; what it can show is in "
+                "cevnslab.figure_specs(result)"
+            ) from None
         drawing.set_dpi(matplotlib.rcParams["figure.dpi"])
     return drawing

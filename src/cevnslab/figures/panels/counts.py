@@ -128,10 +128,19 @@ def _new_physics(result: Result, panel: SpectrumPanel) -> Iterator[Layer]:
     """Label, colour and signal of every set of values that the panel asks for."""
     for number, values in enumerate(panel.values or []):
         signal = next(
-            s
-            for s in result.signals
-            if (s.detector, s.axis) == (panel.spectrum, panel.axis) and dict(s.values) == dict(values)
+            (
+                s
+                for s in result.signals
+                if (s.detector, s.axis) == (panel.spectrum, panel.axis) and dict(s.values) == dict(values)
+            ),
+            None,
         )
+        if signal is None:
+            raise StudyError(
+                f"values: the result has no counts of {panel.spectrum} at "
+                f"{', '.join(f'{name} = {value:g}' for name, value in values.items())}: they are computed where the "
+                "study's own `figures` ask for them"
+            )
         label = ", ".join(value_text(result.couplings[name], value) for name, value in values.items())
         yield label, style.VALUE_COLOURS[number % len(style.VALUE_COLOURS)], signal.counts
 
