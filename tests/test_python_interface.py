@@ -238,6 +238,9 @@ def test_wrong_arguments_are_our_errors(mistake, response):
     ("panel", "words"),
     [
         ({"spectrum": "ess-gee"}, ["'ess-gee'", "figure_specs"]),
+        ({"profile": ["q_ee"]}, ["does not hold", "figure_specs"]),
+        ({"data": "ess-ge", "axis": "time_us"}, ["does not hold", "figure_specs"]),
+        ({"scan": "exposure", "coupling": "q_ee"}, ["does not hold", "figure_specs"]),
         ({"spectrum": "ess-ge", "values": [{"q_ee": 1e-9}]}, ["values", "q_ee = 1e-09", "figures"]),
     ],
 )

@@ -151,10 +151,11 @@ def draw(result: Result, spec: FigureSpec | Mapping[str, Any], *, style_file: st
     with style.styled(style.settings(style_file)):
         try:
             drawing = sheet(result, figure).figure
-        except KeyError as fault:  # keys that no study's rules have looked at
+        except (KeyError, StopIteration, ValueError) as fault:  # keys that no study's rules have looked at
+            missing = f" ({excerpt(fault.args[0])})" if isinstance(fault, KeyError) else ""
             raise StudyError(
-                f"spec: the result has no {excerpt(fault.args[0] if fault.args else None)}; what it can show is in "
+                f"spec: the result does not hold what these panels show{missing}; what it can show is in "
                 "cevnslab.figure_specs(result)"
-            ) from None
+            ) from fault
         drawing.set_dpi(matplotlib.rcParams["figure.dpi"])
     return drawing
