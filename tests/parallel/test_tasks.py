@@ -112,6 +112,18 @@ def test_what_is_no_whole_block_is_computed_again(damage, expected, tmp_path):
     assert ran == []
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes in folders here")
+def test_a_pipe_in_the_place_of_a_block_is_replaced(tmp_path):
+    store = BlockStore(tmp_path)
+    store.keep("digest", 0, {"x": np.arange(3.0)})
+    (place,) = tmp_path.iterdir()
+    place.unlink()
+    os.mkfifo(place)
+    assert store.read("digest", 0) is None
+    store.keep("digest", 0, {"x": np.arange(3.0)})
+    assert store.read("digest", 0)["x"].tolist() == [0, 1, 2]
+
+
 def test_a_folder_in_the_place_of_a_block_is_said(tmp_path):
     run_tasks(TASKS, tmp_path)
     _folder(tmp_path / f"{TASKS[0].digest()}-0.block")
