@@ -92,6 +92,14 @@ def test_no_part_of_a_result_can_be_written_to(study):
             change()
 
 
+@pytest.mark.parametrize(("preset", "key"), [("reactor", "fission_fractions"), ("supernova", "emission")])
+def test_no_mapping_of_a_source_can_be_written_to(preset, key):
+    """A source is frozen, and its components are made of these once."""
+    mapping = getattr(cl.load_source(preset), key)
+    with pytest.raises(TypeError, match="frozen"):
+        mapping[next(iter(mapping))] = 1.0
+
+
 def test_arrays_of_a_user_stay_the_users():
     edges, background = np.array([1.0, 2.0, 3.0]), np.array([1.0, 1.0])
     detector = replace(cl.load_detector("ess-ge"), bin_edges_kev=edges, background_per_kg_day=background)

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from cevnslab.errors import PhysicsError
+from cevnslab.frozen import frozen
 from cevnslab.physics.constants import MEV_IN_JOULE
 from cevnslab.physics.reactor_spectra import (
     ABOVE_8_MEV,
@@ -88,6 +89,7 @@ class Reactor(Steady):
     """Factor on the flux above 8 MeV and its uncertainty, the prior of the nuisance ``above_8_mev``."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "fission_fractions", frozen(self.fission_fractions))
         norms = [self.thermal_power_gw is not None, bool(self.cores), self.total_flux is not None]
         if sum(norms) != 1:
             raise PhysicsError(f"source {self.name}: exactly one of thermal_power_gw, cores and a total flux is needed")

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 from cevnslab.errors import PhysicsError
+from cevnslab.frozen import frozen
 from cevnslab.physics.constants import MEV_IN_JOULE
 from cevnslab.physics.flavour import NUFIT, Oscillation
 from cevnslab.physics.sources.source import Burst, FluxComponent, check_positive
@@ -83,6 +84,7 @@ class Supernova(Burst):
     needs_distance = False
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "emission", frozen(self.emission))
         check_positive(self.name, "distance_kpc", self.distance_kpc)
         check_positive(self.name, "window_s", self.window_s)
         if set(self.emission) != set(SPECIES):
