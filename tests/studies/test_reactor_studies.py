@@ -220,9 +220,9 @@ def test_the_nuisance_above_8_mev_is_fitted():
 @pytest.mark.parametrize(
     ("quenching", "words"),
     [
-        (0.2, "light: 0.2 of the recoil energy"),
-        ({"lindhard_k": "standard"}, "light: Lindhard's law, k 0.1458"),
-        ({"file": "light.dat"}, "light: a table of 2 points from 0.01 to 100 keV"),
+        (0.2, "light: quenching factor 0.2"),
+        ({"lindhard_k": "standard"}, "light: Lindhard quenching, k 0.1458"),
+        ({"file": "light.dat"}, "light: quenching table of 2 points, recoils from 0.01 to 100 keV"),
     ],
 )
 def test_the_light_is_described_in_words(quenching, words, command, write_study, tmp_path):

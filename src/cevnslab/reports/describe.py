@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from cevnslab.datasets.measurement import Setup
-from cevnslab.detection.quenching import ConstantQuenching, Lindhard, Quenching, QuenchingTable
 from cevnslab.detection.smearing import Perfect
 from cevnslab.physics.nuclei import Target
 from cevnslab.physics.sources import PionDecayAtRest, Source, neutrinos_per_cm2, total_flux_per_cm2_s
@@ -135,30 +134,11 @@ def _describe_detector(setup: DetectorSetup) -> list[str]:
         f"efficiency {efficiency}{quenching}",
         f"    {_describe_backgrounds(setup)}",
         f"    {_describe_counts(setup)}",
-        *([f"    light: {_describe_light(detector.quenching)}"] if detector.quenching is not None else []),
+        *([f"    light: {detector.quenching}"] if detector.quenching is not None else []),
         *([f"    shape uncertainties: {bent}"] if (bent := _describe_shapes(setup)) else []),
         *([_describe_times(setup)] if detector.time_bin_edges_us is not None else []),
         f"    nuclei: {_describe_nuclei(detector.target)}; {setup.form_factor} form factor",
     ]
-
-
-def _describe_light(quenching: Quenching) -> str:
-    """The law of the light of nuclear recoils.
-
-    >>> _describe_light(ConstantQuenching(0.2)), _describe_light(Lindhard(None, 14, 28.085))
-    ('0.2 of the recoil energy', "Lindhard's law, k 0.1458")
-    """
-    match quenching:
-        case ConstantQuenching():
-            return f"{quenching.factor:g} of the recoil energy"
-        case Lindhard():
-            cut = "" if quenching.adiabatic_kev is None else f", adiabatic below {quenching.adiabatic_kev:g} keV"
-            return f"Lindhard's law, k {quenching.strength:.4g}{cut}"
-        case QuenchingTable():
-            energies = quenching.energies_kev
-            return f"a table of {len(energies)} points from {energies[0]:g} to {energies[-1]:g} keV"
-        case _:
-            return "a law declared in Python"
 
 
 def _describe_flux(source: Source, distance_m: float | None) -> str:
