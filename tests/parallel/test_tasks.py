@@ -124,12 +124,19 @@ def test_a_pipe_in_the_place_of_a_block_is_replaced(tmp_path):
     assert store.read("digest", 0)["x"].tolist() == [0, 1, 2]
 
 
-def test_a_folder_in_the_place_of_a_block_is_said(tmp_path):
+def test_a_folder_in_the_place_of_a_block_stops_no_run(expected, tmp_path):
     run_tasks(TASKS, tmp_path)
-    _folder(tmp_path / f"{TASKS[0].digest()}-0.block")
-    with pytest.raises(StorageError, match="cannot keep a finished block") as raised:
-        run_tasks(TASKS, tmp_path)
+    place = tmp_path / f"{TASKS[0].digest()}-0.block"
+    _folder(place)
+    assert same(run_tasks(TASKS, tmp_path), expected)
+    assert (place / "file").exists()
     assert not list(tmp_path.glob("*.partial"))
+
+
+def test_a_block_that_cannot_be_kept_is_said(tmp_path):
+    (tmp_path / "store").touch()
+    with pytest.raises(StorageError, match="cannot keep a finished block") as raised:
+        run_tasks(TASKS, tmp_path / "store")
     assert isinstance(raised.value, OutputError)
     assert raised.value.exit_status == 1
 

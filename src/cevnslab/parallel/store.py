@@ -45,7 +45,10 @@ class BlockStore:
         return _unpacked(payload) if checksum == _checksum(digest, block, payload) else None
 
     def keep(self, digest: str, block: int, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Write a block whole or not at all; `StorageError` where that cannot be done, `TypeError` for objects."""
+        """Write a block whole or not at all; `StorageError` where that cannot be done, `TypeError` for objects.
+
+        Where a folder stands in its place nothing is kept: the block will be computed again.
+        """
         if self.folder is None:
             return
         payload = _packed(arrays)
@@ -54,6 +57,8 @@ class BlockStore:
             self.folder.mkdir(parents=True, exist_ok=True)
             partial.write_bytes(_checksum(digest, block, payload) + payload)
             os.replace(partial, self.folder / _name(digest, block))
+        except IsADirectoryError:
+            return  # a folder that somebody put there: what is not ours is left, and stops no run
         except OSError as fault:
             raise StorageError(
                 f"cannot keep a finished block in {self.folder}: {fault.strerror or fault}; "
