@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pydoc
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -37,6 +38,19 @@ def test_arrays_of_a_coupling_broadcast(response):
 @pytest.mark.parametrize("years", [np.float16(3), np.float32(3), np.int64(3), 3, np.array(3.0)])
 def test_numbers_of_any_kind(years, response):
     assert cl.response("ess", "ess-ge", years=years).counts() == near(response.counts(), 1e-12)
+
+
+@pytest.mark.parametrize("protons", [28 * 10**22, Fraction(28 * 10**22), np.array(28 * 10**22)])
+def test_numbers_beyond_64_bits(protons):
+    # Numpy keeps them as objects.
+    assert replace(ESS, protons_per_year=protons).fluence_per_cm2(20, 1) == near(ESS.fluence_per_cm2(20, 1), 1e-15)
+
+
+def test_bins_of_objects():
+    # Such as a column of a table in which numbers of several kinds stand.
+    edges = replace(GE, bin_edges_kev=GE.bin_edges_kev.astype(object)).bin_edges_kev
+    assert edges.dtype == float
+    assert np.array_equal(edges, GE.bin_edges_kev)
 
 
 ESS, GE = cl.load_source("ess"), cl.load_detector("ess-ge")
@@ -213,6 +227,9 @@ WRONG = {
     "couplings of a data set by number": (lambda r: cl.load_dataset("coherent-csi-2021", couplings=3), ["couplings"]),
     "channels of a data set by number": (lambda r: cl.load_dataset("coherent-csi-2021", channels=3), ["channels"]),
     "a folder by number": (lambda r: cl.load_result(3), ["folder", "a path", "3"]),
+    "a folder in bytes": (lambda r: cl.load_result(b"results"), ["folder", "a path", "bytes"]),
+    "a number beyond doubles": (lambda r: replace(GE, mass_kg=10**400), ["mass_kg", "a number", "many digits"]),
+    "objects for bins": (lambda r: replace(GE, bin_edges_kev=[1.0, None]), ["bin_edges_kev", "numbers"]),
     "a data folder by number": (lambda r: cl.load_study("parada2024", data=3), ["data", "a path", "3"]),
     "a base by number": (lambda r: cl.study_from_dict(STUDY, base=3), ["base", "a path", "3"]),
     "figures of nothing": (lambda r: cl.figure_specs(None), ["result", "nothing"]),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +40,22 @@ def numbers(name: str, values: ArrayLike) -> FloatArray:
         values_array = np.asarray(values)
     except ValueError:
         raise PhysicsError(f"{name}: must be numbers, got lists of different lengths") from None
+    if values_array.dtype == object:
+        values_array = _in_double_precision(values_array)
     if values_array.dtype.kind not in "iuf":
         raise PhysicsError(f"{name}: must be {'numbers' if values_array.ndim else 'a number'}, got {excerpt(values)}")
     array = values_array.astype(float)
     if not np.all(np.isfinite(array)):
         raise PhysicsError(f"{name}: must be finite, got {array[~np.isfinite(array)].flat[0]:g}")
     return array
+
+
+def _in_double_precision(objects: NDArray[Any]) -> NDArray[Any]:
+    """Numbers that numpy keeps as objects, such as 28 * 10**22 or a fraction; as they are where one is no number."""
+    if all(isinstance(value, Real) and not isinstance(value, bool) for value in objects.flat):
+        with suppress(OverflowError):
+            return objects.astype(float)
+    return objects
 
 
 def broadcast(**values: ArrayLike) -> list[FloatArray]:

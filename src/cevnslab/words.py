@@ -39,6 +39,8 @@ def excerpt(value: Any, longest: int = _LONGEST) -> str:
     if isinstance(value, str):
         text = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in value[: longest + 1])
         return f"'{text}'" if len(value) <= longest else f"'{text[:longest]}...'"
+    if isinstance(value, bytes | bytearray):
+        return "bytes"
     if isinstance(value, Mapping):
         return "keys and values"
     if isinstance(value, Sequence | set):
