@@ -13,7 +13,7 @@ import cevnslab as cl
 from cevnslab.errors import StudyError
 from cevnslab.figures.catalogue import draw
 from cevnslab.studies import sizes
-from cevnslab.studies.preparation import prepare
+from cevnslab.studies.preparation import check, prepare
 
 SHORT = "# keV efficiency\n0 0.2\n2 0.5\n10 0.9\n"
 FELDMAN_COUSINS = {"intervals": {"method": "feldman-cousins", "toys": 1000}}
@@ -344,6 +344,15 @@ def test_check_says_what_a_run_takes(command, write_study):
     assert "memory: 2.4 kB of counts in fits, most for my-ge, 8 bins of 6 products of couplings" in ran.out
     assert "memory: 256 kB for 1000 pseudo-experiments at once" in ran.out
     assert "3 points of scans and maps, a study each" in ran.out
+
+
+def test_a_map_over_powers_of_two():
+    # 2 to 32 in even steps of the logarithm: rounding makes 4.000000000000001 of 4.
+    content = changed(limit_map("detectors.my-ge.bins", 2, 32))
+    content["maps"][0]["x"] |= {"points": 5, "scale": "log"}
+    study = cl.study_from_dict(content)
+    assert study.file.maps[0].x.values == [2, 4, 8, 16, 32]
+    check(study)
 
 
 def test_check_says_a_law_of_light_in_words(command, write_study):

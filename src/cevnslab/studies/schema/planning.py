@@ -18,6 +18,9 @@ OF_A_LIMIT = QUANTITIES[:4]
 Value = Annotated[float, Field(ge=-1e100, le=1e100)]
 """Of a key or a goal, beyond what any may be: differences and products of two stay numbers."""
 
+ROUNDING = 1e-14
+"""Of evenly spaced values, relative: what is nearer than this to a whole number is one."""
+
 
 class Range(Model):
     """Values of a key, evenly spaced."""
@@ -41,6 +44,9 @@ class Range(Model):
             inner = np.geomspace(self.from_, self.to, self.points)
         else:
             inner = np.linspace(self.from_, self.to, self.points)
+        # A power of two between 2 and 32 comes out as 4.000000000000001, and keys that count refuse it.
+        whole = np.round(inner)
+        inner = np.where(np.abs(inner - whole) <= ROUNDING * np.abs(whole), whole, inner)
         return [self.from_, *(float(value) for value in inner[1:-1]), self.to]
 
 
