@@ -23,6 +23,11 @@ def test_a_built_in_study_describes_itself(name):
     assert cl.study_from_dict(study.as_dict()).sha256 == study.sha256
 
 
+def test_what_is_made_of_a_preset_changes_no_other():
+    presets.load("detectors", "ess-ge")["mass_kg"] = 0
+    assert presets.load("detectors", "ess-ge")["mass_kg"] == 7
+
+
 def test_the_combined_study_is_the_papers_three_detectors_both_ways():
     file = cl.load_study("ess-combined").file
     assert {combination.signal for combination in file.combinations} == {"correlated", "independent"}

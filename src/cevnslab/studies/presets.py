@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import importlib.resources
 import os
+from copy import deepcopy
+from functools import cache
 from typing import Any, Literal
 
 from cevnslab.datasets import registry as datasets
@@ -43,7 +45,13 @@ def text(kind: Kind, name: str) -> str:
 
 def load(kind: Kind, name: str) -> dict[str, Any]:
     """The content of a preset."""
-    return parse_yaml(text(kind, name), f"{_SINGULAR[kind]} preset {name}")
+    return deepcopy(_parsed(text(kind, name), f"{_SINGULAR[kind]} preset {name}"))
+
+
+@cache
+def _parsed(text: str, where: str) -> dict[str, Any]:
+    """What a preset says; a study that is varied asks for its source a thousand times."""
+    return parse_yaml(text, where)
 
 
 def is_path(name_or_path: str | os.PathLike[str]) -> bool:

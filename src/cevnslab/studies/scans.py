@@ -45,9 +45,10 @@ def vary_all(study: Study, values: Mapping[str, float]) -> tuple[Study, set[str]
 
 def _varied_content(study: Study) -> dict[str, Any]:
     """The keys that limits depend on; defaults are filled in, so that one can be varied that the file does not give."""
-    content: dict[str, Any] = study.file.model_dump(mode="json", by_alias=True, exclude_none=True)
-    for word in NOT_OF_LIMITS:
-        content.pop(word, None)
+    # What is left out is not dumped at all: scans may have many thousand values, and each of them asks for these keys.
+    content: dict[str, Any] = study.file.model_dump(
+        mode="json", by_alias=True, exclude_none=True, exclude=set(NOT_OF_LIMITS)
+    )
     return content
 
 

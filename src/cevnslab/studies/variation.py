@@ -72,7 +72,7 @@ class Variations:
 
     def check(self, values: Mapping[str, float]) -> None:
         """Raise `StudyError` for values that the study file does not allow of keys that change no integral."""
-        if any(self._scales(key) and not _allowed(key, value) for key, value in values.items()):
+        if any(not _allowed(key, value) and self._scales(key) for key, value in values.items()):
             vary_all(self.study, values)
 
     def _folded(self, heavy: tuple[tuple[str, float], ...]) -> Study:
