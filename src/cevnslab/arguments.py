@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from numbers import Real
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cevnslab.errors import PhysicsError
+from cevnslab.errors import PhysicsError, UnknownNameError
 from cevnslab.words import excerpt
 
 FloatArray = NDArray[np.float64]
@@ -56,6 +56,24 @@ def _in_double_precision(objects: NDArray[Any]) -> NDArray[Any]:
         with suppress(OverflowError):
             return objects.astype(float)
     return objects
+
+
+def positive(name: str, value: Any) -> float:
+    """One finite number above 0, or `PhysicsError`."""
+    if not (checked := number(name, value)) > 0:
+        raise PhysicsError(f"{name} must be above 0, got {checked:g}")
+    return checked
+
+
+def word(name: str, value: Any, words: Sequence[str]) -> str:
+    """One of several words, or `UnknownNameError`: one that is not known must not mean another.
+
+    >>> word("convention", "isotopes", ["standard-weight", "isotopes"])
+    'isotopes'
+    """
+    if not isinstance(value, str) or value not in words:
+        raise UnknownNameError(f"{name}: must be {' or '.join(words)}, got {excerpt(value)}")
+    return value
 
 
 def broadcast(**values: ArrayLike) -> list[FloatArray]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cevnslab.arguments import number, numbers
+from cevnslab.arguments import number, numbers, positive
 from cevnslab.detection.axes import BinAxis
 from cevnslab.detection.efficiency import Efficiency
 from cevnslab.detection.matrix import ResponseMatrix
@@ -28,6 +28,8 @@ class Detector:
 
     Its energy axis (of bins, resolution and efficiency) is the reconstructed nuclear-recoil energy; with `quenching`
     it is the reconstructed electron-equivalent energy, in keVee.
+
+    Raises `PhysicsError` for values that no detector has, and for parts that do not fit each other.
     """
 
     name: str
@@ -84,10 +86,9 @@ class Detector:
         where = f"detector {self.name}"
         if not isinstance(self.target, Target):
             raise PhysicsError(f"{where}: its target must be one of cevnslab.nuclei.target, got {excerpt(self.target)}")
-        if not number(f"{where}: mass_kg", self.mass_kg) > 0:
-            raise PhysicsError(f"{where}: mass_kg must be above 0, got {self.mass_kg:g}")
-        if self.distance_m is not None and not number(f"{where}: distance_m", self.distance_m) > 0:
-            raise PhysicsError(f"{where}: distance_m must be above 0, got {self.distance_m:g}")
+        positive(f"{where}: mass_kg", self.mass_kg)
+        if self.distance_m is not None:
+            positive(f"{where}: distance_m", self.distance_m)
         if not callable(self.efficiency) and not 0 <= number(f"{where}: efficiency", self.efficiency) <= 1:
             raise PhysicsError(f"{where}: efficiency must be from 0 to 1, got {self.efficiency:g}")
         if self.resolution is not None and not hasattr(self.resolution, "true_range"):

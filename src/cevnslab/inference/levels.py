@@ -9,6 +9,8 @@ BAND_CONTENTS = (0.68, 0.95)
 """Of the inner and the outer band of an expected limit."""
 FEWEST_BAND_TOYS = 400
 """Of pseudo-experiments ten then lie beyond each edge of the outer band (`toy_tasks.fewest_toys`)."""
+MOST_TOYS = 10_000_000
+"""That may be asked for, of one kind."""
 
 
 def delta_chi2_level(confidence_level: float, parameters: int) -> float:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
-from cevnslab.arguments import number
+from cevnslab.arguments import number, word
 from cevnslab.errors import PhysicsError
 from cevnslab.physics import radii
 from cevnslab.physics.constants import ATOMIC_MASS_UNIT_MEV, AVOGADRO, KEV
@@ -22,7 +22,6 @@ from cevnslab.physics.formulas import (
     proton_number,
     target_text,
 )
-from cevnslab.words import excerpt
 
 if TYPE_CHECKING:
     from cevnslab.physics.formulas import TargetInput
@@ -124,6 +123,11 @@ def target(
         any other is one nucleus of its standard atomic weight with N = A - Z; ``"isotopes"``: the natural mixture,
         every isotope with its own mass.
 
+    Raises
+    ------
+    CevnslabError
+        For a formula, isotope or word that is not known.
+
     Examples
     --------
     >>> [(c.nucleus.symbol, c.nucleus.neutron_number) for c in target("CsI").constituents]
@@ -135,13 +139,8 @@ def target(
     ([('70Ge', 0.1), ('76Ge', 0.9)], 75.322)
 
     """
-    for name, word, words in (
-        ("convention", convention, get_args(NucleiConvention)),
-        ("neutron_radius", neutron_radius, get_args(radii.NeutronRadius)),
-    ):
-        # A word that is not known must not mean the other convention.
-        if not isinstance(word, str) or word not in words:
-            raise PhysicsError(f"{name}: must be {' or '.join(words)}, got {excerpt(word)}")
+    word("convention", convention, get_args(NucleiConvention))
+    word("neutron_radius", neutron_radius, get_args(radii.NeutronRadius))
     atoms = parse_target(formula)
     if neutron_radius == "skin" and isinstance(neutron_radius_fm, int | float):
         raise PhysicsError("neutron_radius_fm: give either this number or neutron_radius: skin")

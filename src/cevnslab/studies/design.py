@@ -96,13 +96,10 @@ def solved(study: Study, question: DesignQuestion) -> Solution:
 
     Raises `StudyError` where the study allows no value of the range, or the key is not there.
     """
-    with located(f"design.{question.name}.key"):
-        whole = isinstance(present_value(study, question.key), int)
-    excess = Excess(study, question)
+    whole, excess = _whole(study, question), Excess(study, question)
     values, reached = _along(excess, np.array(_values(question, whole)), whole)
     if not np.any(np.isfinite(reached)):
-        reason = f": {excess.refusal}" if excess.refusal else "; there is no such end"
-        raise StudyError(f"design.{question.name}.from: no value of {question.key} up to `to` can be used{reason}")
+        raise _unusable(question, excess.refusal)
     goal = question.goal
     curve = results.GoalCurve(
         name=question.name,
@@ -135,17 +132,27 @@ def solved(study: Study, question: DesignQuestion) -> Solution:
 
 def check_range(study: Study, question: DesignQuestion) -> None:
     """Raise `StudyError` for a key that is not there, and a range of which the study file allows no value."""
-    with located(f"design.{question.name}.key"):
-        whole = isinstance(present_value(study, question.key), int)
     refusal: CevnslabError | None = None
-    for value in _values(question, whole):
+    for value in _values(question, _whole(study, question)):
         try:
             vary(study, question.key, value)
         except CevnslabError as fault:
             refusal = refusal or fault
         else:
             return
-    raise StudyError(f"design.{question.name}.from: no value of {question.key} up to `to` can be used: {refusal}")
+    raise _unusable(question, refusal)
+
+
+def _whole(study: Study, question: DesignQuestion) -> bool:
+    """Whether the key counts something; `StudyError` for one that is not there."""
+    with located(f"design.{question.name}.key"):
+        return isinstance(present_value(study, question.key), int)
+
+
+def _unusable(question: DesignQuestion, refusal: CevnslabError | None) -> StudyError:
+    """That no value of the range can be used, and why the first cannot."""
+    reason = f": {refusal}" if refusal else "; there is no such end"
+    return StudyError(f"design.{question.name}.from: no value of {question.key} up to `to` can be used{reason}")
 
 
 def _values(question: DesignQuestion, whole: bool) -> list[float]:

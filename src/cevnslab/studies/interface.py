@@ -30,6 +30,7 @@ from cevnslab.inference import significance as strength
 from cevnslab.inference.chi2 import Chi2
 from cevnslab.inference.expected_limits import ExpectedLimit, expected_limits, task_of
 from cevnslab.inference.intervals import Interval, best_fit, interval
+from cevnslab.inference.levels import MOST_TOYS
 from cevnslab.likelihood.likelihood import Likelihood, Prior
 from cevnslab.likelihood.parameters import Parameter
 from cevnslab.likelihood.samples import PerBin, Sample
@@ -41,8 +42,6 @@ from cevnslab.studies.load import study_from_dict
 from cevnslab.words import excerpt, nearest
 
 FloatArray = NDArray[np.float64]
-
-MOST_TOYS = 10_000_000
 
 
 def likelihood(

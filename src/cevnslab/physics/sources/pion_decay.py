@@ -43,6 +43,8 @@ class PionDecayAtRest:
     Attributes are per calendar year of operation; `duty_factor` is the share of the live time in which the
     beam is on, by which steady backgrounds are multiplied. Detectors that bin arrival times need `pulse` and
     `repetition_hz`; their steady backgrounds are multiplied by the share of the time in each bin instead.
+
+    Raises `PhysicsError` for numbers that are not above 0, more hours than a year has, and a share above 1.
     """
 
     name: str

@@ -12,12 +12,13 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from cevnslab.arguments import word
 from cevnslab.errors import PhysicsError, UnknownNameError
 from cevnslab.physics.flavour import MASS_STATES, NUFIT, Oscillation
 from cevnslab.physics.solar_propagation import mass_state_shares
 from cevnslab.physics.sources.source import FluxComponent, FluxNuisance, Steady
 from cevnslab.physics.spectra import LineSpectrum, Spectrum, TabulatedSpectrum
-from cevnslab.words import excerpt, nearest
+from cevnslab.words import nearest
 
 BranchName = Literal["pp", "pep", "hep", "7Be", "8B", "13N", "15O", "17F"]
 FluxModel = Literal["sno", "b16-gs98"]
@@ -94,13 +95,8 @@ class Sun(Steady):
         for branch in self.branches:
             if branch not in BRANCHES:
                 raise UnknownNameError(f"source {self.name}: no branch '{branch}'; {nearest(branch, BRANCHES)}")
-        for key, word, words in (
-            ("flux", self.flux, get_args(FluxModel)),
-            ("shape_8b", self.shape_8b, get_args(Shape8B)),
-        ):
-            # A word that is not known must not mean the other table.
-            if word not in words:
-                raise UnknownNameError(f"source {self.name}: {key} must be {' or '.join(words)}, got {excerpt(word)}")
+        word(f"source {self.name}: flux", self.flux, get_args(FluxModel))
+        word(f"source {self.name}: shape_8b", self.shape_8b, get_args(Shape8B))
 
     def flux_per_cm2_s(self, branch: str) -> tuple[float, float]:
         """Flux of a branch, all flavours, and its relative uncertainty."""

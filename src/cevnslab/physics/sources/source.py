@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cevnslab.arguments import number, numbers
+from cevnslab.arguments import number, numbers, positive
 from cevnslab.errors import PhysicsError
 from cevnslab.physics.arrival_times import Pulse
 from cevnslab.physics.flavour import FLAVOURS, NUFIT, DensityMatrix, Oscillation, StatePair, pair_weights
@@ -254,8 +254,7 @@ def _check_source(source: Source) -> None:
 
 def check_positive(source: str, key: str, value: float) -> None:
     """Raise `PhysicsError` unless a value of a source is above 0 and finite."""
-    if not number(f"source {source}: {key}", value) > 0:
-        raise PhysicsError(f"source {source}: {key} must be above 0, got {value:g}")
+    positive(f"source {source}: {key}", value)
 
 
 def check_live_time(source: str, hours_per_year: float, duty_factor: float) -> None:

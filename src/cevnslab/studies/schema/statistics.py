@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, Tag
 
-from cevnslab.inference.levels import FEWEST_BAND_TOYS
+from cevnslab.inference.levels import FEWEST_BAND_TOYS, MOST_TOYS
 from cevnslab.studies.schema.base import Model, Width, either
 
 Statistic = Literal["least-squares", "poisson", "gaussian"]
@@ -26,7 +26,7 @@ class Uncertainties(Model):
 class Bands(Model):
     """Expected limits with their bands, from pseudo-experiments of the Standard Model."""
 
-    toys: Annotated[int, Field(ge=FEWEST_BAND_TOYS, le=10_000_000)] = Field(
+    toys: Annotated[int, Field(ge=FEWEST_BAND_TOYS, le=MOST_TOYS)] = Field(
         10_000, description="pseudo-experiments per limit"
     )
     seed: Annotated[int, Field(ge=0)] = Field(1, description="of their random numbers")
@@ -48,7 +48,7 @@ class Intervals(Model):
     minimum: Literal["global", "connected"] = Field(
         "global", description="compare with the lowest minimum, or with the one nearest the Standard Model"
     )
-    toys: Annotated[int, Field(ge=100, le=10_000_000)] | None = Field(
+    toys: Annotated[int, Field(ge=100, le=MOST_TOYS)] | None = Field(
         None, description="pseudo-experiments per true value, for feldman-cousins; 10000 unless given"
     )
     seed: Annotated[int, Field(ge=0)] | None = Field(None, description="of the pseudo-experiments; 1 unless given")
