@@ -208,6 +208,9 @@ WRONG = {
     "a flux in words": (lambda r: cl.sources.total_flux_per_cm2_s(ESS, "20"), ["distance_m", "'20'"]),
     "neutrinos of years to come": (lambda r: cl.sources.neutrinos_per_cm2(ESS, 20, -1), ["years", "-1"]),
     "time bins in words": (lambda r: cl.sources.days_in_time_bins(ESS, "ab", 1), ["edges_us", "'ab'"]),
+    "time bins of a name": (lambda r: cl.sources.days_in_time_bins("ess", [0, 1], 1), ["load_source", "'ess'"]),
+    "time bins that fall": (lambda r: cl.sources.days_in_time_bins(ESS, [2, 1], 1), ["edges_us", "rise"]),
+    "time bins of years in words": (lambda r: cl.sources.days_in_time_bins(ESS, [1, 2], "x"), ["years", "'x'"]),
     "one edge": (lambda r: cl.sources.days_in_time_bins(ESS, [1.0], 1), ["edges_us", "two edges"]),
     "couplings in a list": (
         lambda r: cl.cross_sections.cevns(1.0, 40.0, "Ge", couplings=["q_ee"]),
@@ -272,9 +275,10 @@ def test_a_base_in_words(tmp_path):
     assert cl.study_from_dict(STUDY, base=str(tmp_path)).base == tmp_path
 
 
-def test_a_name_too_long_for_a_file_is_no_preset():
+@pytest.mark.parametrize("name", ["a" * 5000, "ä" * 200, "a\0b"])
+def test_a_name_that_no_file_has_is_no_preset(name):
     with pytest.raises(cl.CevnslabError, match="no study preset"):
-        cl.load_study("a" * 5000)
+        cl.load_study(name)
 
 
 def test_keys_made_with_numpy():

@@ -139,12 +139,11 @@ def load_study(
     'parada2024'
     """
     text = _text(name_or_path)
-    if presets.is_path(name_or_path) or (
-        text not in presets.names("studies") and len(text) < 256 and Path(text).is_file()
-    ):
+    # os.path, unlike a Path, has no file by a name that is too long for one.
+    if presets.is_path(name_or_path) or (text not in presets.names("studies") and os.path.isfile(text)):
         path = Path(text)
         return study_from_dict(read_yaml(path), where=str(path), base=path.parent, data=data, announce=announce)
-    if len(text) < 256 and Path(text or ".").is_dir():
+    if os.path.isdir(text or "."):
         raise StudyError(f"{text or 'an empty name'}: a study file or a built-in study is needed, this is a folder")
     return _built_in(text, None if data is None else str(arguments.path("data", data)))
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from cevnslab.datasets import registry as datasets
 from cevnslab.errors import UnknownNameError
 from cevnslab.studies.yaml_io import parse_yaml
-from cevnslab.words import nearest
+from cevnslab.words import excerpt, nearest
 
 Kind = Literal["sources", "detectors", "studies"]
 KINDS: tuple[Kind, ...] = ("sources", "detectors", "studies")
@@ -39,7 +39,7 @@ def text(kind: Kind, name: str) -> str:
     if name not in _packaged(kind):
         if kind == "detectors" and name in datasets.known():
             return datasets.dataset(name).text("detector.yaml")
-        raise UnknownNameError(f"no {_SINGULAR[kind]} preset '{name}'; {nearest(name, names(kind))}")
+        raise UnknownNameError(f"no {_SINGULAR[kind]} preset {excerpt(name)}; {nearest(name, names(kind))}")
     return importlib.resources.files("cevnslab").joinpath("presets", kind, f"{name}.yaml").read_text(encoding="utf-8")
 
 

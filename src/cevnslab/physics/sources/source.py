@@ -187,8 +187,7 @@ def neutrinos_per_cm2(source: Source, distance_m: float | None, years: float = 1
     _check_source(source)
     if distance_m is not None:
         check_positive(source.name, "distance_m", distance_m)
-    if not number("years", years) >= 0:
-        raise PhysicsError(f"years: must be 0 or more, got {years:g}")
+    _years(years)
     emitted = sum(
         component.yield_per_primary * sum(component.pair_weights.get((flavour, flavour), 0.0) for flavour in FLAVOURS)
         for component in source.components
@@ -232,24 +231,34 @@ def components_by_part(components: Sequence[FluxComponent]) -> dict[str, tuple[F
 def days_in_time_bins(source: Source, edges_us: ArrayLike, years: float) -> FloatArray:
     """Live days spent in each bin of the time after the beam, all pulses together: shape (bins,).
 
-    Raises `PhysicsError` for a source without pulses, or a window longer than the time between them.
+    Raises `PhysicsError` for a source without pulses, edges that do not rise, or a window longer than the time between
+    pulses.
     """
+    _check_source(source)
     if source.pulse is None or source.repetition_hz is None:
         raise PhysicsError(f"source {source.name}: time bins need its pulse and repetition_hz")
     edges = numbers("edges_us", edges_us)
     if edges.ndim != 1 or len(edges) < 2:
         raise PhysicsError(f"edges_us: must be two edges or more, got an array of shape {edges.shape}")
+    if not np.all(np.diff(edges) > 0):
+        raise PhysicsError("edges_us: must rise")
     if edges[-1] - edges[0] > 1e6 / source.repetition_hz:
         raise PhysicsError(
             f"source {source.name}: time bins over {edges[-1] - edges[0]:g} us, but pulses follow each other after "
             f"{1e6 / source.repetition_hz:g} us"
         )
-    return np.diff(edges) * 1e-6 * source.repetition_hz * source.hours_per_year / 24 * years
+    return np.diff(edges) * 1e-6 * source.repetition_hz * source.hours_per_year / 24 * _years(years)
 
 
 def _check_source(source: Source) -> None:
     if not hasattr(source, "fluence_per_cm2"):
         raise PhysicsError(f"source: must be a source, such as cevnslab.load_source gives, got {excerpt(source)}")
+
+
+def _years(years: float) -> float:
+    if not (checked := number("years", years)) >= 0:
+        raise PhysicsError(f"years: must be 0 or more, got {checked:g}")
+    return checked
 
 
 def check_positive(source: str, key: str, value: float) -> None:
