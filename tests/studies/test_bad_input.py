@@ -196,6 +196,10 @@ ONE_KEY = {
         ["figures.f.panels.1.contour", "q_emu"],
     ),
     "confidence level in percent": ({"intervals": {"confidence_level": 90}}, ["intervals.confidence_level", "90"]),
+    "time bins that fall": (
+        {"source": {"preset": "sns"}, "detectors.0.time_bin_edges_us": [3, 2, 1]},
+        ["detectors.my-ge.time_bin_edges_us: edges must rise"],
+    ),
     "a name that is no file name": ({"name": "../elsewhere"}, ["name", "../elsewhere"]),
     "bins that no recoil reaches": (
         {"detectors.0.threshold_kev": 900, "detectors.0.maximum_kev": 1000},

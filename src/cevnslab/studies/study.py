@@ -195,10 +195,10 @@ def _setup(
         raise StudyError(f"{path}.electron_quenching: required with the channel electron (a number, or same-axis)")
     if uncertainties.quenching > 0 and spec.quenching is None:
         raise StudyError(f"{path}.quenching: required with an uncertainty of the quenching")
+    detector = build_detector(spec, base, file.nuclei)
     if spec.time_bin_edges_us is not None:
         with located(f"{path}.time_bin_edges_us"):
             days_in_time_bins(source, spec.time_bin_edges_us, years or 1.0)
-    detector = build_detector(spec, base, file.nuclei)
     observed = _observed(spec, detector, base)
     statistic = spec.statistic or file.statistic or ("least-squares" if observed is None else observed.statistic)
     if observed is None and statistic == "gaussian":
