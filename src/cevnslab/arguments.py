@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -24,6 +25,8 @@ def number(name: str, value: Any) -> float:
     >>> number("years", np.float16(3))
     3.0
     """
+    if isinstance(value, float) and math.isfinite(value):  # most are, and need no array
+        return float(value)
     array = numbers(name, value)
     if array.ndim:
         raise PhysicsError(f"{name}: must be one number, got an array of shape {array.shape}")
