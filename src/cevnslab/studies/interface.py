@@ -36,6 +36,7 @@ from cevnslab.likelihood.parameters import Parameter
 from cevnslab.likelihood.samples import PerBin, Sample
 from cevnslab.likelihood.statistics import Statistic
 from cevnslab.likelihood.toys import Truth, as_data, draw
+from cevnslab.quadratic import Variable
 from cevnslab.studies.analysis import analyses
 from cevnslab.studies.cautions import WIDEST, percentage_text
 from cevnslab.studies.load import study_from_dict
@@ -96,7 +97,7 @@ def likelihood(
     )
     for name in widths:
         if name not in response.backgrounds:
-            raise UnknownNameError(f"background: no '{name}'; {nearest(name, response.backgrounds)}")
+            raise UnknownNameError(f"background: no {excerpt(name)}; {nearest(name, response.backgrounds)}")
     missing = [name for name in response.backgrounds if name not in widths]
     if missing:
         raise StatisticsError(f"background: the width of '{missing[0]}' is required")
@@ -202,6 +203,14 @@ def _hidden(fit: Likelihood, minimise_over: Sequence[str], names: Sequence[str])
     return hidden
 
 
+def _inside(axis: Variable, value: ArrayLike) -> None:
+    """Refuse values that a coupling cannot have, as counts do."""
+    (low, high), values = axis.bounds, np.asarray(value)
+    outside = values[(values < low) | (values > high)]
+    if outside.size:
+        raise StatisticsError(f"{axis.name} = {outside.flat[0]:g} is outside its bounds [{low:g}, {high:g}]")
+
+
 def load_dataset(
     name: str,
     *,
@@ -271,7 +280,7 @@ def delta_chi2(
     Of one coupling at values `x`, an array of any shape; of two on the grid of the arrays `x` and `y`, of shape
     (len(y), len(x)), less the lowest value on the grid or in the Standard Model.
 
-    Raises `StatisticsError` for a grid without `y`, or `y` with one coupling.
+    Raises `StatisticsError` for a grid without `y`, `y` with one coupling, or values outside a coupling's bounds.
 
     """
     names = _known(fit, [couplings] if isinstance(couplings, str) else couplings, "couplings")
@@ -282,9 +291,12 @@ def delta_chi2(
         raise StatisticsError("x alone goes with one coupling, x and y go with two")
     curve = Chi2.of(fit, names, hidden)
     first = numbers("x", x)
+    _inside(curve.axes[0], first)
     if y is None:
         return np.asarray(curve(first) - best_fit(curve)[1])
-    surface = curve.on_grid(first.ravel(), numbers("y", y).ravel())
+    second = numbers("y", y)
+    _inside(curve.axes[1], second)
+    surface = curve.on_grid(first.ravel(), second.ravel())
     there = curve.on_grid(*(np.array([axis.standard_model]) for axis in curve.axes))
     return np.asarray(surface - min(float(surface.min()), float(there[0, 0])))
 
@@ -305,7 +317,9 @@ def toys(fit: Likelihood, number: int, *, seed: int = 1, at: Mapping[str, float]
     names = _known(fit, list(truths), "at")
     point = fit.polynomial.standard_model.copy()
     for name in names:
-        point[fit.couplings.index(name)] = one_number(name, truths[name])
+        place = fit.couplings.index(name)
+        point[place] = one_number(name, truths[name])
+        _inside(fit.polynomial.variables[place], point[place])
     rng = np.random.default_rng(_whole("seed", seed, 0))
     counts = draw(fit, Truth.of(fit, point), _toys("number", number), rng, "drawn")
     return (as_data(fit, counts, toy) for toy in range(number))
@@ -334,6 +348,8 @@ def expected_limit(
     (name,) = _known(fit, [coupling], "coupling")
     hidden = _hidden(fit, minimise_over, [name])
     truth = None if at is None else one_number("at", at)
+    if truth is not None:
+        _inside(fit.polynomial.variables[fit.couplings.index(name)], truth)
     toys, seed = _toys("toys", toys), _whole("seed", seed, 0)
     task = task_of(fit, name, [_level(confidence_level)], toys=toys, seed=seed, truth=truth, hidden=hidden)
     ((limits,),) = expected_limits([task])
