@@ -29,7 +29,7 @@ from cevnslab.datasets.release import Release, release_of
 from cevnslab.errors import InputFileError, UnknownNameError
 from cevnslab.packaged import parsed
 from cevnslab.physics.couplings import Coupling
-from cevnslab.words import nearest
+from cevnslab.words import excerpt, nearest
 
 GROUP = "cevnslab.datasets"
 """Of the entry points with which an installed package declares a data set."""
@@ -131,5 +131,5 @@ def dataset(name: str) -> DatasetFolder:
         return built_in()[name]
     everything = known()
     if name not in everything:
-        raise UnknownNameError(f"no data set '{name}'; {nearest(name, everything)}")
+        raise UnknownNameError(f"no data set {excerpt(name)}; {nearest(name, everything)}")
     return everything[name]

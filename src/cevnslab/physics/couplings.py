@@ -85,5 +85,5 @@ def coupling(name: str, registry: Mapping[str, Coupling] = COUPLINGS) -> Couplin
     if name in FAMILIES and name not in registry:
         raise UnknownNameError(f"'{name}' is a family of couplings: it needs parameters, at least mass_mev and label")
     if name not in registry:
-        raise UnknownNameError(f"no coupling '{name}'; {nearest(name, registry)}")
+        raise UnknownNameError(f"no coupling {excerpt(name)}; {nearest(name, registry)}")
     return registry[name]

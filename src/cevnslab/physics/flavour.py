@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from cevnslab.errors import PhysicsError, UnknownNameError
 from cevnslab.frozen import read_only
-from cevnslab.words import nearest
+from cevnslab.words import excerpt, nearest
 
 ComplexMatrix = NDArray[np.complex128]
 DensityMatrix = tuple[tuple[complex, ...], ...]
@@ -97,7 +97,9 @@ def density_matrix(
             matrix[at, at] = 1.0
             return matrix
         if state not in MASS_STATES:
-            raise UnknownNameError(f"no flavour or mass state '{state}'; {nearest(state, FLAVOURS + MASS_STATES)}")
+            raise UnknownNameError(
+                f"no flavour or mass state {excerpt(state)}; {nearest(state, FLAVOURS + MASS_STATES)}"
+            )
         vector = oscillation.mixing[:, MASS_STATES.index(state)]
         vector = vector.conj() if antineutrino else vector
         return np.outer(vector, vector.conj())

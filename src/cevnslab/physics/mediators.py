@@ -235,7 +235,7 @@ def light_vector(charges: str | None = None, mass_mev: float | None = None, labe
     if charges is None:
         raise PhysicsError(f"{family} needs charges, one of {', '.join(CHARGES)}")
     if charges not in CHARGES:
-        raise UnknownNameError(f"{family}: no charges '{charges}'; {nearest(charges, CHARGES)}")
+        raise UnknownNameError(f"{family}: no charges {excerpt(charges)}; {nearest(charges, CHARGES)}")
     mass, name = _parameters(family, mass_mev, label)
     mixed = charges == "lmu-ltau"
     on_nucleus, on_electron = (

@@ -26,7 +26,7 @@ from cevnslab.physics.spectra import (
     TabulatedSpectrum,
     gauss_legendre,
 )
-from cevnslab.words import nearest
+from cevnslab.words import excerpt, nearest
 
 FloatArray = NDArray[np.float64]
 
@@ -40,7 +40,7 @@ def check_fission_fractions(fractions: Sequence[tuple[str, float]], isotopes: Co
     """Raise `UnknownNameError` for an isotope without a spectrum, `PhysicsError` unless the shares sum to 1."""
     for isotope, share in fractions:
         if isotope not in isotopes:
-            raise UnknownNameError(f"no fission spectrum of '{isotope}'; {nearest(isotope, isotopes)}")
+            raise UnknownNameError(f"no fission spectrum of {excerpt(isotope)}; {nearest(isotope, isotopes)}")
         if not share >= 0:
             raise PhysicsError(f"the share of {isotope} in the fissions must be 0 or more, got {share:g}")
     total = sum(share for _, share in fractions)

@@ -11,7 +11,7 @@ import textwrap
 from cevnslab.errors import UnknownNameError
 from cevnslab.physics.couplings import COUPLINGS
 from cevnslab.studies import presets
-from cevnslab.words import nearest
+from cevnslab.words import excerpt, nearest
 
 
 def list_presets() -> str:
@@ -63,4 +63,4 @@ def show_preset(name: str) -> str:
             f"bounds: [{coupling.bounds[0]:g}, {coupling.bounds[1]:g}]\nflavours: [{joined}]\n"
         )
     names = [preset for kind in presets.KINDS for preset in presets.names(kind)] + list(COUPLINGS)
-    raise UnknownNameError(f"no preset '{name}'; {nearest(name, names)}")
+    raise UnknownNameError(f"no preset {excerpt(name)}; {nearest(name, names)}")

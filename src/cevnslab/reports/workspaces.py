@@ -25,7 +25,7 @@ from cevnslab.errors import MissingExtraError, PhysicsError, StudyError, Unknown
 from cevnslab.likelihood.likelihood import Dataset, Likelihood
 from cevnslab.likelihood.parameters import Parameter
 from cevnslab.studies.analysis import analyses
-from cevnslab.words import nearest
+from cevnslab.words import excerpt, nearest
 
 if TYPE_CHECKING:
     from cevnslab.studies.study import Study
@@ -44,7 +44,7 @@ def _datasets(study: Study, detectors: Sequence[str]) -> Likelihood:
     whole = None
     for name in detectors:
         if name not in by_name:
-            raise UnknownNameError(f"no detector '{name}'; {nearest(name, by_name)}")
+            raise UnknownNameError(f"no detector {excerpt(name)}; {nearest(name, by_name)}")
         part = by_name[name].likelihood
         present: set[str] = set() if whole is None else {dataset.name for dataset in whole.datasets}
         for dataset in part.datasets:
@@ -152,7 +152,7 @@ def export_workspace(study: Study, detector: str | Sequence[str], couplings: Map
         for name, value in (couplings or {}).items():
             place = {coupling.name: coupling for coupling in study.couplings}
             if name not in place:
-                raise UnknownNameError(f"no coupling '{name}'; {nearest(name, place)}")
+                raise UnknownNameError(f"no coupling {excerpt(name)}; {nearest(name, place)}")
             point[likelihood.couplings.index(name)] = place[name].check(value)
         expected = likelihood.expected(point, np.zeros(len(likelihood.parameters)))
         channels = [

@@ -27,7 +27,7 @@ from cevnslab.studies.registry import coupling_info
 from cevnslab.studies.setups import DetectorSetup, sparse_bins
 from cevnslab.studies.study import Study
 from cevnslab.studies.toy_counts import check_toy_counts
-from cevnslab.words import nearest
+from cevnslab.words import excerpt, nearest
 
 FloatArray = NDArray[np.float64]
 
@@ -199,7 +199,9 @@ def check_request(
     for combination in study.file.combinations:
         members[combination.name] = [members[each][0] for each in combination.detectors]
     if detector not in members:
-        raise UnknownNameError(f"no detector '{detector}' in the study {study.name}; {nearest(detector, members)}")
+        raise UnknownNameError(
+            f"no detector {excerpt(detector)} in the study {study.name}; {nearest(detector, members)}"
+        )
     # Said before anything of the study is computed: its data may not be at hand.
     for setup in members[detector]:
         others = {"least-squares", "poisson"} if isinstance(setup, DetectorSetup) and not _has_errors(setup) else set()
@@ -207,7 +209,7 @@ def check_request(
             raise StudyError(f"statistic: that of {setup.name} is {setup.statistic}, which belongs to its data")
     names = [coupling.name for coupling in study.couplings]
     if name not in names:
-        raise UnknownNameError(f"no coupling '{name}' in the study {study.name}; {nearest(name, names)}")
+        raise UnknownNameError(f"no coupling {excerpt(name)} in the study {study.name}; {nearest(name, names)}")
     for value in values:
         with located("at"):
             if not np.isfinite(value):

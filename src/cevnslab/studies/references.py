@@ -16,7 +16,7 @@ import numpy as np
 
 from cevnslab.errors import UnknownNameError
 from cevnslab.results import ContourLines
-from cevnslab.words import nearest
+from cevnslab.words import excerpt, nearest
 
 FILE = "data/coherent-reference.json"
 
@@ -34,7 +34,7 @@ def reference_contour(name: str, couplings: Sequence[str]) -> ContourLines:
     rows = stored()["contours"]
     names = dict.fromkeys(row["detector"] for row in rows)
     if name not in names:
-        raise UnknownNameError(f"no stored result '{name}'; {nearest(name, names)}")
+        raise UnknownNameError(f"no stored result {excerpt(name)}; {nearest(name, names)}")
     for row in rows:
         if (row["detector"], row["coupling_x"], row["coupling_y"]) == (name, *couplings):
             return ContourLines(**{**row, "polygons": tuple(np.array(polygon) for polygon in row["polygons"])})

@@ -37,7 +37,7 @@ from cevnslab.physics.arrival_times import arrival_density
 from cevnslab.physics.couplings import Coupling
 from cevnslab.physics.nuclei import Target
 from cevnslab.physics.sources import components_by_arrival
-from cevnslab.words import nearest
+from cevnslab.words import excerpt, nearest
 
 FloatArray = NDArray[np.float64]
 
@@ -99,7 +99,7 @@ def energy_terms(
     together: shape (groups, bins).
     """
     if channel not in RECOIL_RANGE_KEV:
-        raise UnknownNameError(f"no channel '{channel}'; {nearest(channel, list(RECOIL_RANGE_KEV))}")
+        raise UnknownNameError(f"no channel {excerpt(channel)}; {nearest(channel, list(RECOIL_RANGE_KEV))}")
     readout = Readout(
         PE_EDGES,
         UNQUENCHED if channel == "electron" else light_of(light),

@@ -18,7 +18,7 @@ from cevnslab.physics.flavour import MASS_STATES, NUFIT, Oscillation
 from cevnslab.physics.solar_propagation import mass_state_shares
 from cevnslab.physics.sources.source import FluxComponent, FluxNuisance, Steady
 from cevnslab.physics.spectra import LineSpectrum, Spectrum, TabulatedSpectrum
-from cevnslab.words import nearest
+from cevnslab.words import excerpt, nearest
 
 BranchName = Literal["pp", "pep", "hep", "7Be", "8B", "13N", "15O", "17F"]
 FluxModel = Literal["sno", "b16-gs98"]
@@ -94,7 +94,7 @@ class Sun(Steady):
             raise PhysicsError(f"source {self.name}: branches must be one or more, each once")
         for branch in self.branches:
             if branch not in BRANCHES:
-                raise UnknownNameError(f"source {self.name}: no branch '{branch}'; {nearest(branch, BRANCHES)}")
+                raise UnknownNameError(f"source {self.name}: no branch {excerpt(branch)}; {nearest(branch, BRANCHES)}")
         word(f"source {self.name}: flux", self.flux, get_args(FluxModel))
         word(f"source {self.name}: shape_8b", self.shape_8b, get_args(Shape8B))
 
@@ -172,7 +172,7 @@ def spectrum_points(branch: str, shape_8b: Shape8B = "winter") -> tuple[tuple[fl
 
     tabulated = [name for name, each in BRANCHES.items() if not each.lines]
     if branch not in tabulated:
-        raise UnknownNameError(f"no spectrum of '{branch}'; {nearest(branch, tabulated)}")
+        raise UnknownNameError(f"no spectrum of {excerpt(branch)}; {nearest(branch, tabulated)}")
     name = "8B-winter.csv" if (branch, shape_8b) == ("8B", "winter") else f"{branch}-bahcall.txt"
     text = importlib.resources.files("cevnslab").joinpath("data", "solar", name).read_text(encoding="utf-8")
     table = np.loadtxt(text.splitlines(), delimiter=",")
