@@ -116,6 +116,16 @@ WRONG = {
     "a coupling over all letters": (lambda r: cl.limit(fit_of(r), "q_ee", minimise_over="q_emu"), ["minimise_over"]),
     "delta chi2 in words": (lambda r: cl.delta_chi2(fit_of(r), "q_ee", "abc"), ["x", "'abc'"]),
     "delta chi2 of nothing": (lambda r: cl.delta_chi2(fit_of(r), "q_ee", None), ["x", "nothing"]),
+    "delta chi2 out of bounds": (lambda r: cl.delta_chi2(fit_of(r), "q_ee", [0, 1e300]), ["q_ee = 1e+300", "bounds"]),
+    "delta chi2 of two out of bounds": (
+        lambda r: cl.delta_chi2(fit_of(r), ("q_ee", "q_emu"), [0.0], [0.0, -1.0]),
+        ["q_emu = -1", "bounds"],
+    ),
+    "toys out of bounds": (lambda r: cl.toys(fit_of(r), 1, at={"q_ee": 1e-3}), ["q_ee = 0.001", "bounds"]),
+    "a limit expected out of bounds": (
+        lambda r: cl.expected_limit(fit_of(r), "q_ee", at=-1e300, toys=400),
+        ["q_ee = -1e+300", "bounds"],
+    ),
     "delta chi2 at nan": (lambda r: cl.delta_chi2(fit_of(r), "q_ee", [np.nan]), ["x", "finite", "nan"]),
     "no toys": (lambda r: cl.toys(fit_of(r), 0), ["number", "at least 1"]),
     "a seed in words": (lambda r: cl.toys(fit_of(r), 2, seed="x"), ["seed", "'x'"]),
@@ -235,6 +245,11 @@ WRONG = {
     "objects for bins": (lambda r: replace(GE, bin_edges_kev=[1.0, None]), ["bin_edges_kev", "numbers"]),
     "a data folder by number": (lambda r: cl.load_study("parada2024", data=3), ["data", "a path", "3"]),
     "a base by number": (lambda r: cl.study_from_dict(STUDY, base=3), ["base", "a path", "3"]),
+    "control letters for a source": (lambda r: cl.load_source("\x1b[31m" * 99), ["source preset", "\\x1b[31m", "ess"]),
+    "control letters for a detector": (
+        lambda r: cl.likelihood(r, signal=0, background={"\x1b" * 99: 0.1}),
+        ["background", "\\x1b"],
+    ),
     "figures of nothing": (lambda r: cl.figure_specs(None), ["result", "nothing"]),
 }
 
@@ -261,6 +276,10 @@ def test_wrong_arguments_are_our_errors(mistake, response):
         ({"profile": ["q_ee"]}, ["does not hold", "figure_specs"]),
         ({"data": "ess-ge", "axis": "time_us"}, ["does not hold", "figure_specs"]),
         ({"scan": "exposure", "coupling": "q_ee"}, ["does not hold", "figure_specs"]),
+        ({"limits": "q_ee", "detectors": ["ess-gee"]}, ["'ess-gee'", "figure_specs"]),
+        ({"limits": "q_ee", "detectors": ["ess-ge", "ess-gee"]}, ["'ess-gee'", "figure_specs"]),
+        ({"contour": ["q_ee", "q_mumu"]}, ["does not hold", "figure_specs"]),
+        ({"pulls": "ess-ge", "coupling": "q_ee"}, ["does not hold", "figure_specs"]),
         ({"spectrum": "ess-ge", "values": [{"q_ee": 1e-9}]}, ["values", "q_ee = 1e-09", "figures"]),
     ],
 )

@@ -131,6 +131,9 @@ def sheet(result: Result, spec: FigureSpec, explained: set[tuple[str, ...]] | No
     """
     drawing = Sheet(len(spec.panels), spec.columns, explained)
     for cell, panel in zip(drawing.cells, spec.panels, strict=True):
+        for detector in getattr(panel, "detectors", None) or ():
+            if detector not in result.detectors:  # else the others would be drawn without a word of it
+                raise KeyError(detector)
         panel.draw(cell, result)
     drawing.finish()
     return drawing

@@ -59,6 +59,8 @@ class LimitsPanel(DrawnPanel):
         """
         axes, detectors = cell.axes, self.detectors or list(result.detectors)
         limits = [limit for limit in result.limits if limit.coupling == self.limits and limit.detector in detectors]
+        if not limits:
+            raise KeyError(self.limits)
         info = result.couplings[self.limits]
         ends = [end for limit in limits for end in limit.crossings]
         factor, label = axis_scale(info, max((abs(end) for end in ends), default=0.0))

@@ -50,6 +50,8 @@ class PullsPanel(PanelWithLegend):
         """
         axes = cell.axes
         rows = [p for p in result.pulls if (p.detector, p.coupling) == (self.pulls, self.coupling)]
+        if not rows:
+            raise KeyError(self.pulls)
         rows = sorted(rows, key=_impact, reverse=True)[:MOST]
         info = result.couplings[self.coupling]
         factor, label = axis_scale(info, max((_impact(p) for p in rows), default=0.0))

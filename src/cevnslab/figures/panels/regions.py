@@ -71,6 +71,8 @@ class ContourPanel(PanelWithLegend):
         axes, (x, y) = cell.axes, self.contour
         detectors = self.detectors or list(result.detectors)
         regions = [c for c in result.contours if (c.coupling_x, c.coupling_y) == (x, y) and c.detector in detectors]
+        if not regions:
+            raise KeyError(f"{x}, {y}")
         points = [polygon for c in regions for polygon in c.polygons]
         largest = [max((float(np.abs(p[:, axis]).max()) for p in points), default=0.0) for axis in (0, 1)]
         factor_x, label_x = axis_scale(result.couplings[x], largest[0])
