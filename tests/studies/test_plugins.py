@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import importlib.metadata
 import json
+import os
 import sys
 import textwrap
 import types
@@ -259,6 +260,7 @@ BAD = {
         "class Stop(BaseException):\n    def __str__(self):\n        raise ValueError\n\nraise Stop\n",
         ["does not import (Stop: its message fails, line 5)"],
     ),
+    "an interrupt of its own": ("raise KeyboardInterrupt\n", ["does not import (KeyboardInterrupt, line 1)"]),
     "a fault without a message": ("raise GeneratorExit\n", ["does not import (GeneratorExit, line 1)"]),
     "a fault whose message fails": (
         "class E(Exception):\n    def __str__(self): return 1 / 0\n\nraise E\n",
@@ -339,6 +341,14 @@ def test_a_file_that_is_no_text(command, write_study, tmp_path):
     ran = command("check", write_study(with_plugin()))
     assert ran.status == 2
     assert "UTF-8" in ran.err
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes in folders here")
+def test_a_pipe_is_not_waited_for(command, write_study, tmp_path):
+    os.mkfifo(tmp_path / "my.py")
+    ran = command("check", write_study(with_plugin()))
+    assert ran.status == 2
+    assert "my.py: must be a Python file, this is a pipe" in ran.err
 
 
 def test_two_plugins_with_one_name(command, write_study, write_plugin):

@@ -48,9 +48,15 @@ def users_code(where: str, verb: str, file: Path | None = None) -> Iterator[None
 
 
 def _raised_in(fault: BaseException, file: Path | None) -> bool:
-    """Whether a file raises this itself; Ctrl-C and other signals are raised by their handlers, wherever it is."""
+    """Whether a file raises this itself; Ctrl-C and other signals are raised by their handlers, wherever it is.
+
+    Python's own handler leaves no frame of its own; where it is not in use, as in the command, no Ctrl-C ends in the
+    file.
+    """
+    if isinstance(fault, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        return False
     frames = traceback.extract_tb(fault.__traceback__)
-    return not isinstance(fault, KeyboardInterrupt) and bool(frames) and frames[-1].filename == str(file)
+    return bool(frames) and frames[-1].filename == str(file)
 
 
 def _text(fault: BaseException) -> str:

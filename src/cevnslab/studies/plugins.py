@@ -10,6 +10,7 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import re
+import stat
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -41,6 +42,8 @@ def from_file(path: Path) -> list[Coupling]:
     Raises `InputFileError` for a file that cannot be read and `PluginError`, which names the file and the fault, for
     one that does not run, declares none, or declares a kernel that cannot be used.
     """
+    if _is_pipe(path):  # nobody may ever write to it
+        raise InputFileError(f"plugin {path}: must be a Python file, this is a pipe")
     text = read_text(path, "plugin")
     name = f"cevnslab_plugin_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
     spec = importlib.util.spec_from_file_location(name, path)
@@ -51,6 +54,13 @@ def from_file(path: Path) -> list[Coupling]:
     with users_code(f"plugin {path}:", "does not import", path):
         exec(compile(text, str(path), "exec"), module.__dict__)
     return _declared(vars(module), f"plugin {path}", path)
+
+
+def _is_pipe(path: Path) -> bool:
+    try:
+        return stat.S_ISFIFO(path.stat().st_mode)
+    except (OSError, ValueError):  # what is wrong with it is said by its reading
+        return False
 
 
 def from_entry_points() -> dict[str, Coupling]:
