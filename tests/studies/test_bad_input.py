@@ -63,6 +63,18 @@ ONE_KEY = {
         {"detectors.0.efficiency": [0.8]},
         ["detectors.my-ge.efficiency: must be a number or keys and values, got a list"],
     ),
+    "a law of quenching by its name": (
+        {"detectors.0.quenching": "lindhard"},
+        ["detectors.my-ge.quenching: must be a number or keys and values", "{lindhard_k}", "got 'lindhard'"],
+    ),
+    "a table where a number stands": (
+        {"detectors.0.background_ckkd": {"file": "background.csv"}},
+        ["detectors.my-ge.background_ckkd: must be a number, got keys and values; a table is given by background_file"],
+    ),
+    "a level in percent": (
+        {"intervals": {"confidence_level": 95}},
+        ["intervals.confidence_level: must be at most", "got 95; 95 % is 0.95"],
+    ),
     "a number where a source may stand": ({"source": 3}, ["source: must be a word or keys and values, got 3"]),
     "a number where a word, a list or keys may stand": (
         {"detectors.0.observed": 3},
@@ -347,7 +359,7 @@ def test_figures_of_a_folder_without_results(content, command, tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "word"),
-    [(None, "my.mplstyle"), ("fonts.size: 3\n", "fonts.size"), ("font.size: big\n", "my.mplstyle")],
+    [(None, "my.mplstyle"), ("fonts.size: 3\n", "fonts.size"), ("font.size: big\n", "my.mplstyle, line 1")],
     ids=str,
 )
 def test_style_files(text, word, command, tmp_path):

@@ -143,6 +143,14 @@ REFUSED = {
         },
         ["design.d.key: detectors.my-ge.quenching: the study gives no 'quenching'"],
     ),
+    "a design over a key of a detector without the detector": (
+        design("resolution.sigma_kev", 1, 2),
+        ["design.d.key: ", "did you mean 'detectors.my-ge.resolution.sigma_kev'?"],
+    ),
+    "a design over a key of a detector by its name alone": (
+        design("my-ge.mass_kg", 1, 2),
+        ["design.d.key: ", "did you mean 'detectors.my-ge.mass_kg'?"],
+    ),
     "a design over a key of its own": (
         design("design.d.from", 1, 2),
         ["design.d.key: design.d.from: the study gives no 'design'"],

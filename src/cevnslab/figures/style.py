@@ -90,5 +90,5 @@ def read_style(path: Path) -> dict[str, Any]:
         logger.removeHandler(handler)
         logger.propagate = propagate
     if complaints:
-        raise InputFileError(f"style file {path}: {complaints[0]}")
+        raise InputFileError(f"style file {path}: {complaints[0].replace(repr(path), str(path))}")
     return read

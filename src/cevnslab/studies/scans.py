@@ -110,12 +110,25 @@ def find_key(content: dict[str, Any], key: str) -> tuple[dict[str, Any], str, st
         if not isinstance(holder, dict) or holder.get(word) is None:
             keys = [key for key, value in holder.items() if value is not None] if isinstance(holder, dict) else []
             optional = "" if not keys else f"; {nearest(word, keys)}"
+            below = _below_detectors(content, key) if holder is content else None
+            optional = optional if below is None else f"; did you mean '{below}'?"
             raise StudyError(f"{key}: the study gives no '{word}'{optional}")
         if not rest:
             if isinstance(holder[word], bool) or not isinstance(holder[word], int | float):
                 raise StudyError(f"{key}: only a number can be varied, this is {excerpt(holder[word])}")
             return holder, word, detector
         holder, part = holder[word], word
+
+
+def _below_detectors(content: dict[str, Any], key: str) -> str | None:
+    """The path of a key that begins with the name of a detector, or with one of a detector's keys."""
+    for entry in content.get("detectors", ()):
+        name = _called(entry)
+        if name is not None and key.startswith(f"{name}."):
+            return f"detectors.{key}"
+        if name is not None and entry.get(key.split(".")[0]) is not None:
+            return f"detectors.{name}.{key}"
+    return None
 
 
 def _called(entry: Any) -> str | None:

@@ -100,11 +100,19 @@ def _message(model: type[BaseModel], content: Mapping[str, Any], error: Any) -> 
         # Six digits, unless they are another number: 0.9999999 is not 1.
         digits = "g" if float(f"{limit:g}") == limit else ".15g"
         rule = f"{comparison} {limit:{digits}}"
+        if kind.startswith("less") and 0 < limit <= 1 < value <= 100:
+            return f"{path}: {rule}, got {excerpt(value)}; {value:g} % is {value / 100:g}"
         if kind == "greater_than_equal" and 0 < limit < 1 and value <= 0:
             rule = "must be above 0"
     elif kind in _TYPES or kind == "literal_error":
         alternative = _TYPES.get(kind) or context["expected"].replace(chr(39), "")
-        rule = f"must be {_alternatives(model, error['loc']) or alternative}"
+        alternatives = _alternatives(model, error["loc"])
+        rule = f"must be {alternatives or alternative}"
+        field, holder = _place(model, error["loc"])
+        if isinstance(value, str) and "keys and values" in alternatives and field is not None and field.description:
+            rule += f" ({field.description})"  # which keys, and what else
+        if isinstance(value, Mapping) and (table := _table_beside(holder, error["loc"][-1])) and "file" in value:
+            return f"{path}: {rule}, got {excerpt(value)}; a table is given by {table}"
     elif kind == "string_too_short":
         rule = "must not be empty"
     elif kind == "string_pattern_mismatch":
@@ -116,6 +124,20 @@ def _message(model: type[BaseModel], content: Mapping[str, Any], error: Any) -> 
     else:
         rule = str(error["msg"])
     return f"{path}: {rule}, got {excerpt(value)}"
+
+
+def _place(model: type[BaseModel], location: Sequence[Any]) -> tuple[FieldInfo | None, type[BaseModel]]:
+    """The field that a location leads to, and the model that has it."""
+    names = [place for place, part in enumerate(location) if isinstance(part, str) and not _is_tag(part)]
+    if not names:
+        return None, model
+    holder = _model_at(model, location[: names[-1]])
+    return _field(holder, location[names[-1]]), holder
+
+
+def _table_beside(holder: type[BaseModel], key: Any) -> str | None:
+    """The key that takes a table of what another gives as a number: background_file beside background_ckkd."""
+    return next((each for each in _keys(holder) if each == f"{str(key).split('_')[0]}_file"), None)
 
 
 def _unknown_key(key: str, model: type[BaseModel]) -> str:
