@@ -423,7 +423,8 @@ def minimise(
         refused[active] = ~lower
         # A step may promise little because it is damped or shortened, which is no end.
         undamped = np.abs(promise) * (1 + damping[active])
-        left = promise**2 + promise * damping[active] ** 2
+        small = np.clip(promise, 0.0, 1.0)  # far out a promise can be huge, and its square no number
+        left = small**2 + small * damping[active] ** 2
         damping[active] = np.maximum(damping[active] * factor, least)
         enough = tolerance * np.maximum(1.0, LOOSE_SHARE * chi2[active]) if loose else tolerance
         # A whole step by the exact curvature that kept what it promised doubles the digits, but for its damping.
