@@ -290,6 +290,14 @@ def test_panels_of_what_a_result_does_not_hold(panel, words):
     assert all(word in str(fault.value) for word in words), fault.value
 
 
+def test_pulls_of_a_fit_without_nuisances_are_drawn_as_none():
+    """Such a study has a fit, and no pull: its panel is empty and its run no failure."""
+    keys = {"detectors": [{"preset": "ess-ge"}], "uncertainties": {"signal": 0.0, "background": 0.0}, "pulls": True}
+    result = cl.study_from_dict(changed(keys)).run()
+    assert not result.pulls
+    assert cl.draw(result, {"panels": [{"pulls": "ess-ge", "coupling": "q_ee"}]}).axes
+
+
 def test_a_base_in_words(tmp_path):
     assert cl.study_from_dict(STUDY, base=str(tmp_path)).base == tmp_path
 

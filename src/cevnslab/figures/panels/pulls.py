@@ -50,7 +50,7 @@ class PullsPanel(PanelWithLegend):
         """
         axes = cell.axes
         rows = [p for p in result.pulls if (p.detector, p.coupling) == (self.pulls, self.coupling)]
-        if not rows:
+        if not rows and not any(p.detector == self.pulls for p in result.fit):  # a fit without nuisances has no pulls
             raise KeyError(self.pulls)
         rows = sorted(rows, key=_impact, reverse=True)[:MOST]
         info = result.couplings[self.coupling]
@@ -66,7 +66,7 @@ class PullsPanel(PanelWithLegend):
         impacts.set_xlim(-widest, widest)
         impacts.set_xlabel(f"shift of {label}")
         _points(cell, rows)
-        axes.set_ylim(len(rows) - 0.5, -0.5)
+        axes.set_ylim(max(len(rows), 1) - 0.5, -0.5)
         axes.set_yticks(height, [wrapped(p.parameter.replace("_", " "), LONGEST_NAME) for p in rows])
         axes.tick_params(axis="x", which="both", top=False)
         axes.tick_params(axis="y", which="minor", left=False, right=False)
